@@ -1,0 +1,79 @@
+import { OptionsError, StoreUnavailableError } from '../../core/errors.js';
+import { checkNames } from '../../core/options.js';
+import type { Adapter, Backend, EntryStore, Host } from '../../core/ports.js';
+import { MemoryStore } from './memory-store.js';
+
+export interface MemoryOptions {
+  /**
+   * The least recently used go first. Leases, tags and values all count.
+   * @default 100_000
+   */
+  readonly maxEntries?: number | undefined;
+  /**
+   * Bytes of all keys and values together; the least recently used go first.
+   * @default 256 MiB
+   */
+  readonly maxBytes?: number | undefined;
+}
+
+/**
+ * The embedded adapter: every port in this process, with the semantics of the Redis adapter. Several `Caching`
+ * given the same `memory()` share what it holds, like several processes on one Redis.
+ *
+ * @throws OptionsError
+ * @example
+ * const caching = new Caching({ adapter: memory(), namespace: 'shop', defaults: { ttl: '5m' } });
+ */
+export function memory(options: MemoryOptions = {}): Adapter {
+  checkNames(options, ['maxEntries', 'maxBytes'], 'memory({ ... })');
+  const limits = {
+    maxEntries: whole(options.maxEntries ?? 100_000, 'maxEntries'),
+    maxBytes: whole(options.maxBytes ?? 256 * 1024 * 1024, 'maxBytes'),
+  };
+  const hosts = new Set<Host>();
+  let store: MemoryStore | undefined;
+  const wake = (key: string): void => {
+    for (const host of hosts) host.wake(key);
+  };
+  return {
+    name: 'memory',
+    open(host): Backend {
+      store ??= new MemoryStore(host.clock, limits, wake);
+      hosts.add(host);
+      let closed = false;
+      const entries = whileOpen(store, () => closed);
+      return {
+        entries,
+        ready: async () => {},
+        close: async () => {
+          closed = true;
+          hosts.delete(host);
+        },
+      };
+    },
+  };
+}
+
+/** One opener's view: after its `close` the verbs fail, and the others' go on. */
+function whileOpen(store: EntryStore, closed: () => boolean): EntryStore {
+  const open = (): EntryStore => {
+    if (closed()) throw new StoreUnavailableError('This Caching is closed.', 'refused');
+    return store;
+  };
+  return {
+    read: async (...args) => open().read(...args),
+    nonces: async (...args) => open().nonces(...args),
+    lease: async (...args) => open().lease(...args),
+    extend: async (...args) => open().extend(...args),
+    fill: async (...args) => open().fill(...args),
+    release: async (...args) => open().release(...args),
+    remove: async (...args) => open().remove(...args),
+    mint: async (...args) => open().mint(...args),
+    removeNonces: async (...args) => open().removeNonces(...args),
+  };
+}
+
+function whole(value: number, name: string): number {
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  throw new OptionsError(`memory({ ${name} }) takes a whole number, more than 0, and ${String(value)} was given.`);
+}

@@ -1,0 +1,91 @@
+/** Every error of this library: `code` is stable, the message tells what to do. */
+export class CachementError extends Error {
+  /** Stable, for programs. */
+  readonly code: string;
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+    this.name = new.target.name;
+  }
+}
+
+/** An option that cannot be: what was expected, what came, where. Thrown where the option is given. */
+export class OptionsError extends CachementError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('E_OPTIONS', message, options);
+  }
+}
+
+/** A decorator on something it cannot decorate. Thrown while the class is defined. */
+export class DecorationError extends CachementError {
+  constructor(message: string) {
+    super('E_DECORATION', message);
+  }
+}
+
+/** No `Caching` for a decorated method: the message names class, method and the ways to give it one. */
+export class MissingCachingError extends CachementError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('E_MISSING_CACHING', message, options);
+  }
+}
+
+/** A key that cannot be made from these arguments: a cycle, a function, a class instance, a throwing getter. */
+export class KeyError extends CachementError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('E_KEY', message, options);
+  }
+}
+
+/** A value that the codec would not give back equal: a class instance, a function, too large, too deep. */
+export class ValueError extends CachementError {
+  /**
+   * `unsupported`: something in the value would not come back equal, or could not be read at all.
+   * `too large`, `too deep`: its kind is right, but it is over the limits.
+   */
+  readonly reason: 'unsupported' | 'too large' | 'too deep';
+  constructor(message: string, reason: ValueError['reason'], options?: ErrorOptions) {
+    super('E_VALUE', message, options);
+    this.reason = reason;
+  }
+}
+
+/**
+ * The store did not do what was asked: refused, unreachable, slow, closed. Never means "not found" and never
+ * "limit exceeded".
+ */
+export class StoreUnavailableError extends CachementError {
+  /**
+   * `unknown`: it may have been done, or may yet be (a reply that was lost, a deadline that passed).
+   * `refused`: it was certainly not done.
+   */
+  readonly outcome: 'unknown' | 'refused';
+  constructor(message: string, outcome: 'unknown' | 'refused', options?: ErrorOptions) {
+    super('E_STORE_UNAVAILABLE', message, options);
+    this.outcome = outcome;
+  }
+}
+
+/** The store cannot serve this application as it is set up: wrong password, missing right, no Redis there. */
+export class StoreSetupError extends CachementError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('E_STORE_SETUP', message, options);
+  }
+}
+
+/**
+ * The store could not take an invalidation, and the policy is `throw`. The method did succeed: its result is
+ * here. The invalidation goes on being retried; until then this process reads past the entry.
+ */
+export class InvalidationError extends CachementError {
+  readonly result: unknown;
+  constructor(failure: StoreUnavailableError, result: unknown) {
+    super(
+      'E_INVALIDATION',
+      `The store could not take an invalidation (${failure.message}) It goes on being retried, and until then ` +
+        'this process reads past the entries; other processes may return them until they expire.',
+      { cause: failure },
+    );
+    this.result = result;
+  }
+}

@@ -1,0 +1,123 @@
+import { Buffer } from 'node:buffer';
+import { describe } from './describe.js';
+import { ValueError } from './errors.js';
+import { isJsonSafe, parseJson } from './json-safe.js';
+import { findObstacle, type Obstacle } from './obstacle.js';
+import { parseRich, stringifyRich } from './rich-json.js';
+import type { ValueLimits } from './value-limits.js';
+
+/**
+ * How a value becomes the payload of an entry, and back. What is encoded comes back equal, or is refused:
+ *
+ * Kept: null, undefined, booleans, strings (lone surrogates too), numbers (NaN, the infinities and -0 too),
+ * BigInt, plain objects and those without a prototype, arrays (with holes too), Map, Set, Date, RegExp, URL,
+ * URLSearchParams, Buffer, ArrayBuffer, typed arrays and DataView. Accessors are read.
+ *
+ * Refused: instances of classes, errors, functions, symbols, promises, an own key `__proto__`, properties on
+ * arrays, Maps and the like, and what is over the limits.
+ *
+ * The id of the codec stands in the entry's header (`entry.ts`), so an id means the same for ever:
+ *
+ *     1   JSON. References that are shared come back as equal copies.
+ *     2   JSON as devalue writes it, which also keeps shared and cyclic references (`rich-json.ts`)
+ *     3   the bytes of a Buffer
+ *     4   the bytes of a Uint8Array
+ */
+export const JSON_CODEC = 1;
+export const RICH_CODEC = 2;
+export const BUFFER_CODEC = 3;
+export const BYTES_CODEC = 4;
+
+const LONGEST_PATH = 300;
+
+export interface EncodedValue {
+  readonly codec: number;
+  readonly payload: Buffer;
+}
+
+/**
+ * Takes the first codec that keeps the value. The payload shares no memory with it.
+ *
+ * @throws ValueError for what would not come back equal, with what stands where, and for what is over the limits
+ */
+export function encodeValue(value: unknown, limits: ValueLimits): EncodedValue {
+  try {
+    return encodeByFirst(value, limits);
+  } catch (error) {
+    if (error instanceof ValueError) throw error;
+    throw new ValueError(
+      `Expected a value that can be read; reading ${describe(value)} twice did not give the same, or ended in an ` +
+        'error. Return data, not accessors.',
+      'unsupported',
+      { cause: error },
+    );
+  }
+}
+
+function encodeByFirst(value: unknown, limits: ValueLimits): EncodedValue {
+  if (ArrayBuffer.isView(value)) {
+    const prototype: unknown = Object.getPrototypeOf(value);
+    if (prototype === Buffer.prototype) return encodeBytes(BUFFER_CODEC, value, limits);
+    if (prototype === Uint8Array.prototype) return encodeBytes(BYTES_CODEC, value, limits);
+  }
+  if (isJsonSafe(value, limits)) return encodeText(JSON_CODEC, JSON.stringify(value), limits);
+  const obstacle = findObstacle(value, limits);
+  if (obstacle) throw refusal(obstacle);
+  return encodeText(RICH_CODEC, stringifyRich(value), limits);
+}
+
+function refusal({ path, found, mend, reason, cause }: Obstacle): ValueError {
+  return new ValueError(
+    `Expected a value that comes back equal from the store; found ${found} at value${cut(path)}. ${mend}`,
+    reason,
+    cause === undefined ? undefined : { cause },
+  );
+}
+
+function cut(path: string): string {
+  return path.length > LONGEST_PATH ? `${path.slice(0, LONGEST_PATH)}...` : path;
+}
+
+function encodeBytes(codec: number, bytes: ArrayBufferView, limits: ValueLimits): EncodedValue {
+  checkSize(bytes.byteLength, limits);
+  const shown = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return { codec, payload: Buffer.from(shown) };
+}
+
+function encodeText(codec: number, text: string, limits: ValueLimits): EncodedValue {
+  checkSize(text.length, limits);
+  const payload = Buffer.from(text);
+  checkSize(payload.length, limits);
+  return { codec, payload };
+}
+
+function checkSize(bytes: number, { maxBytes }: ValueLimits): void {
+  if (bytes <= maxBytes) return;
+  throw new ValueError(
+    `Expected at most ${maxBytes} bytes; the encoded value takes ${bytes}. Cache less of it, or allow more bytes.`,
+    'too large',
+  );
+}
+
+/**
+ * Undefined for what cannot be decoded: an unknown codec, or a payload that this library did not write. Never
+ * throws, whatever the bytes; what it gives holds no key `__proto__` and shares no memory with `payload`.
+ */
+export function decodeValue(codec: number, payload: Buffer): { readonly value: unknown } | undefined {
+  try {
+    switch (codec) {
+      case JSON_CODEC:
+        return { value: parseJson(payload.toString('utf8')) };
+      case RICH_CODEC:
+        return { value: parseRich(payload.toString('utf8')) };
+      case BUFFER_CODEC:
+        return { value: Buffer.from(payload) };
+      case BYTES_CODEC:
+        return { value: new Uint8Array(payload) };
+      default:
+        return undefined;
+    }
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,140 @@
+import { DecorationError } from '../core/errors.js';
+
+/** The parts of `ClassMethodDecoratorContext` in use, spelled out so that no `lib` is needed to read them. */
+export interface MethodContext<This> {
+  readonly kind: 'method';
+  readonly name: string | symbol;
+  readonly static: boolean;
+  readonly private: boolean;
+  addInitializer(initializer: (this: This) => void): void;
+  readonly metadata?: object;
+}
+
+export interface MethodDescriptor<This, A extends readonly unknown[], R> {
+  value?: (this: This, ...args: A) => Promise<R>;
+}
+
+/** How the run time calls a method decorator: standard, or legacy (`experimentalDecorators`). */
+export type MethodDecoratorArguments<This, A extends readonly unknown[], R> =
+  | [method: (this: This, ...args: A) => Promise<R>, context: MethodContext<This>]
+  | [target: This, key: string | symbol, descriptor: MethodDescriptor<This, A, R>];
+
+/** A decorator of async methods that works in both modes. What it returns is the run time's business. */
+export type AsyncMethodDecorator<This, A extends readonly unknown[], R> = (
+  ...args: MethodDecoratorArguments<This, A, R>
+) => never;
+
+export type Method = (this: unknown, ...args: unknown[]) => unknown;
+
+/** What is known of a decorated method while its class is defined. */
+export interface Site {
+  readonly name: string | symbol;
+  readonly static: boolean;
+  /** The class that declares it. Legacy decorators are told; standard ones are not. */
+  readonly owner: Constructor | undefined;
+  /** What stands on the class in the end. */
+  readonly wrapper: () => Method;
+}
+
+export type Constructor = abstract new (...args: never) => unknown;
+
+/** Takes a call: its `this`, its arguments, the method it is about. */
+export type Advice = (self: unknown, args: unknown[], original: Method) => Promise<unknown>;
+
+/**
+ * Makes a method decorator for both worlds; nothing else in this library knows them apart. (The only way to
+ * tell: the second argument is an object in the standard, a name in the legacy protocol.)
+ *
+ * The wrapper keeps the method's name, length, own properties and `reflect-metadata`: guards and routers that
+ * read those from the function go on working.
+ *
+ * @param decorator its name in errors: `@Cached`
+ * @throws DecorationError on anything but a method that may return a promise
+ */
+export function around<This, A extends readonly unknown[], R>(
+  decorator: string,
+  advise: (site: Site) => Advice,
+): AsyncMethodDecorator<This, A, R> {
+  const decorate = (...given: readonly unknown[]): unknown => {
+    const [target, second] = given;
+    if (typeof second === 'object' && second !== null && 'kind' in second) {
+      const context = second as MethodContext<unknown>;
+      if (context.kind !== 'method') throw refuse(decorator, `a ${String(context.kind)}`, context.name);
+      return wrap(target, decorator, advise, {
+        name: context.name,
+        static: context.static,
+        owner: undefined,
+      });
+    }
+    const name = second as string | symbol | undefined;
+    const descriptor = given[2] as PropertyDescriptor | undefined;
+    if (name === undefined) throw refuse(decorator, 'a class', (target as { name?: string } | null)?.name ?? '');
+    if (typeof descriptor !== 'object') throw refuse(decorator, 'a field', name);
+    if (descriptor.get !== undefined || descriptor.set !== undefined) throw refuse(decorator, 'an accessor', name);
+    const isStatic = typeof target === 'function';
+    const owner = (isStatic ? target : (target as object).constructor) as Constructor;
+    return { ...descriptor, value: wrap(descriptor.value, decorator, advise, { name, static: isStatic, owner }) };
+  };
+  return decorate as unknown as AsyncMethodDecorator<This, A, R>;
+}
+
+function wrap(
+  original: unknown,
+  decorator: string,
+  advise: (site: Site) => Advice,
+  site: Omit<Site, 'wrapper'>,
+): Method {
+  if (typeof original !== 'function') throw refuse(decorator, typeof original, site.name);
+  const kind = Object.prototype.toString.call(original);
+  if (kind.includes('Generator')) throw refuse(decorator, 'a generator', site.name);
+  const method = original as Method;
+  const advice = advise({ ...site, wrapper: () => wrapper });
+  const wrapper = function (this: unknown, ...args: unknown[]): unknown {
+    return advice(this, args, method);
+  };
+  copyFunction(method, wrapper);
+  return wrapper;
+}
+
+/** `reflect-metadata`, where the application has loaded it. */
+interface MetadataReflect {
+  getOwnMetadataKeys?(target: object): readonly unknown[];
+  getOwnMetadata?(key: unknown, target: object): unknown;
+  defineMetadata?(key: unknown, value: unknown, target: object): void;
+}
+
+function copyFunction(from: Method, to: Method): void {
+  for (const key of Reflect.ownKeys(from)) {
+    if (key === 'prototype' || key === 'arguments' || key === 'caller') continue;
+    const property = Object.getOwnPropertyDescriptor(from, key);
+    if (property !== undefined) Object.defineProperty(to, key, { ...property, configurable: true });
+  }
+  const reflect = Reflect as MetadataReflect;
+  for (const key of reflect.getOwnMetadataKeys?.(from) ?? []) {
+    reflect.defineMetadata?.(key, reflect.getOwnMetadata?.(key, from), to);
+  }
+}
+
+function refuse(decorator: string, what: string, name: string | symbol): DecorationError {
+  return new DecorationError(
+    `${decorator} decorates methods that return a promise, and ${String(name) || 'this'} is ${what}. ` +
+      'Move the work into an async method and decorate that.',
+  );
+}
+
+/** The promise of a decorated method. @throws DecorationError if it returned something else */
+export async function callAsync(
+  original: Method,
+  self: unknown,
+  args: unknown[],
+  where: string,
+): Promise<unknown> {
+  const result = original.apply(self, args);
+  if (typeof (result as PromiseLike<unknown> | null | undefined)?.then !== 'function') {
+    throw new DecorationError(
+      `${where} returned ${result === null ? 'null' : `a ${typeof result}`} and not a promise. ` +
+        'Only async methods can be decorated: callers get a promise in any case. Make it async.',
+    );
+  }
+  return result;
+}

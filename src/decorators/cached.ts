@@ -1,0 +1,169 @@
+import { normaliseTags, type Cache, type Key } from '../core/cache.js';
+import type { Caching } from '../core/caching.js';
+import { KeyError, OptionsError } from '../core/errors.js';
+import { compileTemplate, defaultKey, logicalKey } from '../core/key.js';
+import { checkNames, policyNames, resolvePolicy, type Policy, type PolicyOptions } from '../core/options.js';
+import { around, callAsync, type AsyncMethodDecorator } from './around.js';
+import { MethodId } from './method-id.js';
+import { resolveCaching, type CachingSource } from './resolve.js';
+import type { Template } from './template.js';
+
+export interface CachedOptions<
+  This,
+  A extends readonly unknown[],
+  R,
+  K extends string,
+  T extends string,
+> extends PolicyOptions {
+  /**
+   * Where the result is stored: a template with positions and paths (`'user:{0.id}'`), or a function of the
+   * arguments that returns a key or its parts.
+   * @default class and method name, and the arguments in a stable text (hashed when long)
+   */
+  readonly key?: Template<K, A> | NoInfer<(this: This, ...args: A) => Key> | undefined;
+  /**
+   * Labels by which entries can be invalidated together: templates, or a function of the result and the
+   * arguments. Those known from the arguments are checked in the round trip of the entry.
+   */
+  readonly tags?:
+    | Template<T, A>
+    | readonly Template<T, A>[]
+    | NoInfer<(this: This, result: R, ...args: A) => readonly string[]>
+    | undefined;
+  /** False: this call runs the method, and neither reads nor stores. */
+  readonly when?: NoInfer<(this: This, ...args: A) => boolean> | undefined;
+  /** True: this result is returned and not stored. */
+  readonly unless?: NoInfer<(this: This, result: R, ...args: A) => boolean> | undefined;
+  /**
+   * Stands for class and method name in default keys and events. Give one where class names are minified or
+   * not unique.
+   */
+  readonly name?: string | undefined;
+  /** Which `Caching`. @default found through the container (docs/dependency-injection.md) */
+  readonly cache?: CachingSource<This> | undefined;
+  /**
+   * When no key can be made of the arguments (a cycle, a function, a class instance): `bypass` runs the method
+   * uncached and publishes an `error` event, `throw` rejects with the KeyError.
+   * @default 'bypass'
+   */
+  readonly onKeyError?: 'bypass' | 'throw' | undefined;
+}
+
+const NAMES = [...policyNames, 'key', 'tags', 'when', 'unless', 'name', 'cache', 'onKeyError'];
+
+type AnyOptions = CachedOptions<unknown, readonly unknown[], unknown, string, string>;
+
+/**
+ * Stores what the method returns, and returns what is stored. However many callers in however many processes
+ * miss at once, the method runs once; what an invalidation overtakes is not stored.
+ *
+ * @throws DecorationError, OptionsError while the class is defined
+ * @example
+ * @Cached({ key: 'user:{0}', ttl: '15m', tags: (user) => [`org:${user.orgId}`] })
+ * async find(id: string): Promise<User> { ... }
+ */
+export function Cached<
+  This extends object,
+  A extends readonly unknown[],
+  R,
+  const K extends string,
+  const T extends string,
+>(options: CachedOptions<This, A, R, K, T> = {}): AsyncMethodDecorator<This, A, R> {
+  checkNames(options, NAMES, '@Cached({ ... })');
+  // The types above are for the caller; from here on arguments are what they are at run time.
+  const given = options as unknown as AnyOptions;
+  return around('@Cached', (site) => {
+    const id = new MethodId('@Cached', site, given.name, given.key === undefined);
+    const at = `@Cached on ${String(site.name)}`;
+    if (given.ttl !== undefined) resolvePolicy(given, {}, at);
+    else resolvePolicy({ ...given, ttl: 1 }, {}, at);
+    const keyOf = keyMaker(given.key, at);
+    const tags = tagMaker(given.tags, at);
+    const policyOf = policyFor(given, at);
+    return async (self, args, original) => {
+      const caching = resolveCaching(self, given.cache, () => id.where(self));
+      const load = (): Promise<unknown> => callAsync(original, self, args, id.where(self));
+      if (given.when !== undefined && !given.when.apply(self, args)) return load();
+      const method = id.of(self);
+      let key: string;
+      let known: readonly string[];
+      try {
+        key = keyOf === undefined ? defaultKey(method, args) : keyOf(self, args);
+        known = tags.known(args);
+      } catch (error) {
+        if (!(error instanceof KeyError) || given.onKeyError === 'throw') throw error;
+        caching.cache.report('key', undefined, method, error);
+        return load();
+      }
+      return caching.cache.read({
+        key,
+        load,
+        tags: known,
+        tagsOf: tags.late === undefined ? undefined : (result) => tags.late!(self, result, args),
+        unless:
+          given.unless === undefined ? undefined : (result) => given.unless!.apply(self, [result, ...args]),
+        policy: policyOf(caching),
+        method,
+      });
+    };
+  });
+}
+
+function keyMaker(
+  key: AnyOptions['key'],
+  where: string,
+): ((self: unknown, args: unknown[]) => string) | undefined {
+  if (key === undefined) return undefined;
+  if (typeof key === 'string') {
+    const render = compileTemplate(key, `key of ${where}`);
+    return (_self, args) => render(args);
+  }
+  if (typeof key === 'function') return (self, args) => logicalKey(key.apply(self, args), `key of ${where}`);
+  throw new OptionsError(`key of ${where} is a template or a function, and a ${typeof key} was given.`);
+}
+
+interface TagMaker {
+  /** Those that the arguments tell. */
+  known(args: unknown[]): readonly string[];
+  /** Those that only the result tells. */
+  readonly late: ((self: unknown, result: unknown, args: unknown[]) => readonly string[]) | undefined;
+}
+
+const NO_TAGS: readonly string[] = [];
+
+function tagMaker(tags: AnyOptions['tags'], at: string): TagMaker {
+  const where = `tags of ${at}`;
+  if (tags === undefined) return { known: () => NO_TAGS, late: undefined };
+  if (typeof tags === 'function') {
+    return {
+      known: () => NO_TAGS,
+      late: (self, result, args) => normaliseTags(tags.apply(self, [result, ...args]), at),
+    };
+  }
+  const templates: unknown = typeof tags === 'string' ? [tags] : tags;
+  if (!Array.isArray(templates)) {
+    throw new OptionsError(`${where} are templates or a function, and a ${typeof tags} was given.`);
+  }
+  const renders = templates.map((template: string) => compileTemplate(template, where));
+  if (templates.every((template: string) => !template.includes('{'))) {
+    const fixed = normaliseTags(
+      renders.map((render) => render([])),
+      at,
+    );
+    return { known: () => fixed, late: undefined };
+  }
+  return {
+    known: (args) => [...new Set(renders.map((render) => render(args)))],
+    late: undefined,
+  };
+}
+
+/** Resolved once for each `Caching` that the method meets; nearly always there is one. */
+function policyFor(options: AnyOptions, where: string): (caching: Caching) => Policy {
+  const policies = new WeakMap<Cache, Policy>();
+  return ({ cache }) => {
+    let policy = policies.get(cache);
+    if (policy === undefined) policies.set(cache, (policy = cache.policy(options, where)));
+    return policy;
+  };
+}

@@ -1,0 +1,178 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { Caching } from '../core/caching.js';
+import { MissingCachingError, OptionsError } from '../core/errors.js';
+
+/** A dependency injection container: `resolve` (tsyringe, Awilix) or `get` (NestJS, Inversify). */
+export interface ContainerLike {
+  /** The token is the class `Caching`. */
+  resolve?(token: typeof Caching): unknown;
+  get?(token: typeof Caching): unknown;
+  isRegistered?(token: typeof Caching, recursive?: boolean): boolean;
+}
+
+const scope = new AsyncLocalStorage<Caching>();
+let scoped = false;
+/** Instances, prototypes and classes that something was bound to. */
+const bound = new WeakMap<object, Caching>();
+/** What was found for an instance, until a binding or the container changes. */
+let found = new WeakMap<object, Caching>();
+let container: ContainerLike | undefined;
+
+/**
+ * Runs `work` with `caching` as the one that decorated methods find, whatever they are bound to: for tests,
+ * tenants, requests. Only the `cache` option comes before it.
+ *
+ * @example
+ * await withCaching(testCaching, () => service.find('42'));
+ */
+export function withCaching<T>(caching: Caching, work: () => T): T {
+  check(caching, 'withCaching(caching, work)');
+  scoped = true;
+  return scope.run(caching, work);
+}
+
+/**
+ * Ties an instance, or all instances of a class, to a `Caching`. Container adapters call it for what they make.
+ * @throws OptionsError
+ */
+export function bindCaching(target: object, caching: Caching): void {
+  check(caching, 'bindCaching(target, caching)');
+  if ((typeof target !== 'object' && typeof target !== 'function') || target === null) {
+    throw new OptionsError(`bindCaching takes an instance or a class, and ${String(target)} was given.`);
+  }
+  bound.set(target, caching);
+  if (typeof target === 'function') {
+    const { prototype } = target as { prototype?: object };
+    if (prototype !== undefined) bound.set(prototype, caching);
+  }
+  // A class or a prototype stands for instances that may have been remembered already.
+  if (typeof target === 'function' || Object.hasOwn(target, 'constructor')) found = new WeakMap();
+  else found.delete(target);
+}
+
+/** True if this very instance or class was bound. */
+export function isBound(target: object): boolean {
+  return bound.has(target);
+}
+
+/**
+ * The container in which decorated methods look for a `Caching` when their instance has none. Undefined takes
+ * it away.
+ *
+ * @example
+ * container.registerInstance(Caching, caching);
+ * useContainer(container);
+ */
+export function useContainer(next: ContainerLike | undefined): void {
+  if (next !== undefined && typeof next?.resolve !== 'function' && typeof next?.get !== 'function') {
+    throw new OptionsError('useContainer takes a container with a method resolve(token) or get(token).');
+  }
+  container = next;
+  found = new WeakMap();
+}
+
+/** What a decorator's `cache` option may be. */
+export type CachingSource<This> = Caching | ((self: This) => Caching);
+
+/**
+ * The `Caching` of one call. First hit wins: the decorator's own; `withCaching`; one bound to the instance or
+ * its class; an own field that holds one; the container; the process default. The middle three are remembered
+ * for the instance.
+ *
+ * @throws MissingCachingError: never runs silently uncached
+ */
+export function resolveCaching(
+  self: unknown,
+  own: CachingSource<never> | undefined,
+  where: () => string,
+): Caching {
+  if (own !== undefined) return fromOption(self, own, where);
+  if (scoped) {
+    const here = scope.getStore();
+    if (here !== undefined) return here;
+  }
+  const isObject = (typeof self === 'object' && self !== null) || typeof self === 'function';
+  if (isObject) {
+    const known = found.get(self);
+    if (known !== undefined) return known;
+    const near = fromBinding(self) ?? fromField(self, where) ?? fromContainer(where);
+    if (near !== undefined) {
+      found.set(self, near);
+      return near;
+    }
+  }
+  const last = (isObject ? undefined : fromContainer(where)) ?? Caching.getDefault();
+  if (last === undefined) throw missing(where());
+  return last;
+}
+
+function fromOption(self: unknown, own: CachingSource<never>, where: () => string): Caching {
+  const caching: unknown = typeof own === 'function' ? own(self as never) : own;
+  if (Caching.is(caching)) return caching;
+  throw new OptionsError(
+    `The cache option of ${where()} is a Caching or a function that returns one, and ${describe(caching)} came.`,
+  );
+}
+
+function fromBinding(self: object): Caching | undefined {
+  for (let at: object | null = self; at !== null; at = Object.getPrototypeOf(at) as object | null) {
+    const caching = bound.get(at);
+    if (caching !== undefined) return caching;
+  }
+  return undefined;
+}
+
+function fromField(self: object, where: () => string): Caching | undefined {
+  let one: Caching | undefined;
+  for (const key of Reflect.ownKeys(self)) {
+    const value: unknown = Object.getOwnPropertyDescriptor(self, key)?.value;
+    if (!Caching.is(value) || value === one) continue;
+    if (one !== undefined) {
+      throw new MissingCachingError(
+        `${where()} found two Caching in fields of its instance and cannot choose. Give the decorator ` +
+          '{ cache: (self) => self.theOne }.',
+      );
+    }
+    one = value;
+  }
+  return one;
+}
+
+function fromContainer(where: () => string): Caching | undefined {
+  if (container === undefined) return undefined;
+  if (container.isRegistered?.(Caching, true) === false) return undefined;
+  let caching: unknown;
+  try {
+    caching = container.resolve === undefined ? container.get?.(Caching) : container.resolve(Caching);
+  } catch (cause) {
+    throw new MissingCachingError(
+      `${where()} asked the container of useContainer for Caching, and it threw. Register one: ` +
+        'container.registerInstance(Caching, new Caching({ ... })).',
+      { cause },
+    );
+  }
+  return Caching.is(caching) ? caching : undefined;
+}
+
+function missing(where: string): MissingCachingError {
+  return new MissingCachingError(
+    `${where} found no Caching to run on. Give it one, in the way that fits:\n` +
+      '  container.registerInstance(Caching, caching); useContainer(container);   a DI container\n' +
+      "  registerCaching(container, caching)       from 'cachement/tsyringe', for several containers\n" +
+      '  constructor(private readonly caching: Caching)   injected: any own field that holds one\n' +
+      '  bindCaching(instance, caching)            by hand, an instance or a class\n' +
+      '  withCaching(caching, () => ...)           tests, tenants, requests\n' +
+      '  { cache: caching } on the decorator, or decorators from createDecorators(caching)\n' +
+      '  Caching.setDefault(caching)               one for the whole process',
+  );
+}
+
+function check(caching: unknown, where: string): void {
+  if (!Caching.is(caching)) {
+    throw new OptionsError(`${where} takes a Caching, and ${describe(caching)} was given.`);
+  }
+}
+
+function describe(value: unknown): string {
+  return value === null ? 'null' : value === undefined ? 'nothing' : `a ${typeof value}`;
+}
