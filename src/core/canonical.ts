@@ -236,7 +236,7 @@ function isObjectPrototype(prototype: unknown): boolean {
   );
 }
 
-/** True for the prototype of a class that extends nothing: with the brand checks, the builtin and no subclass. */
+/** True for the prototype of a class that extends nothing: of builtins, it leaves out the subclasses. */
 function isDirect(prototype: unknown): boolean {
   return isObjectPrototype(prototypeOf(prototype));
 }
@@ -273,8 +273,8 @@ function refuse(
   const subject = walk.argument === undefined ? 'the value' : `argument ${walk.argument}`;
   walk.refusal = new KeyError(
     `${walk.where}: no key can be made of ${subject}${path === '' ? '' : `, at ${path}`}: ${reason}. ` +
-      `Name the parts that tell one call from another: a key template with a path ('user:{0.id}'), or a key ` +
-      `function that returns a string or an array of parts.`,
+      `Name the parts that tell one call from another: a key template with a path ('user:{0.id}'), or a ` +
+      `key function that returns a string or an array of parts.`,
     cause === undefined ? undefined : { cause },
   );
   return walk.refusal;

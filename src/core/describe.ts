@@ -27,7 +27,7 @@ export function describe(value: unknown): string {
   }
 }
 
-/** A string in single quotes, for reading: cut after 60 units, without anything that breaks a line of a log. */
+/** A string in single quotes, for reading: cut after 60 units, and nothing in it breaks a line of a log. */
 export function quote(text: string): string {
   const cut = text.length > LONGEST ? text.slice(0, LONGEST) : text;
   const safe = cut.replace(

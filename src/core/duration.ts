@@ -1,7 +1,7 @@
 import { describe } from './describe.js';
 import { OptionsError } from './errors.js';
 
-/** A number of milliseconds, or a number and its unit: `250`, `'250ms'`, `'1.5s'`, `'5m'`, `'2h'`, `'30d'`. */
+/** A number of milliseconds, or a number and its unit: `250`, `'250ms'`, `'1.5s'`, `'5m'`, `'2h'`, `'1d'`. */
 export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`;
 
 export interface DurationLimits {

@@ -1,7 +1,7 @@
 /**
- * Escapes in logical keys. A key holds nothing that Redis reads as a hash tag or a pattern, nothing that breaks
- * a line of a log, and nothing that UTF-8 cannot carry. Such a character is written as `%` and two hexadecimal
- * digits, or as `%u` and four.
+ * Escapes in logical keys. A key holds nothing that Redis reads as a hash tag or a pattern, nothing that
+ * breaks a line of a log, and nothing that UTF-8 cannot carry. Such a character is written as `%` and two
+ * hexadecimal digits, or as `%u` and four.
  */
 
 /** Stands in no key. */

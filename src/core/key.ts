@@ -56,13 +56,16 @@ export function checkNamespace(namespace: string): string {
     throw new OptionsError(`${expected}, and ${describe(namespace)} was given.`);
   }
   if (namespace.length > LONGEST_NAMESPACE) {
-    throw new OptionsError(`${expected}, and ${namespace.length} characters were given: ${quote(namespace)}.`);
+    throw new OptionsError(
+      `${expected}, and ${namespace.length} characters were given: ${quote(namespace)}.`,
+    );
   }
   const kind = namespace.split(':').find((segment, i) => i > 0 && KINDS.includes(segment));
   if (kind !== undefined) {
+    const other = quote(namespace.replaceAll(`:${kind}`, `-${kind}`));
     throw new OptionsError(
-      `namespace has the word '${kind}' after a ':' (${quote(namespace)}), and there it names a kind of key. ` +
-        `Use another word, or another separator: ${quote(namespace.replaceAll(`:${kind}`, `-${kind}`))}.`,
+      `namespace has the word '${kind}' after a ':' (${quote(namespace)}), and there it names a kind of ` +
+        `key. Use another word, or another separator: ${other}.`,
     );
   }
   return namespace;
@@ -108,8 +111,9 @@ function dateText(date: Date): string {
 
 function refusePart(part: unknown, where: string): never {
   throw new KeyError(
-    `${where} is a string, a number, a bigint, a boolean, a Date, null or undefined, and ${describe(part)} was ` +
-      `given. Take a property of it: '{0.id}' in a template, or a key function that returns its parts.`,
+    `${where} is a string, a number, a bigint, a boolean, a Date, null or undefined, and ` +
+      `${describe(part)} was given. Take a property of it: '{0.id}' in a template, or a key function that ` +
+      `returns its parts.`,
   );
 }
 
@@ -124,9 +128,7 @@ function refusePart(part: unknown, where: string): never {
 export function logicalKey(from: string | readonly unknown[], where: string): string {
   if (typeof from === 'string') return keyFromString(from, where);
   if (Array.isArray(from)) return keyFromParts(from, where);
-  throw new KeyError(
-    `${where}: a key is a string or an array of parts, and ${describe(from)} was given.`,
-  );
+  throw new KeyError(`${where}: a key is a string or an array of parts, and ${describe(from)} was given.`);
 }
 
 /**
@@ -160,13 +162,14 @@ export function keyFromParts(parts: readonly unknown[], where: string): string {
  * The key of a call that names none: `Users.find:("42",(page=1))`. Undefined arguments at the end do not
  * count.
  *
- * @param id the method: `Users.find`
+ * @param id the method: `Users.find`. What would read as the beginning of arguments is escaped in it
  * @throws KeyError for arguments without a text of their own (`canonical.ts`)
  */
 export function defaultKey(id: string, args: readonly unknown[]): string {
   let count = args.length;
   while (count > 0 && args[count - 1] === undefined) count--;
-  let text = `${escapePart(id)}:(`;
+  const method = escapeText(id);
+  let text = `${method.includes(':(') ? method.replaceAll(':(', ':%28') : method}:(`;
   for (let i = 0; i < count; i++) {
     if (i > 0) text += ',';
     text += canonical(args[i], id, i);
@@ -175,8 +178,8 @@ export function defaultKey(id: string, args: readonly unknown[]): string {
 }
 
 /**
- * A rendered key of any length as one of at most 256 UTF-16 units: a longer one is its beginning, `~`, and the
- * SHA-256 of the whole. Neither a character nor an escape is cut in two.
+ * A rendered key of any length as one of at most 256 UTF-16 units: a longer one is its beginning, `~`, and
+ * the SHA-256 of the whole. Neither a character nor an escape is cut in two.
  */
 export function boundKey(key: string): string {
   if (key.length <= LONGEST_KEY) return key;
@@ -189,7 +192,9 @@ export function boundKey(key: string): string {
 }
 
 function finished(text: string, where: string): string {
-  if (text === '') throw new KeyError(`${where}: the key is an empty string. A key has at least one character.`);
+  if (text === '') {
+    throw new KeyError(`${where}: the key is an empty string. A key has at least one character.`);
+  }
   return boundKey(text);
 }
 
@@ -201,7 +206,10 @@ interface Hole {
   readonly path: readonly string[];
 }
 
-/** Between two holes: a character that the first part escapes, so that it ends where the text says. */
+/**
+ * Between two holes: a character that the first part escapes, so that it ends where the text says. The spaces
+ * are for reading: one in a template is `%20` when it is looked at.
+ */
 const SEPARATORS = `: - . / , ; | @ # & = + ! $ ^ < > ( ) "`;
 
 /**
@@ -215,10 +223,8 @@ const SEPARATORS = `: - . / , ; | @ # & = + ! $ ^ < > ( ) "`;
  */
 export function compileTemplate(template: string, where: string): (args: readonly unknown[]) => string {
   if (typeof template !== 'string' || template === '') {
-    throw new OptionsError(
-      `${where} is a template such as 'user:{0}', and ${template === '' ? 'an empty string' : describe(template)} ` +
-        `was given.`,
-    );
+    const given = template === '' ? 'an empty string' : describe(template);
+    throw new OptionsError(`${where} is a template such as 'user:{0}', and ${given} was given.`);
   }
   const refuse = (reason: string): never => {
     throw new OptionsError(`${where}: ${quote(template)} is no key template: ${reason}.`);
@@ -243,7 +249,7 @@ export function compileTemplate(template: string, where: string): (args: readonl
 function parse(template: string, refuse: (reason: string) => never): { literals: string[]; holes: Hole[] } {
   const literals: string[] = [];
   const holes: Hole[] = [];
-  for (let from = 0; ; ) {
+  for (let from = 0; ;) {
     const open = template.indexOf('{', from);
     const literal = template.slice(from, open === -1 ? undefined : open);
     if (literal.includes('}')) refuse("it has a '}' without a '{' before it");
@@ -262,8 +268,8 @@ function parseHole(source: string, refuse: (reason: string) => never): Hole {
   const [position, ...path] = source.split('.');
   if (position === undefined || !/^(?:0|[1-9]\d{0,2})$/.test(position)) {
     refuse(
-      `the hole ${shown} does not begin with a position. Parameter names do not exist at run time: {0} is the ` +
-        `first argument, {0.id} a property of it`,
+      `the hole ${shown} does not begin with a position. Parameter names do not exist at run time: {0} is ` +
+        `the first argument, {0.id} a property of it`,
     );
   }
   for (const step of path) {
@@ -271,7 +277,9 @@ function parseHole(source: string, refuse: (reason: string) => never): Hole {
       refuse(`the hole ${shown} leads to '${step}', which is no data`);
     }
     if (!/^[\p{L}\p{N}_$-]+$/u.test(step)) {
-      refuse(`the hole ${shown} has the property name ${quote(step)}. Names are of letters, digits, _, $ and -`);
+      refuse(
+        `the hole ${shown} has the property name ${quote(step)}. Names are of letters, digits, _, $ and -`,
+      );
     }
   }
   return { source, position: Number(position), path };
@@ -287,10 +295,10 @@ function separatorsOf(literals: readonly string[], refuse: (reason: string) => n
     if (separator === undefined) {
       return refuse(`there is nothing between hole ${i + 1} and hole ${i + 2}; put ':' between them`);
     }
-    if (!SEPARATORS.includes(separator) || separator === ' ') {
+    if (!SEPARATORS.includes(separator)) {
       return refuse(
-        `what stands between hole ${i + 1} and hole ${i + 2} begins with none of ${SEPARATORS} and so may be part ` +
-          `of what fills the first; put ':' between them`,
+        `what stands between hole ${i + 1} and hole ${i + 2} begins with none of ${SEPARATORS} and so may ` +
+          `be part of what fills the first; put ':' between them`,
       );
     }
     return separator;
@@ -332,8 +340,8 @@ type Found = 'readable' | 'inherited' | 'absent';
 
 /** Own properties and getters of the class are readable; methods and all of Object.prototype are not. */
 function find(owner: {}, name: string): Found {
-  if (Object.hasOwn(owner as object, name)) return 'readable';
-  for (let holder: unknown = Object.getPrototypeOf(owner); holder !== null; ) {
+  if (Object.hasOwn(owner, name)) return 'readable';
+  for (let holder: unknown = Object.getPrototypeOf(owner); holder !== null;) {
     const above: unknown = Object.getPrototypeOf(holder);
     const descriptor = Object.getOwnPropertyDescriptor(holder, name);
     if (descriptor !== undefined) {

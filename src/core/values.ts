@@ -14,7 +14,7 @@ import type { ValueLimits } from './value-limits.js';
  * URLSearchParams, Buffer, ArrayBuffer, typed arrays and DataView. Accessors are read.
  *
  * Refused: instances of classes, errors, functions, symbols, promises, an own key `__proto__`, properties on
- * arrays, Maps and the like, and what is over the limits.
+ * arrays, Maps and the like (those on bytes are dropped), and what is over the limits.
  *
  * The id of the codec stands in the entry's header (`entry.ts`), so an id means the same for ever:
  *
@@ -101,7 +101,7 @@ function checkSize(bytes: number, { maxBytes }: ValueLimits): void {
 
 /**
  * Undefined for what cannot be decoded: an unknown codec, or a payload that this library did not write. Never
- * throws, whatever the bytes; what it gives holds no key `__proto__` and shares no memory with `payload`.
+ * throws, whatever the bytes; what it gives holds no property `__proto__` and shares no memory with `payload`.
  */
 export function decodeValue(codec: number, payload: Buffer): { readonly value: unknown } | undefined {
   try {

@@ -1,0 +1,147 @@
+import test from 'ava';
+import fc from 'fast-check';
+
+import { milliseconds, type Duration } from '../../src/core/duration.js';
+import { OptionsError } from '../../src/core/errors.js';
+
+const accepted: readonly (readonly [Duration, number])[] = [
+  [0, 0],
+  [-0, 0],
+  [250, 250],
+  ['0ms', 0],
+  ['250ms', 250],
+  ['1s', 1_000],
+  ['0.5s', 500],
+  ['1.1s', 1_100],
+  ['5m', 300_000],
+  ['1.5h', 5_400_000],
+  ['30d', 2_592_000_000],
+  ['007s', 7_000],
+  [Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER],
+];
+
+for (const [given, expected] of accepted) {
+  test(`${typeof given} ${Object.is(given, -0) ? '-0' : given} is ${expected} ms`, (t) => {
+    t.is(milliseconds(given, 'ttl'), expected);
+  });
+}
+
+test('a fraction of a millisecond is rounded', (t) => {
+  t.is(milliseconds(1.4, 'ttl'), 1);
+  t.is(milliseconds(1.5, 'ttl'), 2);
+  t.is(milliseconds('0.4ms', 'ttl'), 0);
+  t.is(milliseconds('0.0016s', 'ttl'), 2);
+});
+
+const refused: readonly unknown[] = [
+  '',
+  ' ',
+  '5',
+  's',
+  '1h; FLUSHALL',
+  '1h;FLUSHALL',
+  '1h\n',
+  '1h\nFLUSHALL',
+  ' 1h',
+  '1 h',
+  '5 minutes',
+  '5min',
+  '5M',
+  '5w',
+  '1.5.5s',
+  '1.s',
+  '.5s',
+  '1e3s',
+  '0x10s',
+  '1_000s',
+  '+1s',
+  '-1s',
+  '1h30m',
+  '1,5s',
+  '٣s',
+  'NaNs',
+  'Infinitys',
+  `${'9'.repeat(400)}d`,
+  '104249991375d',
+  Number.NaN,
+  Number.POSITIVE_INFINITY,
+  Number.NEGATIVE_INFINITY,
+  -1,
+  -0.4,
+  2 ** 53,
+  1e300,
+  5n,
+  true,
+  null,
+  undefined,
+  {},
+  [5],
+  Symbol('5s'),
+  () => 5,
+  new Number(5),
+  { valueOf: () => 5, toString: () => '5s' },
+];
+
+for (const [i, given] of refused.entries()) {
+  const shown = typeof given === 'string' ? JSON.stringify(given).slice(0, 20) : typeof given;
+  test(`no duration, ${i}: ${shown}`, (t) => {
+    t.throws(() => milliseconds(given as Duration, 'ttl'), { instanceOf: OptionsError, code: 'E_OPTIONS' });
+  });
+}
+
+test('the error says where, what was expected, what came, and an example', (t) => {
+  const error = t.throws(() => milliseconds('1h; FLUSHALL' as Duration, 'ttl of @Cached on Users.find'));
+  t.is(
+    error.message,
+    "ttl of @Cached on Users.find is a duration such as '15m', '1.5s' or 250 (milliseconds), and " +
+      "'1h; FLUSHALL' was given. Units: ms, s, m, h, d.",
+  );
+});
+
+test('the error stays one short line, whatever was given', (t) => {
+  const error = t.throws(() => milliseconds(`\r\n\u001b[31m${'x'.repeat(1e6)}` as Duration, 'ttl'));
+  t.true(error.message.length < 300);
+  t.notRegex(error.message, /\p{Cc}/u);
+});
+
+test('limits are inclusive and are named in the error', (t) => {
+  const limits = { min: 1_000, max: 60_000 };
+  t.is(milliseconds('1s', 'lease', limits), 1_000);
+  t.is(milliseconds('1m', 'lease', limits), 60_000);
+  t.throws(() => milliseconds(999, 'lease', limits), {
+    message: /from 1000 ms to 60000 ms, and 999 was given/,
+  });
+  t.throws(() => milliseconds('61s', 'lease', limits), { message: /and '61s' was given/ });
+  t.throws(() => milliseconds(0, 'lease', { min: 1 }), { message: /at least 1 ms, and 0 was given/ });
+});
+
+test('every whole number of a unit comes out exact', (t) => {
+  const units = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+  fc.assert(
+    fc.property(
+      fc.nat({ max: 100_000_000 }),
+      fc.constantFrom('ms', 's', 'm', 'h', 'd'),
+      (count, unit) => milliseconds(`${count}${unit}`, 'ttl') === count * units[unit],
+    ),
+  );
+  t.pass();
+});
+
+test('no text but a number and a unit is ever taken', (t) => {
+  fc.assert(
+    fc.property(
+      fc.string({ unit: fc.constantFrom('1', '0', '.', 'm', 's', 'h', 'd', '-', 'e', ' ', '\n', ';') }),
+      (text) => {
+        const valid = /^[0-9]+([.][0-9]+)?(ms|s|m|h|d)$/.test(text) && !text.includes('\n');
+        try {
+          milliseconds(text as Duration, 'ttl');
+          return valid;
+        } catch (error) {
+          return !valid && error instanceof OptionsError;
+        }
+      },
+    ),
+    { numRuns: 2_000 },
+  );
+  t.pass();
+});

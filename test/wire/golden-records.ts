@@ -1,0 +1,134 @@
+import { Buffer } from 'node:buffer';
+import { encodeEntry, encodeLease, type Entry } from '../../src/core/entry.js';
+import { encodeValue } from '../../src/core/values.js';
+
+const LIMITS = { maxBytes: 1 << 20, maxDepth: 100 };
+
+/** The header of a golden record; the codec and the payload come from its value. */
+export type Header = Omit<Entry, 'codec' | 'payload'>;
+
+export interface GoldenEntry {
+  /** The name of its file, without `.bin`. */
+  readonly name: string;
+  readonly key: string;
+  readonly header: Header;
+  readonly codec: number;
+  readonly value: unknown;
+}
+
+export const GOLDEN_LEASE = { name: 'lease', token: 'lease-0123456789' };
+
+const untagged: Header = {
+  token: 'AbCdEf-_01234567',
+  loadStart: 1_700_000_000_123,
+  freshUntil: 1_700_000_300_123.5,
+  clearNonce: 'clear-nonce-0001',
+  tags: [],
+};
+const oneTag: Header = { ...untagged, tags: [{ tag: 'users', nonce: 'nonce-of-users-1' }] };
+const threeTags: Header = {
+  ...untagged,
+  tags: [
+    { tag: 'users', nonce: 'nonce-of-users-1' },
+    { tag: 'org:größe/日本🎈', nonce: 'nonce-of-an-org1' },
+    { tag: '', nonce: '----------------' },
+  ],
+};
+
+function cycle(): unknown {
+  const shared = { since: new Date(0) };
+  const team: Record<string, unknown> = { name: 'core', first: shared, again: shared };
+  team['self'] = team;
+  return team;
+}
+
+/** Never change one that has its file in v1: what stands in somebody's Redis does not change either. */
+export const GOLDEN_ENTRIES: readonly GoldenEntry[] = [
+  {
+    name: 'json-object',
+    key: 'user:1',
+    header: untagged,
+    codec: 1,
+    value: { id: 1, name: 'Ada', admin: false, score: -12.5, manager: null, roles: ['a', 'b'], address: {} },
+  },
+  {
+    name: 'json-list-one-tag',
+    key: 'users:page:1',
+    header: oneTag,
+    codec: 1,
+    value: Array.from({ length: 20 }, (_, id) => ({ id, email: `user${id}@example.com`, tags: [] })),
+  },
+  {
+    name: 'json-unicode-key-three-tags',
+    key: 'größe:日本:🎈',
+    header: threeTags,
+    codec: 1,
+    value: { 'naïve 日本 🎈': '\ud800 \u0000 "quoted" __proto__ </script>' },
+  },
+  { name: 'json-null', key: 'user:none', header: untagged, codec: 1, value: null },
+  { name: 'rich-undefined', key: 'user:none', header: oneTag, codec: 2, value: undefined },
+  {
+    name: 'rich-mix-three-tags',
+    key: 'report:2026',
+    header: threeTags,
+    codec: 2,
+    value: {
+      at: [new Date(1_700_000_000_123), new Date(NaN)],
+      map: new Map<unknown, unknown>([
+        ['a', 1],
+        [{ key: true }, new Map()],
+      ]),
+      set: new Set<unknown>(['a', 1, null]),
+      numbers: [NaN, Infinity, -Infinity, -0, 0, 2n ** 70n, -1n],
+      missing: undefined,
+      holes: Object.assign([], { 1: 'x', length: 3 }),
+      sparse: Object.assign([], { 900: 'x', length: 1000 }),
+      pattern: /a+<\/b>/giu,
+      url: new URL('https://example.com/a?b=c#d'),
+      query: new URLSearchParams('a=1&a=2'),
+      bare: Object.assign(Object.create(null) as object, { a: 1 }),
+      text: '\udfff <b> __proto__',
+    },
+  },
+  {
+    name: 'rich-bytes-one-tag',
+    key: 'file:1',
+    header: oneTag,
+    codec: 2,
+    value: {
+      buffer: Buffer.from('some bytes'),
+      empty: Buffer.alloc(0),
+      bytes: Uint8Array.of(0, 127, 255),
+      part: Uint16Array.of(1, 2, 3).subarray(1),
+      floats: Float32Array.of(1.5, -0),
+      big: BigInt64Array.of(-1n),
+      view: new DataView(new ArrayBuffer(4)),
+      whole: new ArrayBuffer(2),
+    },
+  },
+  { name: 'rich-cycle', key: 'team:core', header: untagged, codec: 2, value: cycle() },
+  {
+    name: 'rich-float64array',
+    key: 'vector',
+    header: untagged,
+    codec: 2,
+    value: Float64Array.of(1, -0.5, Math.PI),
+  },
+  {
+    name: 'buffer-three-tags',
+    key: 'file:2',
+    header: threeTags,
+    codec: 3,
+    value: Buffer.from([0, 206, 1, 255]),
+  },
+  { name: 'bytes', key: 'file:3', header: untagged, codec: 4, value: Uint8Array.of(0, 206, 1, 255) },
+];
+
+/** All records as they are written today, by the name of their file. */
+export function goldenRecords(): ReadonlyMap<string, Buffer> {
+  const records = new Map([[GOLDEN_LEASE.name, encodeLease(GOLDEN_LEASE.token)]]);
+  for (const { name, key, header, value } of GOLDEN_ENTRIES) {
+    records.set(name, encodeEntry(key, { ...header, ...encodeValue(value, LIMITS) }));
+  }
+  return records;
+}

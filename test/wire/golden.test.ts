@@ -1,0 +1,56 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import test from 'ava';
+import { decodeEntry, encodeLease, tokenOf } from '../../src/core/entry.js';
+import { decodeValue } from '../../src/core/values.js';
+import { sameValue } from '../support/same-value.js';
+import { GOLDEN_ENTRIES, GOLDEN_LEASE, goldenRecords } from './golden-records.js';
+import { goldenFolder, makeGolden } from './make-golden.js';
+
+function read(name: string): Buffer {
+  return readFileSync(path.join(goldenFolder, `${name}.bin`));
+}
+
+test('Every golden file has its record, and every record its file', (t) => {
+  const files = readdirSync(goldenFolder).map((file) => path.basename(file, '.bin'));
+  t.deepEqual(files.toSorted(), [...goldenRecords().keys()].toSorted());
+});
+
+for (const { name, key, header, codec, value } of GOLDEN_ENTRIES) {
+  test(`${name}: a record of wire version 1 is read as what was stored`, (t) => {
+    const entry = decodeEntry(key, read(name));
+    if (!entry) return t.fail('The record is not decoded.');
+    const { payload, ...rest } = entry;
+    t.deepEqual(rest, { ...header, codec });
+    const decoded = decodeValue(entry.codec, payload);
+    t.truthy(decoded);
+    t.true(sameValue(value, decoded?.value));
+    return undefined;
+  });
+}
+
+for (const [name, record] of goldenRecords()) {
+  test(`${name}: is written today as it always was`, (t) => {
+    t.deepEqual(record, read(name));
+  });
+}
+
+test('A lease of wire version 1 is read as one', (t) => {
+  const record = read(GOLDEN_LEASE.name);
+  t.is(tokenOf(record), GOLDEN_LEASE.token);
+  t.is(decodeEntry('', record), undefined);
+  t.deepEqual(encodeLease(GOLDEN_LEASE.token), record);
+});
+
+test('The generator writes what is missing and never rewrites a file', (t) => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'golden-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  writeFileSync(path.join(folder, 'lease.bin'), 'kept');
+  t.deepEqual(
+    makeGolden(folder),
+    GOLDEN_ENTRIES.map(({ name }) => name),
+  );
+  t.is(readFileSync(path.join(folder, 'lease.bin'), 'utf8'), 'kept');
+  t.deepEqual(makeGolden(folder), []);
+});
