@@ -1,0 +1,46 @@
+import { Cached, Caching, Invalidates } from 'cachement';
+import { memory } from 'cachement/memory';
+import { recordingCaching } from 'cachement/testing';
+
+interface User {
+  readonly id: string;
+  readonly name: string;
+}
+
+class Users {
+  loads = 0;
+
+  @Cached({
+    key: 'user:{0}',
+    ttl: '15m',
+    tags: (user, id) => ['users', `initial:${user.name.slice(0, 1)}`, id],
+  })
+  async find(id: string): Promise<User> {
+    this.loads += 1;
+    return { id, name: 'Ada' };
+  }
+
+  @Invalidates({ keys: 'user:{0.id}', tags: ['users'] })
+  async save(user: User): Promise<void> {
+    await Promise.resolve(user);
+  }
+}
+
+async function main(): Promise<void> {
+  const caching = new Caching({ adapter: memory(), namespace: 'consumer', defaults: { ttl: '1m' } });
+  Caching.setDefault(caching);
+  const users = new Users();
+  await users.find('1');
+  await users.find('1');
+  await users.save({ id: '1', name: 'Bea' });
+  await users.find('1');
+  await caching.close();
+
+  const recording = recordingCaching();
+  await recording.caching.cache.getOrSet('user:2', async () => 2);
+  await recording.close();
+
+  console.log(`loads: ${users.loads}, recorded: ${recording.of('load').length}`);
+}
+
+void main();
