@@ -1,6 +1,6 @@
 import { Capture, capturing, currentCapture } from './captures.js';
-import { decodeEntry, encodeEntry, LEASE_LENGTH, tokenOf, type Entry, type Tagged } from './entry.js';
-import { InvalidationError, OptionsError, StoreUnavailableError, ValueError } from './errors.js';
+import { decodeEntry, encodeEntry, isLease, tokenOf, type Entry, type Tagged } from './entry.js';
+import { notTaken, OptionsError, StoreUnavailableError, ValueError } from './errors.js';
 import { channels, type CachementEvents } from './events.js';
 import { Floors } from './floors.js';
 import { clearKey, entryKey, epochsKey, logicalKey, tagKey, type KeyPart } from './key.js';
@@ -86,7 +86,8 @@ const AWAY: Found = { is: 'away' };
 const NEVER = -1;
 const FIRST_POLL = 20;
 const LAST_POLL = 250;
-const EXTENSIONS = 20;
+/** Every half lease, up to 20 leases. */
+const EXTENSIONS = 40;
 const MAX_DEPTH = 1_000;
 /** Each is read on every hit: labels by the thousand belong in the key. */
 const MAX_TAGS = 1_000;
@@ -111,6 +112,8 @@ export class Cache {
   readonly #floors = new Floors();
   readonly #pending: PendingInvalidations;
   readonly #leases = new Map<string, string>();
+  /** Keys whose loader is on the call stack now. */
+  readonly #starting = new Set<string>();
   /** Orders the calls, looks and loads of this process: no two share one. */
   #ordinal = 0;
   /** The store's clock, as last told, and our own when it was asked. */
@@ -192,18 +195,23 @@ export class Cache {
     const version = this.#pending.version;
     const since = this.#clock.now();
     const token = newToken();
-    const [reply, minted] = await this.#askForLease(call, token, '*');
-    if (reply.status !== 'granted') return false;
-    this.#flights.detach([call.key], [], false);
-    const lease: Lease = { token, minted, at: reply.at, since };
-    const tagged = pair(call.tags, minted.nonces, 1);
-    if (encoded === undefined || tagged === undefined) {
-      await this.#release(call.key, lease);
-      return false;
+    try {
+      const [reply, minted] = await this.#askForLease(call, token, '*');
+      if (reply.status !== 'granted') return false;
+      this.#flights.detach([call.key], [], false);
+      const lease: Lease = { token, minted, at: reply.at, since };
+      const tagged = pair(call.tags, minted.nonces, 1);
+      if (encoded === undefined || tagged === undefined) {
+        await this.#release(call.key, lease);
+        return false;
+      }
+      const stored = await this.#fill(call, lease, tagged, encoded, this.#ttlFor(policy, value));
+      if (stored) this.#pending.settleKey(call.key, version);
+      return stored;
+    } catch (error) {
+      this.#background(this.#store.release(entryKey(this.#namespace, call.key), token));
+      throw error;
     }
-    const stored = await this.#fill(call, lease, tagged, encoded, this.#ttlFor(policy, value));
-    if (stored) this.#pending.settleKey(call.key, version);
-    return stored;
   }
 
   /**
@@ -230,7 +238,7 @@ export class Cache {
       undefined,
     );
     if (failure !== undefined && options.onUnavailable === 'throw') {
-      throw new InvalidationError(failure, undefined);
+      throw notTaken(failure, undefined);
     }
     return { acknowledged: failure === undefined };
   }
@@ -250,12 +258,12 @@ export class Cache {
    * began later, or a load that the store has vouched for since (its lease and its tags' nonces stood).
    */
   async read<T>(call: ReadCall<T>): Promise<T> {
-    if (!this.#enabled) return call.load();
+    if (!this.#enabled || this.#starting.has(call.key)) return call.load();
     const started = ++this.#ordinal;
-    const begun = this.#clock.now();
     const capture = currentCapture();
+    let begun = this.#clock.now();
+    let found = await this.#look(call);
     for (;;) {
-      const found = await this.#look(call);
       if (found.is === 'hit') {
         capture?.add(found.tagged);
         return found.value as T;
@@ -263,19 +271,59 @@ export class Cache {
       let flight = this.#flights.get(call.key);
       const joined = flight !== undefined;
       if (flight === undefined) {
-        flight = new Flight(call.key, call.tagsOf === undefined ? call.tags : undefined, found.is === 'away');
+        const told = call.tagsOf !== undefined || call.policy.inheritTags;
+        flight = new Flight(call.key, told ? undefined : call.tags);
         this.#flights.depart(flight);
         void this.#fly(flight, call, found, begun);
       }
-      const landing = await flight.landed;
+      const landing = await (joined ? this.#landing(flight, call.policy.wait) : flight.landed);
+      if (landing === undefined) {
+        begun = this.#clock.now();
+        continue;
+      }
       // So that what this call returns is stored when it returns; a slow store gets the rest of the budget.
       const proven = await this.#within(flight.proven, call.policy.budget - flight.lost);
-      if (landing.asOf >= started || (flight.degraded && found.is === 'away') || proven >= started) {
+      if (landing.asOf >= started || (proven >= started && this.#mayShare(call, landing))) {
         if (joined) this.#publish('coalesced', call.method, { key: call.key, with: 'process' });
         capture?.add(landing.tagged);
         return landing.value as T;
       }
+      // It has landed and will not be proven in time: nobody waits for it again.
+      this.#flights.arrive(flight);
+      // A store that was away has had its part of this call's time.
+      if (found.is !== 'away') {
+        begun = this.#clock.now();
+        found = await this.#look(call);
+      }
     }
+  }
+
+  /**
+   * The end of the load; undefined if it has run for `ms` and this call has waited as long. Then whoever asks next
+   * begins anew: a load that hangs, or that waits for itself through another method with the same key, does not
+   * hold its key for ever.
+   */
+  async #landing(flight: Flight, ms: number): Promise<Landing | undefined> {
+    return new Promise((resolve, reject) => {
+      const giveUp = (): void => {
+        const left = (flight.loadStart ?? this.#clock.now()) + ms - this.#clock.now();
+        if (left > 0) {
+          timer = this.#clock.after(left, giveUp);
+          return;
+        }
+        this.#flights.arrive(flight);
+        resolve(undefined);
+      };
+      let timer = this.#clock.after(ms, giveUp);
+      flight.landed.then(resolve, reject).finally(() => timer.cancel());
+    });
+  }
+
+  /** What the store vouched for must be all that this call depends on, and no step back for this process. */
+  #mayShare<T>(call: ReadCall<T>, { tagged, since }: Landing): boolean {
+    return (
+      call.tags.every((tag) => tagged?.some((one) => one.tag === tag)) && this.#floors.allows(call.key, since)
+    );
   }
 
   /**
@@ -362,11 +410,13 @@ export class Cache {
     if (record === null) return this.#miss(call, 'absent', undefined);
     const entry = decodeEntry(call.key, record);
     if (entry === undefined) {
-      const lease = record.length === LEASE_LENGTH;
+      const lease = isLease(record);
       return this.#miss(call, lease ? 'absent' : 'undecodable', lease ? undefined : tokenOf(record));
     }
     if (entry.clearNonce !== nonces[0]) return this.#miss(call, 'invalidated', entry.token);
     if (entry.tags.length > 0 || call.tags.length > 0) {
+      // Before their nonces are read: a mark that is settled later has changed the nonces by then.
+      if (this.#pending.covers(call.key, tagNames(entry.tags))) return AWAY;
       let valid: boolean;
       try {
         valid = await this.#tagsStand(entry, call.tags, nonces, budget);
@@ -375,9 +425,8 @@ export class Cache {
         return AWAY;
       }
       if (!valid) return this.#miss(call, 'invalidated', entry.token);
-      if (this.#pending.covers(call.key, tagNames(entry.tags))) return AWAY;
     }
-    if (!this.#floors.allows(call.key, entry.loadStart)) return this.#miss(call, 'outdated', entry.token);
+    if (!this.#floors.allows(call.key, this.#localTime(entry.loadStart))) return this.#miss(call, 'outdated', entry.token);
     const decoded = decodeValue(entry.codec, entry.payload);
     if (decoded === undefined) return this.#miss(call, 'undecodable', entry.token);
     if (channels.hit.hasSubscribers) this.#publish('hit', call.method, { key: call.key, tier: 'l2' });
@@ -426,7 +475,7 @@ export class Cache {
         this.#publish('coalesced', call.method, { key: call.key, with: 'fleet' });
         flight.land(right);
       } else if (right === undefined) {
-        flight.land(await this.#loadAlone(call));
+        flight.land(await this.#loadAlone(flight, call));
       } else {
         asOf = await this.#loadUnder(right, flight, call);
       }
@@ -470,7 +519,7 @@ export class Cache {
             return undefined;
           case 'present': {
             const found = await this.#judge(call, { record: reply.record, nonces: minted.nonces }, budget);
-            if (found.is === 'hit') return { value: found.value, asOf, tagged: found.tagged };
+            if (found.is === 'hit') return { value: found.value, asOf, since, tagged: found.tagged };
             if (found.is === 'away') return undefined;
             replaces = found.replaces;
             break;
@@ -516,12 +565,12 @@ export class Cache {
   }
 
   /** The load without the store: returned, never stored. */
-  async #loadAlone<T>(call: ReadCall<T>): Promise<Landing> {
+  async #loadAlone<T>(flight: Flight, call: ReadCall<T>): Promise<Landing> {
     const asOf = ++this.#ordinal;
-    const at = this.#storeTime();
+    const since = (flight.loadStart = this.#clock.now());
     const value = await this.#run(call, false, undefined);
-    if (at !== undefined) this.#floors.raise(call.key, at);
-    return { value, asOf, tagged: undefined };
+    this.#floors.raise(call.key, since);
+    return { value, asOf, since, tagged: undefined };
   }
 
   /**
@@ -539,25 +588,36 @@ export class Cache {
     try {
       // What overtook the flight while it waited for its lease came before this load, and does not concern it.
       flight.detached = false;
-      const loadStart = ++this.#ordinal;
+      const asOf = ++this.#ordinal;
+      const since = (flight.loadStart = this.#clock.now());
       const value = await this.#run(call, true, capture);
       const ttl = call.unless?.(value) === true ? 0 : this.#ttlFor(policy, value);
       const encoded = ttl > 0 ? this.#encode(call, value) : undefined;
       const known = merge(pair(call.tags, lease.minted.nonces, 1), capture);
       const late = call.tagsOf?.(value).filter((tag) => !known?.some((one) => one.tag === tag)) ?? [];
-      flight.land({ value, asOf: loadStart, tagged: late.length === 0 ? known : undefined });
+      // Callers may have the value before the store has taken it, and it may refuse.
+      const floor = this.#floors.raise(call.key, since);
+      flight.land({ value, asOf, since, tagged: late.length === 0 ? known : undefined });
       landed = true;
-      if (known === undefined || encoded === undefined || this.#overtaken(flight, call, late)) {
+      if (known === undefined || this.#overtaken(flight, call, late)) {
         if (encoded !== undefined) this.#refused(call, 'invalidated');
-        return await this.#vouch(lease, known ?? [], () => this.#release(call.key, lease));
-      }
-      const tagged = late.length === 0 ? known : await this.#lateTags(call, lease, known, late);
-      if (tagged === undefined) {
-        this.#refused(call, 'tag invalidated');
         await this.#release(call.key, lease);
         return NEVER;
       }
-      return await this.#vouch(lease, tagged, () => this.#fill(call, lease, tagged, encoded, ttl));
+      const tagged = late.length === 0 ? known : await this.#lateTags(call, lease, known, late);
+      if (tagged === undefined) {
+        if (encoded !== undefined) this.#refused(call, 'tag invalidated');
+        await this.#release(call.key, lease);
+        return NEVER;
+      }
+      return await this.#vouch(lease, tagged, async () => {
+        const held = await (encoded === undefined
+          ? this.#release(call.key, lease)
+          : this.#fill(call, lease, tagged, encoded, ttl));
+        // Nobody else has loaded under a lease meanwhile: what stands there from now on is of no earlier load.
+        if (held) this.#floors.lower(call.key, since, floor);
+        return held;
+      });
     } catch (error) {
       this.#background(this.#release(call.key, lease));
       if (landed) this.report('fill', call.key, call.method, error);
@@ -574,12 +634,23 @@ export class Cache {
     return flight.detached || this.#pending.covers(call.key, [...call.tags, ...late]);
   }
 
+  /** Runs the loader. One that asks for its own key, as a facade over a repository may, is not to wait for itself. */
+  async #start<T>(call: ReadCall<T>, capture: Capture | undefined): Promise<T> {
+    this.#starting.add(call.key);
+    try {
+      // Not awaited here: the key is marked only while the loader's first, synchronous part runs.
+      return capture === undefined ? call.load() : capturing(capture, call.load);
+    } finally {
+      this.#starting.delete(call.key);
+    }
+  }
+
   async #run<T>(call: ReadCall<T>, leased: boolean, capture: Capture | undefined): Promise<T> {
-    if (capture === undefined && !channels.load.hasSubscribers) return call.load();
+    if (capture === undefined && !channels.load.hasSubscribers) return this.#start(call, undefined);
     const begun = this.#clock.now();
     let failure: unknown;
     try {
-      return await (capture === undefined ? call.load() : capturing(capture, call.load));
+      return await this.#start(call, capture);
     } catch (error) {
       failure = error;
       throw error;
@@ -713,10 +784,10 @@ export class Cache {
     return [this.#clearKey, ...tags.map((tag) => tagKey(this.#namespace, tag))];
   }
 
-  /** The store's clock now, rather late than early; undefined if it never told. */
-  #storeTime(): number | undefined {
+  /** Our clock when the store's showed `at`, rather early than late; undefined if the store never told. */
+  #localTime(at: number): number | undefined {
     const known = this.#storeClock;
-    return known === undefined ? undefined : known.at + (this.#clock.now() - known.since);
+    return known === undefined ? undefined : known.since + (at - known.at);
   }
 
   /** What `proven` settles with, or -1 after `ms`. */

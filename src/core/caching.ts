@@ -1,5 +1,6 @@
 import { Cache } from './cache.js';
 import { systemClock } from './clock.js';
+import { describe } from './describe.js';
 import { OptionsError } from './errors.js';
 import { channels } from './events.js';
 import { checkNamespace } from './key.js';
@@ -103,6 +104,9 @@ export class Caching {
 
   /** The `Caching` of every decorated method that finds no nearer one. Undefined takes it away. */
   static setDefault(caching: Caching | undefined): void {
+    if (caching !== undefined && !Caching.is(caching)) {
+      throw new OptionsError(`Caching.setDefault takes a Caching or undefined, and ${describe(caching)} was given.`);
+    }
     (globalThis as Global)[DEFAULT] = caching;
   }
 

@@ -26,7 +26,7 @@ export const VALUE = 1;
 export const LEASE = 2;
 export const WAITED = 4;
 export const TOKEN_AT = 4;
-export const TOKEN_LENGTH = 16;
+const TOKEN_LENGTH = 16;
 export const LEASE_LENGTH = TOKEN_AT + TOKEN_LENGTH;
 const KEY_AT = 56;
 
@@ -116,6 +116,11 @@ export function decodeEntry(key: string, bytes: Uint8Array): Entry | undefined {
     tags,
     payload: record.subarray(at),
   };
+}
+
+export function isLease(bytes: Uint8Array): boolean {
+  if (bytes.length !== LEASE_LENGTH || bytes[0] !== MAGIC || bytes[1] !== WIRE_VERSION) return false;
+  return (bytes[2]! & (LEASE | VALUE)) === LEASE;
 }
 
 /** The token of a record of this wire version, or undefined: what the stores compare. */

@@ -74,18 +74,24 @@ export class StoreSetupError extends CachementError {
 }
 
 /**
- * The store could not take an invalidation, and the policy is `throw`. The method did succeed: its result is
- * here. The invalidation goes on being retried; until then this process reads past the entry.
+ * An invalidation was not made. Either the store could not take it, and the policy is `throw`: then it goes on
+ * being retried, and until it is acknowledged this process reads past the entry. Or the arguments and the result
+ * of the method made no key, and nothing was invalidated. `cause` is a StoreUnavailableError or what was thrown.
  */
 export class InvalidationError extends CachementError {
+  /** What the method returned; undefined if it has not run (`timing: 'before'`). */
   readonly result: unknown;
-  constructor(failure: StoreUnavailableError, result: unknown) {
-    super(
-      'E_INVALIDATION',
-      `The store could not take an invalidation (${failure.message}) It goes on being retried, and until then ` +
-        'this process reads past the entries; other processes may return them until they expire.',
-      { cause: failure },
-    );
+  constructor(message: string, result: unknown, options?: ErrorOptions) {
+    super('E_INVALIDATION', message, options);
     this.result = result;
   }
+}
+
+export function notTaken(failure: StoreUnavailableError, result: unknown): InvalidationError {
+  return new InvalidationError(
+    `The store could not take an invalidation. ${failure.message} It goes on being retried, and until then this ` +
+      'process reads past the entries; other processes may return them until they expire.',
+    result,
+    { cause: failure },
+  );
 }

@@ -1,9 +1,10 @@
 /**
- * Monotonic reads: the least load start a stored entry must have for this process to return it.
+ * Monotonic reads: the earliest load start that an entry may have for this process to return it.
  *
- * A load under a lease needs none: the store refuses what began earlier. A load *without* a lease (the store was
- * away, another's lease outlasted the wait) returns a value that the store knows nothing of, and an entry whose
- * load began before it must not be returned after it. Bounded: the oldest floors are forgotten first.
+ * A load whose value the store has taken under its lease needs none: the store refuses what began earlier. But one
+ * that ran without a lease (the store was away, another's lease outlasted the wait), or whose lease was lost on the
+ * way, brings a value that the store knows nothing of, and an entry whose load began before it must not be returned
+ * after it. Times are this process' own clock. Bounded: the oldest floors are forgotten first.
  */
 export class Floors {
   readonly #floors = new Map<string, number>();
@@ -13,18 +14,27 @@ export class Floors {
     this.#max = max;
   }
 
-  /** @param at store's clock, ms since the epoch */
-  raise(key: string, at: number): void {
+  /** @returns the floor that there was, for `lower` */
+  raise(key: string, since: number): number | undefined {
     const floor = this.#floors.get(key);
-    if (floor !== undefined && floor >= at) return;
+    if (floor !== undefined && floor >= since) return floor;
     this.#floors.delete(key);
-    this.#floors.set(key, at);
+    this.#floors.set(key, since);
     if (this.#floors.size > this.#max) this.#floors.delete(this.#floors.keys().next().value!);
+    return floor;
   }
 
-  allows(key: string, loadStart: number): boolean {
+  /** Takes a raise back, if no later one has come over it: the floor is again what it was. */
+  lower(key: string, since: number, before: number | undefined): void {
+    if (this.#floors.get(key) !== since) return;
+    if (before === undefined) this.#floors.delete(key);
+    else this.#floors.set(key, before);
+  }
+
+  /** @param since when the load began, or earlier; undefined: nobody knows, so it is below every floor */
+  allows(key: string, since: number | undefined): boolean {
     if (this.#floors.size === 0) return true;
     const floor = this.#floors.get(key);
-    return floor === undefined || loadStart >= floor;
+    return floor === undefined || (since !== undefined && since >= floor);
   }
 }

@@ -5,6 +5,8 @@ export interface Landing {
   readonly value: unknown;
   /** The call ordinal from which on the value is known to have been valid (see `Cache.read`). */
   readonly asOf: number;
+  /** This process' clock when the load began. */
+  readonly since: number;
   /** The tags it depends on, with their nonces; undefined when they could not be read. */
   readonly tagged: readonly Tagged[] | undefined;
 }
@@ -12,8 +14,6 @@ export interface Landing {
 /** One load of one key in this process, shared by all who may share it. */
 export class Flight {
   readonly key: string;
-  /** It went without the store, so nothing can prove its value later. */
-  readonly degraded: boolean;
   /** The tags it is known to depend on; undefined: only its result will tell. */
   readonly tags: readonly string[] | undefined;
   /** The value, as soon as it is there, or the loader's error, which all who wait share. */
@@ -25,16 +25,17 @@ export class Flight {
   readonly proven: Promise<number>;
   /** An invalidation in this process overtook it: nobody new may join, and nothing is stored. */
   detached = false;
+  /** When its loader was called, by this process' clock; undefined while it waits for its turn. */
+  loadStart: number | undefined;
   /** Milliseconds that the store has taken from it so far: the budget is for all of them together. */
   lost = 0;
   land!: (landing: Landing) => void;
   crash!: (error: unknown) => void;
   prove!: (asOf: number) => void;
 
-  constructor(key: string, tags: readonly string[] | undefined, degraded: boolean) {
+  constructor(key: string, tags: readonly string[] | undefined) {
     this.key = key;
     this.tags = tags;
-    this.degraded = degraded;
     this.landed = new Promise((resolve, reject) => {
       this.land = resolve;
       this.crash = reject;

@@ -1,4 +1,6 @@
+import { describe } from '../core/describe.js';
 import { DecorationError } from '../core/errors.js';
+import { SoughtClass, toldClass, type Constructor, type DeclaringClass } from './declaring-class.js';
 
 /** The parts of `ClassMethodDecoratorContext` in use, spelled out so that no `lib` is needed to read them. */
 export interface MethodContext<This> {
@@ -7,7 +9,6 @@ export interface MethodContext<This> {
   readonly static: boolean;
   readonly private: boolean;
   addInitializer(initializer: (this: This) => void): void;
-  readonly metadata?: object;
 }
 
 export interface MethodDescriptor<This, A extends readonly unknown[], R> {
@@ -30,13 +31,8 @@ export type Method = (this: unknown, ...args: unknown[]) => unknown;
 export interface Site {
   readonly name: string | symbol;
   readonly static: boolean;
-  /** The class that declares it. Legacy decorators are told; standard ones are not. */
-  readonly owner: Constructor | undefined;
-  /** What stands on the class in the end. */
-  readonly wrapper: () => Method;
+  readonly owner: DeclaringClass;
 }
-
-export type Constructor = abstract new (...args: never) => unknown;
 
 /** Takes a call: its `this`, its arguments, the method it is about. */
 export type Advice = (self: unknown, args: unknown[], original: Method) => Promise<unknown>;
@@ -59,41 +55,59 @@ export function around<This, A extends readonly unknown[], R>(
     const [target, second] = given;
     if (typeof second === 'object' && second !== null && 'kind' in second) {
       const context = second as MethodContext<unknown>;
-      if (context.kind !== 'method') throw refuse(decorator, `a ${String(context.kind)}`, context.name);
-      return wrap(target, decorator, advise, {
-        name: context.name,
-        static: context.static,
-        owner: undefined,
+      const { kind, name, static: isStatic } = context;
+      if (kind !== 'method')
+        throw refuse(decorator, `${kind === 'accessor' ? 'an' : 'a'} ${String(kind)}`, name ?? '');
+      const owner = new SoughtClass(name, (holder) =>
+        covers(Object.getOwnPropertyDescriptor(holder, name)?.value, wrapper),
+      );
+      const wrapper = wrap(target, decorator, advise, { name, static: isStatic, owner });
+      context.addInitializer?.(function (this: unknown) {
+        if (isStatic) owner.tell(this as Constructor);
+        else owner.meet(this as object);
       });
+      return wrapper;
     }
     const name = second as string | symbol | undefined;
     const descriptor = given[2] as PropertyDescriptor | undefined;
-    if (name === undefined) throw refuse(decorator, 'a class', (target as { name?: string } | null)?.name ?? '');
-    if (typeof descriptor !== 'object') throw refuse(decorator, 'a field', name);
-    if (descriptor.get !== undefined || descriptor.set !== undefined) throw refuse(decorator, 'an accessor', name);
+    if (name === undefined)
+      throw refuse(decorator, 'a class', (target as { name?: string } | null)?.name ?? '');
+    if (typeof descriptor !== 'object' || descriptor === null || 'initializer' in descriptor) {
+      throw refuse(decorator, 'a field', name);
+    }
+    if (descriptor.get !== undefined || descriptor.set !== undefined)
+      throw refuse(decorator, 'an accessor', name);
     const isStatic = typeof target === 'function';
-    const owner = (isStatic ? target : (target as object).constructor) as Constructor;
-    return { ...descriptor, value: wrap(descriptor.value, decorator, advise, { name, static: isStatic, owner }) };
+    const owner = toldClass((isStatic ? target : (target as object).constructor) as Constructor);
+    return {
+      ...descriptor,
+      value: wrap(descriptor.value, decorator, advise, { name, static: isStatic, owner }),
+    };
   };
   return decorate as unknown as AsyncMethodDecorator<This, A, R>;
 }
 
-function wrap(
-  original: unknown,
-  decorator: string,
-  advise: (site: Site) => Advice,
-  site: Omit<Site, 'wrapper'>,
-): Method {
-  if (typeof original !== 'function') throw refuse(decorator, typeof original, site.name);
+function wrap(original: unknown, decorator: string, advise: (site: Site) => Advice, site: Site): Method {
+  if (typeof original !== 'function') throw refuse(decorator, describe(original), site.name);
   const kind = Object.prototype.toString.call(original);
   if (kind.includes('Generator')) throw refuse(decorator, 'a generator', site.name);
   const method = original as Method;
-  const advice = advise({ ...site, wrapper: () => wrapper });
+  const advice = advise(site);
   const wrapper = function (this: unknown, ...args: unknown[]): unknown {
     return advice(this, args, method);
   };
   copyFunction(method, wrapper);
+  originals.set(wrapper, method);
   return wrapper;
+}
+
+/** What each wrapper of this library stands for. */
+const originals = new WeakMap<object, Method>();
+
+/** `value` is the wrapper, or wrappers of this library around it. */
+function covers(value: unknown, wrapper: Method): boolean {
+  for (let at = value; typeof at === 'function'; at = originals.get(at)) if (at === wrapper) return true;
+  return false;
 }
 
 /** `reflect-metadata`, where the application has loaded it. */
@@ -127,12 +141,12 @@ export async function callAsync(
   original: Method,
   self: unknown,
   args: unknown[],
-  where: string,
+  where: () => string,
 ): Promise<unknown> {
   const result = original.apply(self, args);
   if (typeof (result as PromiseLike<unknown> | null | undefined)?.then !== 'function') {
     throw new DecorationError(
-      `${where} returned ${result === null ? 'null' : `a ${typeof result}`} and not a promise. ` +
+      `${where()} returned ${describe(result)} and not a promise. ` +
         'Only async methods can be decorated: callers get a promise in any case. Make it async.',
     );
   }

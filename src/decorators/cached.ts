@@ -1,11 +1,15 @@
 import { normaliseTags, type Cache, type Key } from '../core/cache.js';
+import { currentCapture } from '../core/captures.js';
 import type { Caching } from '../core/caching.js';
+import { describe } from '../core/describe.js';
 import { KeyError, OptionsError } from '../core/errors.js';
 import { compileTemplate, defaultKey, logicalKey } from '../core/key.js';
 import { checkNames, policyNames, resolvePolicy, type Policy, type PolicyOptions } from '../core/options.js';
 import { around, callAsync, type AsyncMethodDecorator } from './around.js';
+import { checkFunction, checkMethodName, checkOneOf } from './check-options.js';
+import { LoadsUnderWay } from './loads-under-way.js';
 import { MethodId } from './method-id.js';
-import { resolveCaching, type CachingSource } from './resolve.js';
+import { checkSource, resolveCaching, type CachingSource } from './resolve.js';
 import type { Template } from './template.js';
 
 export interface CachedOptions<
@@ -73,37 +77,50 @@ export function Cached<
   // The types above are for the caller; from here on arguments are what they are at run time.
   const given = options as unknown as AnyOptions;
   return around('@Cached', (site) => {
-    const id = new MethodId('@Cached', site, given.name, given.key === undefined);
     const at = `@Cached on ${String(site.name)}`;
+    checkFunction('when', given.when, at);
+    checkFunction('unless', given.unless, at);
+    checkMethodName(given.name, at);
+    checkSource(given.cache, at);
+    const { onKeyError = 'bypass' } = given;
+    checkOneOf('onKeyError', onKeyError, ['bypass', 'throw'], at);
+    const id = new MethodId('@Cached', site, given.name, given.key === undefined);
     if (given.ttl !== undefined) resolvePolicy(given, {}, at);
     else resolvePolicy({ ...given, ttl: 1 }, {}, at);
     const keyOf = keyMaker(given.key, at);
     const tags = tagMaker(given.tags, at);
     const policyOf = policyFor(given, at);
+    const loads = new LoadsUnderWay(site);
     return async (self, args, original) => {
       const caching = resolveCaching(self, given.cache, () => id.where(self));
-      const load = (): Promise<unknown> => callAsync(original, self, args, id.where(self));
-      if (given.when !== undefined && !given.when.apply(self, args)) return load();
-      const method = id.of(self);
+      const run = (): Promise<unknown> => callAsync(original, self, args, () => id.where(self));
+      // A load around this one that takes over the tags of its cached calls has none of this: nothing proves it.
+      const runUncached = (): Promise<unknown> => {
+        currentCapture()?.add(undefined);
+        return run();
+      };
+      if (!caching.enabled) return run();
+      if (given.when !== undefined && !given.when.apply(self, args)) return runUncached();
       let key: string;
       let known: readonly string[];
       try {
-        key = keyOf === undefined ? defaultKey(method, args) : keyOf(self, args);
+        key = keyOf === undefined ? defaultKey(id.inKeys(self), args) : keyOf(self, args);
         known = tags.known(args);
       } catch (error) {
-        if (!(error instanceof KeyError) || given.onKeyError === 'throw') throw error;
-        caching.cache.report('key', undefined, method, error);
-        return load();
+        if (!(error instanceof KeyError) || onKeyError === 'throw') throw error;
+        caching.cache.report('key', undefined, id.of(self), error);
+        return runUncached();
       }
+      if (loads.isWithinAnother(self, key)) return runUncached();
       return caching.cache.read({
         key,
-        load,
+        load: () => loads.during(self, key, run),
         tags: known,
         tagsOf: tags.late === undefined ? undefined : (result) => tags.late!(self, result, args),
         unless:
           given.unless === undefined ? undefined : (result) => given.unless!.apply(self, [result, ...args]),
         policy: policyOf(caching),
-        method,
+        method: id.of(self),
       });
     };
   });
@@ -119,7 +136,7 @@ function keyMaker(
     return (_self, args) => render(args);
   }
   if (typeof key === 'function') return (self, args) => logicalKey(key.apply(self, args), `key of ${where}`);
-  throw new OptionsError(`key of ${where} is a template or a function, and a ${typeof key} was given.`);
+  throw new OptionsError(`key of ${where} is a template or a function, and ${describe(key)} was given.`);
 }
 
 interface TagMaker {
@@ -142,7 +159,7 @@ function tagMaker(tags: AnyOptions['tags'], at: string): TagMaker {
   }
   const templates: unknown = typeof tags === 'string' ? [tags] : tags;
   if (!Array.isArray(templates)) {
-    throw new OptionsError(`${where} are templates or a function, and a ${typeof tags} was given.`);
+    throw new OptionsError(`${where} are templates or a function, and ${describe(tags)} was given.`);
   }
   const renders = templates.map((template: string) => compileTemplate(template, where));
   if (templates.every((template: string) => !template.includes('{'))) {

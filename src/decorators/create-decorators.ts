@@ -1,4 +1,5 @@
-import type { Caching } from '../core/caching.js';
+import { Caching } from '../core/caching.js';
+import { describe } from '../core/describe.js';
 import { OptionsError } from '../core/errors.js';
 import { Cached } from './cached.js';
 import { Invalidates } from './invalidates.js';
@@ -13,11 +14,13 @@ export function createDecorators(caching: Caching | (() => Caching)): {
   readonly Cached: typeof Cached;
   readonly Invalidates: typeof Invalidates;
 } {
-  if (caching === undefined || caching === null) {
-    throw new OptionsError('createDecorators takes a Caching, or a function that returns one.');
+  if (!Caching.is(caching) && typeof caching !== 'function') {
+    throw new OptionsError(
+      `createDecorators takes a Caching, or a function that returns one, and ${describe(caching)} was given.`,
+    );
   }
   return {
-    Cached: (options = {}) => Cached({ cache: caching, ...options }),
-    Invalidates: (options) => Invalidates({ cache: caching, ...options }),
+    Cached: (options = {}) => Cached({ ...options, cache: options.cache ?? caching }),
+    Invalidates: (options) => Invalidates({ ...options, cache: options.cache ?? caching }),
   };
 }

@@ -1,11 +1,13 @@
 import { normaliseTags, type Key } from '../core/cache.js';
-import { InvalidationError, OptionsError } from '../core/errors.js';
+import { describe } from '../core/describe.js';
+import { InvalidationError, notTaken, OptionsError } from '../core/errors.js';
 import { compileTemplate, logicalKey } from '../core/key.js';
 import { checkNames, type OnUnavailable } from '../core/options.js';
 import type { Target } from '../core/pending-invalidations.js';
 import { around, callAsync, type AsyncMethodDecorator } from './around.js';
+import { checkBoolean, checkFunction, checkMethodName, checkOneOf } from './check-options.js';
 import { MethodId } from './method-id.js';
-import { resolveCaching, type CachingSource } from './resolve.js';
+import { checkSource, resolveCaching, type CachingSource } from './resolve.js';
 import type { Template } from './template.js';
 
 /** When an invalidation is made. */
@@ -50,7 +52,8 @@ export interface InvalidatesOptions<
   /**
    * When the store cannot take it: `queue` returns the result and retries in the background; until then this
    * process reads past the entries, and others may return them. `throw` rejects with an InvalidationError that
-   * carries the result (and retries all the same).
+   * carries the result (and retries all the same); where the one before the method fails, the method does not
+   * run.
    * @default 'queue'
    */
   readonly onUnavailable?: OnUnavailable | undefined;
@@ -90,11 +93,16 @@ export function Invalidates<
       "@Invalidates({ ... }) invalidates nothing. Give it keys: 'user:{0}', tags: ['users'], or all: true.",
     );
   }
-  oneOf('timing', timing, ['after', 'before', 'both']);
-  oneOf('onUnavailable', onUnavailable, ['queue', 'throw']);
   return around('@Invalidates', (site) => {
-    const id = new MethodId('@Invalidates', site, given.name, false);
     const at = `@Invalidates on ${String(site.name)}`;
+    checkOneOf('timing', timing, ['after', 'before', 'both'], at);
+    checkOneOf('onUnavailable', onUnavailable, ['queue', 'throw'], at);
+    checkBoolean('all', all, at);
+    checkFunction('when', given.when, at);
+    checkFunction('unless', given.unless, at);
+    checkMethodName(given.name, at);
+    checkSource(given.cache, at);
+    const id = new MethodId('@Invalidates', site, given.name, false);
     const keysOf = listMaker(keys, `keys of ${at}`);
     const tagsOf = listMaker(tags, `tags of ${at}`);
     const target = (self: unknown, result: unknown, args: unknown[]): Target => ({
@@ -102,13 +110,24 @@ export function Invalidates<
       tags: normaliseTags(tagsOf(self, result, args) as readonly string[], at),
       all,
     });
+    const targetOf: typeof target = (self, result, args) => {
+      try {
+        return target(self, result, args);
+      } catch (cause) {
+        throw new InvalidationError(
+          `${id.where(self)} could not tell what to invalidate, so nothing was: ${messageOf(cause)}`,
+          result,
+          { cause },
+        );
+      }
+    };
     return async (self, args, original) => {
       const caching = resolveCaching(self, given.cache, () => id.where(self));
-      const run = (): Promise<unknown> => callAsync(original, self, args, id.where(self));
-      if (given.when !== undefined && !given.when.apply(self, args)) return run();
+      const run = (): Promise<unknown> => callAsync(original, self, args, () => id.where(self));
+      if (!caching.enabled || (given.when !== undefined && !given.when.apply(self, args))) return run();
       const drop = async (result: unknown): Promise<void> => {
-        const failure = await caching.cache.drop(target(self, result, args), id.of(self));
-        if (failure !== undefined && onUnavailable === 'throw') throw new InvalidationError(failure, result);
+        const failure = await caching.cache.drop(targetOf(self, result, args), id.of(self));
+        if (failure !== undefined && onUnavailable === 'throw') throw notTaken(failure, result);
       };
       if (timing !== 'after') await drop(undefined);
       const result = await run();
@@ -119,23 +138,25 @@ export function Invalidates<
   });
 }
 
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 type ListMaker = (self: unknown, result: unknown, args: unknown[]) => readonly Key[];
 
 function listMaker(list: AnyOptions['keys'] | AnyOptions['tags'], where: string): ListMaker {
   if (list === undefined) return () => [];
-  if (typeof list === 'function') return (self, result, args) => list.apply(self, [result, ...args]);
+  if (typeof list === 'function') {
+    return (self, result, args) => {
+      const made: unknown = list.apply(self, [result, ...args]);
+      if (Array.isArray(made)) return made as readonly Key[];
+      throw new OptionsError(`${where} returned ${describe(made)}. It returns a list: ['user:42'].`);
+    };
+  }
   const templates: unknown = typeof list === 'string' ? [list] : list;
   if (!Array.isArray(templates)) {
-    throw new OptionsError(`${where} are templates or a function, and a ${typeof list} was given.`);
+    throw new OptionsError(`${where} are templates or a function, and ${describe(list)} was given.`);
   }
   const renders = templates.map((template: string) => compileTemplate(template, where));
   return (_self, _result, args) => renders.map((render) => render(args));
-}
-
-function oneOf(name: string, value: string, known: readonly string[]): void {
-  if (!known.includes(value)) {
-    throw new OptionsError(
-      `@Invalidates({ ${name} }) is one of ${known.map((one) => `'${one}'`).join(', ')}, and '${value}' was given.`,
-    );
-  }
 }

@@ -1,4 +1,6 @@
-import type { Constructor, Site } from './around.js';
+import { KeyError } from '../core/errors.js';
+import type { Site } from './around.js';
+import type { Constructor } from './declaring-class.js';
 
 /** Who uses an id: two of them on one id would share keys. */
 interface Claim {
@@ -7,19 +9,23 @@ interface Claim {
 }
 
 const claims = new Map<string, Claim>();
+const warned = new Set<string>();
+const short = new WeakSet<object>();
 
 /**
  * What a method is called in default keys, events and errors.
  *
  * `Users.find` for an instance of the class that declares it; `Admins/Users.find` for one of a subclass, so that
- * neither two repositories with one base class nor an override and its `super` call share keys. A `name` given
- * by the user stands for all of it.
+ * neither two repositories with one base class nor an override and its `super` call share keys. Where the
+ * declaring class cannot be told (private methods, foreign decorators on top, under standard decorators) it is
+ * `Admins.find`, and `Admins/1.find` for what that one overrides. A static method is `Users.static.find`: it may
+ * have a namesake. A `name` given by the user stands for all of it.
  */
 export class MethodId {
   readonly #site: Site;
   readonly #given: string | undefined;
   readonly #decorator: string;
-  readonly #inKeys: boolean;
+  readonly #claims: boolean;
   readonly #ids = new WeakMap<object, string>();
 
   /** @param inKeys it stands in default keys, so that two methods of one id would share their entries */
@@ -27,8 +33,7 @@ export class MethodId {
     this.#decorator = decorator;
     this.#site = site;
     this.#given = given;
-    this.#inKeys = inKeys && given === undefined;
-    if (site.owner !== undefined) this.of(site.static ? site.owner : site.owner.prototype);
+    this.#claims = inKeys && given === undefined;
   }
 
   /** For errors: `@Cached on Users.find`. */
@@ -36,13 +41,33 @@ export class MethodId {
     return `${this.#decorator} on ${this.of(self)}`;
   }
 
+  /** For events and errors: something is said in any case. */
   of(self: unknown): string {
-    const runtime = this.#classOf(self);
-    if (runtime === undefined) return this.#given ?? this.#join(this.#site.owner?.name ?? '(unknown)');
+    return this.#tell(self) ?? this.#join('(unknown)');
+  }
+
+  /**
+   * For default keys.
+   * @throws KeyError where the class cannot be told: whatever stood for it might be another's
+   */
+  inKeys(self: unknown): string {
+    const id = this.#tell(self);
+    if (id !== undefined) return id;
+    throw new KeyError(
+      `${this.where(self)} was called without its instance, and so its default key has no class name. Call it ` +
+        `on the instance, or give the decorator a key or a name: ${this.#decorator}({ name: 'Users.find' }).`,
+    );
+  }
+
+  #tell(self: unknown): string | undefined {
+    if (this.#given !== undefined) return this.#given;
+    const runtime = this.#classOf(self) ?? this.#site.owner.of();
+    if (runtime === undefined) return undefined;
     let id = this.#ids.get(runtime);
     if (id === undefined) {
-      id = this.#given ?? this.#name(runtime, self);
-      if (this.#inKeys) this.#claim(id, runtime);
+      id = this.#name(runtime, self);
+      if (id === undefined) return undefined;
+      if (this.#claims) this.#claim(id, runtime);
       this.#ids.set(runtime, id);
     }
     return id;
@@ -55,25 +80,19 @@ export class MethodId {
     return typeof found === 'function' ? (found as unknown as Constructor) : undefined;
   }
 
-  #name(runtime: Constructor, self: unknown): string {
-    const owner = this.#site.owner ?? this.#declaring(self) ?? runtime;
-    const called = className(owner);
-    return this.#join(owner === runtime ? called : `${className(runtime)}/${called}`);
+  #name(runtime: Constructor, self: unknown): string | undefined {
+    const instance =
+      (typeof self === 'object' && self !== null) || typeof self === 'function' ? self : undefined;
+    const owner = this.#site.owner.of(instance);
+    if (owner === runtime) return this.#join(className(runtime));
+    if (owner !== undefined) return this.#join(`${className(runtime)}/${className(owner)}`);
+    const overrides = instance === undefined ? undefined : this.#site.owner.overrides(instance);
+    if (overrides === undefined) return undefined;
+    return this.#join(overrides === 0 ? className(runtime) : `${className(runtime)}/${overrides}`);
   }
 
   #join(owner: string): string {
-    return `${owner}.${String(this.#site.name)}`;
-  }
-
-  /** Standard decorators are not told the class: it is where the wrapper stands. */
-  #declaring(self: unknown): Constructor | undefined {
-    const { name, wrapper, static: isStatic } = this.#site;
-    for (let at: unknown = self; at !== null && at !== undefined; at = Object.getPrototypeOf(at)) {
-      if (Object.getOwnPropertyDescriptor(at, name)?.value === wrapper()) {
-        return (isStatic ? at : (at as object).constructor) as Constructor;
-      }
-    }
-    return undefined;
+    return `${owner}.${this.#site.static ? 'static.' : ''}${String(this.#site.name)}`;
   }
 
   /** Warns once for each id, at the second comer. */
@@ -96,9 +115,6 @@ export class MethodId {
   }
 }
 
-const warned = new Set<string>();
-const short = new WeakSet<object>();
-
 function className({ name }: Constructor): string {
   return name === '' ? '(anonymous)' : name;
 }
@@ -106,9 +122,13 @@ function className({ name }: Constructor): string {
 function warnOfShortName(owner: Constructor): void {
   if (short.has(owner)) return;
   short.add(owner);
-  process.emitWarning(
-    `A class with decorated methods is called '${owner.name}'. If a minifier chose that name, default keys ` +
-      'change with every build and two classes may share one: keep class names, or give the decorator a name.',
-    { type: 'CachementWarning', code: 'CACHEMENT_SHORT_NAME' },
-  );
+  const why =
+    owner.name === ''
+      ? 'A class with decorated methods has no name, so that default keys do not tell it from another: name it'
+      : `A class with decorated methods is called '${owner.name}'. If a minifier chose that name, default keys ` +
+        'change with every build and two classes may share one: keep class names';
+  process.emitWarning(`${why}, or give the decorator a name.`, {
+    type: 'CachementWarning',
+    code: 'CACHEMENT_SHORT_NAME',
+  });
 }

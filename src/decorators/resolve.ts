@@ -1,8 +1,13 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { types } from 'node:util';
 import { Caching } from '../core/caching.js';
+import { describe } from '../core/describe.js';
 import { MissingCachingError, OptionsError } from '../core/errors.js';
 
-/** A dependency injection container: `resolve` (tsyringe, Awilix) or `get` (NestJS, Inversify). */
+/**
+ * A dependency injection container: `get` (NestJS, Inversify, TypeDI) or `resolve` (tsyringe). One that has both is
+ * asked by `get`: in NestJS `resolve` makes a promise.
+ */
 export interface ContainerLike {
   /** The token is the class `Caching`. */
   resolve?(token: typeof Caching): unknown;
@@ -40,14 +45,19 @@ export function bindCaching(target: object, caching: Caching): void {
   if ((typeof target !== 'object' && typeof target !== 'function') || target === null) {
     throw new OptionsError(`bindCaching takes an instance or a class, and ${String(target)} was given.`);
   }
-  bound.set(target, caching);
+  bindInstance(target, caching);
   if (typeof target === 'function') {
     const { prototype } = target as { prototype?: object };
     if (prototype !== undefined) bound.set(prototype, caching);
   }
   // A class or a prototype stands for instances that may have been remembered already.
   if (typeof target === 'function' || Object.hasOwn(target, 'constructor')) found = new WeakMap();
-  else found.delete(target);
+}
+
+/** The same for an instance, which it does not touch: it may be a proxy that makes its object when touched. */
+export function bindInstance(instance: object, caching: Caching): void {
+  bound.set(instance, caching);
+  found.delete(instance);
 }
 
 /** True if this very instance or class was bound. */
@@ -106,6 +116,14 @@ export function resolveCaching(
   return last;
 }
 
+/** @throws OptionsError, while the class is defined, for a `cache` option that cannot be */
+export function checkSource(own: unknown, where: string): void {
+  if (own === undefined || typeof own === 'function' || Caching.is(own)) return;
+  throw new OptionsError(
+    `The cache option of ${where} is a Caching or a function that returns one, and ${describe(own)} was given.`,
+  );
+}
+
 function fromOption(self: unknown, own: CachingSource<never>, where: () => string): Caching {
   const caching: unknown = typeof own === 'function' ? own(self as never) : own;
   if (Caching.is(caching)) return caching;
@@ -126,7 +144,8 @@ function fromField(self: object, where: () => string): Caching | undefined {
   let one: Caching | undefined;
   for (const key of Reflect.ownKeys(self)) {
     const value: unknown = Object.getOwnPropertyDescriptor(self, key)?.value;
-    if (!Caching.is(value) || value === one) continue;
+    // A container's proxy for something not made yet would make it if it were asked.
+    if (types.isProxy(value) || !Caching.is(value) || value === one) continue;
     if (one !== undefined) {
       throw new MissingCachingError(
         `${where()} found two Caching in fields of its instance and cannot choose. Give the decorator ` +
@@ -143,7 +162,7 @@ function fromContainer(where: () => string): Caching | undefined {
   if (container.isRegistered?.(Caching, true) === false) return undefined;
   let caching: unknown;
   try {
-    caching = container.resolve === undefined ? container.get?.(Caching) : container.resolve(Caching);
+    caching = container.get === undefined ? container.resolve?.(Caching) : container.get(Caching);
   } catch (cause) {
     throw new MissingCachingError(
       `${where()} asked the container of useContainer for Caching, and it threw. Register one: ` +
@@ -151,7 +170,11 @@ function fromContainer(where: () => string): Caching | undefined {
       { cause },
     );
   }
-  return Caching.is(caching) ? caching : undefined;
+  if (caching === undefined || caching === null || Caching.is(caching)) return caching ?? undefined;
+  throw new MissingCachingError(
+    `${where()} asked the container of useContainer for Caching, and it gave ${describe(caching)}. Give useContainer ` +
+      'what returns one: useContainer({ get: () => caching }).',
+  );
 }
 
 function missing(where: string): MissingCachingError {
@@ -171,8 +194,4 @@ function check(caching: unknown, where: string): void {
   if (!Caching.is(caching)) {
     throw new OptionsError(`${where} takes a Caching, and ${describe(caching)} was given.`);
   }
-}
-
-function describe(value: unknown): string {
-  return value === null ? 'null' : value === undefined ? 'nothing' : `a ${typeof value}`;
 }

@@ -4,16 +4,19 @@
  */
 type Scalar = string | number | boolean | bigint | Date | null | undefined;
 
-/** The type one step along a path. */
-type Step<T, Head extends string> = T extends readonly unknown[]
-  ? Head extends keyof T
-    ? T[Head]
-    : number extends T['length']
-      ? T[number]
+/** The type one step along a path; of a union, every member must have the step. */
+type Step<T, Head extends string> = Head extends keyof T
+  ? T[Head]
+  : [T] extends [readonly unknown[]]
+    ? Head extends Position
+      ? number extends T['length']
+        ? T[number]
+        : never
       : never
-  : Head extends keyof T
-    ? T[Head]
     : never;
+
+/** `0`, `12`: arguments and elements have no names. */
+type Position = `${bigint}`;
 
 type IsAny<T> = 0 extends 1 & T ? true : false;
 
@@ -24,6 +27,20 @@ type Dig<T, Path extends string> =
     : Path extends `${infer Head}.${infer Rest}`
       ? Dig<NonNullable<Step<T, Head>>, Rest>
       : Step<T, Path>;
+
+/** What is wrong with the braces. */
+type Fault<S extends string> = S extends `${infer Literal}{${infer Opened}`
+  ? Literal extends `${string}}${string}`
+    ? Unopened
+    : Opened extends `${string}}${infer Rest}`
+      ? Rest extends `{${string}`
+        ? "put ':' between two holes"
+        : Fault<Rest>
+      : "it has a '{' without a '}' after it"
+  : S extends `${string}}${string}`
+    ? Unopened
+    : never;
+type Unopened = "it has a '}' without a '{' before it";
 
 type Holes<S extends string> = S extends `${string}{${infer Path}}${infer Rest}` ? Path | Holes<Rest> : never;
 
@@ -37,10 +54,16 @@ type Printed<T> = T extends string
         ? 'boolean'
         : never;
 
-type IsUnion<T, Each = T> = [T] extends [never] ? false : T extends unknown ? ([Each] extends [T] ? false : true) : never;
+type IsUnion<T, Each = T> = [T] extends [never]
+  ? false
+  : T extends unknown
+    ? [Each] extends [T]
+      ? false
+      : true
+    : never;
 
 /** A path that is no scalar there. */
-type NotScalar<Path extends string, A> = Path extends unknown
+type NotScalar<Path extends string, A> = Path extends Position | `${Position}.${string}`
   ? IsAny<Dig<A, Path>> extends true
     ? never
     : [Dig<A, Path>] extends [never]
@@ -48,7 +71,7 @@ type NotScalar<Path extends string, A> = Path extends unknown
       : [Dig<A, Path>] extends [Scalar]
         ? never
         : Path
-  : never;
+  : Path;
 
 /** A path whose values print alike though they differ: 1 and '1'. */
 type Ambiguous<Path extends string, A> = Path extends unknown
@@ -62,8 +85,10 @@ type Ambiguous<Path extends string, A> = Path extends unknown
 /** The template itself if its holes fit the arguments `A`, else a sentence that says what does not. */
 export type Template<S extends string, A extends readonly unknown[]> = string extends S
   ? S
-  : [NotScalar<Holes<S>, A>] extends [never]
-    ? [Ambiguous<Holes<S>, A>] extends [never]
-      ? S
-      : `cache key template: {${Ambiguous<Holes<S>, A>}} may be values that print alike, such as 1 and '1': use a function`
-    : `cache key template: {${NotScalar<Holes<S>, A>}} is not a scalar argument of the method`;
+  : [Fault<S>] extends [never]
+    ? [NotScalar<Holes<S>, A>] extends [never]
+      ? [Ambiguous<Holes<S>, A>] extends [never]
+        ? S
+        : `cache key template: {${Ambiguous<Holes<S>, A>}} may be values that print alike, such as 1 and '1': use a function`
+      : `cache key template: {${NotScalar<Holes<S>, A>}} is not a scalar argument of the method`
+    : `cache key template: ${Fault<S>}`;

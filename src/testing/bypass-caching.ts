@@ -1,0 +1,12 @@
+import { memory } from '../adapters/memory/index.js';
+import { Caching } from '../core/caching.js';
+
+/**
+ * A `Caching` on which decorated methods run as if they were not decorated.
+ *
+ * @example
+ * await withCaching(bypassCaching(), () => service.find('42'));
+ */
+export function bypassCaching(): Caching {
+  return new Caching({ adapter: memory(), namespace: 'bypass', defaults: { ttl: '1m' }, enabled: false });
+}

@@ -1,0 +1,217 @@
+import test from 'ava';
+import { memory } from '../../src/adapters/memory/index.js';
+import { Cached, Caching, Invalidates } from '../../src/index.js';
+import { fakeClock } from '../../src/testing/index.js';
+
+const caching = new Caching({
+  adapter: memory(),
+  namespace: 'names',
+  clock: fakeClock(),
+  defaults: { ttl: '5m' },
+});
+Caching.setDefault(caching);
+
+interface Warning extends Error {
+  readonly code?: string;
+}
+
+// They are read here; nobody has to see them in the output of the tests.
+process.removeAllListeners('warning');
+
+async function warningsDuring(work: () => Promise<void>): Promise<Warning[]> {
+  const warnings: Warning[] = [];
+  const listen = (warning: Warning): void => void warnings.push(warning);
+  process.on('warning', listen);
+  await work();
+  // Warnings are emitted on the next tick.
+  await new Promise((resolve) => setImmediate(resolve));
+  process.off('warning', listen);
+  return warnings;
+}
+
+// Each listens to the warnings of the whole process, so that they run one after the other.
+
+test.serial('two classes of one name warn once, when the second is called', async (t) => {
+  const make = (table: string) => {
+    class Repository {
+      @Cached()
+      async find(id: string): Promise<string> {
+        return `${table} ${id}`;
+      }
+    }
+    return new Repository();
+  };
+  const users = make('users');
+  t.deepEqual(await warningsDuring(async () => void (await users.find('1'))), []);
+  const orders = make('orders');
+  const carts = make('carts');
+  const warnings = await warningsDuring(async () => {
+    await orders.find('1');
+    await orders.find('2');
+    await carts.find('1');
+    await users.find('1');
+  });
+  t.is(warnings.length, 1);
+  t.is(warnings[0]?.name, 'CachementWarning');
+  t.is(warnings[0]?.code, 'CACHEMENT_SHARED_NAME');
+  t.is(
+    warnings[0]?.message,
+    'Two methods are called Repository.find. Neither has a key of its own, so they share their entries. ' +
+      "Give one of them a name: @Cached({ name: 'billing.Repository.find' }).",
+  );
+});
+
+test.serial(
+  'a name for one of the two, or a key, is enough: nothing warns, and no entry is shared',
+  async (t) => {
+    const first = () => {
+      class Store {
+        @Cached()
+        async find(id: string): Promise<string> {
+          return `first ${id}`;
+        }
+      }
+      return new Store();
+    };
+    const second = () => {
+      class Store {
+        @Cached({ name: 'second.Store.find' })
+        async find(id: string): Promise<string> {
+          return `second ${id}`;
+        }
+      }
+      return new Store();
+    };
+    const third = () => {
+      class Store {
+        @Cached({ key: 'third:{0}' })
+        async find(id: string): Promise<string> {
+          return `third ${id}`;
+        }
+        @Invalidates({ keys: 'third:{0}' })
+        async save(_id: string): Promise<void> {}
+      }
+      return new Store();
+    };
+    const warnings = await warningsDuring(async () => {
+      t.is(await first().find('1'), 'first 1');
+      t.is(await second().find('1'), 'second 1');
+      t.is(await third().find('1'), 'third 1');
+      await third().save('1');
+    });
+    t.deepEqual(warnings, []);
+    t.true(await caching.cache.has('second.Store.find:("1")'));
+  },
+);
+
+test.serial('two methods of one class whose symbols have one description warn', async (t) => {
+  const one = Symbol('find');
+  const other = Symbol('find');
+  class Twins {
+    @Cached()
+    async [one](): Promise<string> {
+      return 'one';
+    }
+    @Cached()
+    async [other](): Promise<string> {
+      return 'other';
+    }
+  }
+  const warnings = await warningsDuring(async () => {
+    await new Twins()[one]();
+    await new Twins()[other]();
+  });
+  t.deepEqual(
+    warnings.map(({ code }) => code),
+    ['CACHEMENT_SHARED_NAME'],
+  );
+});
+
+test.serial('a class name of one or two letters warns once: a minifier may have chosen it', async (t) => {
+  class a {
+    @Cached()
+    async find(id: string): Promise<string> {
+      return id;
+    }
+    @Cached()
+    async list(): Promise<string[]> {
+      return [];
+    }
+  }
+  const warnings = await warningsDuring(async () => {
+    await new a().find('1');
+    await new a().list();
+  });
+  t.is(warnings.length, 1);
+  t.is(warnings[0]?.code, 'CACHEMENT_SHORT_NAME');
+  t.regex(
+    warnings[0]!.message,
+    /^A class with decorated methods is called 'a'\. If a minifier chose that name/,
+  );
+});
+
+test.serial('a name, or a key of its own, silences that warning', async (t) => {
+  class b {
+    @Cached({ name: 'Users.find' })
+    async find(id: string): Promise<string> {
+      return id;
+    }
+    @Cached({ key: 'user:{0}' })
+    async read(id: string): Promise<string> {
+      return id;
+    }
+    @Cached({ key: (id) => ['b', id] })
+    async peek(id: string): Promise<string> {
+      return id;
+    }
+    @Invalidates({ all: true })
+    async clear(): Promise<void> {}
+  }
+  const warnings = await warningsDuring(async () => {
+    await new b().find('1');
+    await new b().read('1');
+    await new b().peek('1');
+    await new b().clear();
+  });
+  t.deepEqual(warnings, []);
+});
+
+test.serial('a class without a name warns', async (t) => {
+  class Base {
+    @Cached()
+    async find(id: string): Promise<string> {
+      return id;
+    }
+  }
+  const Anonymous = (() => class extends Base {})();
+  const warnings = await warningsDuring(async () => void (await new Anonymous().find('1')));
+  t.is(warnings.length, 1);
+  t.is(warnings[0]?.code, 'CACHEMENT_SHORT_NAME');
+  t.regex(
+    warnings[0]!.message,
+    /^A class with decorated methods has no name, .*give the decorator a name\.$/,
+  );
+});
+
+test.serial(
+  'a class that is defined but never called does not warn, so mixins may make many of one name',
+  async (t) => {
+    type Maker = abstract new (...args: any[]) => object;
+    const warnings = await warningsDuring(async () => {
+      function Findable<Super extends Maker>(base: Super) {
+        abstract class WithFind extends base {
+          @Cached()
+          async find(id: string): Promise<string> {
+            return `${this.constructor.name} ${id}`;
+          }
+        }
+        return WithFind;
+      }
+      class Customers extends Findable(Object) {}
+      class Invoices extends Findable(Object) {}
+      t.is(await new Customers().find('1'), 'Customers 1');
+      t.is(await new Invoices().find('1'), 'Invoices 1');
+    });
+    t.deepEqual(warnings, []);
+  },
+);

@@ -1,0 +1,35 @@
+import test from 'ava';
+import { Cached, Invalidates, subscribe, withCaching } from '../../src/index.js';
+import { bypassCaching } from '../../src/testing/index.js';
+
+test('decorated methods run as if they were not decorated', async (t) => {
+  const events: unknown[] = [];
+  t.teardown(subscribe('miss', (event) => events.push(event)));
+  t.teardown(subscribe('invalidate', (event) => events.push(event)));
+  let loads = 0;
+  class Users {
+    @Cached({ key: 'user:{0}' })
+    async find(_id: string): Promise<number> {
+      return ++loads;
+    }
+    @Invalidates({ keys: 'user:{0}' })
+    async save(id: string): Promise<string> {
+      return id;
+    }
+  }
+  const users = new Users();
+  await withCaching(bypassCaching(), async () => {
+    t.deepEqual(await Promise.all([users.find('1'), users.find('1'), users.find('1')]), [1, 2, 3]);
+    t.is(await users.save('1'), '1');
+  });
+  t.deepEqual(events, []);
+});
+
+test('the plain verbs find nothing, store nothing, and run their loader', async (t) => {
+  const { cache } = bypassCaching();
+  t.is(await cache.getOrSet('user:1', () => 'made'), 'made');
+  t.false(await cache.set('user:1', 'stored'));
+  t.false(await cache.has('user:1'));
+  t.is(await cache.get('user:1'), undefined);
+  t.deepEqual(await cache.invalidate({ keys: ['user:1'] }), { acknowledged: true });
+});

@@ -1,0 +1,91 @@
+import test from 'ava';
+import { memory } from '../../src/adapters/memory/index.js';
+import { Cached, Caching, Invalidates, OptionsError, withCaching } from '../../src/index.js';
+import { recordingCaching } from '../../src/testing/index.js';
+
+class Users {
+  name = 'Ada';
+  @Cached({ key: 'user:{0}', tags: ['users'] })
+  async find(id: string): Promise<string> {
+    return `${this.name} ${id}`;
+  }
+  @Invalidates({ keys: 'user:{0}' })
+  async rename(_id: string, name: string): Promise<void> {
+    this.name = name;
+  }
+}
+
+test('what happens is kept, in order, with its name', async (t) => {
+  const recording = recordingCaching();
+  t.teardown(() => recording.close());
+  const users = new Users();
+  await withCaching(recording.caching, async () => {
+    await users.find('1');
+    await users.find('1');
+    await users.rename('1', 'Grace');
+    await users.find('1');
+  });
+  t.deepEqual(
+    recording.events.map(({ name }) => name),
+    ['miss', 'load', 'fill', 'hit', 'invalidate', 'miss', 'load', 'fill'],
+  );
+  t.true(recording.events.every(({ event }) => event.namespace === recording.caching.namespace));
+  t.deepEqual(recording.of('hit'), [
+    { namespace: recording.caching.namespace, method: 'Users.find', key: 'user:1', tier: 'l2' },
+  ]);
+  t.is(recording.of('load').length, 2);
+  t.deepEqual(recording.of('invalidate')[0]?.keys, ['user:1']);
+  t.deepEqual(recording.of('error'), []);
+});
+
+test('time stands still until the test moves it, so that expiry needs no sleep', async (t) => {
+  const recording = recordingCaching({ defaults: { ttl: '10s', jitter: 0 } });
+  t.teardown(() => recording.close());
+  const users = new Users();
+  await withCaching(recording.caching, async () => {
+    await users.find('1');
+    await recording.clock.advance(9_999);
+    await users.find('1');
+    t.is(recording.of('load').length, 1);
+    await recording.clock.advance(2);
+    await users.find('1');
+    t.is(recording.of('load').length, 2);
+  });
+});
+
+test('two recordings know nothing of each other', async (t) => {
+  const first = recordingCaching();
+  const second = recordingCaching();
+  t.teardown(() => Promise.all([first.close(), second.close()]));
+  await withCaching(first.caching, () => new Users().find('1'));
+  t.is(first.of('load').length, 1);
+  t.deepEqual(second.events, []);
+  await withCaching(second.caching, () => new Users().find('1'));
+  t.is(second.of('load').length, 1);
+  t.is(first.of('load').length, 1);
+});
+
+test('options are those of Caching; what is not given keeps its default', async (t) => {
+  const recording = recordingCaching({
+    namespace: 'mine',
+    defaults: { jitter: 0 },
+    adapter: memory({ maxEntries: 10 }),
+  });
+  t.teardown(() => recording.close());
+  t.is(recording.caching.namespace, 'mine');
+  await withCaching(recording.caching, () => new Users().find('1'));
+  t.is(recording.of('fill')[0]?.ttlMs, 60_000);
+  t.throws(() => recordingCaching({ defaults: { ttl: 0 } }), { instanceOf: OptionsError });
+});
+
+test('close() closes the Caching and ends the recording', async (t) => {
+  const recording = recordingCaching({ namespace: 'ended' });
+  await withCaching(recording.caching, () => new Users().find('1'));
+  await recording.close();
+  const before = recording.events.length;
+  const other = new Caching({ adapter: memory(), namespace: 'ended', defaults: { ttl: '1m' } });
+  await withCaching(other, () => new Users().find('1'));
+  t.is(recording.events.length, before);
+  await t.throwsAsync(recording.caching.cache.get('user:1'), { message: /closed/ });
+  await other.close();
+});

@@ -1,0 +1,12 @@
+import type { Duration } from '../../src/core/duration.js';
+
+// error: Type '"5 minutes"' is not assignable to type 'Duration'
+export const unitInWords: Duration = '5 minutes';
+
+// error: Type '"5w"' is not assignable to type 'Duration'
+export const unknownUnit: Duration = '5w';
+
+// error: Type '"300"' is not assignable to type 'Duration'
+export const numberAsText: Duration = '300';
+
+export const nothing: Duration = undefined; // error: Type 'undefined' is not assignable to type 'Duration'
