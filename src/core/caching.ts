@@ -1,4 +1,5 @@
 import { Cache } from './cache.js';
+import { Engine } from './engine.js';
 import { systemClock } from './clock.js';
 import { describe } from './describe.js';
 import { OptionsError } from './errors.js';
@@ -47,15 +48,13 @@ export class Caching {
   readonly enabled: boolean;
   /** The plain verbs behind `@Cached` and `@Invalidates`. */
   readonly cache: Cache;
+  /** @internal what the decorators run on */
+  readonly engine: Engine;
   readonly #backend: Backend;
 
   /** @throws OptionsError */
   constructor(options: CachingOptions) {
-    checkNames(
-      options,
-      ['adapter', 'namespace', 'defaults', 'enabled', 'clock'],
-      'new Caching({ ... })',
-    );
+    checkNames(options, ['adapter', 'namespace', 'defaults', 'enabled', 'clock'], 'new Caching({ ... })');
     const { adapter, namespace = 'cachement', defaults = {}, clock = systemClock } = options;
     if (typeof adapter?.open !== 'function') {
       throw new OptionsError(
@@ -72,14 +71,21 @@ export class Caching {
     this.#backend = adapter.open({
       namespace,
       clock,
-      wake: (key) => this.cache.wake(key),
+      wake: (key) => this.engine.wake(key),
       degraded: (error) => channels.degraded.publish({ namespace, method: undefined, error }),
       recovered: () => {
         channels.recovered.publish({ namespace, method: undefined });
-        this.cache.recover();
+        this.engine.recover();
       },
     });
-    this.cache = new Cache({ namespace, store: this.#backend.entries, clock, defaults, enabled: this.enabled });
+    this.engine = new Engine({
+      namespace,
+      store: this.#backend.entries,
+      clock,
+      defaults,
+      enabled: this.enabled,
+    });
+    this.cache = new Cache(this.engine);
   }
 
   /**
@@ -92,7 +98,7 @@ export class Caching {
 
   /** Gives back leases, sends what is queued once more, and ends every timer, socket and listener. */
   async close(): Promise<void> {
-    await this.cache.close();
+    await this.engine.close();
     await this.#backend.close();
     const scope = globalThis as Global;
     if (scope[DEFAULT] === this) scope[DEFAULT] = undefined;
@@ -105,7 +111,9 @@ export class Caching {
   /** The `Caching` of every decorated method that finds no nearer one. Undefined takes it away. */
   static setDefault(caching: Caching | undefined): void {
     if (caching !== undefined && !Caching.is(caching)) {
-      throw new OptionsError(`Caching.setDefault takes a Caching or undefined, and ${describe(caching)} was given.`);
+      throw new OptionsError(
+        `Caching.setDefault takes a Caching or undefined, and ${describe(caching)} was given.`,
+      );
     }
     (globalThis as Global)[DEFAULT] = caching;
   }

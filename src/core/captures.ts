@@ -24,6 +24,16 @@ export class Capture {
   }
 }
 
+/** Undefined if one tag was seen with two nonces, or without one: then nothing can be proven. */
+export function merge(
+  own: readonly Tagged[] | undefined,
+  capture: Capture | undefined,
+): readonly Tagged[] | undefined {
+  if (own === undefined || capture === undefined) return own;
+  capture.add(own);
+  return capture.provable ? capture.tagged : undefined;
+}
+
 const current = new AsyncLocalStorage<Capture>();
 let running = 0;
 

@@ -35,6 +35,10 @@ export interface Tagged {
   readonly nonce: string;
 }
 
+export function tagNames(tagged: readonly Tagged[]): readonly string[] {
+  return tagged.map(({ tag }) => tag);
+}
+
 export interface Entry {
   readonly token: string;
   readonly codec: number;
@@ -102,7 +106,10 @@ export function decodeEntry(key: string, bytes: Uint8Array): Entry | undefined {
       const tagEnd = at + 2 + record.readUInt16BE(at);
       const next = tagEnd + TOKEN_LENGTH;
       if (next > record.length) return undefined;
-      found.push({ tag: record.toString('utf8', at + 2, tagEnd), nonce: record.toString('latin1', tagEnd, next) });
+      found.push({
+        tag: record.toString('utf8', at + 2, tagEnd),
+        nonce: record.toString('latin1', tagEnd, next),
+      });
       at = next;
     }
     tags = found;

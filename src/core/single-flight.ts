@@ -3,7 +3,7 @@ import type { Tagged } from './entry.js';
 /** What a flight brought home. */
 export interface Landing {
   readonly value: unknown;
-  /** The call ordinal from which on the value is known to have been valid (see `Cache.read`). */
+  /** The call ordinal from which on the value is known to have been valid (see `Engine.read`). */
   readonly asOf: number;
   /** This process' clock when the load began. */
   readonly since: number;

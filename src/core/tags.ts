@@ -11,6 +11,8 @@
  * gone, the value is not stored.
  */
 import type { Tagged } from './entry.js';
+import { OptionsError } from './errors.js';
+import { logicalKey } from './key.js';
 
 export const EPOCHS_IDENTITY = 16;
 export const EPOCH_BUCKETS = 256;
@@ -48,4 +50,22 @@ export function pair(
     tagged.push({ tag: tags[i]!, nonce });
   }
   return tagged;
+}
+
+/** Each is read on every hit: labels by the thousand belong in the key. */
+const MAX_TAGS = 1_000;
+
+/**
+ * Tags as the store names them, each once.
+ * @throws OptionsError, KeyError
+ */
+export function normaliseTags(tags: readonly string[] | undefined, where: string): readonly string[] {
+  if (tags === undefined) return [];
+  if (!Array.isArray(tags) || tags.length > MAX_TAGS) {
+    throw new OptionsError(
+      `The tags of ${where} are a list of at most ${MAX_TAGS} strings, and ` +
+        `${Array.isArray(tags) ? `${tags.length} of them` : typeof tags} came.`,
+    );
+  }
+  return [...new Set(tags.map((tag) => logicalKey(tag, `the tags of ${where}`)))];
 }

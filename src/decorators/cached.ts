@@ -1,10 +1,12 @@
-import { normaliseTags, type Cache, type Key } from '../core/cache.js';
+import type { Key } from '../core/cache.js';
 import { currentCapture } from '../core/captures.js';
 import type { Caching } from '../core/caching.js';
 import { describe } from '../core/describe.js';
+import type { Engine } from '../core/engine.js';
 import { KeyError, OptionsError } from '../core/errors.js';
 import { compileTemplate, defaultKey, logicalKey } from '../core/key.js';
 import { checkNames, policyNames, resolvePolicy, type Policy, type PolicyOptions } from '../core/options.js';
+import { normaliseTags } from '../core/tags.js';
 import { around, callAsync, type AsyncMethodDecorator } from './around.js';
 import { checkFunction, checkMethodName, checkOneOf } from './check-options.js';
 import { LoadsUnderWay } from './loads-under-way.js';
@@ -108,11 +110,11 @@ export function Cached<
         known = tags.known(args);
       } catch (error) {
         if (!(error instanceof KeyError) || onKeyError === 'throw') throw error;
-        caching.cache.report('key', undefined, id.of(self), error);
+        caching.engine.report('key', id.of(self), error);
         return runUncached();
       }
       if (loads.isWithinAnother(self, key)) return runUncached();
-      return caching.cache.read({
+      return caching.engine.read({
         key,
         load: () => loads.during(self, key, run),
         tags: known,
@@ -177,10 +179,10 @@ function tagMaker(tags: AnyOptions['tags'], at: string): TagMaker {
 
 /** Resolved once for each `Caching` that the method meets; nearly always there is one. */
 function policyFor(options: AnyOptions, where: string): (caching: Caching) => Policy {
-  const policies = new WeakMap<Cache, Policy>();
-  return ({ cache }) => {
-    let policy = policies.get(cache);
-    if (policy === undefined) policies.set(cache, (policy = cache.policy(options, where)));
+  const policies = new WeakMap<Engine, Policy>();
+  return ({ engine }) => {
+    let policy = policies.get(engine);
+    if (policy === undefined) policies.set(engine, (policy = engine.policy(options, where)));
     return policy;
   };
 }

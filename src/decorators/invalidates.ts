@@ -1,9 +1,10 @@
-import { normaliseTags, type Key } from '../core/cache.js';
+import type { Key } from '../core/cache.js';
 import { describe } from '../core/describe.js';
 import { InvalidationError, notTaken, OptionsError } from '../core/errors.js';
 import { compileTemplate, logicalKey } from '../core/key.js';
 import { checkNames, type OnUnavailable } from '../core/options.js';
 import type { Target } from '../core/pending-invalidations.js';
+import { normaliseTags } from '../core/tags.js';
 import { around, callAsync, type AsyncMethodDecorator } from './around.js';
 import { checkBoolean, checkFunction, checkMethodName, checkOneOf } from './check-options.js';
 import { MethodId } from './method-id.js';
@@ -126,7 +127,7 @@ export function Invalidates<
       const run = (): Promise<unknown> => callAsync(original, self, args, () => id.where(self));
       if (!caching.enabled || (given.when !== undefined && !given.when.apply(self, args))) return run();
       const drop = async (result: unknown): Promise<void> => {
-        const failure = await caching.cache.drop(targetOf(self, result, args), id.of(self));
+        const failure = await caching.engine.drop(targetOf(self, result, args), id.of(self));
         if (failure !== undefined && onUnavailable === 'throw') throw notTaken(failure, result);
       };
       if (timing !== 'after') await drop(undefined);

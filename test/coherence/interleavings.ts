@@ -1,0 +1,391 @@
+import type { ExecutionContext } from 'ava';
+import { deferred } from './deferred.js';
+import type { Load, Place, Version } from './place.js';
+import { HeldLoad, Row } from './rig.js';
+
+export interface Interleaving {
+  readonly title: string;
+  /** One `Caching` alone cannot come into it. */
+  readonly needsTwo?: boolean;
+  /** It waits for the ttl to pass. */
+  readonly waitsForTtl?: boolean;
+  /** The habit of a simple cache that this interleaving finds out. */
+  readonly naive: Habit;
+  play(t: ExecutionContext, place: Place): Promise<void>;
+}
+
+/**
+ * What a cache that is written in an afternoon does. `plain`: get, load, set, delete; tags are lists of keys. Others
+ * do so too, and: take a lock around the load that only its success ends; keep a copy of their own of what they
+ * read; return an old value when the loader fails; load again for as long as invalidations come; delete once more
+ * when they hear of their own invalidation.
+ */
+export type Habit =
+  | 'plain'
+  | 'endless lock'
+  | 'near copy'
+  | 'stale on error'
+  | 'load until calm'
+  | 'own echo';
+
+const NEVER: Load = () => Promise.reject(new Error('Expected no load here.'));
+
+export const interleavings: readonly Interleaving[] = [
+  {
+    title: 'I1: a load that an invalidation overtakes is not stored',
+    naive: 'plain',
+    async play(t, { reader, writer }) {
+      const row = new Row();
+      const held = new HeldLoad(row);
+      const first = reader.read('k', held.run);
+      await held.entered;
+      row.write();
+      t.true(await writer.invalidate({ keys: ['k'] }));
+      held.finish();
+      t.is(await first, 1);
+      t.is(await writer.peek('k'), undefined);
+      t.is(await reader.read('k', row.load), 2);
+      t.is(await writer.read('k', NEVER), 2);
+    },
+  },
+  {
+    title: 'I2: a load that the invalidation of its tag overtakes is not stored',
+    naive: 'plain',
+    async play(t, { reader, writer }) {
+      const row = new Row();
+      const held = new HeldLoad(row);
+      const first = reader.read('k', held.run, { tags: ['org'] });
+      await held.entered;
+      row.write();
+      t.true(await writer.invalidate({ tags: ['org'] }));
+      held.finish();
+      t.is(await first, 1);
+      t.is(await reader.read('k', row.load, { tags: ['org'] }), 2);
+      t.is(await writer.read('k', NEVER, { tags: ['org'] }), 2);
+    },
+  },
+  {
+    title: 'I2: a load that the invalidation of a tag overtakes which its value tells is not stored',
+    naive: 'plain',
+    async play(t, { reader, writer }) {
+      const row = new Row();
+      const options = { lateTags: ['org'] };
+      const held = new HeldLoad(row);
+      const first = reader.read('k', held.run, options);
+      await held.entered;
+      row.write();
+      t.true(await writer.invalidate({ tags: ['org'] }));
+      held.finish();
+      t.is(await first, 1);
+      t.is(await reader.read('k', row.load, options), 2);
+      t.is(await writer.read('k', NEVER, options), 2);
+    },
+  },
+  {
+    title: 'I4: a load that a clear overtakes is not stored',
+    naive: 'plain',
+    async play(t, { reader, writer }) {
+      const row = new Row();
+      const held = new HeldLoad(row);
+      const first = reader.read('k', held.run);
+      await held.entered;
+      row.write();
+      t.true(await writer.invalidate({ all: true }));
+      held.finish();
+      t.is(await first, 1);
+      t.is(await writer.peek('k'), undefined);
+      t.is(await reader.read('k', row.load), 2);
+      t.is(await writer.read('k', NEVER), 2);
+    },
+  },
+  {
+    title: 'I5: a call that starts after an invalidation does not join a load that began before it',
+    naive: 'endless lock',
+    async play(t, { reader, writer, settle, within }) {
+      const row = new Row();
+      const held = new HeldLoad(row);
+      const first = reader.read('k', held.run);
+      await held.entered;
+      row.write();
+      t.true(await writer.invalidate({ keys: ['k'] }));
+      const second = reader.read('k', row.load);
+      await settle();
+      // In one process the second has begun its own load; another process' reader learns when the first lands.
+      held.finish();
+      t.is(await within(1_000, second), 2);
+      t.is(await within(1_000, first), 1);
+      t.is(await reader.read('k', NEVER), 2);
+    },
+  },
+  {
+    title: 'I8: what is read between a delayed removal and its acknowledgement is not there after it',
+    naive: 'near copy',
+    async play(t, { reader, writer }) {
+      const row = new Row();
+      await reader.read('k', row.load);
+      row.write();
+      const removal = await writer.hold('remove', 'request');
+      const acknowledged = writer.invalidate({ keys: ['k'] });
+      await removal.reached;
+      const read = await reader.hold('read', 'reply');
+      const between = reader.read('k', row.load);
+      await read.reached;
+      await removal.release();
+      t.true(await acknowledged);
+      await read.release();
+      // It started before the acknowledgement and may still have the old value; whoever starts after has not.
+      t.true((await between) <= 2);
+      t.is(await reader.read('k', row.load), 2);
+      t.is(await writer.read('k', NEVER), 2);
+    },
+  },
+  {
+    title: 'I9: when the holder of a lease is killed, the next reader loads within the time of the lease',
+    needsTwo: true,
+    naive: 'endless lock',
+    async play(t, { reader, writer, crash, lease, within }) {
+      const row = new Row();
+      const held = new HeldLoad(row);
+      void reader.read('k', held.run).catch(() => {});
+      await held.entered;
+      await crash!();
+      row.write();
+      t.is(await within(2 * lease, writer.read('k', row.load)), 2);
+      t.is(await writer.peek('k'), 2);
+      held.finish();
+    },
+  },
+  {
+    title: 'I10: a loader that outlives its lease does not replace what was loaded since',
+    naive: 'plain',
+    async play(t, { reader, writer, outlive, lease }) {
+      const row = new Row();
+      const held = new HeldLoad(row);
+      const first = reader.read('k', held.run);
+      await held.entered;
+      const resume = await outlive('k', lease);
+      row.write();
+      if (writer !== reader) t.is(await writer.read('k', row.load), 2);
+      await resume();
+      held.finish();
+      t.is(await first, 1);
+      t.is(await writer.read('k', row.load), 2);
+      t.is(await reader.read('k', NEVER), 2);
+    },
+  },
+  {
+    title: 'I11: a loader that throws gives its lease back at once, and its error is not stored',
+    naive: 'endless lock',
+    async play(t, { reader, writer, within, settle, lease }) {
+      const row = new Row();
+      const held = new HeldLoad(row);
+      const calls = [reader.read('k', held.run), reader.read('k', held.run)];
+      await held.entered;
+      const waiting = writer === reader ? undefined : writer.read('k', row.load);
+      await settle();
+      held.fail(new Error('the database is away'));
+      for (const call of calls) await t.throwsAsync(within(lease, call), { message: 'the database is away' });
+      t.is(held.runs, 1);
+      if (waiting !== undefined) t.is(await within(lease / 2, waiting), 1);
+      t.is(await within(lease / 2, reader.read('k', row.load)), 1);
+    },
+  },
+  {
+    title: 'I12: a loader that throws after an invalidation brings nothing old back',
+    naive: 'stale on error',
+    async play(t, { reader, writer }) {
+      const row = new Row();
+      await reader.read('k', row.load);
+      row.write();
+      t.true(await writer.invalidate({ keys: ['k'] }));
+      const failing = (): Promise<Version> => Promise.reject(new Error('the database is away'));
+      await t.throwsAsync(reader.read('k', failing), { message: 'the database is away' });
+      t.is(await reader.peek('k'), undefined);
+      t.is(await writer.read('k', row.load), 2);
+    },
+  },
+  {
+    title: 'I15: what the writer loads after its invalidation stays, whatever it hears of it later',
+    naive: 'own echo',
+    async play(t, { writer, reader, settle }) {
+      const row = new Row();
+      await writer.read('k', row.load);
+      row.write();
+      t.true(await writer.invalidate({ keys: ['k'] }));
+      t.is(await writer.read('k', row.load), 2);
+      await writer.wake('k');
+      await reader.wake('k');
+      await settle();
+      t.is(await writer.read('k', NEVER), 2);
+      t.is(await reader.read('k', NEVER), 2);
+    },
+  },
+  {
+    title: 'I16: requests that come twice and out of order bring nothing back',
+    naive: 'plain',
+    async play(t, { reader, writer, settle }) {
+      const row = new Row();
+      await reader.read('k', row.load, { tags: ['org'] });
+      row.write();
+      t.true(await writer.invalidate({ keys: ['k'] }));
+      await reader.repeat('fill');
+      t.is(await writer.peek('k'), undefined);
+      t.is(await reader.read('k', row.load, { tags: ['org'] }), 2);
+      // The first value's fill, its lease given back, its life made longer: all too late.
+      await reader.repeat('fill');
+      await reader.repeat('release');
+      await reader.repeat('extend');
+      for (const node of [reader, writer, reader]) await node.wake('k');
+      await settle();
+      t.is(await reader.read('k', NEVER, { tags: ['org'] }), 2);
+      // A removal that comes twice costs a load.
+      await writer.repeat('remove');
+      t.is(await reader.read('k', row.load, { tags: ['org'] }), 2);
+    },
+  },
+  {
+    title: 'I17: after two writers and two loads at once the stored version is the newest',
+    naive: 'plain',
+    async play(t, { reader, writer, settle, within }) {
+      const row = new Row();
+      const one = new HeldLoad(row);
+      const first = reader.read('k', one.run);
+      await one.entered;
+      row.write();
+      t.true(await writer.invalidate({ keys: ['k'] }));
+      const two = new HeldLoad(row);
+      const second = writer.read('k', two.run);
+      await two.entered;
+      row.write();
+      const both = await Promise.all([
+        writer.invalidate({ keys: ['k'] }),
+        reader.invalidate({ keys: ['k'] }),
+      ]);
+      t.deepEqual(both, [true, true]);
+      two.finish();
+      await settle();
+      one.finish();
+      t.is(await within(1_000, first), 1);
+      t.is(await within(1_000, second), 2);
+      t.is(await reader.read('k', row.load), 3);
+      t.is(await writer.read('k', NEVER), 3);
+    },
+  },
+  {
+    title: 'I18: a process that stops for longer than the ttl between its load and its fill does not store',
+    needsTwo: true,
+    waitsForTtl: true,
+    naive: 'plain',
+    async play(t, { reader, writer, outlive, ttl }) {
+      const row = new Row();
+      const held = new HeldLoad(row);
+      const first = reader.read('k', held.run);
+      await held.entered;
+      const resume = await outlive('k', 2 * ttl);
+      row.write();
+      await resume();
+      held.finish();
+      t.is(await first, 1);
+      t.is(await writer.peek('k'), undefined);
+      t.is(await writer.read('k', row.load), 2);
+    },
+  },
+  {
+    title:
+      'I19: an invalidation that the store cannot take counts in its own process at once, for others later',
+    naive: 'plain',
+    async play(t, { reader, writer, until }) {
+      const row = new Row();
+      await reader.read('k', row.load);
+      t.is(await writer.read('k', NEVER), 1);
+      await writer.setDown(true);
+      row.write();
+      t.false(await writer.invalidate({ keys: ['k'] }));
+      t.is(await writer.read('k', row.load), 2);
+      // A newer write of the same key, also while it is down.
+      row.write();
+      t.false(await writer.invalidate({ keys: ['k'] }));
+      t.is(await writer.read('k', row.load), 3);
+      await writer.setDown(false);
+      await until('the queue drains', 20_000, async () => !(await writer.pending()));
+      t.is(await reader.read('k', row.load), 3);
+      t.is(await writer.read('k', row.load), 3);
+    },
+  },
+  ...(
+    [
+      ['its lease', { keys: ['k'] }],
+      ['the nonce of its tag', { tags: ['org'] }],
+      ['all that the store holds', { all: true }],
+    ] as const
+  ).map(([what, evicted]): Interleaving => ({
+    title: `I22: a load that an invalidation overtakes is not stored, with ${what} evicted meanwhile`,
+    naive: 'plain',
+    async play(t, { reader, writer, evict }) {
+      for (const target of [{ keys: ['k'] }, { tags: ['org'] }, { all: true }]) {
+        for (const before of [true, false]) {
+          const row = new Row();
+          const options = { tags: ['org'] };
+          t.true(await writer.invalidate({ keys: ['k'] }));
+          const held = new HeldLoad(row);
+          const first = reader.read('k', held.run, options);
+          await held.entered;
+          row.write();
+          if (before) await evict(evicted);
+          t.true(await writer.invalidate(target));
+          if (!before) await evict(evicted);
+          held.finish();
+          t.is(await first, 1);
+          t.is(await reader.read('k', row.load, options), 2);
+          t.is(await writer.read('k', row.load, options), 2);
+        }
+      }
+    },
+  })),
+  {
+    title: 'I24: a load that made a cached call is not returned once a tag of that call is invalidated',
+    naive: 'plain',
+    async play(t, { reader, writer }) {
+      const row = new Row();
+      const held = new HeldLoad(row);
+      const options = { inner: { key: 'inner', tags: ['org'] } };
+      const first = reader.read('outer', held.run, options, row.load);
+      await held.entered;
+      row.write();
+      t.true(await writer.invalidate({ tags: ['org'] }));
+      held.finish();
+      t.is(await first, 1);
+      t.is(await writer.read('outer', row.load, options, row.load), 2);
+      t.is(await reader.read('outer', NEVER, options, NEVER), 2);
+      // Nor later, when it was stored long ago.
+      row.write();
+      t.true(await writer.invalidate({ tags: ['org'] }));
+      t.is(await reader.read('outer', row.load, options, row.load), 3);
+    },
+  },
+  {
+    title: 'I26: invalidations in a tight loop do not keep loads from ending',
+    naive: 'load until calm',
+    async play(t, { reader, writer, within }) {
+      const row = new Row();
+      const stop = deferred();
+      let stopped = false;
+      void stop.promise.then(() => (stopped = true));
+      const load = async (): Promise<Version> => {
+        const { version } = row;
+        row.write();
+        await writer.invalidate({ all: true });
+        return version;
+      };
+      const loop = (async () => {
+        for (let i = 0; i < 200 && !stopped; i++) await writer.invalidate({ all: true });
+      })();
+      const reads = Array.from({ length: 10 }, () => reader.read('k', load));
+      for (const read of reads) t.true((await within(5_000, read)) >= 1);
+      stop.resolve();
+      await loop;
+      const newest = row.version;
+      t.is(await reader.read('k', row.load), newest);
+    },
+  },
+];

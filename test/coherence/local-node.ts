@@ -1,0 +1,72 @@
+import type { Cache } from '../../src/core/cache.js';
+import { Caching } from '../../src/core/caching.js';
+import { entryKey } from '../../src/core/key.js';
+import type { Adapter, Clock } from '../../src/core/ports.js';
+import type { HeldCall, Load, Node, ReadOptions, Target, Version } from './place.js';
+import { Stage, staged, type Moment, type Verb } from './stage.js';
+
+export interface LocalNodeSetup {
+  readonly adapter: Adapter;
+  readonly namespace: string;
+  readonly lease: number;
+  readonly ttl: number;
+  readonly clock?: Clock;
+}
+
+/** A `Caching` of this process. */
+export class LocalNode implements Node {
+  readonly caching: Caching;
+  readonly stage = new Stage();
+  readonly #cache: Cache;
+
+  constructor({ adapter, namespace, lease, ttl, clock }: LocalNodeSetup) {
+    this.caching = new Caching({
+      adapter: staged(adapter, this.stage),
+      namespace,
+      clock,
+      defaults: { ttl, lease, jitter: 0 },
+    });
+    this.#cache = this.caching.cache;
+  }
+
+  async read(key: string, load: Load, options: ReadOptions = {}, innerLoad: Load = load): Promise<Version> {
+    const { tags, lateTags, inner } = options;
+    const loader = async (): Promise<Version> => {
+      if (inner !== undefined) await this.#cache.getOrSet(inner.key, innerLoad, { tags: inner.tags });
+      return load();
+    };
+    return this.#cache.getOrSet(key, loader, {
+      tags: lateTags === undefined ? tags : () => lateTags,
+      inheritTags: inner !== undefined,
+    });
+  }
+
+  peek(key: string): Promise<Version | undefined> {
+    return this.#cache.get<Version>(key);
+  }
+
+  async invalidate(target: Target): Promise<boolean> {
+    return (await this.#cache.invalidate(target)).acknowledged;
+  }
+
+  async hold(verb: Verb, moment: Moment): Promise<HeldCall> {
+    const { reached, release } = this.stage.hold(verb, moment);
+    return { reached, release: async () => release() };
+  }
+
+  repeat(verb: Verb): Promise<void> {
+    return this.stage.repeat(verb);
+  }
+
+  async setDown(down: boolean): Promise<void> {
+    this.stage.setDown(down);
+  }
+
+  async pending(): Promise<boolean> {
+    return this.#cache.pending;
+  }
+
+  async wake(key: string): Promise<void> {
+    this.caching.engine.wake(entryKey(this.caching.namespace, key));
+  }
+}

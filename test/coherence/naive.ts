@@ -1,0 +1,177 @@
+import { deferred } from './deferred.js';
+import type { Habit } from './interleavings.js';
+import type { HeldCall, Load, Node, Place, ReadOptions, Target, Version } from './place.js';
+import { settled } from './rig.js';
+import { Stage, type Moment, type Verb } from './stage.js';
+
+/** What a naive cache keeps in the shared store. */
+class NaiveStore {
+  readonly values = new Map<string, Version>();
+  readonly tagged = new Map<string, Set<string>>();
+  readonly locks = new Map<string, Promise<void>>();
+}
+
+/**
+ * Cache-aside as it is written by hand: get; on a miss load and set; delete on an invalidation. No lease, no nonce.
+ * The interleavings have to find it out, or they would find out nothing.
+ */
+class NaiveNode implements Node {
+  readonly stage = new Stage();
+  readonly #store: NaiveStore;
+  readonly #habit: Habit;
+  readonly #near = new Map<string, Version>();
+  readonly #old = new Map<string, Version>();
+  #invalidations = 0;
+  #closed = false;
+
+  constructor(store: NaiveStore, habit: Habit) {
+    this.#store = store;
+    this.#habit = habit;
+  }
+
+  async read(key: string, load: Load, options: ReadOptions = {}, innerLoad: Load = load): Promise<Version> {
+    const near = this.#near.get(key);
+    if (near !== undefined) return near;
+    const found = await this.#get(key);
+    if (found !== undefined) return found;
+    if (this.#habit !== 'endless lock') return this.#load(key, load, options, innerLoad);
+    const lock = this.#store.locks.get(key);
+    if (lock !== undefined) {
+      await lock;
+      return this.read(key, load, options, innerLoad);
+    }
+    const unlocked = deferred();
+    this.#store.locks.set(key, unlocked.promise);
+    const value = await this.#load(key, load, options, innerLoad);
+    this.#store.locks.delete(key);
+    unlocked.resolve();
+    return value;
+  }
+
+  async #load(key: string, load: Load, options: ReadOptions, innerLoad: Load): Promise<Version> {
+    const { tags = [], lateTags = [], inner } = options;
+    if (inner !== undefined) await this.read(inner.key, innerLoad, { tags: inner.tags });
+    let value: Version;
+    try {
+      value = await this.#calmly(load);
+    } catch (error) {
+      const old = this.#old.get(key);
+      if (this.#habit === 'stale on error' && old !== undefined) return old;
+      throw error;
+    }
+    await this.#try('fill', async () => {
+      this.#store.values.set(key, value);
+      for (const tag of [...tags, ...lateTags]) {
+        this.#store.tagged.set(tag, new Set([...(this.#store.tagged.get(tag) ?? []), key]));
+      }
+    });
+    return value;
+  }
+
+  async #calmly(load: Load): Promise<Version> {
+    for (;;) {
+      const before = this.#invalidations;
+      const value = await load();
+      if (this.#habit !== 'load until calm' || this.#invalidations === before || this.#closed) return value;
+      await settled();
+    }
+  }
+
+  async #get(key: string): Promise<Version | undefined> {
+    const found = await this.#try('read', async () => this.#store.values.get(key));
+    if (found !== undefined && this.#habit === 'near copy') this.#near.set(key, found);
+    return found;
+  }
+
+  peek(key: string): Promise<Version | undefined> {
+    return this.#get(key);
+  }
+
+  async invalidate({ keys = [], tags = [], all = false }: Target): Promise<boolean> {
+    this.#invalidations++;
+    for (const key of keys) this.#near.delete(key);
+    const done = await this.#try('remove', async () => {
+      const every = all ? [...this.#store.values.keys()] : [];
+      const labelled = tags.flatMap((tag) => [...(this.#store.tagged.get(tag) ?? [])]);
+      for (const key of [...keys, ...labelled, ...every]) this.#drop(key);
+      return true;
+    });
+    return done ?? false;
+  }
+
+  #drop(key: string): void {
+    const value = this.#store.values.get(key);
+    if (value !== undefined) this.#old.set(key, value);
+    this.#store.values.delete(key);
+  }
+
+  /** Redis being away is no reason to fail. */
+  async #try<Reply>(verb: Verb, send: () => Promise<Reply>): Promise<Reply | undefined> {
+    try {
+      return await this.stage.pass(verb, send);
+    } catch {
+      return undefined;
+    }
+  }
+
+  async hold(verb: Verb, moment: Moment): Promise<HeldCall> {
+    const { reached, release } = this.stage.hold(verb, moment);
+    return { reached, release: async () => release() };
+  }
+
+  repeat(verb: Verb): Promise<void> {
+    return this.stage.repeat(verb);
+  }
+
+  async setDown(down: boolean): Promise<void> {
+    this.stage.setDown(down);
+  }
+
+  async pending(): Promise<boolean> {
+    return false;
+  }
+
+  async wake(key: string): Promise<void> {
+    if (this.#habit === 'own echo') this.#drop(key);
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
+}
+
+/** One naive cache, or two on one store. No time passes here: what does not settle at once never does. */
+export function naively(nodes: 1 | 2, habit: Habit): Place {
+  const store = new NaiveStore();
+  const reader = new NaiveNode(store, habit);
+  const writer = nodes === 1 ? reader : new NaiveNode(store, habit);
+  const within = async <Value>(_ms: number, promise: Promise<Value>): Promise<Value> => {
+    let done = false;
+    const end = promise.finally(() => (done = true));
+    end.catch(() => {});
+    for (let i = 0; i < 50 && !done; i++) await settled();
+    if (!done) throw new Error('Expected it to settle.');
+    return end;
+  };
+  return {
+    reader,
+    writer,
+    lease: 1_000,
+    ttl: 60_000,
+    within,
+    until: async (what, _ms, condition) => {
+      if (!(await condition())) throw new Error(`Expected: ${what}.`);
+    },
+    settle: settled,
+    evict: async ({ keys = [], all = false }) => {
+      if (all) store.values.clear();
+      for (const key of keys) store.values.delete(key);
+    },
+    outlive: async () => async () => {},
+    crash: writer === reader ? undefined : async () => reader.stage.die(),
+    close: async () => {
+      reader.close();
+      writer.close();
+    },
+  };
+}

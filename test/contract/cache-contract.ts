@@ -1,0 +1,500 @@
+import { Buffer } from 'node:buffer';
+import type { ExecutionContext, TestFn } from 'ava';
+import type { Caching, CachingOptions } from '../../src/core/caching.js';
+import { OptionsError, StoreUnavailableError, ValueError } from '../../src/core/errors.js';
+import { subscribe, type CachementEvents, type EventName } from '../../src/core/events.js';
+
+export interface OpenCachings {
+  /** On one store. */
+  readonly cachings: readonly Caching[];
+  /** Resolves once the condition holds, which needs a few seconds at most. */
+  until(what: string, condition: () => Promise<boolean>): Promise<void>;
+}
+
+export type Open = (
+  t: ExecutionContext,
+  count: number,
+  options: Pick<CachingOptions, 'defaults' | 'enabled'>,
+) => Promise<OpenCachings>;
+
+/** What the verbs of `Caching.cache` do, whatever adapter it runs on. */
+export function cacheContract(test: TestFn, name: string, open: Open): void {
+  interface Given {
+    readonly caching: Caching;
+    readonly cache: Caching['cache'];
+    /** Another `Caching` on the same store. */
+    readonly other: Caching['cache'];
+    readonly until: OpenCachings['until'];
+  }
+  const it = (
+    title: string,
+    run: (t: ExecutionContext, given: Given) => Promise<void>,
+    options: Pick<CachingOptions, 'defaults' | 'enabled'> = { defaults: { ttl: '1m' } },
+  ): void => {
+    test.serial(`${name}: ${title}`, async (t) => {
+      const { cachings, until } = await open(t, 2, options);
+      const [caching, other] = cachings;
+      await run(t, { caching: caching!, cache: caching!.cache, other: other!.cache, until });
+    });
+  };
+
+  // --- getOrSet -----------------------------------------------------------------------------------------------------
+
+  it('getOrSet loads once and gives what it stored to every process', async (t, { cache, other }) => {
+    let loads = 0;
+    const load = (): { n: number } => ({ n: ++loads });
+    t.deepEqual(await cache.getOrSet('k', load), { n: 1 });
+    t.deepEqual(await cache.getOrSet('k', load), { n: 1 });
+    t.deepEqual(await other.getOrSet('k', load), { n: 1 });
+    t.is(loads, 1);
+  });
+
+  it('getOrSet takes a loader that is not async', async (t, { cache }) => {
+    t.is(await cache.getOrSet('k', () => 7), 7);
+  });
+
+  it('getOrSet runs one load for all who ask at once, in every process', async (t, { cache, other }) => {
+    let loads = 0;
+    const load = async (): Promise<number> => {
+      loads++;
+      await new Promise((resolve) => setImmediate(resolve));
+      return 5;
+    };
+    const calls = Array.from({ length: 100 }, (_, i) => (i % 2 === 0 ? cache : other).getOrSet('k', load));
+    t.true((await Promise.all(calls)).every((value) => value === 5));
+    t.is(loads, 1);
+  });
+
+  it('getOrSet shares the error of a loader with those who wait, and stores nothing', async (t, {
+    cache,
+  }) => {
+    let loads = 0;
+    const failing = async (): Promise<number> => {
+      loads++;
+      await new Promise((resolve) => setImmediate(resolve));
+      throw new Error('no');
+    };
+    const outcomes = await Promise.allSettled([1, 2, 3].map(() => cache.getOrSet('k', failing)));
+    t.true(outcomes.every((outcome) => outcome.status === 'rejected' && outcome.reason.message === 'no'));
+    t.is(loads, 1);
+    t.false(await cache.has('k'));
+    t.is(await cache.getOrSet('k', () => 1), 1);
+  });
+
+  it('a loader that throws before it returns a promise is a loader that fails', async (t, { cache }) => {
+    const failing = (): number => {
+      throw new Error('at once');
+    };
+    await t.throwsAsync(cache.getOrSet('k', failing), { message: 'at once' });
+    t.is(await cache.getOrSet('k', () => 1), 1);
+  });
+
+  it('a caller who changes what it got changes nothing for others', async (t, { cache }) => {
+    const load = (): { list: number[] } => ({ list: [1] });
+    await cache.getOrSet('k', load);
+    const got = await cache.getOrSet('k', load);
+    got.list.push(2);
+    t.deepEqual(await cache.getOrSet('k', load), { list: [1] });
+  });
+
+  it('values of every kind come back equal', async (t, { cache }) => {
+    const values = [
+      null,
+      undefined,
+      false,
+      0,
+      -0,
+      '',
+      Number.NaN,
+      12n,
+      new Date(0),
+      new Map([['a', new Set([1])]]),
+      Buffer.from([0, 255]),
+      new Uint8Array([1, 2]),
+      { nested: [undefined, null, { '': 1 }] },
+    ];
+    for (const [i, value] of values.entries()) {
+      t.deepEqual(await cache.getOrSet(['value', i], () => value), value);
+      t.deepEqual(await cache.getOrSet(['value', i], () => 'loaded again'), value);
+    }
+  });
+
+  it('null and undefined are values like any other', async (t, { cache }) => {
+    let loads = 0;
+    for (const value of [null, undefined]) {
+      const key = `k:${String(value)}`;
+      const load = (): null | undefined => {
+        loads++;
+        return value;
+      };
+      t.is(await cache.getOrSet(key, load), value);
+      t.is(await cache.getOrSet(key, load), value);
+      t.true(await cache.has(key));
+    }
+    t.is(loads, 2);
+  });
+
+  it('negativeTtl: 0 stores neither null nor undefined', async (t, { cache }) => {
+    for (const value of [null, undefined]) {
+      t.is(await cache.getOrSet('k', () => value, { negativeTtl: 0 }), value);
+      t.false(await cache.has('k'));
+    }
+    await cache.getOrSet('k', () => 0, { negativeTtl: 0 });
+    t.true(await cache.has('k'));
+  });
+
+  it('negativeTtl is the life of null, the ttl that of others', async (t, { cache, until }) => {
+    const fills = record('fill', t);
+    const options = { ttl: 60_000, negativeTtl: 300, jitter: 0 };
+    await cache.getOrSet('none', () => null, options);
+    await cache.getOrSet('some', () => 1, options);
+    t.true(fills[0]!.ttlMs <= 300);
+    t.true(fills[1]!.ttlMs > 59_000);
+    await until('null expires', async () => !(await cache.has('none')));
+    t.true(await cache.has('some'));
+  });
+
+  it('an entry is gone after its ttl', async (t, { cache, until }) => {
+    t.is(await cache.getOrSet('k', () => 1, { ttl: 300, jitter: 0 }), 1);
+    await until('the entry expires', async () => !(await cache.has('k')));
+    t.is(await cache.getOrSet('k', () => 2), 2);
+  });
+
+  it('jitter takes off at most its share of the ttl', async (t, { cache }) => {
+    const fills = record('fill', t);
+    for (let i = 0; i < 20; i++) await cache.getOrSet(['k', i], () => i, { ttl: 100_000, jitter: 0.4 });
+    // The time that the load itself took is off too.
+    for (const { ttlMs } of fills) t.true(ttlMs <= 100_000 && ttlMs > 60_000 - 5_000, `${ttlMs}`);
+    t.is(fills.length, 20);
+  });
+
+  it('without jitter the ttl is whole', async (t, { cache }) => {
+    const fills = record('fill', t);
+    await cache.getOrSet('k', () => 1, { ttl: 100_000, jitter: 0 });
+    t.true(fills[0]!.ttlMs <= 100_000 && fills[0]!.ttlMs > 95_000);
+  });
+
+  it('unless keeps a value from being stored', async (t, { cache }) => {
+    const unless = (value: number): boolean => value < 0;
+    t.is(await cache.getOrSet('k', () => -1, { unless }), -1);
+    t.false(await cache.has('k'));
+    t.is(await cache.getOrSet('k', () => 1, { unless }), 1);
+    t.true(await cache.has('k'));
+  });
+
+  it('a value over maxValueBytes is returned and not stored', async (t, { cache }) => {
+    const refused = record('refused', t);
+    const large = 'x'.repeat(2_000);
+    t.is(await cache.getOrSet('k', () => large, { maxValueBytes: 1_000 }), large);
+    t.false(await cache.has('k'));
+    t.is(refused[0]!.reason, 'too large');
+    t.false(await cache.set('k', large, { maxValueBytes: 1_000 }));
+    t.true(await cache.set('k', large, { maxValueBytes: 3_000 }));
+  });
+
+  it("onUnsupported: 'throw' tells the caller of a value that would not come back equal", async (t, {
+    cache,
+  }) => {
+    class Money {
+      readonly amount = 1;
+    }
+    await t.throwsAsync(
+      cache.getOrSet('k', () => new Money()),
+      { instanceOf: ValueError },
+    );
+    await t.throwsAsync(cache.set('k', new Money()), { instanceOf: ValueError });
+    t.false(await cache.has('k'));
+    t.is(await cache.getOrSet('k', () => 1), 1);
+  });
+
+  it("onUnsupported: 'bypass' returns such a value and does not store it", async (t, { cache }) => {
+    class Money {
+      readonly amount = 1;
+    }
+    const refused = record('refused', t);
+    const money = new Money();
+    t.is(await cache.getOrSet('k', () => money, { onUnsupported: 'bypass' }), money);
+    t.false(await cache.set('k', money, { onUnsupported: 'bypass' }));
+    t.false(await cache.has('k'));
+    t.deepEqual(
+      refused.map(({ reason }) => reason),
+      ['unsupported', 'unsupported'],
+    );
+  });
+
+  it(
+    'there is no entry without a ttl',
+    async (t, { cache }) => {
+      await t.throwsAsync(
+        cache.getOrSet('k', () => 1),
+        { instanceOf: OptionsError },
+      );
+      await t.throwsAsync(cache.set('k', 1), { instanceOf: OptionsError });
+      t.is(await cache.getOrSet('k', () => 1, { ttl: '1m' }), 1);
+    },
+    {},
+  );
+
+  it('a misspelled option is refused', async (t, { cache }) => {
+    const misspelled = { tll: 5 } as object;
+    await t.throwsAsync(
+      cache.getOrSet('k', () => 1, misspelled),
+      { instanceOf: OptionsError, message: /'tll'/ },
+    );
+    await t.throwsAsync(cache.set('k', 1, misspelled), { instanceOf: OptionsError, message: /'tll'/ });
+    await t.throwsAsync(cache.invalidate({ key: 'k' } as object), {
+      instanceOf: OptionsError,
+      message: /'key'/,
+    });
+    await t.throwsAsync(cache.clear({ all: true } as object), { instanceOf: OptionsError, message: /'all'/ });
+  });
+
+  // --- get, set, has, getMany ---------------------------------------------------------------------------------------
+
+  it('get and has find what is stored, and load nothing', async (t, { cache, other }) => {
+    t.is(await cache.get('k'), undefined);
+    t.false(await cache.has('k'));
+    t.true(await cache.set('k', { n: 1 }));
+    t.deepEqual(await other.get('k'), { n: 1 });
+    t.true(await other.has('k'));
+  });
+
+  it('has tells a stored undefined from nothing', async (t, { cache }) => {
+    await cache.set('k', undefined);
+    t.is(await cache.get('k'), undefined);
+    t.true(await cache.has('k'));
+  });
+
+  it('set replaces what stands there', async (t, { cache, other }) => {
+    await cache.set('k', 1);
+    t.true(await other.set('k', 2));
+    t.is(await cache.get('k'), 2);
+    t.is(await cache.getOrSet('k', () => 3), 2);
+  });
+
+  it('set replaces a load that is under way', async (t, { cache, other }) => {
+    let land!: (value: number) => void;
+    let first!: Promise<number>;
+    await new Promise<void>((began) => {
+      first = cache.getOrSet('k', () => {
+        began();
+        return new Promise<number>((resolve) => (land = resolve));
+      });
+    });
+    t.true(await other.set('k', 2));
+    land(1);
+    t.is(await first, 1);
+    t.is(await other.get('k'), 2);
+    // If the two began within a round trip of each other, the process of the load may take the set for the earlier.
+    t.true([2, 3].includes(await cache.getOrSet('k', () => 3)));
+  });
+
+  it('set stores under tags', async (t, { cache, other }) => {
+    await cache.set('k', 1, { tags: ['a', 'b'] });
+    await other.invalidate({ tags: ['b'] });
+    t.is(await cache.get('k'), undefined);
+  });
+
+  it('set lets an entry live for its ttl', async (t, { cache, until }) => {
+    await cache.set('k', 1, { ttl: 300, jitter: 0 });
+    await until('the entry expires', async () => !(await cache.has('k')));
+    t.is(await cache.get('k'), undefined);
+  });
+
+  it('getMany gives those that are stored, by the keys that were given', async (t, { cache }) => {
+    await cache.set('a', 1);
+    await cache.set(['b', 2], 2);
+    await cache.set('d', undefined);
+    const pair = ['b', 2] as const;
+    const found = await cache.getMany<number>(['a', pair, 'c', 'd']);
+    t.deepEqual(
+      [...found.entries()],
+      [
+        ['a', 1],
+        [pair, 2],
+        ['d', undefined as unknown as number],
+      ],
+    );
+    t.is((await cache.getMany([])).size, 0);
+  });
+
+  it('a key in parts is one key, whichever verb it is given to', async (t, { cache }) => {
+    await cache.set(['user', 'a:b'], 1);
+    t.is(await cache.get(['user', 'a:b']), 1);
+    t.is(await cache.get(['user', 'a', 'b']), undefined);
+    await cache.invalidate({ keys: [['user', 'a:b']] });
+    t.false(await cache.has(['user', 'a:b']));
+  });
+
+  // --- invalidate and clear -----------------------------------------------------------------------------------------------
+
+  it('invalidate makes an entry count no more in any process', async (t, { cache, other }) => {
+    await cache.set('k', 1);
+    await cache.set('l', 2);
+    t.deepEqual(await other.invalidate({ keys: ['k'] }), { acknowledged: true });
+    t.is(await cache.get('k'), undefined);
+    t.is(await cache.get('l'), 2);
+    t.is(await cache.getOrSet('k', () => 3), 3);
+  });
+
+  it('invalidating what is not there is acknowledged', async (t, { cache }) => {
+    t.deepEqual(await cache.invalidate({ keys: ['k'], tags: ['a'] }), { acknowledged: true });
+    t.deepEqual(await cache.invalidate({}), { acknowledged: true });
+    t.deepEqual(await cache.clear(), { acknowledged: true });
+  });
+
+  it('invalidate takes many keys at once', async (t, { cache }) => {
+    const keys = Array.from({ length: 300 }, (_, i) => ['k', i] as const);
+    await Promise.all(keys.map((key) => cache.set(key, 1)));
+    t.is((await cache.getMany(keys)).size, 300);
+    await cache.invalidate({ keys });
+    t.is((await cache.getMany(keys)).size, 0);
+  });
+
+  it('a tag that is known before the load makes all its entries count no more', async (t, {
+    cache,
+    other,
+  }) => {
+    const tags = ['org:1', 'users'];
+    await cache.getOrSet('a', () => 1, { tags });
+    await cache.getOrSet('b', () => 1, { tags: ['users'] });
+    await cache.getOrSet('c', () => 1, { tags: ['org:2'] });
+    await other.invalidate({ tags: ['users'] });
+    t.is(await cache.getOrSet('a', () => 2, { tags }), 2);
+    t.is(await cache.get('b'), undefined);
+    t.is(await cache.get('c'), 1);
+    await other.invalidate({ tags: ['org:1'] });
+    t.false(await cache.has('a'));
+  });
+
+  it('a tag that only the value tells makes all its entries count no more', async (t, { cache, other }) => {
+    const tags = ({ org }: { org: number }): string[] => [`org:${org}`, `org:${org}`];
+    await cache.getOrSet('a', () => ({ org: 1 }), { tags });
+    await cache.getOrSet('b', () => ({ org: 2 }), { tags });
+    t.true(await other.has('a'));
+    await other.invalidate({ tags: ['org:1'] });
+    t.false(await cache.has('a'));
+    t.true(await cache.has('b'));
+    await cache.getOrSet('a', () => ({ org: 1 }), { tags });
+    t.true(await other.has('a'));
+  });
+
+  it('an entry without a tag that the call asks for is loaded anew', async (t, { cache }) => {
+    await cache.getOrSet('k', () => 1, { tags: ['a'] });
+    t.is(await cache.getOrSet('k', () => 2, { tags: ['b'] }), 2);
+  });
+
+  it('an entry takes over the tags of the cached calls that its load made', async (t, { cache, other }) => {
+    const inner = (): Promise<number> => cache.getOrSet('inner', () => 1, { tags: ['org'] });
+    const outer = (): Promise<number> => cache.getOrSet('outer', inner, { inheritTags: true });
+    await inner();
+    await outer();
+    t.true(await other.has('outer'));
+    await other.invalidate({ tags: ['org'] });
+    t.false(await cache.has('outer'));
+  });
+
+  it('without inheritTags it does not', async (t, { cache, other }) => {
+    const inner = (): Promise<number> => cache.getOrSet('inner', () => 1, { tags: ['org'] });
+    await cache.getOrSet('outer', inner);
+    await other.invalidate({ tags: ['org'] });
+    t.true(await cache.has('outer'));
+  });
+
+  it('tags are strings, each once, and not too many', async (t, { cache }) => {
+    const many = Array.from({ length: 1_001 }, (_, i) => `tag:${i}`);
+    await t.throwsAsync(
+      cache.getOrSet('k', () => 1, { tags: many }),
+      { instanceOf: OptionsError },
+    );
+    await t.throwsAsync(cache.set('k', 1, { tags: 'users' as unknown as string[] }), {
+      instanceOf: OptionsError,
+    });
+    await t.throwsAsync(cache.invalidate({ tags: many }), { instanceOf: OptionsError });
+  });
+
+  it('clear makes every entry of the namespace count no more', async (t, { cache, other }) => {
+    await cache.set('a', 1);
+    await cache.set('b', 1, { tags: ['x'] });
+    await cache.getOrSet('c', () => 1, { tags: () => ['y'] });
+    t.deepEqual(await other.clear(), { acknowledged: true });
+    t.is((await cache.getMany(['a', 'b', 'c'])).size, 0);
+    t.is(await cache.getOrSet('a', () => 2), 2);
+    t.is(await other.get('a'), 2);
+  });
+
+  it('what looks like a pattern is a key like any other', async (t, { cache }) => {
+    for (const key of ['*', 'a*', '[ab]', 'a?', '\\*', '{a}', 'ab']) await cache.set([key], key);
+    await cache.invalidate({ keys: [['*'], ['a*'], ['[ab]'], ['a?']] });
+    t.is(await cache.get(['ab']), 'ab');
+    t.is(await cache.get(['\\*']), '\\*');
+    t.is(await cache.get(['{a}']), '{a}');
+    t.is(await cache.get(['*']), undefined);
+  });
+
+  it('names of Object.prototype are keys and tags like any other', async (t, { cache }) => {
+    for (const name of ['__proto__', 'constructor', 'hasOwnProperty', 'toString']) {
+      t.is(await cache.getOrSet(name, () => name, { tags: [name] }), name);
+      t.is(await cache.getOrSet(name, () => 'again', { tags: [name] }), name);
+      await cache.invalidate({ tags: [name] });
+      t.false(await cache.has(name));
+    }
+  });
+
+  // --- off, and closed ------------------------------------------------------------------------------------------------------
+
+  it(
+    'enabled: false loads every time, finds nothing and stores nothing',
+    async (t, { cache }) => {
+      let loads = 0;
+      const load = (): number => ++loads;
+      t.is(await cache.getOrSet('k', load), 1);
+      t.is(await cache.getOrSet('k', load), 2);
+      t.false(await cache.set('k', 1));
+      t.is(await cache.get('k'), undefined);
+      t.false(await cache.has('k'));
+      t.is((await cache.getMany(['k'])).size, 0);
+      t.deepEqual(await cache.invalidate({ keys: ['k'] }), { acknowledged: true });
+    },
+    { defaults: { ttl: '1m' }, enabled: false },
+  );
+
+  it('after close calls run their loads, and the plain verbs say that it is closed', async (t, {
+    caching,
+    cache,
+    other,
+  }) => {
+    await cache.set('k', 1);
+    await caching.close();
+    await caching.close();
+    t.is(await cache.getOrSet('k', () => 2), 2);
+    await t.throwsAsync(cache.get('k'), { instanceOf: StoreUnavailableError });
+    await t.throwsAsync(cache.set('k', 2), { instanceOf: StoreUnavailableError });
+    t.is(await other.get('k'), 1);
+  });
+
+  it('close gives back the leases of loads that are under way', async (t, { caching, cache, other }) => {
+    let land!: (value: number) => void;
+    let first!: Promise<number>;
+    await new Promise<void>((began) => {
+      first = cache.getOrSet('k', () => {
+        began();
+        return new Promise<number>((resolve) => (land = resolve));
+      });
+    });
+    await caching.close();
+    // Nobody has to wait for the lease to end.
+    t.is(await other.getOrSet('k', () => 2), 2);
+    land(1);
+    t.is(await first, 1);
+    t.is(await other.get('k'), 2);
+  });
+}
+
+/** The events of one name, as they come. Tests of one file that use it run one after the other. */
+function record<Name extends EventName>(name: Name, t: ExecutionContext): readonly CachementEvents[Name][] {
+  const events: CachementEvents[Name][] = [];
+  const stop = subscribe(name, (event) => void events.push(event));
+  t.teardown(stop);
+  return events;
+}

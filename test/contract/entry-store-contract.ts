@@ -1,0 +1,565 @@
+import { Buffer } from 'node:buffer';
+import type { ExecutionContext, TestFn } from 'ava';
+import { encodeEntry, encodeLease, LEASE_LENGTH, tokenOf, WIRE_VERSION } from '../../src/core/entry.js';
+import { StoreUnavailableError } from '../../src/core/errors.js';
+import type { EntryStore } from '../../src/core/ports.js';
+import { EPOCH_BYTES, EPOCHS_IDENTITY, EPOCHS_LENGTH } from '../../src/core/tags.js';
+import { newToken } from '../../src/core/token.js';
+
+/** A store under test, with names that belong to one test. */
+export interface OpenStore {
+  readonly store: EntryStore;
+  readonly entry: (key: string) => string;
+  readonly tag: (name: string) => string;
+  readonly clear: string;
+  readonly epochs: string;
+  /** Keys of which the opener was told that others' leases ended, in order. */
+  woken(): readonly string[];
+  /** Whatever has been told by now has arrived. */
+  told(): Promise<void>;
+  /** Checks that what stands at this name ends `ms` from now. Afterwards it may be gone. */
+  ends(name: string, ms: number): Promise<void>;
+  /** Resolves when what stands at this name, which ends by itself soon, is gone. */
+  gone(name: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface Deviations {
+  /** Title of a test to the reason for which the store need not pass it. */
+  readonly [title: string]: string;
+}
+
+/** What every `EntryStore` must do: see its words in src/core/ports.ts. */
+export function entryStoreContract(
+  test: TestFn,
+  name: string,
+  open: (t: ExecutionContext) => Promise<OpenStore>,
+  deviations: Deviations = {},
+): void {
+  const titles = new Set<string>();
+  const it = (title: string, run: (t: ExecutionContext, opened: OpenStore) => Promise<void>): void => {
+    titles.add(title);
+    if (title in deviations) return;
+    test.serial(`${name}: ${title}`, async (t) => {
+      const opened = await open(t);
+      t.teardown(() => opened.close());
+      await run(t, opened);
+    });
+  };
+
+  // --- read and nonces --------------------------------------------------------------------------------------------
+
+  it('reads null where nothing stands', async (t, { store, entry, tag, clear }) => {
+    t.deepEqual(await store.read(entry('k'), [clear, tag('a')]), { record: null, nonces: [null, null] });
+    t.deepEqual(await store.nonces([clear]), [null]);
+  });
+
+  it('gives nonces in the order asked for, as often as asked for', async (t, {
+    store,
+    entry,
+    tag,
+    clear,
+    epochs,
+  }) => {
+    const { nonces } = await store.mint([tag('a'), tag('b')], undefined, newToken(), 60_000);
+    await store.removeNonces([tag('b')], epochs, [], newToken());
+    const [other] = (await store.mint([tag('b')], undefined, newToken(), 60_000)).nonces;
+    const [a] = nonces;
+    t.not(a, other);
+    t.deepEqual((await store.read(entry('k'), [tag('b'), clear, tag('a'), tag('b')])).nonces, [
+      other,
+      null,
+      a,
+      other,
+    ]);
+    t.deepEqual(await store.nonces([tag('a'), tag('b'), tag('a')]), [a, other, a]);
+    t.deepEqual(await store.nonces([]), []);
+    t.deepEqual((await store.read(entry('k'), [])).nonces, []);
+  });
+
+  it('gives back the bytes that were filled in, whatever they are', async (t, { store, entry }) => {
+    const payload = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
+    const { record } = await fill(store, entry('k'), { payload });
+    t.deepEqual(bytesOf((await store.read(entry('k'), [])).record), record);
+  });
+
+  it('serves many reads at once, each with its own', async (t, { store, entry, tag }) => {
+    const [nonce] = (await store.mint([tag('a')], undefined, newToken(), 60_000)).nonces;
+    const keys = Array.from({ length: 700 }, (_, i) => entry(`k${i}`));
+    const { record } = await fill(store, keys[3]!);
+    const found = await Promise.all(keys.map((key) => store.read(key, [tag('a')])));
+    found.forEach((snapshot, i) => {
+      t.deepEqual(snapshot.nonces, [nonce!]);
+      if (i === 3) t.deepEqual(bytesOf(snapshot.record), record);
+      else t.is(snapshot.record, null);
+    });
+  });
+
+  // --- lease ------------------------------------------------------------------------------------------------------
+
+  it('grants a lease where nothing stands, and shows it as a record', async (t, { store, entry }) => {
+    const token = newToken();
+    const reply = await store.lease(entry('k'), token, 10_000, undefined);
+    t.is(reply.status, 'granted');
+    const { record } = await store.read(entry('k'), []);
+    t.is(record!.length, LEASE_LENGTH);
+    t.is(tokenOf(record!), token);
+  });
+
+  it('tells its time with a lease, and it does not run backwards', async (t, { store, entry }) => {
+    const first = await store.lease(entry('k'), newToken(), 10_000, undefined);
+    const second = await store.lease(entry('k'), newToken(), 10_000, undefined);
+    const third = await store.lease(entry('l'), newToken(), 10_000, undefined);
+    if (first.status !== 'granted' || second.status !== 'held' || third.status !== 'granted') return t.fail();
+    t.true(first.at <= second.at && second.at <= third.at);
+  });
+
+  it('grants the same token again', async (t, { store, entry }) => {
+    const token = newToken();
+    t.is((await store.lease(entry('k'), token, 10_000, undefined)).status, 'granted');
+    t.is((await store.lease(entry('k'), token, 10_000, undefined)).status, 'granted');
+    t.true(await store.fill(entry('k'), token, valueOf(token), 10_000));
+  });
+
+  it('refuses a lease while another holds it, and says for how long', async (t, { store, entry }) => {
+    await store.lease(entry('k'), newToken(), 10_000, undefined);
+    const reply = await store.lease(entry('k'), newToken(), 5_000, undefined);
+    if (reply.status !== 'held') return t.fail(reply.status);
+    t.true(reply.forMs > 5_000 && reply.forMs <= 10_000, `${reply.forMs}`);
+    await store.lease(entry('k'), newToken(), 5_000, newToken());
+    t.is((await store.lease(entry('k'), newToken(), 5_000, undefined)).status, 'held');
+  });
+
+  it('grants one of many leases at once', async (t, { store, entry }) => {
+    const tokens = Array.from({ length: 50 }, newToken);
+    const replies = await Promise.all(
+      tokens.map((token) => store.lease(entry('k'), token, 10_000, undefined)),
+    );
+    const granted = tokens.filter((_, i) => replies[i]!.status === 'granted');
+    t.is(granted.length, 1);
+    t.is(tokenOf((await store.read(entry('k'), [])).record!), granted[0]);
+  });
+
+  it('shows a value instead of granting a lease', async (t, { store, entry }) => {
+    const { record } = await fill(store, entry('k'));
+    for (const replaces of [undefined, newToken()]) {
+      const reply = await store.lease(entry('k'), newToken(), 10_000, replaces);
+      if (reply.status !== 'present') return t.fail(reply.status);
+      t.deepEqual(bytesOf(reply.record), record);
+    }
+    t.deepEqual(bytesOf((await store.read(entry('k'), [])).record), record);
+  });
+
+  it('grants a lease in the place of the value that it names', async (t, { store, entry }) => {
+    const { token } = await fill(store, entry('k'));
+    const next = newToken();
+    t.is((await store.lease(entry('k'), next, 10_000, token)).status, 'granted');
+    t.is(tokenOf((await store.read(entry('k'), [])).record!), next);
+    t.is((await store.lease(entry('k'), newToken(), 10_000, token)).status, 'held');
+  });
+
+  it('grants a lease in the place of any record for *', async (t, { store, entry }) => {
+    await fill(store, entry('value'));
+    const held = newToken();
+    await store.lease(entry('lease'), held, 10_000, undefined);
+    for (const key of [entry('value'), entry('lease'), entry('nothing')]) {
+      t.is((await store.lease(key, newToken(), 10_000, '*')).status, 'granted');
+    }
+    t.false(await store.fill(entry('lease'), held, valueOf(held), 10_000));
+  });
+
+  it('takes bytes that are no record of this wire version for nothing', async (t, { store, entry }) => {
+    const otherVersion = valueOf(newToken());
+    otherVersion[1] = WIRE_VERSION + 1;
+    const otherLease = Buffer.from(encodeLease(newToken()));
+    otherLease[1] = WIRE_VERSION + 1;
+    const bytes = [
+      Buffer.from(''),
+      Buffer.from('{"json":true}'),
+      Buffer.alloc(100, 'x'),
+      otherVersion,
+      otherLease,
+    ];
+    for (const [i, foreign] of bytes.entries()) {
+      const key = entry(`k${i}`);
+      const first = newToken();
+      await store.lease(key, first, 10_000, undefined);
+      await store.fill(key, first, foreign, 60_000);
+      const token = newToken();
+      t.is((await store.lease(key, token, 10_000, undefined)).status, 'granted', foreign.toString('latin1'));
+      t.true(await store.fill(key, token, valueOf(token), 60_000));
+    }
+  });
+
+  it('ends a lease by itself', async (t, { store, entry, gone }) => {
+    const token = newToken();
+    await store.lease(entry('k'), token, 60, undefined);
+    await gone(entry('k'));
+    t.false(await store.fill(entry('k'), token, valueOf(token), 10_000));
+    t.is((await store.lease(entry('k'), newToken(), 10_000, undefined)).status, 'granted');
+  });
+
+  it('lets a lease end when it said it would', async (_t, { store, entry, ends }) => {
+    await store.lease(entry('k'), newToken(), 5_000, undefined);
+    await ends(entry('k'), 5_000);
+  });
+
+  // --- extend ---------------------------------------------------------------------------------------------------------
+
+  it('moves the end of a lease', async (t, { store, entry, ends }) => {
+    const token = newToken();
+    await store.lease(entry('k'), token, 1_000, undefined);
+    t.true(await store.extend(entry('k'), token, 20_000));
+    await ends(entry('k'), 20_000);
+  });
+
+  it('extends nothing but the lease of this token', async (t, { store, entry, ends }) => {
+    const token = newToken();
+    t.false(await store.extend(entry('k'), token, 20_000));
+    t.is((await store.read(entry('k'), [])).record, null);
+    await store.lease(entry('k'), newToken(), 5_000, undefined);
+    t.false(await store.extend(entry('k'), token, 20_000));
+    const filled = await fill(store, entry('value'), { ttl: 5_000 });
+    t.false(await store.extend(entry('value'), filled.token, 20_000));
+    await ends(entry('value'), 5_000);
+  });
+
+  // --- fill -------------------------------------------------------------------------------------------------------------
+
+  it('puts a value in the place of the lease, for its ttl', async (t, { store, entry, ends }) => {
+    const { record } = await fill(store, entry('k'), { ttl: 7_000 });
+    t.deepEqual(bytesOf((await store.read(entry('k'), [])).record), record);
+    await ends(entry('k'), 7_000);
+  });
+
+  it('refuses a fill where nothing stands: absence means refuse', async (t, { store, entry }) => {
+    const token = newToken();
+    t.false(await store.fill(entry('k'), token, valueOf(token), 10_000));
+    t.is((await store.read(entry('k'), [])).record, null);
+  });
+
+  it('refuses a fill under another lease, which stays', async (t, { store, entry }) => {
+    const holder = newToken();
+    const late = newToken();
+    await store.lease(entry('k'), holder, 10_000, undefined);
+    t.false(await store.fill(entry('k'), late, valueOf(late), 10_000));
+    t.true(await store.fill(entry('k'), holder, valueOf(holder), 10_000));
+  });
+
+  it('refuses a fill over another value, which stays', async (t, { store, entry }) => {
+    const { record } = await fill(store, entry('k'));
+    const late = newToken();
+    t.false(await store.fill(entry('k'), late, valueOf(late), 10_000));
+    t.deepEqual(bytesOf((await store.read(entry('k'), [])).record), record);
+  });
+
+  it('refuses a fill after the removal, and after the release', async (t, { store, entry }) => {
+    const removed = newToken();
+    await store.lease(entry('removed'), removed, 10_000, undefined);
+    await store.remove([entry('removed')]);
+    t.false(await store.fill(entry('removed'), removed, valueOf(removed), 10_000));
+    const released = newToken();
+    await store.lease(entry('released'), released, 10_000, undefined);
+    await store.release(entry('released'), released);
+    t.false(await store.fill(entry('released'), released, valueOf(released), 10_000));
+    t.is((await store.read(entry('removed'), [])).record, null);
+    t.is((await store.read(entry('released'), [])).record, null);
+  });
+
+  it('says yes to a fill that comes again, and leaves the value as it is', async (t, {
+    store,
+    entry,
+    ends,
+  }) => {
+    const { token, record } = await fill(store, entry('k'), { ttl: 5_000 });
+    t.true(await store.fill(entry('k'), token, record, 60_000));
+    t.deepEqual(bytesOf((await store.read(entry('k'), [])).record), record);
+    await ends(entry('k'), 5_000);
+  });
+
+  it('refuses a fill that comes again too late: after a removal, over the next lease, over the next value', async (t, opened) => {
+    const { store, entry } = opened;
+    const { token, record } = await fill(store, entry('k'));
+    await store.remove([entry('k')]);
+    t.false(await store.fill(entry('k'), token, record, 60_000));
+    const next = newToken();
+    await store.lease(entry('k'), next, 10_000, undefined);
+    t.false(await store.fill(entry('k'), token, record, 60_000));
+    const value = valueOf(next);
+    t.true(await store.fill(entry('k'), next, value, 60_000));
+    t.false(await store.fill(entry('k'), token, record, 60_000));
+    t.deepEqual(bytesOf((await store.read(entry('k'), [])).record), value);
+  });
+
+  // --- release --------------------------------------------------------------------------------------------------------------
+
+  it('gives a lease back', async (t, { store, entry }) => {
+    const token = newToken();
+    await store.lease(entry('k'), token, 10_000, undefined);
+    t.true(await store.release(entry('k'), token));
+    t.is((await store.read(entry('k'), [])).record, null);
+    t.false(await store.release(entry('k'), token));
+  });
+
+  it("gives back neither another's lease nor a value", async (t, { store, entry }) => {
+    const holder = newToken();
+    await store.lease(entry('k'), holder, 10_000, undefined);
+    t.false(await store.release(entry('k'), newToken()));
+    t.is(tokenOf((await store.read(entry('k'), [])).record!), holder);
+    const { token, record } = await fill(store, entry('value'));
+    t.false(await store.release(entry('value'), token));
+    t.deepEqual(bytesOf((await store.read(entry('value'), [])).record), record);
+  });
+
+  // --- remove -----------------------------------------------------------------------------------------------------------------
+
+  it('removes values, leases and other bytes, and minds nothing that is absent', async (t, {
+    store,
+    entry,
+  }) => {
+    await fill(store, entry('value'));
+    await store.lease(entry('lease'), newToken(), 10_000, undefined);
+    const token = newToken();
+    await store.lease(entry('bytes'), token, 10_000, undefined);
+    await store.fill(entry('bytes'), token, Buffer.from('x'), 10_000);
+    const names = ['value', 'lease', 'bytes', 'absent', 'value'].map(entry);
+    await store.remove(names);
+    await store.remove(names);
+    for (const name of names) t.is((await store.read(name, [])).record, null);
+    await store.remove([]);
+  });
+
+  it('removes many at once, and nothing else', async (t, { store, entry }) => {
+    const names = Array.from({ length: 600 }, (_, i) => entry(`k${i}`));
+    await Promise.all([0, 299, 599].map((i) => fill(store, names[i]!)));
+    await fill(store, entry('other'));
+    await store.remove(names);
+    for (const i of [0, 299, 599]) t.is((await store.read(names[i]!, [])).record, null);
+    t.not((await store.read(entry('other'), [])).record, null);
+  });
+
+  // --- wakes ----------------------------------------------------------------------------------------------------------------
+
+  it('wakes for a fill, a release and a removal of a lease that others wait for', async (t, opened) => {
+    const { store, entry, woken, told } = opened;
+    const token = newToken();
+    for (const key of ['filled', 'released', 'removed']) {
+      await store.lease(entry(key), token, 10_000, undefined);
+      t.is((await store.lease(entry(key), newToken(), 10_000, undefined)).status, 'held');
+    }
+    await store.fill(entry('filled'), token, valueOf(token), 10_000);
+    await store.release(entry('released'), token);
+    await store.remove([entry('removed')]);
+    await told();
+    t.deepEqual([...woken()].sort(), [entry('filled'), entry('released'), entry('removed')].sort());
+  });
+
+  it('wakes for nobody where nobody waits', async (t, { store, entry, woken, told }) => {
+    const token = newToken();
+    for (const key of ['filled', 'released', 'removed'])
+      await store.lease(entry(key), token, 10_000, undefined);
+    await store.fill(entry('filled'), token, valueOf(token), 10_000);
+    await store.release(entry('released'), token);
+    await store.remove([entry('removed'), entry('filled')]);
+    await told();
+    t.deepEqual(woken(), []);
+  });
+
+  it('still knows that somebody waits after the lease is extended', async (t, {
+    store,
+    entry,
+    woken,
+    told,
+  }) => {
+    const token = newToken();
+    await store.lease(entry('k'), token, 10_000, undefined);
+    await store.lease(entry('k'), newToken(), 10_000, undefined);
+    await store.extend(entry('k'), token, 10_000);
+    await store.release(entry('k'), token);
+    await told();
+    t.deepEqual(woken(), [entry('k')]);
+  });
+
+  it('still knows that somebody waits after the lease is replaced', async (t, {
+    store,
+    entry,
+    woken,
+    told,
+  }) => {
+    await store.lease(entry('k'), newToken(), 10_000, undefined);
+    await store.lease(entry('k'), newToken(), 10_000, undefined);
+    const token = newToken();
+    await store.lease(entry('k'), token, 10_000, '*');
+    await store.fill(entry('k'), token, valueOf(token), 10_000);
+    await told();
+    t.deepEqual(woken(), [entry('k')]);
+  });
+
+  // --- mint -----------------------------------------------------------------------------------------------------------------
+
+  it('mints for the absent and keeps what stands', async (t, { store, tag, clear }) => {
+    const first = newToken();
+    const second = newToken();
+    t.deepEqual((await store.mint([tag('a')], undefined, first, 60_000)).nonces, [first]);
+    t.deepEqual((await store.mint([clear, tag('a')], undefined, second, 60_000)).nonces, [second, first]);
+    t.deepEqual((await store.mint([tag('a'), clear], undefined, newToken(), 60_000)).nonces, [first, second]);
+    t.deepEqual(await store.nonces([clear, tag('a')]), [second, first]);
+  });
+
+  it('agrees with itself when many mint at once', async (t, { store, tag }) => {
+    const minted = await Promise.all(
+      Array.from({ length: 50 }, () => store.mint([tag('a'), tag('b')], undefined, newToken(), 60_000)),
+    );
+    t.is(new Set(minted.map(({ nonces }) => nonces[0])).size, 1);
+    t.is(new Set(minted.map(({ nonces }) => nonces[1])).size, 1);
+  });
+
+  it('lets nonces live for the ttl asked for', async (_t, { store, tag, ends }) => {
+    await store.mint([tag('a')], undefined, newToken(), 9_000);
+    await ends(tag('a'), 9_000);
+  });
+
+  it('lengthens the life of a nonce', async (_t, { store, tag, ends }) => {
+    await store.mint([tag('a')], undefined, newToken(), 2_000);
+    await store.mint([tag('a')], undefined, newToken(), 9_000);
+    await ends(tag('a'), 9_000);
+  });
+
+  it('never shortens the life of a nonce', async (_t, { store, tag, ends }) => {
+    await store.mint([tag('a')], undefined, newToken(), 9_000);
+    await store.mint([tag('a')], undefined, newToken(), 2_000);
+    await ends(tag('a'), 9_000);
+  });
+
+  it('does for the epochs what it does for nonces: they begin as an identity and zeros', async (t, opened) => {
+    const { store, tag, epochs, ends } = opened;
+    t.is((await store.mint([tag('a')], undefined, newToken(), 2_000)).epochs.length, 0);
+    const first = newToken();
+    const made = await store.mint([], epochs, first, 2_000);
+    t.is(made.epochs.length, EPOCHS_LENGTH);
+    t.is(Buffer.from(made.epochs.subarray(0, EPOCHS_IDENTITY)).toString('latin1'), first);
+    t.true(made.epochs.subarray(EPOCHS_IDENTITY).every((byte) => byte === 0));
+    const kept = await store.mint([tag('b')], epochs, newToken(), 9_000);
+    t.deepEqual(bytesOf(kept.epochs), bytesOf(made.epochs));
+    await ends(epochs, 9_000);
+  });
+
+  it('mints another nonce after the removal of one, and other epochs after theirs', async (t, opened) => {
+    const { store, tag, epochs } = opened;
+    const before = await store.mint([tag('a')], epochs, newToken(), 60_000);
+    await store.removeNonces([tag('a')], epochs, [7], newToken());
+    await store.remove([epochs]);
+    const after = await store.mint([tag('a')], epochs, newToken(), 60_000);
+    t.not(after.nonces[0], before.nonces[0]);
+    t.notDeepEqual(identityOf(after.epochs), identityOf(before.epochs));
+  });
+
+  // --- removeNonces -----------------------------------------------------------------------------------------------------------
+
+  it('removes nonces, and minds nothing that is absent', async (t, { store, entry, tag, clear, epochs }) => {
+    const { nonces } = await store.mint([clear, tag('a'), tag('b')], undefined, newToken(), 60_000);
+    await store.removeNonces([tag('a'), tag('absent')], epochs, [1], newToken());
+    await store.removeNonces([tag('a')], epochs, [1], newToken());
+    const snapshot = await store.read(entry('k'), [clear, tag('a'), tag('b')]);
+    t.deepEqual(snapshot.nonces, [nonces[0], null, nonces[2]]);
+  });
+
+  it('marks the given buckets of the epochs, and only those', async (t, { store, tag, epochs }) => {
+    const before = (await store.mint([], epochs, newToken(), 60_000)).epochs;
+    await store.removeNonces([tag('a'), tag('b')], epochs, [0, 200, 255], newToken());
+    const after = (await store.mint([], epochs, newToken(), 60_000)).epochs;
+    t.deepEqual(identityOf(after), identityOf(before));
+    for (let bucket = 0; bucket < 256; bucket++) {
+      const changed = !bucketIn(after, bucket).equals(bucketIn(before, bucket));
+      t.is(changed, [0, 200, 255].includes(bucket), `bucket ${bucket}`);
+    }
+  });
+
+  it('marks the same bucket anew each time', async (t, { store, epochs }) => {
+    const seen = new Set<string>();
+    for (let i = 0; i < 5; i++) {
+      const { epochs: now } = await store.mint([], epochs, newToken(), 60_000);
+      seen.add(bucketIn(now, 9).toString('hex'));
+      await store.removeNonces([], epochs, [9], newToken());
+    }
+    t.is(seen.size, 5);
+  });
+
+  it('makes no epochs where none are', async (t, { store, tag, epochs }) => {
+    await store.removeNonces([tag('a')], epochs, [3], newToken());
+    const identity = newToken();
+    const { epochs: made } = await store.mint([], epochs, identity, 60_000);
+    t.is(identityOf(made).toString('latin1'), identity);
+    t.true(made.subarray(EPOCHS_IDENTITY).every((byte) => byte === 0));
+  });
+
+  it('leaves the life of the epochs as it is', async (_t, { store, epochs, ends }) => {
+    await store.mint([], epochs, newToken(), 9_000);
+    await store.removeNonces([], epochs, [3], newToken());
+    await ends(epochs, 9_000);
+  });
+
+  // --- close --------------------------------------------------------------------------------------------------------------------
+
+  it('refuses every verb once it is closed', async (t, { store, entry, tag, epochs, close }) => {
+    await close();
+    await close();
+    const verbs: Record<keyof EntryStore, () => Promise<unknown>> = {
+      read: () => store.read(entry('k'), []),
+      nonces: () => store.nonces([tag('a')]),
+      lease: () => store.lease(entry('k'), newToken(), 1_000, undefined),
+      extend: () => store.extend(entry('k'), newToken(), 1_000),
+      fill: () => store.fill(entry('k'), newToken(), valueOf(newToken()), 1_000),
+      release: () => store.release(entry('k'), newToken()),
+      remove: () => store.remove([entry('k')]),
+      mint: () => store.mint([tag('a')], undefined, newToken(), 1_000),
+      removeNonces: () => store.removeNonces([tag('a')], epochs, [], newToken()),
+    };
+    for (const [verb, call] of Object.entries(verbs)) {
+      const error = await t.throwsAsync(call, { instanceOf: StoreUnavailableError }, verb);
+      t.is(error?.outcome, 'refused', verb);
+    }
+  });
+
+  test(`${name}: the deviations name tests that there are`, (t) => {
+    for (const title of Object.keys(deviations)) t.true(titles.has(title), title);
+    t.pass();
+  });
+}
+
+function valueOf(token: string, payload: Buffer = Buffer.from('"value"')): Buffer {
+  return encodeEntry('k', {
+    token,
+    codec: 1,
+    loadStart: 1,
+    freshUntil: 2,
+    clearNonce: newToken(),
+    tags: [],
+    payload,
+  });
+}
+
+async function fill(
+  store: EntryStore,
+  name: string,
+  { ttl = 60_000, payload }: { readonly ttl?: number; readonly payload?: Buffer } = {},
+): Promise<{ readonly token: string; readonly record: Buffer }> {
+  const token = newToken();
+  const record = valueOf(token, payload);
+  await store.lease(name, token, 10_000, undefined);
+  if (!(await store.fill(name, token, record, ttl))) throw new Error(`Expected ${name} to be free.`);
+  return { token, record };
+}
+
+function bytesOf(bytes: Uint8Array | null): Buffer | null {
+  return bytes === null ? null : Buffer.from(bytes);
+}
+
+function identityOf(epochs: Uint8Array): Buffer {
+  return Buffer.from(epochs.subarray(0, EPOCHS_IDENTITY));
+}
+
+function bucketIn(epochs: Uint8Array, bucket: number): Buffer {
+  const start = EPOCHS_IDENTITY + bucket * EPOCH_BYTES;
+  return Buffer.from(epochs.subarray(start, start + EPOCH_BYTES));
+}

@@ -1,0 +1,100 @@
+import test, { type ExecutionContext } from 'ava';
+import { Cluster, Redis } from 'ioredis';
+import { ioredis } from '../../src/adapters/ioredis/index.js';
+import { Caching } from '../../src/core/caching.js';
+import { systemClock } from '../../src/core/clock.js';
+import { clearKey, entryKey, epochsKey, tagKey } from '../../src/core/key.js';
+import { newToken } from '../../src/core/token.js';
+import { eventually } from '../support/eventually.js';
+import { startCluster, startRedis, type RedisCluster, type RedisServer } from '../support/servers.js';
+import { cacheContract } from './cache-contract.js';
+import { entryStoreContract } from './entry-store-contract.js';
+
+let server: RedisServer;
+let cluster: RedisCluster;
+
+test.before('start Redis', async () => {
+  [server, cluster] = await Promise.all([startRedis(), startCluster(3)]);
+});
+test.after.always('stop Redis', async () => {
+  await Promise.all([server?.stop(), cluster?.stop()]);
+});
+
+// Deadlines are not what these tests are about, and the machine may be busy.
+const PATIENT = { timeout: '20s', connectTimeout: '20s' } as const;
+/** What a command and a message may take. */
+const SLACK = 5_000;
+
+let opened = 0;
+
+for (const kind of ['one Redis', 'a Redis Cluster'] as const) {
+  const connect = (t: ExecutionContext): Redis | Cluster => {
+    const client = kind === 'one Redis' ? new Redis(server.url) : new Cluster([...cluster.nodes]);
+    t.teardown(() => client.disconnect());
+    return client;
+  };
+
+  entryStoreContract(test, kind, async (t) => {
+    const namespace = `contract-${process.pid}-${++opened}`;
+    const side = connect(t);
+    const woken: string[] = [];
+    const backend = ioredis(connect(t), PATIENT).open({
+      namespace,
+      clock: systemClock,
+      wake: (key) => void woken.push(key),
+      degraded: (error) => t.log(`degraded: ${error.message}`),
+      recovered() {},
+    });
+    await backend.ready();
+    const { entries: store } = backend;
+    const entry = (key: string): string => entryKey(namespace, key);
+    const last = entry('the last message');
+    return {
+      store,
+      entry,
+      tag: (name) => tagKey(namespace, name),
+      clear: clearKey(namespace),
+      epochs: epochsKey(namespace),
+      // The message that `told` makes itself is its own affair.
+      woken: () => woken.filter((key) => key !== last),
+      told: async () => {
+        // Messages come in the order in which they were sent: when this one is there, the others are.
+        await eventually('a message of our own', async () => {
+          const token = newToken();
+          await store.lease(last, token, 10_000, '*');
+          await store.lease(last, newToken(), 10_000, undefined);
+          await store.release(last, token);
+          return woken.includes(last);
+        });
+      },
+      ends: async (name, ms) => {
+        const left = await side.pttl(name);
+        t.true(
+          left <= ms && left > ms - SLACK && left > 0,
+          `${name} ends in ${left} ms, and ${ms} ms were due`,
+        );
+      },
+      gone: async (name) => {
+        await eventually(`${name} is gone`, async () => (await side.exists(name)) === 0);
+      },
+      close: () => backend.close(),
+    };
+  });
+
+  cacheContract(test, kind, async (t, count, options) => {
+    const namespace = `contract-${process.pid}-${++opened}`;
+    const cachings = Array.from(
+      { length: count },
+      () =>
+        new Caching({
+          adapter: ioredis(connect(t), PATIENT),
+          namespace,
+          ...options,
+          defaults: { budget: PATIENT.timeout, ...options.defaults },
+        }),
+    );
+    t.teardown(() => Promise.all(cachings.map((caching) => caching.close())));
+    await Promise.all(cachings.map((caching) => caching.ready()));
+    return { cachings, until: async (what, condition) => void (await eventually(what, condition)) };
+  });
+}

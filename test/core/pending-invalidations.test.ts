@@ -1,0 +1,208 @@
+import test from 'ava';
+import { PendingInvalidations, type Target } from '../../src/core/pending-invalidations.js';
+import { fakeClock, type FakeClock } from '../../src/testing/fake-clock.js';
+import { deferred, type Deferred } from '../coherence/deferred.js';
+
+interface Rig {
+  readonly pending: PendingInvalidations;
+  readonly clock: FakeClock;
+  /** What was sent, and how each attempt ends. */
+  readonly sent: { readonly target: Target; readonly outcome: Deferred<void> }[];
+}
+
+function rig(max?: number, random?: number): Rig {
+  const clock = fakeClock(random);
+  const sent: Rig['sent'] = [];
+  const send = (target: Target): Promise<void> => {
+    const outcome = deferred();
+    sent.push({ target, outcome });
+    return outcome.promise;
+  };
+  return { pending: new PendingInvalidations(send, clock, max), clock, sent };
+}
+
+function of(keys: readonly string[], tags: readonly string[] = [], all = false): Target {
+  return { keys, tags, all };
+}
+
+const NO = new Error('no');
+
+test('nothing is covered while nothing is pending', (t) => {
+  const { pending } = rig();
+  t.false(pending.any);
+  t.false(pending.covers('k', ['t']));
+});
+
+test('a mark covers its key and its tag, and nothing else', (t) => {
+  const { pending } = rig();
+  pending.add(of(['k'], ['t']));
+  t.true(pending.any);
+  t.true(pending.covers('k', []));
+  t.true(pending.covers('other', ['u', 't']));
+  t.false(pending.covers('other', ['u']));
+  t.false(pending.covers('t', ['k']));
+});
+
+test('a mark on everything covers everything', (t) => {
+  const { pending } = rig();
+  pending.add(of([], [], true));
+  t.true(pending.covers('any', []));
+});
+
+test('a retry that is acknowledged settles what it was sent for', async (t) => {
+  const { pending, sent } = rig();
+  pending.add(of(['k'], ['t']));
+  pending.add(of(['l'], [], true));
+  const retried = pending.retry();
+  t.deepEqual(sent[0]!.target, of(['k', 'l'], ['t'], true));
+  sent[0]!.outcome.resolve();
+  t.true(await retried);
+  t.false(pending.any);
+});
+
+test('a mark that comes while a retry is under way stays, on the same names too', async (t) => {
+  const { pending, sent, clock } = rig();
+  pending.add(of(['k', 'l'], ['t'], true));
+  const retried = pending.retry();
+  pending.add(of(['k'], ['t']));
+  sent[0]!.outcome.resolve();
+  t.false(await retried);
+  t.true(pending.covers('k', []));
+  t.true(pending.covers('x', ['t']));
+  t.false(pending.covers('l', []));
+  await clock.advance(200);
+  t.deepEqual(sent[1]!.target, of(['k'], ['t']));
+});
+
+test('a mark on everything that comes while a retry is under way stays', async (t) => {
+  const { pending, sent } = rig();
+  pending.add(of([], [], true));
+  const retried = pending.retry();
+  pending.add(of([], [], true));
+  sent[0]!.outcome.resolve();
+  t.false(await retried);
+  t.true(pending.covers('any', []));
+});
+
+test('a retry that fails keeps every mark', async (t) => {
+  const { pending, sent } = rig();
+  pending.add(of(['k'], ['t']));
+  const retried = pending.retry();
+  sent[0]!.outcome.reject(NO);
+  t.false(await retried);
+  t.true(pending.covers('k', []));
+  t.true(pending.covers('x', ['t']));
+});
+
+test('retries under way are one', async (t) => {
+  const { pending, sent } = rig();
+  pending.add(of(['k']));
+  const both = [pending.retry(), pending.retry()];
+  t.is(sent.length, 1);
+  sent[0]!.outcome.resolve();
+  t.deepEqual(await Promise.all(both), [true, true]);
+});
+
+test('retries come by themselves, each after about twice as long as the one before, up to five seconds', async (t) => {
+  const { pending, sent, clock } = rig(undefined, 0.999_999);
+  pending.add(of(['k']));
+  const begun = clock.now();
+  const times: number[] = [];
+  for (let i = 0; i < 9; i++) {
+    while (sent.length === i) await clock.advance(1);
+    times.push(clock.now() - begun);
+    sent[i]!.outcome.reject(NO);
+    await clock.advance(0);
+  }
+  const gaps = times.map((time, i) => time - (times[i - 1] ?? 0));
+  const due = [100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000, 5_000];
+  gaps.forEach((gap, i) => t.true(Math.abs(gap - due[i]!) <= 2, `${gap} instead of ${due[i]}`));
+});
+
+test('the wait before a retry is jittered down to half', async (t) => {
+  const { pending, sent, clock } = rig(undefined, 0);
+  pending.add(of(['k']));
+  await clock.advance(49);
+  t.is(sent.length, 0);
+  await clock.advance(2);
+  t.is(sent.length, 1);
+});
+
+test('after an acknowledged retry the wait begins anew', async (t) => {
+  const { pending, sent, clock } = rig(undefined, 0.999_999);
+  pending.add(of(['k']));
+  for (let i = 0; i < 3; i++) {
+    while (sent.length === i) await clock.advance(10);
+    if (i < 2) sent[i]!.outcome.reject(NO);
+    else sent[i]!.outcome.resolve();
+    await clock.advance(0);
+  }
+  t.false(pending.any);
+  t.is(clock.timers, 0);
+  pending.add(of(['k']));
+  await clock.advance(101);
+  t.is(sent.length, 4);
+});
+
+test('past its bound everything is marked, and the retry clears it', async (t) => {
+  const { pending, sent } = rig(3);
+  pending.add(of(['a', 'b'], ['t']));
+  t.false(pending.covers('x', []));
+  pending.add(of(['c']));
+  t.true(pending.covers('x', []));
+  const retried = pending.retry();
+  t.deepEqual(sent[0]!.target, of([], [], true));
+  sent[0]!.outcome.resolve();
+  t.true(await retried);
+  t.false(pending.any);
+});
+
+test('what overflows while a retry is under way is not settled by it', async (t) => {
+  const { pending, sent } = rig(2);
+  pending.add(of(['a']));
+  const retried = pending.retry();
+  pending.add(of(['b', 'c', 'd']));
+  sent[0]!.outcome.resolve();
+  t.false(await retried);
+  t.true(pending.covers('a', []));
+});
+
+test('settleKey takes a mark away that is no newer than the version it names', (t) => {
+  const { pending } = rig();
+  pending.add(of(['k', 'l']));
+  const { version } = pending;
+  pending.settleKey('k', version);
+  t.false(pending.covers('k', []));
+  t.true(pending.covers('l', []));
+  pending.settleKey('absent', version);
+  pending.add(of(['k']));
+  pending.settleKey('k', version);
+  t.true(pending.covers('k', []));
+});
+
+test('settleKey leaves a mark on everything alone', (t) => {
+  const { pending } = rig();
+  pending.add(of(['k'], [], true));
+  pending.settleKey('k', pending.version);
+  t.true(pending.covers('k', []));
+});
+
+test('a retry with nothing pending sends nothing', async (t) => {
+  const { pending, sent } = rig();
+  t.true(await pending.retry());
+  t.is(sent.length, 0);
+});
+
+test('closed, it sends nothing by itself and keeps no timer; it can still be told to', async (t) => {
+  const { pending, sent, clock } = rig();
+  pending.add(of(['k']));
+  pending.close();
+  t.is(clock.timers, 0);
+  pending.add(of(['l']));
+  await clock.advance(60_000);
+  t.is(sent.length, 0);
+  const retried = pending.retry();
+  sent[0]!.outcome.reject(NO);
+  t.false(await retried);
+  t.is(clock.timers, 0);
+});

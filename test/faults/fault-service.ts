@@ -1,0 +1,95 @@
+import { ioredis } from '../../src/adapters/ioredis/index.js';
+import { Caching, createDecorators, subscribe, type Duration, type EventName } from '../../src/index.js';
+import { eventually } from '../support/eventually.js';
+
+export interface FaultService {
+  readonly caching: Caching;
+  /** What the database holds; a load reads it. */
+  version: number;
+  readonly loads: number;
+  find(id: string): Promise<number>;
+  save(id: string): Promise<string>;
+  /** How many events of this name came from this service. */
+  count(name: EventName): number;
+  /** Resolves when two calls in a row are served without a load: Redis is used again. */
+  cached(id: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface FaultServiceOptions {
+  readonly namespace?: string;
+  /** For a fault that is slow and not dead: how long calls may wait for Redis. */
+  readonly patience?: Duration;
+}
+
+let services = 0;
+
+/** A decorated service on a real Redis that is about to have trouble. */
+export function faultService(url: string, options: FaultServiceOptions = {}): FaultService {
+  const namespace = options.namespace ?? `faults-${process.pid}-${++services}`;
+  const { patience = '250ms' } = options;
+  const caching = new Caching({
+    adapter: ioredis(url, { timeout: patience }),
+    namespace,
+    defaults: { ttl: '1m', budget: patience },
+  });
+  const { Cached, Invalidates } = createDecorators(caching);
+  const counts = new Map<EventName, number>();
+  const names: readonly EventName[] = [
+    'hit',
+    'load',
+    'error',
+    'degraded',
+    'recovered',
+    'invalidate',
+    'refused',
+  ];
+  const stops = names.map((name) =>
+    subscribe(name, (event) => {
+      if (event.namespace === namespace) counts.set(name, (counts.get(name) ?? 0) + 1);
+    }),
+  );
+  let version = 1;
+  let loads = 0;
+  class Items {
+    @Cached({ key: 'item:{0}' })
+    async find(_id: string): Promise<number> {
+      loads++;
+      return version;
+    }
+
+    @Invalidates({ keys: 'item:{0}' })
+    async save(_id: string): Promise<string> {
+      version++;
+      return 'saved';
+    }
+  }
+  const items = new Items();
+  return {
+    caching,
+    get version() {
+      return version;
+    },
+    set version(next) {
+      version = next;
+    },
+    get loads() {
+      return loads;
+    },
+    find: (id) => items.find(id),
+    save: (id) => items.save(id),
+    count: (name) => counts.get(name) ?? 0,
+    cached: async (id) => {
+      await eventually('calls are served from Redis', async () => {
+        await items.find(id);
+        const before = loads;
+        await items.find(id);
+        return loads === before;
+      });
+    },
+    close: async () => {
+      await caching.close();
+      for (const stop of stops) stop();
+    },
+  };
+}
