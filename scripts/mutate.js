@@ -122,7 +122,7 @@ async function runTests(folder, test, titles) {
   let hung = false;
   const timer = setTimeout(() => {
     hung = true;
-    process.kill(-child.pid, 'SIGKILL');
+    if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
   }, LIMIT_MS);
   const status = await new Promise((resolve) => child.on('close', resolve));
   clearTimeout(timer);

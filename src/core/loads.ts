@@ -137,7 +137,7 @@ export class Loads {
   }
 
   /** Not awaited here: the key is marked only while the loader's first, synchronous part runs. */
-  async #start<T>(call: ReadCall<T>, capture: Capture | undefined): Promise<T> {
+  #start<T>(call: ReadCall<T>, capture: Capture | undefined): Promise<T> {
     this.#starting.add(call.key);
     try {
       return capture === undefined ? call.load() : capturing(capture, call.load);

@@ -47,7 +47,11 @@ export function checkHistory(events: readonly HistoryEvent[]): Verdict {
     ...sweep(
       'stale',
       reads,
-      invalidations.map((one: Invalidation) => ({ scope: one.key, at: one.acknowledged, version: one.version })),
+      invalidations.map((one: Invalidation) => ({
+        scope: one.key,
+        at: one.acknowledged,
+        version: one.version,
+      })),
       (read) => read.key,
     ),
     ...sweep(

@@ -119,7 +119,11 @@ export async function serve({ init }: WorkerContext<HistoryWorkerInit>): Promise
   const kinds = [
     { name: 'key', read: (id: string) => items.byKey(id), update: (id: string) => items.updateByKey(id) },
     { name: 'tag', read: (id: string) => items.byTag(id), update: (id: string) => items.updateByTag(id) },
-    { name: 'late', read: (id: string) => items.byLateTag(id), update: (id: string) => items.updateByLateTag(id) },
+    {
+      name: 'late',
+      read: (id: string) => items.byLateTag(id),
+      update: (id: string) => items.updateByLateTag(id),
+    },
     { name: 'clear', read: (id: string) => items.byKey(id), update: (id: string) => items.updateByClear(id) },
   ];
   return {

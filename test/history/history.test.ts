@@ -5,16 +5,19 @@ import { runHistory } from './run-history.js';
 /** Longer by hand: HISTORY_SECONDS=60 npm test -- '**\/history.test.js' */
 const SECONDS = Number(process.env['HISTORY_SECONDS'] ?? 6);
 
-test.serial('history: no read in three processes returns what an acknowledged invalidation ended', async (t) => {
-  t.timeout((SECONDS + 60) * 1_000);
-  const verdict = await runHistory({ ms: SECONDS * 1_000, processes: 3, keys: 6, fenced: true });
-  t.log(
-    `${SECONDS} s, 3 processes: ${verdict.reads} reads, ${verdict.invalidations} invalidations, ` +
-      `${verdict.violations.length} violations`,
-  );
-  t.true(verdict.reads > 1_000 && verdict.invalidations > 100);
-  t.deepEqual(verdict.violations, []);
-});
+test.serial(
+  'history: no read in three processes returns what an acknowledged invalidation ended',
+  async (t) => {
+    t.timeout((SECONDS + 60) * 1_000);
+    const verdict = await runHistory({ ms: SECONDS * 1_000, processes: 3, keys: 6, fenced: true });
+    t.log(
+      `${SECONDS} s, 3 processes: ${verdict.reads} reads, ${verdict.invalidations} invalidations, ` +
+        `${verdict.violations.length} violations`,
+    );
+    t.true(verdict.reads > 1_000 && verdict.invalidations > 100);
+    t.deepEqual(verdict.violations, []);
+  },
+);
 
 test.serial('history: the same run finds violations once fills are not fenced', async (t) => {
   t.timeout(60_000);

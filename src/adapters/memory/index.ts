@@ -75,5 +75,7 @@ function whileOpen(store: EntryStore, closed: () => boolean): EntryStore {
 
 function whole(value: number, name: string): number {
   if (Number.isSafeInteger(value) && value > 0) return value;
-  throw new OptionsError(`memory({ ${name} }) takes a whole number, more than 0, and ${String(value)} was given.`);
+  throw new OptionsError(
+    `memory({ ${name} }) takes a whole number, more than 0, and ${String(value)} was given.`,
+  );
 }

@@ -1,0 +1,30 @@
+/** The files of all libraries, by the name that the questions use. */
+const files = {
+  'bare-get': 'bare-get.js',
+  'bare-get-ioredis5': 'bare-get-ioredis5.js',
+  'bare-mget': 'bare-mget.js',
+  'by-hand': 'by-hand.js',
+  'cachement-decorated': 'cachement-decorated.js',
+  'cachement-imperative': 'cachement-imperative.js',
+  bentocache: 'bentocache.js',
+  cacheable: 'cacheable.js',
+  'cache-manager': 'cache-manager.js',
+  'async-cache-dedupe': 'async-cache-dedupe.js',
+  cachified: 'cachified.js',
+  'layered-loader': 'layered-loader/layered-loader.js',
+  'type-cacheable': 'type-cacheable.js',
+};
+
+/**
+ * A module here has a `name` to print, the `packages` it runs on, and `open(setup)`:
+ *
+ * - `setup`: the `url` of Redis, a `prefix` of its own, `ttlSeconds`, `near` (true: with memory in front of Redis,
+ *   as its documentation sets that up; false: Redis alone), and a `tag` that every entry gets, or undefined;
+ * - the result: `read(key, load)`; `invalidate.key / tag / clear (key, update)`, where it has them, which run
+ *   `update` and have invalidated when they resolve; `close()`.
+ *
+ * @param {string} library
+ */
+export function fileOf(library) {
+  return new URL(files[library], import.meta.url).href;
+}

@@ -1,0 +1,47 @@
+import { Cached, Caching, Invalidates } from '../../dist/index.js';
+import { ioredis } from '../../dist/adapters/ioredis/index.js';
+import { decorate } from '../support/decorate.js';
+
+export const name = 'cachement (decorated)';
+export const rootPackages = ['cachement', 'ioredis'];
+
+export async function open({ url, prefix, ttlSeconds, tag }) {
+  const caching = new Caching({ adapter: ioredis(url), namespace: prefix });
+  await caching.ready();
+  const cache = caching;
+  const ttl = ttlSeconds * 1_000;
+
+  class Rows {
+    async find(_key, load) {
+      return load();
+    }
+    async save(_key, update) {
+      await update();
+    }
+    async saveByTag(_key, update) {
+      await update();
+    }
+    async saveAll(_key, update) {
+      await update();
+    }
+  }
+  decorate(
+    Rows,
+    'find',
+    Cached({ key: 'row:{0}', ttl, cache, ...(tag === undefined ? {} : { tags: [tag] }) }),
+  );
+  decorate(Rows, 'save', Invalidates({ keys: 'row:{0}', cache }));
+  if (tag !== undefined) decorate(Rows, 'saveByTag', Invalidates({ tags: [tag], cache }));
+  decorate(Rows, 'saveAll', Invalidates({ all: true, cache }));
+
+  const rows = new Rows();
+  return {
+    read: (key, load) => rows.find(key, load),
+    invalidate: {
+      key: (key, update) => rows.save(key, update),
+      tag: (key, update) => rows.saveByTag(key, update),
+      clear: (key, update) => rows.saveAll(key, update),
+    },
+    close: () => caching.close(),
+  };
+}

@@ -1,0 +1,30 @@
+import { Caching } from '../../dist/index.js';
+import { ioredis } from '../../dist/adapters/ioredis/index.js';
+
+export const name = 'cachement (imperative)';
+export const rootPackages = ['cachement', 'ioredis'];
+
+export async function open({ url, prefix, ttlSeconds, tag }) {
+  const caching = new Caching({ adapter: ioredis(url), namespace: prefix });
+  await caching.ready();
+  const { cache } = caching;
+  const options = { ttl: ttlSeconds * 1_000, ...(tag === undefined ? {} : { tags: [tag] }) };
+  return {
+    read: (key, load) => cache.getOrSet(`row:${key}`, load, options),
+    invalidate: {
+      key: async (key, update) => {
+        await update();
+        await cache.invalidate({ keys: [`row:${key}`] });
+      },
+      tag: async (_key, update) => {
+        await update();
+        await cache.invalidate({ tags: [tag] });
+      },
+      clear: async (_key, update) => {
+        await update();
+        await cache.clear();
+      },
+    },
+    close: () => caching.close(),
+  };
+}

@@ -1,0 +1,263 @@
+/**
+ * A row changes while it is being loaded. Who reads it afterwards: does he get the new one?
+ *
+ *   T1 misses, begins to load, and has read the OLD row.
+ *   T2 changes the row to NEW, invalidates, and waits until that is done.
+ *   T1's load ends; whatever the library stores, it stores.
+ *   T3 reads. Anything but NEW is what everybody gets until the ttl ends.
+ */
+import { fileOf } from './libraries/all.js';
+import { startMember } from './support/members.js';
+import { cells } from './support/plots.js';
+import { table } from './support/table.js';
+
+const LIBRARIES = [
+  'bentocache',
+  'cacheable',
+  'cache-manager',
+  'async-cache-dedupe',
+  'cachified',
+  'layered-loader',
+  'type-cacheable',
+  'cachement-imperative',
+  'cachement-decorated',
+];
+const WAYS = ['key', 'tag', 'clear'];
+const PROCESSES = [1, 2];
+const TTL_SECONDS = 60;
+/** Libraries at a time: each has keys and processes of its own, and nothing here is a matter of speed. */
+const LANES = 4;
+/** Long enough for every message between processes and every write that is not waited for. */
+const SETTLE_MS = 60;
+/** How long the load goes on after the invalidation was acknowledged. */
+const REST_OF_LOAD_MS = 25;
+/** An invalidation that takes longer waits for the load, and the load for it. */
+const PATIENCE_MS = 2_000;
+
+export const title = 'A row changes while it is being loaded';
+const explanation = `**stale**: a read that began after the acknowledged invalidation, and after the load had ended, returned the old
+row; in brackets how long Redis would go on returning it (of a ttl of ${TTL_SECONDS} s). **fresh**: it returned the new one, from the cache or by
+loading it. **-**: the library has no such invalidation. Each library is set up on Redis as its documentation shows, with
+memory in front of it where it offers that (and its bus, where it has one). In two processes, one loads and the other changes
+the row and invalidates; the verdict is what the one that invalidated reads, and what the other reads is in the JSON. Before
+each race the same steps run one after the other, without overlap: only if the entry is cached, and is gone for the one that
+invalidated, does the race count.`;
+
+export async function ask({ redis, say }) {
+  const found = new Map();
+  const names = new Map();
+  const waiting = [...LIBRARIES];
+  const lane = async () => {
+    for (let library = waiting.shift(); library !== undefined; library = waiting.shift()) {
+      say(`${library}, in one process and in two`);
+      names.set(library, (await import(fileOf(library))).name);
+      found.set(library, await racesOf(redis, library));
+    }
+  };
+  await Promise.all(Array.from({ length: LANES }, lane));
+  const data = LIBRARIES.flatMap((library) => found.get(library));
+  const labels = new Map(LIBRARIES.map((library) => [library, names.get(library)]));
+  return { ...present(data, labels), data, explanation, libraries: LIBRARIES };
+}
+
+/** All races of one library, one after the other. */
+async function racesOf(redis, library) {
+  const scene = new Scene();
+  const members = await Promise.all(
+    PROCESSES.map(() => startMember(import.meta.url, fileOf(library), scene.handlers)),
+  );
+  const results = [];
+  for (const processes of PROCESSES) {
+    for (const way of WAYS) {
+      scene.name = `race-${library}-${way}-${processes}`;
+      results.push({ library, way, processes, ...(await race({ redis, scene, way, processes, members })) });
+    }
+  }
+  await Promise.all(members.map(({ stop }) => stop()));
+  return results;
+}
+
+/** What one of the processes does. The row, and when a load ends, are the parent's. */
+export function member({ open }, parent) {
+  let cache;
+  return {
+    open: async (setup) => {
+      await cache?.close();
+      cache = await open(setup);
+      return Object.keys(cache.invalidate);
+    },
+    read: (key) => cache.read(key, () => parent('load', key)),
+    invalidate: async ({ way, key }) => {
+      await cache.invalidate[way](key, () => parent('update'));
+    },
+  };
+}
+
+/** The source of truth, and the hand on the loads that are under way. */
+class Scene {
+  /** Of the race that is on: part of the row, so that it can be found in Redis. */
+  name = '';
+  row = this.#row('OLD', 0);
+  loads = 0;
+  #change = 0;
+  #gate;
+  #begun;
+
+  handlers = {
+    load: async () => {
+      this.loads += 1;
+      const { row } = this;
+      this.#begun?.();
+      await this.#gate;
+      return row;
+    },
+    update: () => {
+      this.#change += 1;
+      this.row = this.#row('NEW', this.#change);
+    },
+  };
+
+  #row(text, change) {
+    return { text, change, what: `the row of ${this.name}` };
+  }
+
+  /** What is read now counts as old. */
+  rest() {
+    this.row = this.#row('OLD', this.#change);
+  }
+
+  /** From now on loads wait. Resolves `begun` when one has read the row. */
+  hold() {
+    let release;
+    this.#gate = new Promise((resolve) => (release = resolve));
+    const begun = new Promise((resolve) => (this.#begun = resolve));
+    return {
+      begun,
+      release: () => {
+        release();
+        this.#gate = undefined;
+        this.#begun = undefined;
+      },
+    };
+  }
+}
+
+async function race({ redis, scene, way, processes, members }) {
+  const setup = {
+    url: redis.url,
+    prefix: scene.name,
+    ttlSeconds: TTL_SECONDS,
+    near: true,
+    tag: way === 'tag' ? 'group' : undefined,
+  };
+  const [loader] = members;
+  const other = members[processes - 1];
+  const ways = await loader.call('open', setup);
+  if (other !== loader) await other.call('open', setup);
+  if (!ways.includes(way)) return { verdict: 'none' };
+
+  const control = await withoutOverlap(scene, loader, other, way);
+  if (control !== undefined) return { verdict: 'invalid', why: control };
+
+  scene.rest();
+  const key = 'raced';
+  const held = scene.hold();
+  const first = loader.call('read', key);
+  await held.begun;
+  const invalidation = other.call('invalidate', { way, key }).then(() => 'acknowledged');
+  const outcome = await Promise.race([invalidation, pause(PATIENCE_MS)]);
+  // Where clocks decide, the same millisecond would be a draw.
+  await pause(REST_OF_LOAD_MS);
+  held.release();
+  const waited = outcome !== 'acknowledged';
+  await invalidation;
+  const returned = await first;
+  // What is old straight away and new a moment later is not what this is about: both are looked at.
+  const atOnce = await readBoth(scene, loader, other, key);
+  await pause(SETTLE_MS);
+  const later = await readBoth(scene, loader, other, key);
+  const stale = later.invalidator.text !== 'NEW';
+  return {
+    verdict: stale ? 'stale' : 'fresh',
+    ttlLeftMs: stale || later.loader.text !== 'NEW' ? await oldestLeft(redis.client, scene.name) : undefined,
+    invalidationWaitedForTheLoad: waited,
+    firstReturned: returned.text,
+    atOnce,
+    later,
+  };
+}
+
+/** The same without a race. Returns what is wrong with it, undefined if nothing is. */
+async function withoutOverlap(scene, loader, other, way) {
+  const key = 'control';
+  scene.rest();
+  await loader.call('read', key);
+  const before = scene.loads;
+  await loader.call('read', key);
+  if (scene.loads !== before) return 'the entry was not cached';
+  await other.call('invalidate', { way, key });
+  await pause(SETTLE_MS);
+  const row = await other.call('read', key);
+  if (row.text !== 'NEW') return 'the entry was still there after an invalidation that met no load';
+  return undefined;
+}
+
+async function readBoth(scene, loader, other, key) {
+  const before = scene.loads;
+  const invalidator = await other.call('read', key);
+  const from = scene.loads === before ? 'the cache' : 'the source';
+  const loaderRow = other === loader ? invalidator : await loader.call('read', key);
+  return { invalidator: { text: invalidator.text, from }, loader: { text: loaderRow.text } };
+}
+
+/** How long Redis keeps the old row: the longest life left of all that contains it; undefined if nothing does. */
+async function oldestLeft(client, name) {
+  let longest;
+  for (const key of await client.keys('*')) {
+    const content = (await client.type(key)) === 'string' ? await client.get(key) : null;
+    if (content === null || !content.includes(`the row of ${name}`) || !content.includes('OLD')) continue;
+    longest = Math.max(longest ?? 0, await client.pttl(key));
+  }
+  return longest;
+}
+
+function pause(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function present(data, names) {
+  const columns = PROCESSES.flatMap((processes) => WAYS.map((way) => ({ processes, way })));
+  const nameOf = ({ processes, way }) =>
+    `${way === 'clear' ? 'clear' : `by ${way}`}, ${processes === 1 ? 'one process' : 'two processes'}`;
+  const shown = ({ verdict, ttlLeftMs }) => {
+    if (verdict === 'none') return '-';
+    if (verdict !== 'stale') return verdict;
+    return ttlLeftMs === undefined ? 'stale (in memory)' : `stale (${(ttlLeftMs / 1_000).toFixed(0)} s left)`;
+  };
+  const lines = [...names].map(([library, label]) => ({
+    label,
+    ours: library.startsWith('cachement'),
+    cells: columns.map(({ processes, way }) =>
+      data.find((one) => one.library === library && one.processes === processes && one.way === way),
+    ),
+  }));
+  const isOf = { stale: 'bad', fresh: 'good' };
+  const notes = data
+    .filter(({ verdict }) => verdict === 'invalid')
+    .map(({ library, way, processes, why }) => `invalid: ${library}, by ${way}, ${processes}: ${why}`);
+  return {
+    table: table(
+      ['', ...columns.map(nameOf)],
+      lines.map(({ label, cells: line }) => [label, ...line.map(shown)]),
+    ),
+    picture: cells(
+      title,
+      columns.map(nameOf),
+      lines.map((line) => ({
+        ...line,
+        cells: line.cells.map((cell) => ({ text: shown(cell), is: isOf[cell.verdict] ?? 'none' })),
+      })),
+    ),
+    ...(notes.length > 0 ? { notes: notes.join('\n') } : {}),
+  };
+}

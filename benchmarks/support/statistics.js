@@ -1,0 +1,17 @@
+/** @param {readonly number[]} numbers */
+export function median(numbers) {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/** What a quarter of the numbers is below, and what a quarter is above. */
+export function quartiles(numbers) {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  return [sorted[Math.floor(sorted.length / 4)], sorted[Math.ceil((sorted.length * 3) / 4) - 1]];
+}
+
+/** Milliseconds since the epoch, with fractions: comparable between the processes of one machine. */
+export function wallClock() {
+  return performance.timeOrigin + performance.now();
+}

@@ -1,0 +1,245 @@
+/**
+ * How many hits in Redis does one process get in a second, with one caller and with 64? Nothing in front of Redis
+ * anywhere, and next to the clients themselves, so that only what a library costs is left.
+ */
+import process from 'node:process';
+import { isDeepStrictEqual } from 'node:util';
+import { fileOf } from './libraries/all.js';
+import { startMember } from './support/members.js';
+import { bars } from './support/plots.js';
+import { median, quartiles } from './support/statistics.js';
+import { table } from './support/table.js';
+
+const REFERENCE = 'bare-get';
+const LIBRARIES = [
+  REFERENCE,
+  'bare-get-ioredis5',
+  'bare-mget',
+  'cachement-decorated',
+  'cachement-imperative',
+  'bentocache',
+  'cacheable',
+  'cache-manager',
+  'async-cache-dedupe',
+  'cachified',
+  'layered-loader',
+  'type-cacheable',
+];
+const SIZES = { small: '200 B', large: '21 kB' };
+const CALLERS = [1, 64];
+/** A caller walks over its own ones, so that no two ever ask for the same key at once. */
+const KEYS_EACH = 4;
+/** Many reads in a short time: with one caller it would take long. */
+const WARM_UP = [
+  { size: 'large', callers: 64, ms: 100 },
+  { size: 'small', callers: 64, ms: 300 },
+  { size: 'small', callers: 1, ms: 100 },
+];
+
+export const title = 'Hits in Redis, against the bare client';
+const explanation = `Hits per second of one process, and the ratio to bare \`ioredis.get\` with \`JSON.parse\` in the same round.
+Each library runs in a process of its own with memory in front of Redis switched off; the processes take turns in short
+slices, back and forth, and each figure is the median over the rounds, so that a machine that drifts drifts under all of
+them. Redis runs on the same machine. Every read is checked to be a hit. The second table is the time that the process
+itself was on a processor for one hit: it depends least on what else the machine does.`;
+
+export async function ask({ redis, quick, say }) {
+  const rounds = quick ? 5 : 30;
+  const sliceMs = quick ? 60 : 100;
+  const members = new Map();
+  say(`starting ${LIBRARIES.length} processes`);
+  const started = await Promise.all(
+    LIBRARIES.map((library) => startMember(import.meta.url, fileOf(library))),
+  );
+  LIBRARIES.forEach((library, i) => members.set(library, started[i]));
+  for (const library of LIBRARIES) {
+    say(`filling Redis through ${library}`);
+    await members.get(library).call('open', { url: redis.url, library });
+  }
+  // For the just-in-time compiler: not counted.
+  for (const library of LIBRARIES) {
+    say(`warming up ${library}`);
+    for (const slice of WARM_UP) await members.get(library).call('slice', slice);
+  }
+  const data = [];
+  for (const size of Object.keys(SIZES)) {
+    for (const callers of CALLERS) {
+      const slices = new Map(LIBRARIES.map((library) => [library, []]));
+      for (let round = 0; round < rounds; round += 1) {
+        say(`${SIZES[size]}, ${callers} callers, round ${round + 1} of ${rounds}`);
+        for (const library of round % 2 === 0 ? LIBRARIES : LIBRARIES.toReversed()) {
+          const slice = await hitsOnly(members.get(library), library, { size, callers, ms: sliceMs });
+          slices.get(library).push(slice);
+        }
+      }
+      const reference = slices.get(REFERENCE);
+      for (const [library, list] of slices) {
+        const ratios = list.map(({ perSecond }, i) => perSecond / reference[i].perSecond);
+        data.push({
+          library,
+          size,
+          callers,
+          perSecond: median(list.map((slice) => slice.perSecond)),
+          microsecondsPerHit: median(list.map((slice) => slice.microsecondsPerHit)),
+          ratio: median(ratios),
+          quartiles: quartiles(ratios),
+          ratios,
+        });
+      }
+    }
+  }
+  const names = new Map();
+  for (const [library, { stop }] of members) {
+    names.set(library, (await import(fileOf(library))).name);
+    await stop();
+  }
+  return { ...present(data, names), data, explanation, libraries: LIBRARIES };
+}
+
+/** A slice in which some reads were no hits (a deadline passed, on a busy machine) is measured again. */
+async function hitsOnly({ call }, library, ask) {
+  for (let attempt = 1; attempt <= 5; attempt += 1) {
+    const slice = await call('slice', ask);
+    if (slice.loads === 0) return slice;
+  }
+  throw new Error(`${library}: reads of what is in Redis are no hits. This would measure loads.`);
+}
+
+/** What one of the processes does. */
+export function member({ open }) {
+  let cache;
+  let loads = 0;
+  const load = (size, key) => async () => {
+    loads += 1;
+    return row(size, key);
+  };
+  return {
+    open: async ({ url, library }) => {
+      cache = await open({ url, prefix: `throughput-${library}`, ttlSeconds: 3_600, near: false });
+      const fill = async (size, key) => {
+        const name = `${size}:${key}`;
+        const expected = row(size, key);
+        let own = 0;
+        const count = async () => {
+          own += 1;
+          return expected;
+        };
+        // On a busy machine a fill may be given up: only a read that loads nothing shows that it is there.
+        for (let before = -1; before !== own;) {
+          if (own > 20) throw new Error(`${library} does not keep ${name}.`);
+          before = own;
+          const read = await cache.read(name, count);
+          // As JSON: one of them turns every text that looks like a date into a Date, and that is not the question.
+          if (!isDeepStrictEqual(JSON.parse(JSON.stringify(read)), expected)) {
+            throw new Error(
+              `${library} returned something else for ${name}: ${JSON.stringify(read).slice(0, 200)}`,
+            );
+          }
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+      };
+      for (const size of Object.keys(SIZES)) {
+        for (const callers of CALLERS) {
+          await Promise.all(
+            keysOf(callers).map(async (own) => {
+              for (const key of own) await fill(size, key);
+            }),
+          );
+        }
+      }
+    },
+    slice: async ({ size, callers, ms }) => {
+      loads = 0;
+      let hits = 0;
+      let over = false;
+      const begun = performance.now();
+      const cpu = process.cpuUsage();
+      const timer = setTimeout(() => (over = true), ms);
+      await Promise.all(
+        keysOf(callers).map(async (own) => {
+          const calls = own.map((key) => ({ key: `${size}:${key}`, load: load(size, key) }));
+          for (let i = 0; !over; i = (i + 1) % calls.length) {
+            const call = calls[i];
+            await cache.read(call.key, call.load);
+            hits += 1;
+          }
+        }),
+      );
+      clearTimeout(timer);
+      const seconds = (performance.now() - begun) / 1_000;
+      const { user, system } = process.cpuUsage(cpu);
+      return { loads, perSecond: hits / seconds, microsecondsPerHit: (user + system) / hits };
+    },
+  };
+}
+
+/** The keys of each caller. */
+function keysOf(callers) {
+  return Array.from({ length: callers }, (_, caller) =>
+    Array.from({ length: KEYS_EACH }, (_, i) => `${callers}-${caller}-${i}`),
+  );
+}
+
+/** A row as a database has it: about 200 bytes as JSON, or a list of rows of 21 kB. */
+function row(size, key) {
+  const one = (id) => ({
+    id,
+    name: 'Ada Lovelace',
+    email: 'ada@example.org',
+    organisation: 'analytical-engines',
+    roles: ['admin', 'author'],
+    active: true,
+    score: 0.8125,
+    createdAt: '2026-01-31T08:15:30.000Z',
+  });
+  return size === 'small'
+    ? one(key)
+    : { id: key, rows: Array.from({ length: 106 }, (_, i) => one(`${key}-${i}`)) };
+}
+
+function present(data, names) {
+  const libraries = [...names.keys()];
+  const configurations = Object.keys(SIZES).flatMap((size) => CALLERS.map((callers) => ({ size, callers })));
+  const nameOf = ({ size, callers }) => `${SIZES[size]}, ${callers} ${callers === 1 ? 'caller' : 'callers'}`;
+  const at = (library, { size, callers }) =>
+    data.find((one) => one.library === library && one.size === size && one.callers === callers);
+  const cell = ({ perSecond, ratio }) =>
+    `${Math.round(perSecond).toLocaleString('en')}/s  ${ratio.toFixed(2)}x`;
+  const rows = libraries.map((library) => [
+    names.get(library),
+    ...configurations.map((configuration) => cell(at(library, configuration))),
+  ]);
+  const panels = configurations.map((configuration) => ({
+    title: nameOf(configuration),
+    unit: 'hits per second, as a multiple of the bare client',
+    mark: 1,
+    bars: libraries.map((library) => {
+      const { ratio } = at(library, configuration);
+      return {
+        label: names.get(library),
+        value: ratio,
+        text: `${ratio.toFixed(2)}x`,
+        ours: library.startsWith('cachement'),
+      };
+    }),
+  }));
+  const head = ['', ...configurations.map(nameOf)];
+  const costs = libraries.map((library) => [
+    names.get(library),
+    ...configurations.map(
+      (configuration) => `${at(library, configuration).microsecondsPerHit.toFixed(1)} us`,
+    ),
+  ]);
+  return {
+    table: [
+      'Hits per second, and as a multiple of the bare client',
+      '',
+      table(head, rows),
+      '',
+      'Processor time for one hit, in the process that asks',
+      '',
+      table(head, costs),
+    ].join('\n'),
+    picture: bars(title, panels),
+  };
+}

@@ -1,0 +1,29 @@
+import { Cached, Invalidates } from 'cachement';
+import { inject, injectable } from 'tsyringe';
+import type { City, CityDatabase } from './city-database.js';
+
+/** What the demo is about: a service as one writes it, and a line above each method. */
+@injectable()
+export class Cities {
+  constructor(@inject('CityDatabase') private readonly database: CityDatabase) {}
+
+  @Cached({ key: 'city:{0}', ttl: '10m', tags: (city) => labelsOf(city) })
+  async find(id: string): Promise<City> {
+    return this.database.find(id);
+  }
+
+  @Cached({ key: 'largest-in:{0}', ttl: '10m', tags: 'country:{0}' })
+  async largestIn(country: string): Promise<readonly City[]> {
+    return this.database.largestIn(country);
+  }
+
+  @Invalidates({ keys: 'city:{0.id}', tags: 'country:{0.country}' })
+  async save(city: City): Promise<void> {
+    await this.database.save(city);
+  }
+}
+
+/** The tags of a city's entry. */
+export function labelsOf(city: City): readonly string[] {
+  return [`country:${city.country}`];
+}

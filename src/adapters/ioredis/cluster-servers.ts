@@ -1,0 +1,215 @@
+import type { Timer } from '../../core/ports.js';
+import { Breaker, type BreakerSettings } from './breaker.js';
+import type { ClusterClient, KnownOptions, RedisClient } from './client.js';
+import { connect, cutConnection, endConnection, watch } from './connections.js';
+import type { ConnectionEvents, ConnectionSettings } from './connections.js';
+import { withoutArguments } from './failures.js';
+import { receivedBy } from './received-by.js';
+import type { Servers } from './servers.js';
+import { slotOf } from './slots.js';
+
+interface Node {
+  readonly breaker: Breaker;
+  /** A key that went there: whoever answers for it by now is who a probe must ask. */
+  key: string;
+}
+
+/**
+ * A Cluster. Each master has a breaker of its own, so that one that is away costs only the calls on its slots;
+ * one more stands for the Cluster as a whole, until its slots are known and when all of its nodes are lost.
+ */
+export class ClusterServers implements Servers {
+  readonly client: ClusterClient;
+  readonly where: string;
+  readonly slotOf = slotOf;
+  readonly #settings: ConnectionSettings & BreakerSettings;
+  readonly #events: ConnectionEvents;
+  readonly #whole: Breaker;
+  readonly #nodes = new Map<string, Node>();
+  readonly #clients = new Map<string, RedisClient>();
+  readonly #unwatch: () => void;
+  #closed = false;
+
+  constructor(
+    client: ClusterClient,
+    where: string,
+    settings: ConnectionSettings & BreakerSettings,
+    events: ConnectionEvents,
+  ) {
+    this.client = client;
+    this.where = where;
+    this.#settings = settings;
+    this.#events = events;
+    this.#whole = new Breaker(
+      {
+        where,
+        ready: () => client.status === 'ready',
+        received: () => {
+          let sum = 0;
+          for (const node of this.#clients.values()) sum += node.stream?.bytesRead ?? 0;
+          return sum;
+        },
+        probe: () => client.ping(),
+        cut: () => client.disconnect(true),
+        demoted: () => {},
+      },
+      settings,
+    );
+    client.on('+node', (node: RedisClient) => this.#added(node));
+    client.on('-node', (node: RedisClient) => {
+      const name = nameOf(node);
+      if (this.#clients.get(name) === node) this.#clients.delete(name);
+    });
+    client.on('node error', (error: Error) => {
+      withoutArguments(error);
+      events.error?.(error);
+    });
+    this.#unwatch = watch(
+      client,
+      settings,
+      {
+        ready: () => {
+          void this.#masters().then(() => {
+            if (this.#closed || client.status !== 'ready') return;
+            this.#whole.readied();
+            events.ready();
+          });
+        },
+        lost: (error) => {
+          this.#whole.lost(error);
+          events.lost(error);
+        },
+        error: (error) => events.error?.(error),
+      },
+      () => client.disconnect(true),
+      () => this.#closed,
+    );
+  }
+
+  get usable(): boolean {
+    return this.#whole.closed;
+  }
+
+  breakerOf(key: string, slot = slotOf(key)): Breaker {
+    if (!this.#whole.closed) return this.#whole;
+    const name = this.client.slots[slot]?.[0];
+    if (name === undefined) return this.#whole;
+    const node = this.#nodes.get(name) ?? this.#node(name, key);
+    node.key = key;
+    return node.breaker;
+  }
+
+  together(task: () => void): void {
+    const streams = [...this.#clients.values()].flatMap(({ stream }) =>
+      stream === undefined ? [] : [stream],
+    );
+    for (const stream of streams) stream.cork();
+    try {
+      task();
+    } finally {
+      for (const stream of streams) stream.uncork();
+    }
+  }
+
+  open(): void {
+    connect(this.client);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#unwatch();
+    this.#whole.end();
+    for (const { breaker } of this.#nodes.values()) breaker.end();
+    const nodes = this.client.nodes('all');
+    this.client.disconnect();
+    for (const node of nodes) endConnection(node);
+    // The table of slots is read on a connection that nobody else can end; it ends itself when that is done.
+    if (Reflect.get(this.client, 'isRefreshing') === true) {
+      await new Promise<void>((resolve) => this.client.refreshSlotsCache(() => resolve()));
+    }
+  }
+
+  #node(name: string, key: string): Node {
+    const client = (): RedisClient | undefined => this.#clients.get(name);
+    const node: Node = {
+      key,
+      breaker: new Breaker(
+        {
+          where: `the Cluster's node ${name}`,
+          ready: () => this.client.status === 'ready',
+          received: receivedBy(client),
+          // Finds the slot's new owner too, if it has another one by now.
+          probe: () => this.client.pttl(node.key),
+          cut: () => {
+            const silent = client();
+            if (silent !== undefined) cutConnection(silent);
+          },
+          // A replica of a Cluster redirects.
+          demoted: () => {},
+        },
+        this.#settings,
+        'closed',
+      ),
+    };
+    for (const [other, { breaker }] of this.#nodes) {
+      if (breaker.closed && !this.#clients.has(other)) this.#nodes.delete(other);
+    }
+    this.#nodes.set(name, node);
+    return node;
+  }
+
+  #added(node: RedisClient): void {
+    const name = nameOf(node);
+    this.#clients.set(name, node);
+    watch(
+      node,
+      this.#settings,
+      {
+        ready: () => this.#nodes.get(name)?.breaker.readied(),
+        lost: (error) => this.#lost(name, node, error),
+        error: (error) => this.#events.error?.(error),
+      },
+      () => cutConnection(node),
+      // Whether a node is asked for again is the Cluster's business.
+      () => true,
+    );
+    // A node that connects only when it is needed fails whatever else comes while it does. Not before whoever
+    // just followed a redirection to it has sent his command: ioredis keeps that one. And not before the Cluster
+    // is ready: until then ioredis counts on nodes that are not connecting yet.
+    process.nextTick(() => {
+      if (this.client.status === 'ready' && this.client.nodes('master').includes(node)) void connected(node);
+    });
+  }
+
+  /** Resolves when every master is connected or cannot be, or has taken its time. */
+  async #masters(): Promise<void> {
+    let timer: Timer | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = this.#settings.clock.after(this.#settings.timeout, resolve);
+    });
+    await Promise.race([late, Promise.all(this.client.nodes('master').map(connected))]);
+    timer?.cancel();
+  }
+
+  #lost(name: string, client: RedisClient, error: Error): void {
+    if (this.#clients.get(name) !== client) return;
+    const node = this.#nodes.get(name);
+    if (node === undefined) return;
+    if (this.client.slots.some((owners) => owners?.[0] === name)) node.breaker.lost(error);
+  }
+}
+
+/** Resolves when the node is connected, or cannot be. */
+function connected(node: RedisClient): Promise<void> {
+  if (node.status === 'ready') return Promise.resolve();
+  if (node.status === 'wait') return node.connect().catch(() => {});
+  return new Promise((resolve) => {
+    node.on('ready', resolve);
+    node.on('close', resolve);
+  });
+}
+
+function nameOf({ options }: RedisClient): string {
+  const { host, port } = options as KnownOptions;
+  return `${host}:${port}`;
+}

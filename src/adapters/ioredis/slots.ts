@@ -1,0 +1,32 @@
+import { Buffer } from 'node:buffer';
+
+const SLOTS = 16_384;
+const table = new Uint16Array(256);
+for (let byte = 0; byte < 256; byte++) {
+  let crc = byte << 8;
+  for (let bit = 0; bit < 8; bit++) crc = (crc & 0x8000) === 0 ? crc << 1 : (crc << 1) ^ 0x1021;
+  table[byte] = crc;
+}
+
+/** The slot of a key in a Cluster: CRC16 (XMODEM) of what stands in its first braces, or of all of it. */
+export function slotOf(key: string): number {
+  const open = key.indexOf('{');
+  let tagged = key;
+  if (open >= 0) {
+    const close = key.indexOf('}', open + 1);
+    if (close > open + 1) tagged = key.slice(open + 1, close);
+  }
+  let crc = 0;
+  for (let i = 0; i < tagged.length; i++) {
+    const unit = tagged.charCodeAt(i);
+    if (unit > 0x7f) return slotOfBytes(Buffer.from(tagged));
+    crc = (crc << 8) ^ table[((crc >> 8) ^ unit) & 0xff]!;
+  }
+  return (crc & 0xffff) % SLOTS;
+}
+
+function slotOfBytes(bytes: Buffer): number {
+  let crc = 0;
+  for (const byte of bytes) crc = (crc << 8) ^ table[((crc >> 8) ^ byte) & 0xff]!;
+  return (crc & 0xffff) % SLOTS;
+}
