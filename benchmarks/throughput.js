@@ -82,8 +82,7 @@ export async function ask({ redis, quick, say }) {
           perSecond: median(list.map((slice) => slice.perSecond)),
           microsecondsPerHit: median(list.map((slice) => slice.microsecondsPerHit)),
           ratio: median(ratios),
-          quartiles: quartiles(ratios),
-          ratios,
+          ratioQuartiles: quartiles(ratios),
         });
       }
     }

@@ -8,7 +8,10 @@ export function median(numbers) {
 /** What a quarter of the numbers is below, and what a quarter is above. */
 export function quartiles(numbers) {
   const sorted = numbers.toSorted((a, b) => a - b);
-  return [sorted[Math.floor(sorted.length / 4)], sorted[Math.ceil((sorted.length * 3) / 4) - 1]];
+  return {
+    lower: sorted[Math.floor(sorted.length / 4)],
+    upper: sorted[Math.ceil((sorted.length * 3) / 4) - 1],
+  };
 }
 
 /** Milliseconds since the epoch, with fractions: comparable between the processes of one machine. */

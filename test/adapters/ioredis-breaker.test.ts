@@ -16,7 +16,7 @@ interface Ground extends Rig {
   readonly clock: FakeClock;
 }
 
-const TIMEOUT = 250;
+const TIMEOUT = 200;
 
 /** A rig whose time stands still, behind a proxy. */
 async function ground(t: ExecutionContext, major: (typeof MAJORS)[number] = MAJORS[0]): Promise<Ground> {
@@ -75,7 +75,7 @@ for (const major of MAJORS) {
         t.true(outcome instanceof StoreUnavailableError && outcome.outcome === 'unknown', String(outcome));
       }
       t.is(changes.length, 1);
-      t.regex(changes[0]!, /^degraded: .* silent for 250 ms/);
+      t.regex(changes[0]!, /^degraded: .* silent for 200 ms/);
 
       const refusal = await refusedAtOnce(entries.lease(entry('b'), newToken(), 1_000, undefined));
       t.is(refusal?.outcome, 'refused');

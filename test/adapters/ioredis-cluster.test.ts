@@ -16,7 +16,7 @@ interface Ground extends Rig {
   keysOn(node: number): string[];
 }
 
-const TIMEOUT = 250;
+const TIMEOUT = 200;
 const COUNT = 30;
 
 async function ground(t: ExecutionContext, major: (typeof MAJORS)[number]): Promise<Ground> {

@@ -27,7 +27,7 @@ let services = 0;
 /** A decorated service on a real Redis that is about to have trouble. */
 export function faultService(url: string, options: FaultServiceOptions = {}): FaultService {
   const namespace = options.namespace ?? `faults-${process.pid}-${++services}`;
-  const { patience = '250ms' } = options;
+  const { patience = '1s' } = options;
   const caching = new Caching({
     adapter: ioredis(url, { timeout: patience }),
     namespace,

@@ -151,129 +151,141 @@ const FAULTS: readonly Fault[] = [
 ];
 
 for (const fault of FAULTS) {
-  test(`while ${fault.name}: calls return the truth, invalidations keep their result, and Redis is used again after`, async (t) => {
-    t.timeout(60_000);
-    const server = await startRedis({ local: true, args: fault.args ?? [] });
-    const proxy = await startProxy(server);
-    const admin = new Redis(server.port, server.host, { retryStrategy: () => 50 });
-    admin.on('error', () => {});
-    const { patience = '250ms' } = fault;
-    const service = faultService(proxy.url, { patience });
-    const elsewhere = faultService(proxy.url, { namespace: service.caching.namespace, patience });
-    try {
-      await service.caching.ready();
-      await elsewhere.caching.ready();
-      t.is(await service.find('a'), 1);
-      t.is(await elsewhere.find('a'), 1);
-      t.is(elsewhere.loads, 0);
+  test.serial(
+    `while ${fault.name}: calls return the truth, invalidations keep their result, and Redis is used again after`,
+    async (t) => {
+      t.timeout(60_000);
+      const server = await startRedis({ local: true, args: fault.args ?? [] });
+      const proxy = await startProxy(server);
+      const admin = new Redis(server.port, server.host, { retryStrategy: () => 50 });
+      admin.on('error', () => {});
+      const { patience = '1s' } = fault;
+      const service = faultService(proxy.url, { patience });
+      const elsewhere = faultService(proxy.url, { namespace: service.caching.namespace, patience });
+      try {
+        await service.caching.ready();
+        await elsewhere.caching.ready();
+        await service.cached('a');
+        await elsewhere.cached('a');
+        const loadsBefore = service.loads;
 
-      const mend = await fault.inject({ server, proxy, admin });
+        const mend = await fault.inject({ server, proxy, admin });
 
-      // Ten callers of a key that is stored, ten of one that is not.
-      const answers = await Promise.all(
-        Array.from({ length: 20 }, (_, i) => service.find(i % 2 === 0 ? 'a' : 'b')),
-      );
-      t.deepEqual(new Set(answers), new Set([1]));
-      if (fault.hits) t.is(service.loads, 2, 'the stored key was not loaded again');
+        // Ten callers of a key that is stored, ten of one that is not.
+        const answers = await Promise.all(
+          Array.from({ length: 20 }, (_, i) => service.find(i % 2 === 0 ? 'a' : 'b')),
+        );
+        t.deepEqual(new Set(answers), new Set([1]));
+        if (fault.hits) t.is(service.loads, loadsBefore + 1, 'the stored key was not loaded again');
 
-      // The method's result is kept, and this process never returns what it replaced.
-      t.is(await service.save('a'), 'saved');
-      t.is(await service.find('a'), 2);
-      t.is(service.caching.cache.pending, !fault.invalidates);
-      if (!fault.hits) {
-        const error = await t.throwsAsync(service.caching.cache.get('b'));
-        t.true(error instanceof StoreUnavailableError, 'trouble is not "not found"');
+        // The method's result is kept, and this process never returns what it replaced.
+        t.is(await service.save('a'), 'saved');
+        t.is(await service.find('a'), 2);
+        t.is(service.caching.cache.pending, !fault.invalidates);
+        if (!fault.hits) {
+          const error = await t.throwsAsync(service.caching.cache.get('b'));
+          t.true(error instanceof StoreUnavailableError, 'trouble is not "not found"');
+        }
+
+        await mend();
+
+        await eventually('what is queued has been sent', () => !service.caching.cache.pending);
+        elsewhere.version = 2;
+        await eventually('the other process sees the update', async () => (await elsewhere.find('a')) === 2);
+        await service.cached('a');
+        await elsewhere.cached('a');
+        t.is(await service.find('a'), 2);
+        t.is(service.count('degraded'), service.count('recovered'));
+      } finally {
+        await Promise.all([service.close(), elsewhere.close()]);
+        admin.disconnect();
+        await proxy.stop();
+        await server.stop();
       }
+    },
+  );
+}
 
-      await mend();
-
-      await eventually('what is queued has been sent', () => !service.caching.cache.pending);
-      elsewhere.version = 2;
-      await eventually('the other process sees the update', async () => (await elsewhere.find('a')) === 2);
-      await service.cached('a');
-      await elsewhere.cached('a');
-      t.is(await service.find('a'), 2);
-      t.is(service.count('degraded'), service.count('recovered'));
+test.serial(
+  'a fill that lands after its deadline, on a server that was stopped, is refused once the key was invalidated',
+  async (t) => {
+    const server = await startRedis({ local: true });
+    const service = faultService(server.url);
+    const elsewhere = faultService(server.url, { namespace: service.caching.namespace });
+    try {
+      await Promise.all([service.caching.ready(), elsewhere.caching.ready()]);
+      const { cache } = service.caching;
+      let finish!: (value: string) => void;
+      let began!: () => void;
+      const loading = new Promise<void>((resolve) => (began = resolve));
+      const load = cache.getOrSet('late', () => {
+        began();
+        return new Promise<string>((resolve) => (finish = resolve));
+      });
+      await loading;
+      await server.pause();
+      finish('old');
+      t.is(await load, 'old');
+      await server.resume();
+      await eventually('the store answers again', () =>
+        elsewhere.caching.cache.invalidate({ keys: ['late'] }).then(({ acknowledged }) => acknowledged),
+      );
+      t.is(await elsewhere.caching.cache.getOrSet('late', () => 'new'), 'new');
+      t.is(await elsewhere.caching.cache.get('late'), 'new');
     } finally {
       await Promise.all([service.close(), elsewhere.close()]);
-      admin.disconnect();
+      await server.stop();
+    }
+  },
+);
+
+test.serial(
+  'a reply that is lost after the fill leaves the value stored once, and the call answered',
+  async (t) => {
+    const server = await startRedis({ local: true });
+    const proxy = await startProxy(server);
+    const service = faultService(proxy.url);
+    try {
+      await service.caching.ready();
+      t.is(await service.find('warm'), 1);
+      const { happened } = proxy.loseNextReply('item:lost');
+      t.is(await service.find('lost'), 1);
+      await happened;
+      await service.cached('lost');
+      t.is(await service.find('lost'), 1);
+    } finally {
+      await service.close();
       await proxy.stop();
       await server.stop();
     }
-  });
-}
+  },
+);
 
-test('a fill that lands after its deadline, on a server that was stopped, is refused once the key was invalidated', async (t) => {
-  const server = await startRedis({ local: true });
-  const service = faultService(server.url);
-  const elsewhere = faultService(server.url, { namespace: service.caching.namespace });
-  try {
-    await Promise.all([service.caching.ready(), elsewhere.caching.ready()]);
-    const { cache } = service.caching;
-    let finish!: (value: string) => void;
-    let began!: () => void;
-    const loading = new Promise<void>((resolve) => (began = resolve));
-    const load = cache.getOrSet('late', () => {
-      began();
-      return new Promise<string>((resolve) => (finish = resolve));
-    });
-    await loading;
-    await server.pause();
-    finish('old');
-    t.is(await load, 'old');
-    await server.resume();
-    await eventually('the store answers again', () =>
-      elsewhere.caching.cache.invalidate({ keys: ['late'] }).then(({ acknowledged }) => acknowledged),
-    );
-    t.is(await elsewhere.caching.cache.getOrSet('late', () => 'new'), 'new');
-    t.is(await elsewhere.caching.cache.get('late'), 'new');
-  } finally {
-    await Promise.all([service.close(), elsewhere.close()]);
-    await server.stop();
-  }
-});
+test.serial(
+  'a foreign value at an entry’s key is left alone: the method runs, and an invalidation does not destroy it',
+  async (t) => {
+    const server = await startRedis();
+    const admin = new Redis(server.url);
+    const service = faultService(server.url);
+    try {
+      await service.caching.ready();
+      const at = `${service.caching.namespace}:cache:item:a`;
+      await admin.rpush(at, 'mine');
+      t.is(await service.find('a'), 1);
+      t.is(await service.find('a'), 1);
+      t.is(service.loads, 2);
+      t.true(service.count('error') > 0);
+      await service.save('a');
+      t.deepEqual(await admin.lrange(at, 0, -1), ['mine']);
+    } finally {
+      await service.close();
+      admin.disconnect();
+      await server.stop();
+    }
+  },
+);
 
-test('a reply that is lost after the fill leaves the value stored once, and the call answered', async (t) => {
-  const server = await startRedis({ local: true });
-  const proxy = await startProxy(server);
-  const service = faultService(proxy.url);
-  try {
-    await service.caching.ready();
-    t.is(await service.find('warm'), 1);
-    const { happened } = proxy.loseNextReply('item:lost');
-    t.is(await service.find('lost'), 1);
-    await happened;
-    await service.cached('lost');
-    t.is(await service.find('lost'), 1);
-  } finally {
-    await service.close();
-    await proxy.stop();
-    await server.stop();
-  }
-});
-
-test('a foreign value at an entry’s key is left alone: the method runs, and an invalidation does not destroy it', async (t) => {
-  const server = await startRedis();
-  const admin = new Redis(server.url);
-  const service = faultService(server.url);
-  try {
-    await service.caching.ready();
-    const at = `${service.caching.namespace}:cache:item:a`;
-    await admin.rpush(at, 'mine');
-    t.is(await service.find('a'), 1);
-    t.is(await service.find('a'), 1);
-    t.is(service.loads, 2);
-    t.true(service.count('error') > 0);
-    await service.save('a');
-    t.deepEqual(await admin.lrange(at, 0, -1), ['mine']);
-  } finally {
-    await service.close();
-    admin.disconnect();
-    await server.stop();
-  }
-});
-
-test('bytes of somebody else at an entry’s key are a miss and are replaced', async (t) => {
+test.serial('bytes of somebody else at an entry’s key are a miss and are replaced', async (t) => {
   const server = await startRedis();
   const admin = new Redis(server.url);
   const service = faultService(server.url);
