@@ -28,7 +28,8 @@ async function ground(t: ExecutionContext, major: (typeof MAJORS)[number]): Prom
   const rig = await ready(t, pattern, { clock });
   const keys = Array.from({ length: COUNT }, (_, i) => rig.entry(String(i)));
   await Promise.all(keys.map((key) => store(rig.entries, key)));
-  const nodeOf = (key: string): number => Math.floor((slotOf(key) * 3) / 16_384);
+  // Slots 5461 and 10922 are the first of their nodes: the shares are rounded down where they begin.
+  const nodeOf = (key: string): number => Math.ceil(((slotOf(key) + 1) * 3) / 16_384) - 1;
   return {
     ...rig,
     cluster,

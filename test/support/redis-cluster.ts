@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
 import { eventually } from './eventually.js';
 import { freePort } from './free-port.js';
-import { startRedisProcess } from './redis-process.js';
+import { isPortTaken, startRedisProcess } from './redis-process.js';
 import type { RedisServer } from './redis-server.js';
 import { startAll } from './start-all.js';
 
@@ -40,17 +40,17 @@ export async function startClusterOf(
 }
 
 async function startNode(program: string, args: readonly string[]): Promise<RedisServer> {
-  // The bus would else be 10,000 above the port, and that may be taken.
-  const busPort = await freePort();
-  const cluster = [
-    '--cluster-enabled',
-    'yes',
-    '--cluster-port',
-    String(busPort),
-    '--cluster-node-timeout',
-    '2000',
-  ];
-  return startRedisProcess(program, { args: [...cluster, ...args] });
+  for (let attempt = 1; ; attempt += 1) {
+    // The bus would else be 10,000 above the port, and that may be taken. So may this one, by the time it is used.
+    const cluster = ['--cluster-enabled', 'yes', '--cluster-port', String(await freePort())];
+    try {
+      return await startRedisProcess(program, {
+        args: [...cluster, '--cluster-node-timeout', '2000', ...args],
+      });
+    } catch (error) {
+      if (!isPortTaken(error) || attempt === 5) throw error;
+    }
+  }
 }
 
 async function join(clients: readonly Redis[], servers: readonly RedisServer[]): Promise<void> {

@@ -35,14 +35,18 @@ export async function startRedisProcess(program: string, options: LocalOptions =
         await server.restart();
         return server;
       } catch (error) {
-        const portTaken = error instanceof Error && error.message.includes('Address already in use');
-        if (!portTaken || options.port !== undefined || attempt === 5) throw error;
+        if (!isPortTaken(error) || options.port !== undefined || attempt === 5) throw error;
       }
     }
   } catch (error) {
     await folder.remove();
     throw error;
   }
+}
+
+/** Somebody else was faster: ask for another port. */
+export function isPortTaken(error: unknown): boolean {
+  return error instanceof Error && error.message.includes('Address already in use');
 }
 
 class RedisProcess implements RedisServer {
