@@ -10,6 +10,7 @@ import { normaliseTags } from '../core/tags.js';
 import { around, callAsync, type AsyncMethodDecorator } from './around.js';
 import { checkFunction, checkMethodName, checkOneOf } from './check-options.js';
 import { LoadsUnderWay } from './loads-under-way.js';
+import { compileTemplates } from './compile-templates.js';
 import { MethodId } from './method-id.js';
 import { checkSource, resolveCaching, type CachingSource } from './resolve.js';
 import type { Template } from './template.js';
@@ -87,8 +88,8 @@ export function Cached<
     const { onKeyError = 'bypass' } = given;
     checkOneOf('onKeyError', onKeyError, ['bypass', 'throw'], at);
     const id = new MethodId('@Cached', site, given.name, given.key === undefined);
-    if (given.ttl !== undefined) resolvePolicy(given, {}, at);
-    else resolvePolicy({ ...given, ttl: 1 }, {}, at);
+    // Checked here already; a ttl may still come from the defaults of the Caching.
+    resolvePolicy(given, { ttl: 1 }, at);
     const keyOf = keyMaker(given.key, at);
     const tags = tagMaker(given.tags, at);
     const policyOf = policyFor(given, at);
@@ -159,12 +160,8 @@ function tagMaker(tags: AnyOptions['tags'], at: string): TagMaker {
       late: (self, result, args) => normaliseTags(tags.apply(self, [result, ...args]), at),
     };
   }
-  const templates: unknown = typeof tags === 'string' ? [tags] : tags;
-  if (!Array.isArray(templates)) {
-    throw new OptionsError(`${where} are templates or a function, and ${describe(tags)} was given.`);
-  }
-  const renders = templates.map((template: string) => compileTemplate(template, where));
-  if (templates.every((template: string) => !template.includes('{'))) {
+  const renders = compileTemplates(tags, where);
+  if (!String(tags).includes('{')) {
     const fixed = normaliseTags(
       renders.map((render) => render([])),
       at,

@@ -1,12 +1,13 @@
 import type { Key } from '../core/cache.js';
 import { describe } from '../core/describe.js';
 import { InvalidationError, notTaken, OptionsError } from '../core/errors.js';
-import { compileTemplate, logicalKey } from '../core/key.js';
+import { logicalKey } from '../core/key.js';
 import { checkNames, type OnUnavailable } from '../core/options.js';
 import type { Target } from '../core/pending-invalidations.js';
 import { normaliseTags } from '../core/tags.js';
 import { around, callAsync, type AsyncMethodDecorator } from './around.js';
 import { checkBoolean, checkFunction, checkMethodName, checkOneOf } from './check-options.js';
+import { compileTemplates } from './compile-templates.js';
 import { MethodId } from './method-id.js';
 import { checkSource, resolveCaching, type CachingSource } from './resolve.js';
 import type { Template } from './template.js';
@@ -106,14 +107,13 @@ export function Invalidates<
     const id = new MethodId('@Invalidates', site, given.name, false);
     const keysOf = listMaker(keys, `keys of ${at}`);
     const tagsOf = listMaker(tags, `tags of ${at}`);
-    const target = (self: unknown, result: unknown, args: unknown[]): Target => ({
-      keys: keysOf(self, result, args).map((key) => logicalKey(key, `keys of ${at}`)),
-      tags: normaliseTags(tagsOf(self, result, args) as readonly string[], at),
-      all,
-    });
-    const targetOf: typeof target = (self, result, args) => {
+    const targetOf = (self: unknown, result: unknown, args: unknown[]): Target => {
       try {
-        return target(self, result, args);
+        return {
+          keys: keysOf(self, result, args).map((key) => logicalKey(key, `keys of ${at}`)),
+          tags: normaliseTags(tagsOf(self, result, args) as readonly string[], at),
+          all,
+        };
       } catch (cause) {
         throw new InvalidationError(
           `${id.where(self)} could not tell what to invalidate, so nothing was: ${messageOf(cause)}`,
@@ -154,10 +154,6 @@ function listMaker(list: AnyOptions['keys'] | AnyOptions['tags'], where: string)
       throw new OptionsError(`${where} returned ${describe(made)}. It returns a list: ['user:42'].`);
     };
   }
-  const templates: unknown = typeof list === 'string' ? [list] : list;
-  if (!Array.isArray(templates)) {
-    throw new OptionsError(`${where} are templates or a function, and ${describe(list)} was given.`);
-  }
-  const renders = templates.map((template: string) => compileTemplate(template, where));
+  const renders = compileTemplates(list, where);
   return (_self, _result, args) => renders.map((render) => render(args));
 }
