@@ -1,4 +1,4 @@
-import { Cached, Invalidates } from 'cachement';
+import { Cached, Invalidates, Locked, RateLimited } from 'cachement';
 import { inject, injectable } from 'tsyringe';
 import type { City, CityDatabase } from './city-database.js';
 
@@ -20,6 +20,19 @@ export class Cities {
   @Invalidates({ keys: 'city:{0.id}', tags: 'country:{0.country}' })
   async save(city: City): Promise<void> {
     await this.database.save(city);
+  }
+
+  /** Guests have five questions a minute. */
+  @RateLimited({ key: 'guest:{0}', limit: 5, per: '1m' })
+  async answerGuest(_address: string, id: string): Promise<City> {
+    return this.find(id);
+  }
+
+  /** Somebody moves there: one more than were there before. */
+  @Locked({ key: 'moving-to:{0}', lease: '10s', wait: '30s' })
+  async moveTo(id: string): Promise<void> {
+    const city = await this.database.find(id);
+    await this.save({ ...city, population: city.population + 1 });
   }
 }
 

@@ -29,6 +29,10 @@ export interface Instance {
   find(ask: { kind: Kind; id: string }): Promise<City>;
   largestIn(country: string): Promise<readonly City[]>;
   save(ask: { kind: Kind; city: City }): Promise<void>;
+  /** So many questions of one guest at once, at a moment of the wall clock; returns how many were answered. */
+  questions(ask: { kind: Kind; address: string; id: string; count: number; at: number }): Promise<number>;
+  /** So many people move there at once, at a moment of the wall clock; returns when all are registered. */
+  moves(ask: { kind: Kind; id: string; count: number; at: number }): Promise<void>;
   /** Reads the cities one after the other, so many times, and says how long one takes, in ms. */
   timeReads(ask: { ids: readonly string[]; times: number }): Promise<Percentiles>;
   /** The entries that this instance has filled and that are still there. */
@@ -70,6 +74,16 @@ export async function startInstance({
     find: ({ kind, id }) => services[kind].find(id),
     largestIn: (country) => services.cached.largestIn(country),
     save: ({ kind, city }) => services[kind].save(city),
+    async questions({ kind, address, id, count, at }) {
+      await sleep(at - wallClock());
+      const asked = Array.from({ length: count }, () => services[kind].answerGuest(address, id));
+      const answers = await Promise.allSettled(asked);
+      return answers.filter(({ status }) => status === 'fulfilled').length;
+    },
+    async moves({ kind, id, count, at }) {
+      await sleep(at - wallClock());
+      await Promise.all(Array.from({ length: count }, () => services[kind].moveTo(id)));
+    },
     async timeReads({ ids, times }) {
       const durations: number[] = [];
       for (let i = 0; i < times; i += 1) {

@@ -11,6 +11,10 @@ import { count, milliseconds, printTable, say } from './print.js';
 
 const KINDS: readonly Kind[] = ['naive', 'cached'];
 const NAMES = { naive: 'by hand: get, load, set', cached: '@Cached' };
+const GUEST = { naive: 'by hand: get, compare, set', cached: '@RateLimited' };
+const MOVE = { naive: 'by hand: read, add one, write', cached: '@Locked' };
+const QUESTIONS = 100;
+const PEOPLE = 8;
 const CALLERS = 1_000;
 const CITY = 'iq-baghdad';
 const READS = 5_000;
@@ -32,6 +36,8 @@ try {
   await showRace();
   await showHits();
   await showEntries();
+  await showRateLimit();
+  await showLock();
 } finally {
   await fleet.stop();
 }
@@ -138,4 +144,32 @@ async function showEntries(): Promise<void> {
       return [[key, count(entry.bytes), `${(entry.ttlLeftMs / 1_000).toFixed(0)} s`, entry.tags.join(', ')]];
     }),
   );
+}
+
+async function showRateLimit(): Promise<void> {
+  say(`5. A guest asks ${QUESTIONS} questions, at one moment. Five a minute are his`);
+  const rows: string[][] = [];
+  for (const kind of KINDS) {
+    const ask = { kind, address: '192.0.2.1', id: CITY, count: QUESTIONS / fleet.instances.length };
+    const at = wallClock() + LEAD_MS;
+    const answered = await Promise.all(fleet.instances.map((instance) => instance.questions({ ...ask, at })));
+    const sum = answered.reduce((all, one) => all + one, 0);
+    rows.push([GUEST[kind], count(sum), count(QUESTIONS - sum)]);
+  }
+  printTable(['', 'answered', 'refused'], rows);
+}
+
+async function showLock(): Promise<void> {
+  say(`6. ${PEOPLE} people move to Bergen, at one moment. Each is one more than were there before`);
+  const id = 'no-bergen';
+  const rows: string[][] = [];
+  for (const kind of KINDS) {
+    const before = (await database.find(id)).population;
+    const at = wallClock() + LEAD_MS;
+    const move = { kind, id, count: PEOPLE / fleet.instances.length, at };
+    await Promise.all(fleet.instances.map((instance) => instance.moves(move)));
+    const grown = (await database.find(id)).population - before;
+    rows.push([MOVE[kind], count(PEOPLE), count(grown), count(PEOPLE - grown)]);
+  }
+  printTable(['', 'moved', 'registered', 'lost'], rows);
 }

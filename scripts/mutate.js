@@ -1,20 +1,20 @@
 /**
- * node scripts/mutate.js [WORDS]: takes out one guard after the other (scripts/mutations.js), on a copy of the tree,
+ * node scripts/mutate.js [WORDS]: takes out one guard after the other (scripts/mutations/), on a copy of the tree,
  * and runs the test that must fall then. Fails if one stands. With WORDS: only guards, files and titles that
  * contain them. With --table: writes the table of guards into test/README.md.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { mutations } from './mutations.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 /** A guard that keeps calls from hanging is missed by a test that hangs. */
 const LIMIT_MS = 40_000;
 
+const mutations = await readMutations();
 const args = process.argv.slice(2);
 if (args.includes('--table')) writeTable();
 else process.exitCode = (await run(args.join(' ').toLowerCase())) ? 0 : 1;
@@ -34,6 +34,13 @@ async function run(words) {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Each file of scripts/mutations exports one list. */
+async function readMutations() {
+  const files = readdirSync(new URL('mutations', import.meta.url)).toSorted();
+  const modules = await Promise.all(files.map((file) => import(`./mutations/${file}`)));
+  return modules.flatMap((module) => Object.values(module).flat());
 }
 
 /** A copy of the tree, compiled. */

@@ -1,11 +1,10 @@
 import type { Engine } from './engine.js';
 import { notTaken } from './errors.js';
-import { logicalKey, type KeyPart } from './key.js';
+import { logicalKey, type Key } from './key.js';
 import { checkNames, policyNames, type OnUnavailable, type PolicyOptions } from './options.js';
 import { normaliseTags } from './tags.js';
 
-/** A key as the verbs take it: a whole key, or parts that are escaped and joined with `:`. */
-export type Key = string | readonly KeyPart[];
+export type { Key } from './key.js';
 
 export interface SetOptions extends PolicyOptions {
   /** Labels by which entries can be invalidated together. */

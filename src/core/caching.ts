@@ -5,6 +5,10 @@ import { describe } from './describe.js';
 import { OptionsError } from './errors.js';
 import { channels } from './events.js';
 import { checkNamespace } from './key.js';
+import type { LimitOptions } from './limits/limit-options.js';
+import { Limits } from './limits/limits.js';
+import { checkLockTimes, type LockTimes } from './locks/lock-options.js';
+import { Locks } from './locks/locks.js';
 import { checkNames, policyNames, resolvePolicy, type PolicyOptions } from './options.js';
 import type { Adapter, Backend, Clock } from './ports.js';
 
@@ -16,8 +20,12 @@ export interface CachingOptions {
    * @default 'cachement'
    */
   readonly namespace?: string | undefined;
-  /** For every call that does not say otherwise. */
+  /** For every cached call that does not say otherwise. */
   readonly defaults?: PolicyOptions | undefined;
+  /** For every rate limited call that does not say otherwise. */
+  readonly limits?: LimitOptions | undefined;
+  /** For every lock that does not say otherwise. */
+  readonly locks?: LockTimes | undefined;
   /**
    * False: decorated methods run as if they were not decorated, and the verbs find nothing and store nothing.
    * @default true
@@ -48,13 +56,21 @@ export class Caching {
   readonly enabled: boolean;
   /** The plain verbs behind `@Cached` and `@Invalidates`. */
   readonly cache: Cache;
+  /** The plain verbs behind `@RateLimited`. */
+  readonly limits: Limits;
+  /** The plain verbs behind `@Locked`. */
+  readonly locks: Locks;
   /** @internal what the decorators run on */
   readonly engine: Engine;
   readonly #backend: Backend;
 
   /** @throws OptionsError */
   constructor(options: CachingOptions) {
-    checkNames(options, ['adapter', 'namespace', 'defaults', 'enabled', 'clock'], 'new Caching({ ... })');
+    checkNames(
+      options,
+      ['adapter', 'namespace', 'defaults', 'limits', 'locks', 'enabled', 'clock'],
+      'new Caching({ ... })',
+    );
     const { adapter, namespace = 'cachement', defaults = {}, clock = systemClock } = options;
     if (typeof adapter?.open !== 'function') {
       throw new OptionsError(
@@ -65,27 +81,48 @@ export class Caching {
     const where = 'new Caching({ defaults })';
     checkNames(defaults, policyNames, where);
     resolvePolicy({ ttl: 1, ...defaults }, {}, where);
+    checkLockTimes(options.locks ?? {}, 'new Caching({ locks })');
     checkNamespace(namespace);
     this.namespace = namespace;
     this.enabled = options.enabled ?? true;
     this.#backend = adapter.open({
       namespace,
       clock,
-      wake: (key) => this.engine.wake(key),
+      wake: (name) => {
+        if (name.startsWith(`${namespace}:lock:`)) this.locks.wake(name);
+        else if (name.startsWith(`${namespace}:rate:`)) this.limits.wake(name);
+        else this.engine.wake(name);
+      },
       degraded: (error) => channels.degraded.publish({ namespace, method: undefined, error }),
       recovered: () => {
         channels.recovered.publish({ namespace, method: undefined });
         this.engine.recover();
       },
     });
+    const { enabled } = this;
+    this.locks = new Locks({
+      namespace,
+      store: this.#backend.locks,
+      clock,
+      defaults: options.locks ?? {},
+      enabled,
+    });
     this.engine = new Engine({
       namespace,
       store: this.#backend.entries,
       clock,
       defaults,
-      enabled: this.enabled,
+      enabled,
+      locks: this.locks,
     });
     this.cache = new Cache(this.engine);
+    this.limits = new Limits({
+      namespace,
+      store: this.#backend.rates,
+      clock,
+      defaults: options.limits ?? {},
+      enabled,
+    });
   }
 
   /**
@@ -96,9 +133,9 @@ export class Caching {
     await this.#backend.ready();
   }
 
-  /** Gives back leases, sends what is queued once more, and ends every timer, socket and listener. */
+  /** Gives back leases, locks and slots, sends what is queued once more, and ends every timer, socket and listener. */
   async close(): Promise<void> {
-    await this.engine.close();
+    await Promise.all([this.engine.close(), this.limits.close(), this.locks.close()]);
     await this.#backend.close();
     const scope = globalThis as Global;
     if (scope[DEFAULT] === this) scope[DEFAULT] = undefined;

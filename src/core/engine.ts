@@ -2,7 +2,9 @@ import { currentCapture } from './captures.js';
 import type { StoreUnavailableError } from './errors.js';
 import { Fills } from './fills.js';
 import { Leases } from './leases.js';
+import { LoadLocks } from './locks/load-locks.js';
 import { Loads } from './loads.js';
+import type { Locks } from './locks/locks.js';
 import { Looks } from './looks.js';
 import { resolvePolicy, type Policy, type PolicyOptions } from './options.js';
 import type { Target } from './pending-invalidations.js';
@@ -19,6 +21,8 @@ export interface EngineSetup {
   readonly clock: Clock;
   readonly defaults: PolicyOptions;
   readonly enabled: boolean;
+  /** For loads with `stampede: 'lock'`. */
+  readonly locks: Locks;
 }
 
 /**
@@ -43,7 +47,7 @@ export class Engine {
     this.#looks = new Looks(this.#in);
     this.#leases = new Leases(this.#in, this.#looks);
     this.#fills = new Fills(this.#in);
-    this.#loads = new Loads(this.#in, this.#leases, this.#fills);
+    this.#loads = new Loads(this.#in, this.#leases, this.#fills, new LoadLocks(this.#in, setup.locks));
   }
 
   /** Options over the defaults, checked. */

@@ -1,3 +1,6 @@
+import type { Decision } from './limits/decision.js';
+import type { ServerAnswer } from './ports.js';
+
 /** Every error of this library: `code` is stable, the message tells what to do. */
 export class CachementError extends Error {
   /** Stable, for programs. */
@@ -94,4 +97,84 @@ export function notTaken(failure: StoreUnavailableError, result: unknown): Inval
     result,
     { cause: failure },
   );
+}
+
+/** A rate limit is used up. Never thrown for trouble with the store. */
+export class RateLimitExceededError extends CachementError {
+  /** The logical key whose limit it is. */
+  readonly key: string;
+  readonly decision: Decision;
+  constructor(message: string, key: string, decision: Decision) {
+    super('E_RATE_LIMIT_EXCEEDED', message);
+    this.key = key;
+    this.decision = decision;
+  }
+
+  /** Units in a window, of the rule that decided. */
+  get limit(): number {
+    return this.decision.limit;
+  }
+  /** Units that could still be taken. */
+  get remaining(): number {
+    return this.decision.remaining;
+  }
+  /** Until the same call would be let through, in ms; Infinity: never. */
+  get retryAfterMs(): number {
+    return this.decision.retryAfterMs;
+  }
+  /** Until nothing that was taken counts any more, in ms. */
+  get resetMs(): number {
+    return this.decision.resetMs;
+  }
+  /** The name of the rule that decided. */
+  get rule(): string {
+    return this.decision.rule;
+  }
+}
+
+/** Others held the lock for all of the time that the caller would wait. */
+export class LockNotObtainedError extends CachementError {
+  /** The logical keys. */
+  readonly keys: readonly string[];
+  readonly waitedMs: number;
+  constructor(message: string, keys: readonly string[], waitedMs: number) {
+    super('E_LOCK_NOT_OBTAINED', message);
+    this.keys = keys;
+    this.waitedMs = waitedMs;
+  }
+}
+
+/** The lease ended, or was taken away, while its holder still worked: nothing is exclusive any more. */
+export class LockLostError extends CachementError {
+  /** The logical keys. */
+  readonly keys: readonly string[];
+  /**
+   * `expired`: its end came without a renewal (Redis did not answer, the renewals were used up, the process was
+   * paused). `taken`: the servers say that it is another's or gone. `closed`: the `Caching` was closed.
+   * `released`: it had been given back when `assertHeld()` was called.
+   */
+  readonly reason: 'expired' | 'taken' | 'closed' | 'released';
+  constructor(
+    message: string,
+    keys: readonly string[],
+    reason: LockLostError['reason'],
+    options?: ErrorOptions,
+  ) {
+    super('E_LOCK_LOST', message, options);
+    this.keys = keys;
+    this.reason = reason;
+  }
+}
+
+/** Too few lock servers answered to say whether the lock is free. The body was not run. */
+export class LockUnavailableError extends CachementError {
+  /** The logical keys. */
+  readonly keys: readonly string[];
+  /** What each server said at the last attempt. */
+  readonly servers: readonly ServerAnswer[];
+  constructor(message: string, keys: readonly string[], servers: readonly ServerAnswer[]) {
+    super('E_LOCK_UNAVAILABLE', message);
+    this.keys = keys;
+    this.servers = servers;
+  }
 }

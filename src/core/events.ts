@@ -1,4 +1,6 @@
 import { channel, type Channel } from 'node:diagnostics_channel';
+import type { Decision } from './limits/decision.js';
+import type { LockLostError } from './errors.js';
 
 /** Common to all events: which `Caching`, and which decorated method where there is one (a good metric label). */
 export interface EventOrigin {
@@ -10,6 +12,11 @@ export interface EventOrigin {
 export interface KeyEvent extends EventOrigin {
   /** The logical key. Never use it as a metric label. */
   readonly key: string;
+}
+
+export interface LockEvent extends EventOrigin {
+  /** The logical keys. */
+  readonly keys: readonly string[];
 }
 
 /**
@@ -43,6 +50,25 @@ export interface CachementEvents {
     readonly all: boolean;
     readonly acknowledged: boolean;
   };
+  /** A rate limit decided. `enforced` is false in a dry run: the call went on whatever it said. */
+  readonly limit: KeyEvent & {
+    readonly rule: string;
+    readonly allowed: boolean;
+    readonly cost: number;
+    readonly source: Decision['source'];
+    readonly enforced: boolean;
+  };
+  /** A lock was got. */
+  readonly lock: LockEvent & { readonly waitedMs: number };
+  /** A lock was given back, or its lease had ended before (`lost`). */
+  readonly unlock: LockEvent & { readonly heldMs: number; readonly lost: boolean };
+  /** A lock was not got: others held it, too few servers answered, or the caller ended the wait. */
+  readonly lockRefused: LockEvent & {
+    readonly waitedMs: number;
+    readonly reason: 'held' | 'unavailable' | 'aborted';
+  };
+  /** A lease ended while its body still ran. */
+  readonly lockLost: LockEvent & { readonly reason: Exclude<LockLostError['reason'], 'released'> };
   /** Something failed that no caller was told of: the store, a payload, a key that could not be made. */
   readonly error: EventOrigin & {
     readonly operation: string;
@@ -67,6 +93,11 @@ export const channels: Channels = {
   fill: channel('cachement:fill'),
   refused: channel('cachement:refused'),
   invalidate: channel('cachement:invalidate'),
+  limit: channel('cachement:limit'),
+  lock: channel('cachement:lock'),
+  unlock: channel('cachement:unlock'),
+  lockRefused: channel('cachement:lockRefused'),
+  lockLost: channel('cachement:lockLost'),
   error: channel('cachement:error'),
   degraded: channel('cachement:degraded'),
   recovered: channel('cachement:recovered'),

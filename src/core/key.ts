@@ -13,6 +13,9 @@ import { escapeCharacter, escapePart, escapeText } from './escape.js';
 /** What a part of a key may be. */
 export type KeyPart = string | number | bigint | boolean | Date | null | undefined;
 
+/** A key as the verbs take it: a whole key, or parts that are escaped and joined with `:`. */
+export type Key = string | readonly KeyPart[];
+
 /** Kinds of names within a namespace: `<namespace>:<kind>:...`. Those not in use yet are reserved. */
 const KINDS: readonly string[] = ['cache', 'tag', 'clear', 'epochs', 'lock', 'rate', 'session', 'queue'];
 
@@ -69,6 +72,21 @@ export function checkNamespace(namespace: string): string {
     );
   }
   return namespace;
+}
+
+/** A lock. The braces give it and what belongs to it (`:queue`, `:fence`, ...) one cluster slot. */
+export function lockKey(namespace: string, key: string): string {
+  return `${namespace}:lock:{${key}}`;
+}
+
+/** Whom rate limits count: its block stands here. The braces give its rules the same cluster slot. */
+export function rateSubject(namespace: string, key: string): string {
+  return `${namespace}:rate:{${key}}`;
+}
+
+/** What one rule counts for a subject. */
+export function rateRuleKey(subject: string, rule: string): string {
+  return `${subject}:${rule}`;
 }
 
 // --- Parts ---

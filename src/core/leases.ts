@@ -44,6 +44,7 @@ export class Leases {
   /**
    * Takes the lease, or waits for whoever has it and returns what it stored.
    * @param begun when the call began, by our clock
+   * @param waited for how long it has waited for another's load before
    * @returns undefined: load without one (the store is away, the wait is over, the key is not ours)
    */
   async acquire<T>(
@@ -51,11 +52,12 @@ export class Leases {
     call: ReadCall<T>,
     replaces: string | undefined,
     begun: number,
+    waited = 0,
   ): Promise<Lease | Landing | undefined> {
     const { clock, names, reporter, store, nextOrdinal } = this.#in;
     const redisKey = names.entry(call.key);
     const token = newToken();
-    const waitUntil = clock.now() + call.policy.wait;
+    const waitUntil = clock.now() + call.policy.wait - waited;
     flight.lost = clock.now() - begun;
     let poll = FIRST_POLL;
     for (;;) {

@@ -2,6 +2,7 @@ import { Capture, capturing, merge } from './captures.js';
 import { channels } from './events.js';
 import type { Fills } from './fills.js';
 import type { Lease, Leases } from './leases.js';
+import type { LoadLock, LoadLocks } from './locks/load-locks.js';
 import { NEVER, type Found, type ReadCall } from './read-call.js';
 import type { Flight, Landing } from './single-flight.js';
 import { pair } from './tags.js';
@@ -12,13 +13,15 @@ export class Loads {
   readonly #in: Workings;
   readonly #leases: Leases;
   readonly #fills: Fills;
+  readonly #locks: LoadLocks;
   /** Keys whose loader is on the call stack now. */
   readonly #starting = new Set<string>();
 
-  constructor(shared: Workings, leases: Leases, fills: Fills) {
+  constructor(shared: Workings, leases: Leases, fills: Fills, locks: LoadLocks) {
     this.#in = shared;
     this.#leases = leases;
     this.#fills = fills;
+    this.#locks = locks;
   }
 
   /** The call is made by the loader of this very key, which must not wait for itself. */
@@ -32,9 +35,15 @@ export class Loads {
    */
   async fly<T>(flight: Flight, call: ReadCall<T>, found: Found, begun: number): Promise<void> {
     let asOf = NEVER;
+    let lock: LoadLock | undefined;
     try {
+      if (found.is === 'miss' && call.policy.stampede === 'lock')
+        lock = await this.#locks.acquire(call, begun);
+      const waited = lock?.waited ?? 0;
       const right =
-        found.is === 'miss' ? await this.#leases.acquire(flight, call, found.replaces, begun) : undefined;
+        found.is === 'miss'
+          ? await this.#leases.acquire(flight, call, found.replaces, begun + waited, waited)
+          : undefined;
       if (right !== undefined && 'asOf' in right) {
         this.#in.reporter.publish('coalesced', call.method, { key: call.key, with: 'fleet' });
         flight.land(right);
@@ -48,6 +57,7 @@ export class Loads {
     } finally {
       this.#in.flights.arrive(flight);
       flight.prove(asOf);
+      lock?.letGo();
     }
   }
 

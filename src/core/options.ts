@@ -32,6 +32,14 @@ export interface PolicyOptions {
    */
   readonly wait?: Duration | undefined;
   /**
+   * What keeps all but one of the processes from loading a cold key: `lease`, a lease in the entry's own key, or
+   * `lock`, the lock `cache:<key>` as well. Where locks are on servers of their own, a load then runs once even when
+   * the entries' server fails over while it runs. It costs a round trip more. A lock that cannot be had delays a
+   * call, and hinders none: it goes on with the lease alone, and publishes an `error`.
+   * @default 'lease'
+   */
+  readonly stampede?: 'lease' | 'lock' | undefined;
+  /**
    * The most that a call may lose to a slow or dead store before its method runs.
    * @default '250ms'
    */
@@ -61,6 +69,7 @@ export interface Policy {
   readonly jitter: number;
   readonly lease: number;
   readonly wait: number;
+  readonly stampede: 'lease' | 'lock';
   readonly budget: number;
   readonly inheritTags: boolean;
   readonly onUnsupported: 'throw' | 'bypass';
@@ -73,6 +82,7 @@ const KNOWN: readonly (keyof PolicyOptions)[] = [
   'jitter',
   'lease',
   'wait',
+  'stampede',
   'budget',
   'inheritTags',
   'onUnsupported',
@@ -103,12 +113,17 @@ export function resolvePolicy(options: PolicyOptions, defaults: PolicyOptions, w
       `onUnsupported of ${where} is 'throw' or 'bypass', and ${String(onUnsupported)} was given.`,
     );
   }
+  const stampede = options.stampede ?? defaults.stampede ?? 'lease';
+  if (stampede !== 'lease' && stampede !== 'lock') {
+    throw new OptionsError(`stampede of ${where} is 'lease' or 'lock', and ${String(stampede)} was given.`);
+  }
   return Object.freeze({
     ttl: life,
     negativeTtl: negative === undefined ? life : milliseconds(negative, `negativeTtl of ${where}`),
     jitter: share(options.jitter ?? defaults.jitter ?? 0.1, where),
     lease: positive(milliseconds(lease, `lease of ${where}`), lease, `lease of ${where}`),
     wait: milliseconds(options.wait ?? defaults.wait ?? 5_000, `wait of ${where}`),
+    stampede,
     budget: milliseconds(options.budget ?? defaults.budget ?? 250, `budget of ${where}`),
     inheritTags: options.inheritTags ?? defaults.inheritTags ?? false,
     onUnsupported,

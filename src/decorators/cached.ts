@@ -1,16 +1,16 @@
 import type { Key } from '../core/cache.js';
 import { currentCapture } from '../core/captures.js';
 import type { Caching } from '../core/caching.js';
-import { describe } from '../core/describe.js';
 import type { Engine } from '../core/engine.js';
-import { KeyError, OptionsError } from '../core/errors.js';
-import { compileTemplate, defaultKey, logicalKey } from '../core/key.js';
+import { KeyError } from '../core/errors.js';
+import { defaultKey } from '../core/key.js';
 import { checkNames, policyNames, resolvePolicy, type Policy, type PolicyOptions } from '../core/options.js';
 import { normaliseTags } from '../core/tags.js';
 import { around, callAsync, type AsyncMethodDecorator } from './around.js';
 import { checkFunction, checkMethodName, checkOneOf } from './check-options.js';
-import { LoadsUnderWay } from './loads-under-way.js';
 import { compileTemplates } from './compile-templates.js';
+import { keyMaker } from './key-maker.js';
+import { LoadsUnderWay } from './loads-under-way.js';
 import { MethodId } from './method-id.js';
 import { checkSource, resolveCaching, type CachingSource } from './resolve.js';
 import type { Template } from './template.js';
@@ -87,7 +87,7 @@ export function Cached<
     checkSource(given.cache, at);
     const { onKeyError = 'bypass' } = given;
     checkOneOf('onKeyError', onKeyError, ['bypass', 'throw'], at);
-    const id = new MethodId('@Cached', site, given.name, given.key === undefined);
+    const id = new MethodId('@Cached', site, given.name, given.key === undefined ? 'entries' : undefined);
     // Checked here already; a ttl may still come from the defaults of the Caching.
     resolvePolicy(given, { ttl: 1 }, at);
     const keyOf = keyMaker(given.key, at);
@@ -127,19 +127,6 @@ export function Cached<
       });
     };
   });
-}
-
-function keyMaker(
-  key: AnyOptions['key'],
-  where: string,
-): ((self: unknown, args: unknown[]) => string) | undefined {
-  if (key === undefined) return undefined;
-  if (typeof key === 'string') {
-    const render = compileTemplate(key, `key of ${where}`);
-    return (_self, args) => render(args);
-  }
-  if (typeof key === 'function') return (self, args) => logicalKey(key.apply(self, args), `key of ${where}`);
-  throw new OptionsError(`key of ${where} is a template or a function, and ${describe(key)} was given.`);
 }
 
 interface TagMaker {

@@ -1,5 +1,4 @@
 import type { Key } from '../core/cache.js';
-import { describe } from '../core/describe.js';
 import { InvalidationError, notTaken, OptionsError } from '../core/errors.js';
 import { logicalKey } from '../core/key.js';
 import { checkNames, type OnUnavailable } from '../core/options.js';
@@ -7,7 +6,7 @@ import type { Target } from '../core/pending-invalidations.js';
 import { normaliseTags } from '../core/tags.js';
 import { around, callAsync, type AsyncMethodDecorator } from './around.js';
 import { checkBoolean, checkFunction, checkMethodName, checkOneOf } from './check-options.js';
-import { compileTemplates } from './compile-templates.js';
+import { listMaker } from './list-maker.js';
 import { MethodId } from './method-id.js';
 import { checkSource, resolveCaching, type CachingSource } from './resolve.js';
 import type { Template } from './template.js';
@@ -104,14 +103,14 @@ export function Invalidates<
     checkFunction('unless', given.unless, at);
     checkMethodName(given.name, at);
     checkSource(given.cache, at);
-    const id = new MethodId('@Invalidates', site, given.name, false);
+    const id = new MethodId('@Invalidates', site, given.name, undefined);
     const keysOf = listMaker(keys, `keys of ${at}`);
     const tagsOf = listMaker(tags, `tags of ${at}`);
     const targetOf = (self: unknown, result: unknown, args: unknown[]): Target => {
       try {
         return {
-          keys: keysOf(self, result, args).map((key) => logicalKey(key, `keys of ${at}`)),
-          tags: normaliseTags(tagsOf(self, result, args) as readonly string[], at),
+          keys: keysOf(self, [result, ...args], args).map((key) => logicalKey(key, `keys of ${at}`)),
+          tags: normaliseTags(tagsOf(self, [result, ...args], args) as readonly string[], at),
           all,
         };
       } catch (cause) {
@@ -141,19 +140,4 @@ export function Invalidates<
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-type ListMaker = (self: unknown, result: unknown, args: unknown[]) => readonly Key[];
-
-function listMaker(list: AnyOptions['keys'] | AnyOptions['tags'], where: string): ListMaker {
-  if (list === undefined) return () => [];
-  if (typeof list === 'function') {
-    return (self, result, args) => {
-      const made: unknown = list.apply(self, [result, ...args]);
-      if (Array.isArray(made)) return made as readonly Key[];
-      throw new OptionsError(`${where} returned ${describe(made)}. It returns a list: ['user:42'].`);
-    };
-  }
-  const renders = compileTemplates(list, where);
-  return (_self, _result, args) => renders.map((render) => render(args));
 }

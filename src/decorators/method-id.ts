@@ -8,6 +8,7 @@ interface Claim {
   readonly site: WeakRef<Site>;
 }
 
+/** By decorator and id: `@Cached Users.find`. */
 const claims = new Map<string, Claim>();
 const warned = new Set<string>();
 const short = new WeakSet<object>();
@@ -25,15 +26,15 @@ export class MethodId {
   readonly #site: Site;
   readonly #given: string | undefined;
   readonly #decorator: string;
-  readonly #claims: boolean;
+  readonly #shares: string | undefined;
   readonly #ids = new WeakMap<object, string>();
 
-  /** @param inKeys it stands in default keys, so that two methods of one id would share their entries */
-  constructor(decorator: string, site: Site, given: string | undefined, inKeys: boolean) {
+  /** @param shares what two methods of one id would share: `entries`; undefined: it stands in no default key */
+  constructor(decorator: string, site: Site, given: string | undefined, shares: string | undefined) {
     this.#decorator = decorator;
     this.#site = site;
     this.#given = given;
-    this.#claims = inKeys && given === undefined;
+    this.#shares = given === undefined ? shares : undefined;
   }
 
   /** For errors: `@Cached on Users.find`. */
@@ -67,7 +68,7 @@ export class MethodId {
     if (id === undefined) {
       id = this.#name(runtime, self);
       if (id === undefined) return undefined;
-      if (this.#claims) this.#claim(id, runtime);
+      if (this.#shares !== undefined) this.#claim(id, runtime, self);
       this.#ids.set(runtime, id);
     }
     return id;
@@ -81,8 +82,7 @@ export class MethodId {
   }
 
   #name(runtime: Constructor, self: unknown): string | undefined {
-    const instance =
-      (typeof self === 'object' && self !== null) || typeof self === 'function' ? self : undefined;
+    const instance = instanceOf(self);
     const owner = this.#site.owner.of(instance);
     if (owner === runtime) return this.#join(className(runtime));
     if (owner !== undefined) return this.#join(`${className(runtime)}/${className(owner)}`);
@@ -95,24 +95,37 @@ export class MethodId {
     return `${owner}.${this.#site.static ? 'static.' : ''}${String(this.#site.name)}`;
   }
 
-  /** Warns once for each id, at the second comer. */
-  #claim(id: string, runtime: Constructor): void {
+  /** Warns once for each id, at the second comer. A method that carries the decorator twice is one comer. */
+  #claim(id: string, runtime: Constructor, self: unknown): void {
     if (runtime.name.length <= 2) warnOfShortName(runtime);
-    const claim = claims.get(id);
+    const what = `${this.#decorator} ${id}`;
+    const claim = claims.get(what);
     const owner = claim?.owner.deref();
     const site = claim?.site.deref();
     if (owner === undefined || site === undefined) {
-      claims.set(id, { owner: new WeakRef(runtime), site: new WeakRef(this.#site) });
+      claims.set(what, { owner: new WeakRef(runtime), site: new WeakRef(this.#site) });
       return;
     }
-    if ((owner === runtime && site === this.#site) || warned.has(id)) return;
-    warned.add(id);
+    if ((owner === runtime && this.#isOfMethod(site, self)) || warned.has(what)) return;
+    warned.add(what);
     process.emitWarning(
-      `Two methods are called ${id}. Neither has a key of its own, so they share their entries. ` +
+      `Two methods are called ${id}. Neither has a key of its own, so they share their ${this.#shares}. ` +
         `Give one of them a name: ${this.#decorator}({ name: 'billing.${id}' }).`,
       { type: 'CachementWarning', code: 'CACHEMENT_SHARED_NAME' },
     );
   }
+
+  #isOfMethod(site: Site, self: unknown): boolean {
+    if (site === this.#site) return true;
+    const instance = instanceOf(self);
+    const owner = site.owner.of(instance);
+    return owner !== undefined && owner === this.#site.owner.of(instance) && site.name === this.#site.name;
+  }
+}
+
+/** What a declaring class can be looked for on. */
+function instanceOf(self: unknown): object | undefined {
+  return (typeof self === 'object' && self !== null) || typeof self === 'function' ? self : undefined;
 }
 
 function className({ name }: Constructor): string {

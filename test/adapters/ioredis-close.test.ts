@@ -2,7 +2,7 @@ import test, { type ExecutionContext } from 'ava';
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../support/free-port.js';
-import { startCluster, startRedis, type RedisServer } from '../support/servers.js';
+import { startCluster, startIndependent, startRedis, type RedisServer } from '../support/servers.js';
 import { admin, MAJORS, ready, refusedAtOnce } from './ioredis-rig.js';
 import { eventually } from '../support/eventually.js';
 
@@ -76,6 +76,21 @@ for (const { major } of MAJORS) {
       await cluster.servers[1]!.pause();
     };
     nothingLeft(t, await closing(['cluster', String(major), 'lost', ...ports], lose));
+  });
+
+  test(`closing leaves nothing behind with lock servers (ioredis ${major})`, async (t) => {
+    const servers = await startIndependent(4, { local: true });
+    t.teardown(() => Promise.all(servers.map((server) => server.stop())));
+    const ports = servers.map(({ port }) => String(port));
+    for (const when of ['used', 'at once', 'early']) {
+      nothingLeft(t, await closing(['locks', String(major), when, ...ports]));
+    }
+    const lose = async (): Promise<void> => {
+      await servers[0]!.kill();
+      await servers[1]!.kill();
+      await servers[2]!.pause();
+    };
+    nothingLeft(t, await closing(['locks', String(major), 'lost', ...ports], lose));
   });
 
   test(`the server sees all connections end (ioredis ${major})`, async (t) => {

@@ -43,14 +43,16 @@ const clock: Clock = {
   },
 };
 
-const backend = ioredis(target).open({
+const lockServers =
+  kind === 'locks' ? ports.slice(1).map((port) => ({ host, port: Number(port) })) : undefined;
+const backend = ioredis(target, { lockServers }).open({
   namespace: 'closing',
   clock,
   wake() {},
   degraded() {},
   recovered() {},
 });
-const { entries } = backend;
+const { entries, locks } = backend;
 const outcomes: string[] = [];
 const call = (work: Promise<unknown>): void => {
   work.then(
@@ -59,22 +61,36 @@ const call = (work: Promise<unknown>): void => {
   );
 };
 
+const lock = async (key = 'a'): Promise<void> => {
+  const keys = [`closing:lock:{${key}}`];
+  const request = { keys, leaseMs: 60_000, permits: 1, ticket: undefined, ticketMs: 1_000 };
+  const reply = await locks.acquire(request);
+  if (reply.status === 'unavailable') throw reply.servers[0]?.answer;
+};
+
 if (when === 'used') {
   await backend.ready();
+  // Its connection is made now, and may take longer than the deadline.
+  await lock().catch(() => {});
   await entries.lease('closing:cache:a', newToken(), 1_000, '*');
 }
 if (when === 'lost') {
   await backend.ready();
+  // Its connection is made now, and may take longer than the deadline.
+  await lock().catch(() => {});
   process.stdout.write('ready\n');
   // Until the parent has paused or killed the server, and for some reconnections more.
   await new Promise((resolve) => process.stdin.once('data', resolve));
   process.stdin.pause();
   call(entries.remove(['closing:cache:a']));
+  // Servers that are left may grant it; what the others may do is to be undone, and they are gone.
+  lock('b').catch(() => {});
   await new Promise((resolve) => setTimeout(resolve, 600));
 }
 call(entries.read('closing:cache:a', ['closing:clear:{closing}'], 100));
 call(entries.lease('closing:cache:a', newToken(), 1_000, '*', 200));
 call(entries.extend('closing:cache:a', newToken(), 1_000));
+call(lock());
 if (when !== 'at once') await new Promise((resolve) => process.nextTick(resolve));
 await Promise.all([backend.close(), backend.close()]);
 await backend.close();

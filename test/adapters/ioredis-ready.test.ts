@@ -4,11 +4,25 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 import { inspect } from 'node:util';
 import { Cluster, Redis } from 'ioredis';
 import { StoreSetupError } from '../../src/core/errors.js';
+import { lockKey, rateRuleKey, rateSubject } from '../../src/core/key.js';
+import type { Algorithm } from '../../src/core/ports.js';
+import { rateAlgorithms } from '../../src/core/limits/rate-algorithms.js';
 import { newToken } from '../../src/core/token.js';
+import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/free-port.js';
 import { startCluster, startRedis, type RedisServer } from '../support/servers.js';
 import { startProxy } from '../support/proxy.js';
-import { admin, MAJORS, open, ready, store, valueOf, type RigOptions, type Target } from './ioredis-rig.js';
+import {
+  admin,
+  MAJORS,
+  open,
+  ready,
+  store,
+  valueOf,
+  type Rig,
+  type RigOptions,
+  type Target,
+} from './ioredis-rig.js';
 
 let server: RedisServer;
 
@@ -216,8 +230,8 @@ const DENIALS: readonly { what: string; rights: readonly string[]; told: RegExp 
   { what: 'one command', rights: ['~*', '&*', '+@all', '-mget'], told: /no right to: mget\./ },
   {
     what: 'commands in scripts',
-    rights: ['~*', '&*', '+@all', '-pexpire', '-setrange'],
-    told: /no right to: setrange, pexpire\./,
+    rights: ['~*', '&*', '+@all', '-pexpire', '-setrange', '-zcount'],
+    told: /no right to: zcount, setrange, pexpire\./,
   },
   { what: 'scripts', rights: ['~*', '&*', '+@all', '-evalsha', '-eval'], told: /no right to: evalsha\./ },
   {
@@ -246,6 +260,9 @@ for (const { what, rights, told } of DENIALS) {
   });
 }
 
+/** What a connection needs when it is made or looked after. Scripts that are known are not sent again. */
+const OF_CONNECTIONS = ['ping', 'info', 'select', 'client|setname', 'subscribe', 'eval'];
+
 test.serial('the rights that the message names are enough, and give no more', async (t) => {
   for (const prefix of ['', 'app:*?']) {
     const { options, side } = await user(t, '-@all');
@@ -259,7 +276,15 @@ test.serial('the rights that the message names are enough, and give no more', as
 
     const rig = await ready(t, pattern, { namespace: first.namespace });
     const { entries, entry, tag, clear, epochs } = rig;
+    await side.config('RESETSTAT');
     await everyVerb(t, rig);
+    const used = await side.info('commandstats');
+    const rights = [...rule!.matchAll(/\+(\S+)/g)].map(([, command]) => command!);
+    t.deepEqual(
+      rights.filter((command) => !used.includes(`cmdstat_${command}:`) && !OF_CONNECTIONS.includes(command)),
+      [],
+      'every right is used',
+    );
 
     const mine = new Redis(options);
     t.teardown(() => mine.disconnect());
@@ -307,7 +332,34 @@ async function everyVerb(t: ExecutionContext, rig: Awaited<ReturnType<typeof rea
   await store(entries, key);
   await entries.lease(key, token, 60_000, '*');
   t.true(await entries.release(key, token));
+  await everyRate(t, rig);
+  await everyLock(t, rig);
   t.deepEqual(rig.changes, []);
+}
+
+async function everyRate(t: ExecutionContext, { namespace, backend: { rates } }: Rig): Promise<void> {
+  const subject = rateSubject(namespace, newToken());
+  const limit = 2;
+  const rules = (Object.keys(rateAlgorithms) as Algorithm[]).map((algorithm) => ({
+    ...{ key: rateRuleKey(subject, algorithm), algorithm, limit, perMs: 60_000, burst: limit },
+  }));
+  const request = { subject, rules, cost: 1, token: newToken(), repeatable: true, forced: false };
+  t.true((await rates.consume(request)).rules.every(({ allowed }) => allowed));
+  await rates.consume({ ...request, token: 'forced', cost: 5, forced: true });
+  t.false((await rates.consume({ ...request, token: 'refused' })).rules.some(({ allowed }) => allowed));
+  t.true(await rates.renew(rules, request.token));
+  await rates.refund({ ...request, quiet: false });
+  const short = { ...request, rules: rules.map((rule) => ({ ...rule, perMs: 1 })), repeatable: false };
+  const log = rules.findIndex(({ algorithm }) => algorithm === 'sliding-log');
+  const ended = async (): Promise<boolean> =>
+    (await rates.consume({ ...short, cost: 0 })).rules[log]!.used === 0;
+  await eventually('what the log has is older than its window', ended);
+  await rates.consume({ ...short, forced: true });
+  await rates.block(subject, 60_000);
+  await rates.reset(
+    subject,
+    rules.map(({ key }) => key),
+  );
 }
 
 test('ready() can be asked again when what was wrong has been mended', async (t) => {
@@ -348,3 +400,19 @@ test('the target as text is masked too', async (t) => {
     t.false(inspect(error, { depth: 20 }).includes('hush'));
   }
 });
+
+async function everyLock(t: ExecutionContext, { namespace, backend: { locks } }: Rig): Promise<void> {
+  const key = lockKey(namespace, newToken());
+  const ways = [{ permits: 1 }, { permits: Infinity }, { permits: 2 }, { permits: 1, ticket: 'a' }];
+  for (const way of ways) {
+    const request = { keys: [key], leaseMs: 60_000, ticket: undefined, ticketMs: 1_000, ...way };
+    const writer = { ...request, permits: 1, ticket: way.ticket === undefined ? undefined : 'b' };
+    const reply = await locks.acquire(request);
+    if (reply.status !== 'granted') return t.fail(reply.status);
+    t.is((await locks.acquire(writer)).status, 'held');
+    t.is((await locks.acquire({ ...request, permits: 4 })).status, 'held');
+    t.is(await reply.grant.extend(90_000), 'extended');
+    await reply.grant.release();
+    await locks.abandon(writer);
+  }
+}

@@ -1,4 +1,5 @@
 import type fc from 'fast-check';
+import { memory } from '../../src/adapters/memory/index.js';
 import { MemoryStore } from '../../src/adapters/memory/memory-store.js';
 import { StoreUnavailableError } from '../../src/core/errors.js';
 import type { Adapter, Clock, EntryStore, Host } from '../../src/core/ports.js';
@@ -38,7 +39,7 @@ export class ScheduledStore {
       name: 'scheduled',
       open: (host) => {
         const opener = this.#hosts.push(host) - 1;
-        return { entries: this.#entries(opener), ready: async () => {}, close: async () => {} };
+        return { ...memory().open(host), entries: this.#entries(opener) };
       },
     };
   }

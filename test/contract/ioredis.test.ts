@@ -1,22 +1,33 @@
 import test, { type ExecutionContext } from 'ava';
 import { Cluster, Redis } from 'ioredis';
 import { ioredis } from '../../src/adapters/ioredis/index.js';
-import { Caching } from '../../src/core/caching.js';
+import { Caching, type CachingOptions } from '../../src/core/caching.js';
 import { systemClock } from '../../src/core/clock.js';
-import { clearKey, entryKey, epochsKey, tagKey } from '../../src/core/key.js';
+import { clearKey, entryKey, epochsKey, lockKey, rateSubject, tagKey } from '../../src/core/key.js';
 import { eventually } from '../support/eventually.js';
-import { startCluster, startRedis, type RedisCluster, type RedisServer } from '../support/servers.js';
+import {
+  startCluster,
+  startIndependent,
+  startRedis,
+  type RedisCluster,
+  type RedisServer,
+} from '../support/servers.js';
 import { cacheContract } from './cache-contract.js';
 import { entryStoreContract } from './entry-store-contract.js';
+import { limitsContract } from './limits-contract.js';
+import { lockStoreContract } from './lock-store-contract.js';
+import { locksContract } from './locks-contract.js';
+import { rateStoreContract } from './rate-store-contract.js';
 
 let server: RedisServer;
 let cluster: RedisCluster;
+let independent: readonly RedisServer[];
 
 test.before('start Redis', async () => {
-  [server, cluster] = await Promise.all([startRedis(), startCluster(3)]);
+  [server, cluster, independent] = await Promise.all([startRedis(), startCluster(3), startIndependent(3)]);
 });
 test.after.always('stop Redis', async () => {
-  await Promise.all([server?.stop(), cluster?.stop()]);
+  await Promise.all([server?.stop(), cluster?.stop(), ...(independent ?? []).map((one) => one.stop())]);
 });
 
 // Deadlines are not what these tests are about, and the machine may be busy.
@@ -70,7 +81,37 @@ for (const kind of ['one Redis', 'a Redis Cluster'] as const) {
     };
   });
 
-  cacheContract(test, kind, async (t, count, options) => {
+  rateStoreContract(test, kind, async (t) => {
+    const namespace = `contract-${process.pid}-${++opened}`;
+    const woken: string[] = [];
+    const backend = ioredis(connect(t), PATIENT).open({
+      namespace,
+      clock: systemClock,
+      wake: (name) => void woken.push(name),
+      degraded: (error) => t.log(`degraded: ${error.message}`),
+      recovered() {},
+    });
+    await backend.ready();
+    const last = rateSubject(namespace, 'last');
+    return {
+      store: backend.rates,
+      subject: (key) => rateSubject(namespace, key),
+      woken: () => woken.filter((name) => name !== last),
+      told: async (subject, times) => {
+        const told = (): number => woken.filter((name) => name === subject).length;
+        await eventually(`${times} messages for ${subject}`, () => told() >= times);
+        // On one server messages come in order: no more are to come than were there before this one.
+        const before = woken.length;
+        await backend.rates.reset(last, []);
+        await eventually('the last message', () => woken.includes(last, before));
+        t.is(told(), times);
+      },
+      until: async (what, condition) => void (await eventually(what, condition)),
+      close: () => backend.close(),
+    };
+  });
+
+  const open = async (t: ExecutionContext, count: number, options: Partial<CachingOptions>) => {
     const namespace = `contract-${process.pid}-${++opened}`;
     const cachings = Array.from(
       { length: count },
@@ -80,10 +121,69 @@ for (const kind of ['one Redis', 'a Redis Cluster'] as const) {
           namespace,
           ...options,
           defaults: { budget: PATIENT.timeout, ...options.defaults },
+          limits: { budget: PATIENT.timeout, ...options.limits },
         }),
     );
     t.teardown(() => Promise.all(cachings.map((caching) => caching.close())));
     await Promise.all(cachings.map((caching) => caching.ready()));
-    return { cachings, until: async (what, condition) => void (await eventually(what, condition)) };
-  });
+    return {
+      cachings,
+      until: async (what: string, condition: () => Promise<boolean>) =>
+        void (await eventually(what, condition)),
+    };
+  };
+  cacheContract(test, kind, open);
+  limitsContract(test, kind, open);
+}
+
+for (const kind of ['one Redis', 'a Redis Cluster', 'three independent Redis'] as const) {
+  const single = kind !== 'three independent Redis';
+  lockStoreContract(
+    test,
+    kind,
+    async (t) => {
+      const namespace = `contract-${process.pid}-${++opened}`;
+      const woken: string[] = [];
+      const target = kind === 'a Redis Cluster' ? new Cluster([...cluster.nodes]) : server.url;
+      if (typeof target !== 'string') t.teardown(() => target.disconnect());
+      const lockServers = single ? undefined : independent.map(({ url }) => url);
+      const backend = ioredis(target, { ...PATIENT, lockServers }).open({
+        namespace,
+        clock: systemClock,
+        wake: (name) => void woken.push(name),
+        degraded: (error) => t.log(`degraded: ${error.message}`),
+        recovered() {},
+      });
+      await backend.ready();
+      return {
+        store: backend.locks,
+        lock: (key) => lockKey(namespace, key),
+        woken: () => woken,
+        told: async (name) => {
+          await eventually(`a message for ${name}`, () => woken.includes(name));
+        },
+        until: async (what, ask) => void (await eventually(what, ask)),
+        close: () => backend.close(),
+      };
+    },
+    { single },
+  );
+
+  locksContract(
+    test,
+    kind,
+    async (t, count) => {
+      const namespace = `contract-${process.pid}-${++opened}`;
+      const lockServers = single ? undefined : independent.map(({ url }) => url);
+      const cachings = Array.from({ length: count }, () => {
+        const target = kind === 'a Redis Cluster' ? new Cluster([...cluster.nodes]) : server.url;
+        if (typeof target !== 'string') t.teardown(() => target.disconnect());
+        return new Caching({ adapter: ioredis(target, { ...PATIENT, lockServers }), namespace });
+      });
+      t.teardown(() => Promise.all(cachings.map((caching) => caching.close())));
+      await Promise.all(cachings.map((caching) => caching.ready()));
+      return { cachings, settle: (promise) => promise };
+    },
+    { single },
+  );
 }

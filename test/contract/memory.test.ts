@@ -1,10 +1,14 @@
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { memory } from '../../src/adapters/memory/index.js';
-import { Caching } from '../../src/core/caching.js';
-import { clearKey, entryKey, epochsKey, tagKey } from '../../src/core/key.js';
+import { Caching, type CachingOptions } from '../../src/core/caching.js';
+import { clearKey, entryKey, epochsKey, lockKey, rateSubject, tagKey } from '../../src/core/key.js';
 import { fakeClock } from '../../src/testing/fake-clock.js';
 import { cacheContract } from './cache-contract.js';
 import { entryStoreContract } from './entry-store-contract.js';
+import { limitsContract } from './limits-contract.js';
+import { lockStoreContract } from './lock-store-contract.js';
+import { locksContract } from './locks-contract.js';
+import { rateStoreContract } from './rate-store-contract.js';
 
 const NAMESPACE = 'contract';
 
@@ -52,7 +56,69 @@ entryStoreContract(
   },
 );
 
-cacheContract(test, 'memory', async (t, count, options) => {
+rateStoreContract(test, 'memory', async (t) => {
+  const clock = fakeClock();
+  const woken: string[] = [];
+  const backend = memory().open({
+    namespace: NAMESPACE,
+    clock,
+    wake: (name) => void woken.push(name),
+    degraded() {},
+    recovered() {},
+  });
+  await backend.ready();
+  return {
+    store: backend.rates,
+    subject: (key) => rateSubject(NAMESPACE, key),
+    woken: () => woken,
+    told: async (subject, times) => {
+      t.is(woken.filter((name) => name === subject).length, times);
+    },
+    until: async (what, condition) => {
+      for (let i = 0; i < 200; i++) {
+        if (await condition()) return;
+        await clock.advance(25);
+      }
+      t.fail(what);
+    },
+    close: () => backend.close(),
+  };
+});
+
+lockStoreContract(
+  test,
+  'memory',
+  async (t) => {
+    const clock = fakeClock();
+    const woken: string[] = [];
+    const backend = memory().open({
+      namespace: NAMESPACE,
+      clock,
+      wake: (name) => void woken.push(name),
+      degraded() {},
+      recovered() {},
+    });
+    await backend.ready();
+    return {
+      store: backend.locks,
+      lock: (key) => lockKey(NAMESPACE, key),
+      woken: () => woken,
+      told: async (name) => void t.true(woken.includes(name), `nobody was told of ${name}`),
+      until: async (what, ask) => {
+        for (let i = 0; i < 200; i++) {
+          if (await ask()) return;
+          await clock.advance(25);
+        }
+        t.fail(what);
+      },
+      close: () => backend.close(),
+    };
+  },
+  { single: true },
+);
+
+/** Several on one memory. */
+const open = async (t: ExecutionContext, count: number, options: Partial<CachingOptions>) => {
   const clock = fakeClock();
   const adapter = memory();
   const cachings = Array.from(
@@ -62,7 +128,7 @@ cacheContract(test, 'memory', async (t, count, options) => {
   t.teardown(() => Promise.all(cachings.map((caching) => caching.close())));
   return {
     cachings,
-    until: async (what, condition) => {
+    until: async (what: string, condition: () => Promise<boolean>) => {
       for (let i = 0; i < 200; i++) {
         if (await condition()) return;
         await clock.advance(25);
@@ -70,4 +136,32 @@ cacheContract(test, 'memory', async (t, count, options) => {
       t.fail(what);
     },
   };
-});
+};
+
+cacheContract(test, 'memory', open);
+limitsContract(test, 'memory', open);
+
+locksContract(
+  test,
+  'memory',
+  async (t, count) => {
+    const clock = fakeClock();
+    const adapter = memory();
+    const cachings = Array.from(
+      { length: count },
+      () => new Caching({ adapter, namespace: NAMESPACE, clock }),
+    );
+    t.teardown(() => Promise.all(cachings.map((caching) => caching.close())));
+    return {
+      cachings,
+      settle: async (promise) => {
+        let done = false;
+        const end = promise.finally(() => (done = true));
+        end.catch(() => {});
+        for (let i = 0; i < 400 && !done; i++) await clock.advance(25);
+        return end;
+      },
+    };
+  },
+  { single: true },
+);

@@ -11,6 +11,7 @@ test('what is not said has the default that its documentation names', (t) => {
       jitter: 0.1,
       lease: 5_000,
       wait: 5_000,
+      stampede: 'lease',
       budget: 250,
       inheritTags: false,
       onUnsupported: 'throw',

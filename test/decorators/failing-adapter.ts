@@ -22,7 +22,7 @@ export function failingAdapter(): FailingAdapter {
             ? () => Promise.reject(new StoreUnavailableError('The test broke the store.', 'refused'))
             : store[verb],
       });
-      return { entries, ready: () => backend.ready(), close: () => backend.close() };
+      return { ...backend, entries };
     },
     fail: (...verbs) => {
       for (const verb of verbs) failing.add(verb);

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { memory } from '../../src/adapters/memory/index.js';
-import { Cached, Caching, Invalidates } from '../../src/index.js';
+import { Cached, Caching, Invalidates, Locked, RateLimited } from '../../src/index.js';
 import { fakeClock } from '../../src/testing/index.js';
 
 const caching = new Caching({
@@ -103,6 +103,82 @@ test.serial(
     t.true(await caching.cache.has('second.Store.find:("1")'));
   },
 );
+
+test.serial('limits and locks of two classes of one name warn too, and say what is shared', async (t) => {
+  const make = () => {
+    class Gateway {
+      @RateLimited({ limit: 5, per: '1m' })
+      async call(): Promise<void> {}
+      @Locked()
+      async lock(): Promise<void> {}
+      @RateLimited({ key: 'own', limit: 5, per: '1m' })
+      @Locked({ keys: ['own'] })
+      async keyed(): Promise<void> {}
+    }
+    return new Gateway();
+  };
+  const warnings = await warningsDuring(async () => {
+    for (const gateway of [make(), make()]) {
+      await gateway.call();
+      await gateway.lock();
+      await gateway.keyed();
+    }
+  });
+  t.deepEqual(
+    warnings.map(({ message }) => message),
+    [
+      'Two methods are called Gateway.call. Neither has a key of its own, so they share their limit. ' +
+        "Give one of them a name: @RateLimited({ name: 'billing.Gateway.call' }).",
+      'Two methods are called Gateway.lock. Neither has a key of its own, so they share their locks. ' +
+        "Give one of them a name: @Locked({ name: 'billing.Gateway.lock' }).",
+    ],
+  );
+});
+
+test.serial(
+  'two classes of one name that share nothing, as their decorators differ, do not warn',
+  async (t) => {
+    const cached = () => {
+      class Different {
+        @Cached()
+        async call(): Promise<void> {}
+      }
+      return new Different();
+    };
+    const limited = () => {
+      class Different {
+        @RateLimited({ limit: 5, per: '1m' })
+        async call(): Promise<void> {}
+      }
+      return new Different();
+    };
+    const warnings = await warningsDuring(async () => {
+      await cached().call();
+      await limited().call();
+    });
+    t.deepEqual(warnings, []);
+  },
+);
+
+test.serial('several decorators on one method are no two methods: nothing warns', async (t) => {
+  class Stacked {
+    @Cached()
+    @RateLimited({ limit: 50, per: '1h' })
+    @RateLimited({ limit: 5, per: '1s' })
+    @Locked()
+    async find(id: string): Promise<string> {
+      return id;
+    }
+    @RateLimited({ limit: 50, per: '1h' })
+    @RateLimited({ limit: 5, per: '1s' })
+    static async find(): Promise<void> {}
+  }
+  const warnings = await warningsDuring(async () => {
+    await new Stacked().find('1');
+    await Stacked.find();
+  });
+  t.deepEqual(warnings, []);
+});
 
 test.serial('two methods of one class whose symbols have one description warn', async (t) => {
   const one = Symbol('find');

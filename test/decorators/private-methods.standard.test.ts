@@ -1,6 +1,13 @@
 import test from 'ava';
 import { memory } from '../../src/adapters/memory/index.js';
-import { Cached, Caching } from '../../src/index.js';
+import {
+  Cached,
+  Caching,
+  currentLease,
+  Locked,
+  RateLimited,
+  RateLimitExceededError,
+} from '../../src/index.js';
 import { fakeClock } from '../../src/testing/index.js';
 
 Caching.setDefault(
@@ -38,6 +45,37 @@ test('a private method is cached', async (t) => {
     t.is(await Private.read('1'), 'static 1');
   }
   t.is(loads, 2);
+});
+
+test('a private method is limited, and locked', async (t) => {
+  class Private {
+    @RateLimited({ limit: 1, per: '1m' })
+    async #login(ip: string): Promise<string> {
+      return ip;
+    }
+    @Locked()
+    async #settle(_id: string): Promise<readonly string[]> {
+      return currentLease().keys;
+    }
+    @Locked({ key: 'private:{0}' })
+    static async #close(_id: string): Promise<readonly string[]> {
+      return currentLease().keys;
+    }
+    login(): Promise<string> {
+      return this.#login('::1');
+    }
+    settle(): Promise<readonly string[]> {
+      return this.#settle('1');
+    }
+    static close(): Promise<readonly string[]> {
+      return Private.#close('1');
+    }
+  }
+  t.is(await new Private().login(), '::1');
+  const error = await t.throwsAsync(new Private().login(), { instanceOf: RateLimitExceededError });
+  t.is(error.key, 'Private.#login');
+  t.deepEqual(await new Private().settle(), ['Private.#settle:("1")']);
+  t.deepEqual(await Private.close(), ['private:1']);
 });
 
 test('private methods of one name, in a class and its subclass, do not share default keys', async (t) => {

@@ -1,6 +1,14 @@
 import test, { type ExecutionContext } from 'ava';
 import { memory } from '../../src/adapters/memory/index.js';
-import { Cached, Caching, createDecorators, DecorationError, Invalidates } from '../../src/index.js';
+import {
+  Cached,
+  Caching,
+  createDecorators,
+  DecorationError,
+  Invalidates,
+  Locked,
+  RateLimited,
+} from '../../src/index.js';
 import { fakeClock } from '../../src/testing/index.js';
 
 Caching.setDefault(
@@ -11,9 +19,13 @@ Caching.setDefault(
 type Untyped = (...given: unknown[]) => unknown;
 const cached = () => Cached() as unknown as Untyped;
 const invalidates = () => Invalidates({ all: true }) as unknown as Untyped;
+const rateLimited = () => RateLimited({ limit: 100, per: '1m' }) as unknown as Untyped;
+const locked = () => Locked() as unknown as Untyped;
 const made = [
   ['@Cached', cached],
   ['@Invalidates', invalidates],
+  ['@RateLimited', rateLimited],
+  ['@Locked', locked],
 ] as const;
 
 const generator = function* () {};
@@ -70,10 +82,16 @@ for (const [decorator, make] of made) {
 }
 
 test('bound decorators refuse the same', (t) => {
-  const { Cached: Bound } = createDecorators(Caching.getDefault()!);
-  refuses(t, '@Cached', 'a getter', () =>
-    (Bound() as unknown as Untyped)(() => 1, { kind: 'getter', name: 'find' }),
-  );
+  const { Cached: Bound, RateLimited, Locked } = createDecorators(Caching.getDefault()!);
+  for (const [name, made] of [
+    ['@Cached', Bound()],
+    ['@RateLimited', RateLimited({ limit: 5, per: '1m' })],
+    ['@Locked', Locked()],
+  ] as const) {
+    refuses(t, name, 'a getter', () =>
+      (made as unknown as Untyped)(() => 1, { kind: 'getter', name: 'find' }),
+    );
+  }
 });
 
 test('a class without a name is refused in words', (t) => {
@@ -93,11 +111,19 @@ test('a method that returns no promise rejects at the call, and says what it ret
     save(index: number): unknown {
       return returned[index];
     }
+    limit(index: number): unknown {
+      return returned[index];
+    }
+    lock(index: number): unknown {
+      return returned[index];
+    }
   }
   const { prototype } = Sync;
   for (const [name, make] of [
     ['find', cached],
     ['save', invalidates],
+    ['limit', rateLimited],
+    ['lock', locked],
   ] as const) {
     const descriptor = Object.getOwnPropertyDescriptor(prototype, name);
     Object.defineProperty(prototype, name, make()(prototype, name, descriptor) as PropertyDescriptor);
@@ -112,10 +138,16 @@ test('a method that returns no promise rejects at the call, and says what it ret
       `@Cached on Sync.find returned ${word} and not a promise. ` +
         'Only async methods can be decorated: callers get a promise in any case. Make it async.',
     );
-    await t.throwsAsync(new Sync().save(index) as Promise<unknown>, {
-      instanceOf: DecorationError,
-      message: /^@Invalidates on Sync\.save returned /,
-    });
+    for (const [method, message] of [
+      ['save', /^@Invalidates on Sync\.save returned /],
+      ['limit', /^@RateLimited on Sync\.limit returned /],
+      ['lock', /^@Locked on Sync\.lock returned /],
+    ] as const) {
+      await t.throwsAsync(new Sync()[method](index) as Promise<unknown>, {
+        instanceOf: DecorationError,
+        message,
+      });
+    }
   }
 });
 

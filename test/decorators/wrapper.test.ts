@@ -1,7 +1,15 @@
 import 'reflect-metadata';
 import test from 'ava';
 import { memory } from '../../src/adapters/memory/index.js';
-import { Cached, Caching, Invalidates } from '../../src/index.js';
+import {
+  Cached,
+  Caching,
+  currentLease,
+  Invalidates,
+  Locked,
+  RateLimited,
+  RateLimitExceededError,
+} from '../../src/index.js';
 import { fakeClock } from '../../src/testing/index.js';
 import { copied, marked, wrapped } from './foreign-decorators.js';
 
@@ -23,11 +31,17 @@ test('a decorated method keeps its name and its length', (t) => {
     async save(_id: string, ..._rest: string[]): Promise<void> {}
     @Cached()
     async [byId](_id: string): Promise<void> {}
+    @RateLimited({ limit: 5, per: '1m' })
+    async login(_ip: string, _password: string): Promise<void> {}
+    @Locked()
+    async settle(_invoice: object): Promise<void> {}
   }
   const { prototype } = Wrapped;
   t.deepEqual([prototype.find.name, prototype.find.length], ['find', 2]);
   t.deepEqual([prototype.save.name, prototype.save.length], ['save', 1]);
   t.deepEqual([prototype[byId].name, prototype[byId].length], ['[byId]', 1]);
+  t.deepEqual([prototype.login.name, prototype.login.length], ['login', 2]);
+  t.deepEqual([prototype.settle.name, prototype.settle.length], ['settle', 1]);
 });
 
 test('a decorated method keeps its place on the class: one function, not enumerable, replaceable', (t) => {
@@ -45,6 +59,8 @@ test('a decorated method keeps its place on the class: one function, not enumera
 test('a decorated method keeps the properties that decorators below it wrote on the function', (t) => {
   class Owned {
     @Cached()
+    @RateLimited({ limit: 5, per: '1m' })
+    @Locked()
     @Invalidates({ all: true })
     @admin
     async find(): Promise<void> {}
@@ -69,8 +85,14 @@ test('reflect-metadata is read from a decorated method, whether its decorator st
     @Cached()
     @route
     async save(): Promise<void> {}
+    @guard
+    @RateLimited({ limit: 5, per: '1m' })
+    @Locked()
+    @route
+    async settle(): Promise<void> {}
   }
-  for (const method of [Guarded.prototype.find, Guarded.prototype.save]) {
+  const { find, save, settle } = Guarded.prototype;
+  for (const method of [find, save, settle]) {
     t.is(Reflect.getMetadata('path', method), '/users');
     t.deepEqual(Reflect.getMetadata('roles', method), ['admin']);
   }
@@ -227,4 +249,26 @@ test('what a decorated method returns is a promise, also where it makes a thenab
   t.true(promise instanceof Promise);
   t.is(await promise, '1');
   t.is(await new Thenable().find('1'), '1');
+});
+
+test('all four on one method work together: each sees the calls that the ones above it let through', async (t) => {
+  const { cache } = Caching.getDefault()!;
+  const calls: string[] = [];
+  class Accounts {
+    @Cached({ key: 'account:{0}' })
+    @RateLimited({ key: 'accounts', limit: 2, per: '1m' })
+    @Locked({ key: 'account:{0}' })
+    @Invalidates({ keys: 'balance:{0}' })
+    async open(id: string): Promise<readonly string[]> {
+      calls.push(id);
+      return currentLease().keys;
+    }
+  }
+  const accounts = new Accounts();
+  await cache.set('balance:1', 100);
+  for (let i = 0; i < 3; i++) t.deepEqual(await accounts.open('1'), ['account:1']);
+  t.false(await cache.has('balance:1'));
+  await accounts.open('2');
+  await t.throwsAsync(accounts.open('3'), { instanceOf: RateLimitExceededError });
+  t.deepEqual(calls, ['1', '2']);
 });

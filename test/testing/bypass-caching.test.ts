@@ -1,5 +1,13 @@
 import test from 'ava';
-import { Cached, Invalidates, subscribe, withCaching } from '../../src/index.js';
+import {
+  Cached,
+  currentLease,
+  Invalidates,
+  Locked,
+  RateLimited,
+  subscribe,
+  withCaching,
+} from '../../src/index.js';
 import { bypassCaching } from '../../src/testing/index.js';
 
 test('decorated methods run as if they were not decorated', async (t) => {
@@ -21,6 +29,37 @@ test('decorated methods run as if they were not decorated', async (t) => {
   await withCaching(bypassCaching(), async () => {
     t.deepEqual(await Promise.all([users.find('1'), users.find('1'), users.find('1')]), [1, 2, 3]);
     t.is(await users.save('1'), '1');
+  });
+  t.deepEqual(events, []);
+});
+
+test('limited methods run without a limit, locked ones without a lock, and their currentLease() is there', async (t) => {
+  const events: unknown[] = [];
+  for (const name of ['limit', 'lock', 'unlock', 'lockRefused'] as const) {
+    t.teardown(subscribe(name, (event) => events.push(event)));
+  }
+  const released: (() => void)[] = [];
+  class Accounts {
+    @RateLimited({ limit: 0, per: '1m' })
+    async login(ip: string): Promise<string> {
+      return ip;
+    }
+    @Locked({ key: 'account:{0}', wait: 0 })
+    async settle(id: string): Promise<string> {
+      const { signal, fencingToken } = currentLease();
+      await new Promise<void>((resolve) => released.push(resolve));
+      currentLease().assertHeld();
+      return `${id} ${signal.aborted} ${fencingToken}`;
+    }
+  }
+  const accounts = new Accounts();
+  await withCaching(bypassCaching(), async () => {
+    t.is(await accounts.login('::1'), '::1');
+    const both = [accounts.settle('1'), accounts.settle('1')];
+    await new Promise((resolve) => setImmediate(resolve));
+    t.is(released.length, 2, 'both run at once');
+    for (const release of released) release();
+    t.deepEqual(await Promise.all(both), ['1 false undefined', '1 false undefined']);
   });
   t.deepEqual(events, []);
 });

@@ -1,6 +1,16 @@
 import test from 'ava';
 import { memory } from '../../src/adapters/memory/index.js';
-import { Cached, Caching, Invalidates, OptionsError, withCaching } from '../../src/index.js';
+import {
+  Cached,
+  Caching,
+  Invalidates,
+  Locked,
+  LockNotObtainedError,
+  OptionsError,
+  RateLimited,
+  RateLimitExceededError,
+  withCaching,
+} from '../../src/index.js';
 import { recordingCaching } from '../../src/testing/index.js';
 
 class Users {
@@ -36,6 +46,43 @@ test('what happens is kept, in order, with its name', async (t) => {
   t.is(recording.of('load').length, 2);
   t.deepEqual(recording.of('invalidate')[0]?.keys, ['user:1']);
   t.deepEqual(recording.of('error'), []);
+});
+
+test('limits and locks are kept too, in order, with their method', async (t) => {
+  const recording = recordingCaching();
+  t.teardown(() => recording.close());
+  class Accounts {
+    @RateLimited({ key: 'login:{0}', limit: 1, per: '1m' })
+    async login(_ip: string): Promise<void> {}
+    @Locked({ key: 'account:{0}', wait: 0 })
+    async settle(id: string): Promise<void> {
+      await t.throwsAsync(this.settle(id), { instanceOf: LockNotObtainedError });
+    }
+  }
+  const accounts = new Accounts();
+  await withCaching(recording.caching, async () => {
+    await accounts.login('::1');
+    await t.throwsAsync(accounts.login('::1'), { instanceOf: RateLimitExceededError });
+    await accounts.settle('1');
+  });
+  t.deepEqual(
+    recording.events.map(({ name, event }) => [name, event.method]),
+    [
+      ['limit', 'Accounts.login'],
+      ['limit', 'Accounts.login'],
+      ['lock', 'Accounts.settle'],
+      ['lockRefused', 'Accounts.settle'],
+      ['unlock', 'Accounts.settle'],
+    ],
+  );
+  t.deepEqual(
+    recording.of('limit').map(({ key, allowed }) => [key, allowed]),
+    [
+      ['login:%3A%3A1', true],
+      ['login:%3A%3A1', false],
+    ],
+  );
+  t.deepEqual(recording.of('lockRefused')[0]?.keys, ['account:1']);
 });
 
 test('time stands still until the test moves it, so that expiry needs no sleep', async (t) => {

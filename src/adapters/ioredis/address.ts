@@ -13,6 +13,20 @@ export function addressOf(options: KnownOptions): string {
   return `${scheme}://${credentials(options)}${hostAndPort(host, port)}${database}`;
 }
 
+/** Which server it is, whoever asks and for whichever database. */
+export function serverOf({ path, sentinels, name, host, port }: KnownOptions): string {
+  if (sentinels)
+    return `${name ?? ''} of ${sentinels
+      .map((one) => hostAndPort(one.host, one.port))
+      .sort()
+      .join()}`;
+  if (path) return `unix:${path}`;
+  const address = (host ?? '127.0.0.1').toLowerCase();
+  return hostAndPort(LOCAL.includes(address) ? '127.0.0.1' : address, port);
+}
+
+const LOCAL = ['localhost', '::1', '0.0.0.0', '::'];
+
 export function clusterAddressOf(startupNodes: readonly unknown[], nodes: KnownOptions): string {
   const places = startupNodes.map((node) => {
     if (typeof node === 'string') return maskUrl(node);

@@ -1,6 +1,7 @@
 import { StoreUnavailableError } from '../../core/errors.js';
 import type { Clock, Timer } from '../../core/ports.js';
 import { afterArrivals } from './after-arrivals.js';
+import { CallList, type Listed } from './call-list.js';
 import { replyCode, unavailable } from './failures.js';
 
 /** A server as its breaker sees it. */
@@ -28,7 +29,7 @@ export interface BreakerSettings {
 }
 
 /** One command that has no answer yet. */
-interface Call {
+interface Call extends Listed<Call> {
   readonly verb: string;
   readonly since: number;
   readonly begin: () => void;
@@ -63,8 +64,7 @@ const LAST_PROBE = 1_000;
 export class Breaker {
   readonly #line: Line;
   readonly #settings: BreakerSettings;
-  /** From the oldest to the youngest. */
-  readonly #calls = new Set<Call>();
+  readonly #calls = new CallList<Call>();
   #state: State;
   #reason: Error | undefined;
   #failures = 0;
@@ -139,6 +139,9 @@ export class Breaker {
       budget: undefined,
       settled: false,
       mark: -1,
+      isListed: false,
+      before: undefined,
+      after: undefined,
     };
     this.#calls.add(call);
     if (budget !== undefined && budget < timeout) {
@@ -153,7 +156,7 @@ export class Breaker {
   readied(): void {
     if (this.#state === 'waiting') {
       this.#state = 'closed';
-      for (const call of this.#calls) {
+      for (const call of this.#calls.all()) {
         if (call.settled) this.#calls.delete(call);
         else call.begin();
       }
@@ -187,7 +190,7 @@ export class Breaker {
     afterArrivals(() => {
       const { clock, timeout } = this.#settings;
       this.#deadline = undefined;
-      for (const call of this.#calls) {
+      for (let call = this.#calls.oldest; call !== undefined; call = this.#calls.oldest) {
         const left = call.since + timeout - clock.now();
         if (left > 0) {
           this.#deadline ??= clock.after(left, this.#passed);
@@ -287,9 +290,8 @@ export class Breaker {
   #rejectAll(): void {
     this.#deadline?.cancel();
     this.#deadline = undefined;
-    const calls = [...this.#calls];
-    this.#calls.clear();
-    for (const call of calls) {
+    for (const call of this.#calls.all()) {
+      this.#calls.delete(call);
       call.budget?.cancel();
       if (call.settled) continue;
       call.settled = true;

@@ -7,6 +7,7 @@ import type { Buffer } from 'node:buffer';
 /** The socket under a connection. */
 export interface Stream {
   readonly bytesRead: number;
+  readonly writableLength: number;
   cork(): void;
   uncork(): void;
   destroy(): unknown;

@@ -7,6 +7,7 @@ import { withoutArguments } from './failures.js';
 import { receivedBy } from './received-by.js';
 import type { Servers } from './servers.js';
 import { slotOf } from './slots.js';
+import { TickCork } from './tick-cork.js';
 
 interface Node {
   readonly breaker: Breaker;
@@ -27,6 +28,9 @@ export class ClusterServers implements Servers {
   readonly #whole: Breaker;
   readonly #nodes = new Map<string, Node>();
   readonly #clients = new Map<string, RedisClient>();
+  readonly #cork = new TickCork(() =>
+    [...this.#clients.values()].flatMap(({ stream }) => (stream === undefined ? [] : [stream])),
+  );
   readonly #unwatch: () => void;
   #closed = false;
 
@@ -99,16 +103,8 @@ export class ClusterServers implements Servers {
     return node.breaker;
   }
 
-  together(task: () => void): void {
-    const streams = [...this.#clients.values()].flatMap(({ stream }) =>
-      stream === undefined ? [] : [stream],
-    );
-    for (const stream of streams) stream.cork();
-    try {
-      task();
-    } finally {
-      for (const stream of streams) stream.uncork();
-    }
+  gather(): void {
+    this.#cork.gather();
   }
 
   open(): void {

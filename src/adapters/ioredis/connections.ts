@@ -10,7 +10,7 @@ export interface ConnectionSettings {
   readonly namespace: string;
 }
 
-export type Role = 'commands' | 'subscriber';
+export type Role = 'commands' | 'subscriber' | 'locks';
 
 const FIRST_RETRY = 50;
 const LAST_RETRY = 1_000;
@@ -66,7 +66,7 @@ export function connectionOptions(role: Role, settings: ConnectionSettings): obj
 }
 
 /** Likewise for a Cluster; `nodes` are the options its nodes have so far. */
-export function clusterOptions(nodes: object, settings: ConnectionSettings): object {
+export function clusterOptions(role: Role, nodes: object, settings: ConnectionSettings): object {
   return {
     keyPrefix: '',
     enableOfflineQueue: false,
@@ -87,7 +87,7 @@ export function clusterOptions(nodes: object, settings: ConnectionSettings): obj
     retryDelayOnTryAgain: 10,
     maxRedirections: 8,
     slotsRefreshTimeout: Math.ceil(settings.connectTimeout / 2),
-    redisOptions: { ...nodes, ...connectionOptions('commands', settings) },
+    redisOptions: { ...nodes, ...connectionOptions(role, settings) },
   };
 }
 

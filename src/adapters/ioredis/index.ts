@@ -4,6 +4,7 @@ import { checkNames } from '../../core/options.js';
 import type { Adapter } from '../../core/ports.js';
 import { openBackend } from './backend.js';
 import type { ExistingClient } from './client.js';
+import { resolveLockServers } from './locks/lock-targets.js';
 import { resolveTarget } from './target.js';
 
 export type { ExistingClient } from './client.js';
@@ -20,6 +21,13 @@ export interface IoredisOptions {
    * @default '2s'
    */
   readonly connectTimeout?: Duration | undefined;
+  /**
+   * Independent servers that locks stand on, instead of the Redis of the cache: an odd number, 3 or more, each as the
+   * first argument takes it. A lock is got when a majority of them has granted it, so that a minority may be down.
+   * There are no fencing tokens then, no fair locks and no permits.
+   * @default the Redis of the cache
+   */
+  readonly lockServers?: readonly (string | RedisOptions | ExistingClient)[] | undefined;
 }
 
 /**
@@ -37,8 +45,9 @@ export function ioredis(
   target: string | RedisOptions | ExistingClient,
   options: IoredisOptions = {},
 ): Adapter {
-  checkNames(options, ['timeout', 'connectTimeout'], 'the options of ioredis(...)');
+  checkNames(options, ['timeout', 'connectTimeout', 'lockServers'], 'the options of ioredis(...)');
   const resolved = resolveTarget(target);
+  const lockServers = resolveLockServers(options.lockServers);
   const limits = { min: 1, max: 60_000 };
   const timeout = milliseconds(options.timeout ?? 200, 'timeout of ioredis(...)', limits);
   const connectTimeout = milliseconds(
@@ -48,6 +57,6 @@ export function ioredis(
   );
   return {
     name: 'ioredis',
-    open: (host) => openBackend(resolved, { timeout, connectTimeout }, host),
+    open: (host) => openBackend(resolved, { timeout, connectTimeout, lockServers }, host),
   };
 }

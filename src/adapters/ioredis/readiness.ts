@@ -203,6 +203,8 @@ const COMMANDS = [
   ...['ping', 'info', 'select', 'client|setname'],
   ...['get', 'mget', 'set', 'getrange', 'setrange', 'strlen', 'unlink', 'pttl', 'pexpire', 'time'],
   ...['eval', 'evalsha', 'publish', 'subscribe'],
+  // Rate limits and locks.
+  ...['zadd', 'zcard', 'zcount', 'zrange', 'zscore', 'zrem', 'zremrangebyrank', 'zremrangebyscore'],
 ];
 const CLUSTER_COMMANDS = ['cluster|slots', 'cluster|info', 'asking', 'readonly', 'readwrite'];
 
@@ -225,6 +227,16 @@ local function try(...)
     table.insert(wrong, reply.err)
   end
 end
+-- Rate limits and locks
+try('ZADD', KEYS[1], '1', 'ready')
+try('ZCARD', KEYS[1])
+try('ZCOUNT', KEYS[1], '-inf', '+inf')
+try('ZRANGE', KEYS[1], '0', '-1')
+try('ZSCORE', KEYS[1], 'ready')
+try('ZREM', KEYS[1], 'ready')
+try('ZREMRANGEBYRANK', KEYS[1], '0', '-1')
+try('ZREMRANGEBYSCORE', KEYS[1], '-inf', '+inf')
+-- Entries, and what all need
 try('SET', KEYS[1], 'ready', 'PX', '1000')
 try('GET', KEYS[1])
 try('GETRANGE', KEYS[1], '0', '20')

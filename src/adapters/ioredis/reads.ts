@@ -97,20 +97,19 @@ export class Reads {
     });
     for (const call of batch.calls) batch.await(call, shareOf);
     const replies: Replies = Array.from({ length: batch.keys.length }, () => null);
-    this.#servers.together(() => {
-      for (const [breaker, { commands, calls }] of shares) {
-        this.#start(
-          breaker,
-          () => this.#getBySlot(commands, replies),
-          () => {
-            for (const call of calls) if (--call.shares === 0) batch.settle(call, replies);
-          },
-          (error) => {
-            for (const call of calls) batch.reject(call, error);
-          },
-        );
-      }
-    });
+    this.#servers.gather();
+    for (const [breaker, { commands, calls }] of shares) {
+      this.#start(
+        breaker,
+        () => this.#getBySlot(commands, replies),
+        () => {
+          for (const call of calls) if (--call.shares === 0) batch.settle(call, replies);
+        },
+        (error) => {
+          for (const call of calls) batch.reject(call, error);
+        },
+      );
+    }
   }
 
   /**

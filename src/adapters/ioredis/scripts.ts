@@ -57,7 +57,10 @@ export class Scripts {
     for (const value of values) names.push(typeof value === 'number' ? String(value) : value);
     const reply = await breaker.run(
       script.name,
-      () => send(this.#servers.client, script, count, names),
+      () => {
+        this.#servers.gather();
+        return send(this.#servers.client, script, count, names);
+      },
       budget,
     );
     return script.decode(reply, ...args);

@@ -10,8 +10,8 @@ export interface Servers {
   readonly slotOf: ((key: string) => number) | undefined;
   /** Which server a command on this key goes to, as its breaker. */
   breakerOf(key: string, slot?: number): Breaker;
-  /** What is sent meanwhile leaves in as few packets as possible. */
-  together(task: () => void): void;
+  /** Before a command is sent: those of one tick leave in few packets. */
+  gather(): void;
   /** Commands can be sent: to the one server, or to some node at least. */
   readonly usable: boolean;
   /** Begins to connect. */

@@ -4,6 +4,7 @@ import { connect, cutConnection, endConnection, watch } from './connections.js';
 import type { ConnectionEvents, ConnectionSettings } from './connections.js';
 import { receivedBy } from './received-by.js';
 import type { Servers } from './servers.js';
+import { TickCork } from './tick-cork.js';
 
 /**
  * Behind a Sentinel, a load balancer or a name, a new connection finds the new master after a failover. Not for
@@ -17,6 +18,7 @@ export class SingleServer implements Servers {
   readonly where: string;
   readonly slotOf = undefined;
   readonly #breaker: Breaker;
+  readonly #cork: TickCork;
   #lookedForMaster = Number.NEGATIVE_INFINITY;
   readonly #unwatch: () => void;
   #closed = false;
@@ -29,6 +31,7 @@ export class SingleServer implements Servers {
   ) {
     this.client = client;
     this.where = where;
+    this.#cork = new TickCork(() => (client.stream === undefined ? [] : [client.stream]));
     this.#breaker = new Breaker(
       {
         where,
@@ -72,8 +75,8 @@ export class SingleServer implements Servers {
     return this.#breaker;
   }
 
-  together(task: () => void): void {
-    task();
+  gather(): void {
+    this.#cork.gather();
   }
 
   open(): void {

@@ -25,6 +25,21 @@ export function slotOf(key: string): number {
   return (crc & 0xffff) % SLOTS;
 }
 
+/** Keys that one script may carry, ordered by slot. */
+export function groupsBySlot(
+  keys: readonly string[],
+  slotOf: (key: string) => number,
+): readonly (readonly string[])[] {
+  const groups = new Map<number, string[]>();
+  for (const key of keys) {
+    const slot = slotOf(key);
+    const group = groups.get(slot);
+    if (group === undefined) groups.set(slot, [key]);
+    else group.push(key);
+  }
+  return [...groups].sort(([one], [other]) => one - other).map(([, group]) => group);
+}
+
 function slotOfBytes(bytes: Buffer): number {
   let crc = 0;
   for (const byte of bytes) crc = (crc << 8) ^ table[((crc >> 8) ^ byte) & 0xff]!;

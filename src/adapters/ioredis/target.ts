@@ -1,7 +1,7 @@
 import { Redis, type RedisOptions } from 'ioredis';
 import { describe } from '../../core/describe.js';
 import { OptionsError } from '../../core/errors.js';
-import { addressOf, clusterAddressOf, maskUrl } from './address.js';
+import { addressOf, clusterAddressOf, maskUrl, serverOf } from './address.js';
 import type { ClusterClient, ExistingClient, KnownOptions, RedisClient } from './client.js';
 
 /** What to connect to, as clients that are never connected themselves: only duplicates of them are. */
@@ -17,6 +17,8 @@ interface Common {
 
 export interface SingleTarget extends Common {
   readonly kind: 'single';
+  /** The same for two targets that lead to one server, as far as addresses tell. */
+  readonly server: string;
   readonly template: RedisClient;
 }
 
@@ -47,6 +49,7 @@ function single(template: RedisClient): SingleTarget {
   return {
     kind: 'single',
     template,
+    server: serverOf(options),
     where: addressOf(options),
     keyPrefix: prefixOf(options),
     username: options.username || undefined,

@@ -1,6 +1,8 @@
 import { OptionsError, StoreUnavailableError } from '../../core/errors.js';
+import { LocalRateStore } from '../../core/limits/local-rate-store.js';
 import { checkNames } from '../../core/options.js';
-import type { Adapter, Backend, EntryStore, Host } from '../../core/ports.js';
+import type { Adapter, Backend, EntryStore, Host, RateStore } from '../../core/ports.js';
+import { locksWhileOpen, MemoryLocks } from './memory-locks.js';
 import { MemoryStore } from './memory-store.js';
 
 export interface MemoryOptions {
@@ -32,6 +34,8 @@ export function memory(options: MemoryOptions = {}): Adapter {
   };
   const hosts = new Set<Host>();
   let store: MemoryStore | undefined;
+  let rates: LocalRateStore | undefined;
+  let locks: MemoryLocks | undefined;
   const wake = (key: string): void => {
     for (const host of hosts) host.wake(key);
   };
@@ -39,11 +43,20 @@ export function memory(options: MemoryOptions = {}): Adapter {
     name: 'memory',
     open(host): Backend {
       store ??= new MemoryStore(host.clock, limits, wake);
+      rates ??= new LocalRateStore(host.clock, { maxKeys: limits.maxEntries }, wake);
+      locks ??= new MemoryLocks(host.clock, wake);
       hosts.add(host);
       let closed = false;
-      const entries = whileOpen(store, () => closed);
+      const open = <Store>(one: Store) => {
+        return (): Store => {
+          if (closed) throw new StoreUnavailableError('This Caching is closed.', 'refused');
+          return one;
+        };
+      };
       return {
-        entries,
+        entries: entriesWhile(open(store)),
+        rates: ratesWhile(open(rates)),
+        locks: locksWhileOpen(locks, () => closed),
         ready: async () => {},
         close: async () => {
           closed = true;
@@ -55,11 +68,7 @@ export function memory(options: MemoryOptions = {}): Adapter {
 }
 
 /** One opener's view: after its `close` the verbs fail, and the others' go on. */
-function whileOpen(store: EntryStore, closed: () => boolean): EntryStore {
-  const open = (): EntryStore => {
-    if (closed()) throw new StoreUnavailableError('This Caching is closed.', 'refused');
-    return store;
-  };
+function entriesWhile(open: () => EntryStore): EntryStore {
   return {
     read: async (...args) => open().read(...args),
     nonces: async (...args) => open().nonces(...args),
@@ -70,6 +79,16 @@ function whileOpen(store: EntryStore, closed: () => boolean): EntryStore {
     remove: async (...args) => open().remove(...args),
     mint: async (...args) => open().mint(...args),
     removeNonces: async (...args) => open().removeNonces(...args),
+  };
+}
+
+function ratesWhile(open: () => RateStore): RateStore {
+  return {
+    consume: async (...args) => open().consume(...args),
+    refund: async (...args) => open().refund(...args),
+    renew: async (...args) => open().renew(...args),
+    block: async (...args) => open().block(...args),
+    reset: async (...args) => open().reset(...args),
   };
 }
 

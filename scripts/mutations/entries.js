@@ -16,7 +16,7 @@ const INTERLEAVINGS = 'test/coherence/interleavings.test.ts';
 const MEMORY_CONTRACT = 'test/contract/memory.test.ts';
 const REDIS_CONTRACT = 'test/contract/ioredis.test.ts';
 
-export const mutations = [
+export const entriesMutations = [
   // --- what may be stored ---------------------------------------------------------------------------------------------
   {
     guard: 'a fill needs its lease',
@@ -162,8 +162,8 @@ export const mutations = [
     guard: 'a dead value is named at once: no round trip is lost',
     file: LOADS,
     where: 'Loads.fly',
-    search: 'this.#leases.acquire(flight, call, found.replaces, begun)',
-    replace: 'this.#leases.acquire(flight, call, undefined, begun)',
+    search: 'this.#leases.acquire(flight, call, found.replaces, begun + waited, waited)',
+    replace: 'this.#leases.acquire(flight, call, undefined, begun + waited, waited)',
     test: CACHE_TEST,
     title: 'a dead value is replaced in the round trip of the lease',
   },

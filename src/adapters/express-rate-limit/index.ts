@@ -1,0 +1,127 @@
+import type { Caching } from '../../core/caching.js';
+import { describe } from '../../core/describe.js';
+import { OptionsError } from '../../core/errors.js';
+import { checkNames } from '../../core/options.js';
+import type { WindowRule } from '../../core/limits/rate-rules.js';
+import { checkCaching, checkName, counted, COUNT_ONLY, STRICTLY } from '../http/hit-counter.js';
+
+export interface ExpressRateLimitStoreOptions {
+  /** Where hits are counted. It stays the caller's: it is not closed with the limiter. */
+  readonly caching: Caching;
+  /**
+   * How hits are counted: those of the window that began with the first of them, or of the last `windowMs` by
+   * estimate. The other algorithms have no number of hits, which is all that express-rate-limit looks at.
+   * @default 'fixed-window'
+   */
+  readonly algorithm?: 'fixed-window' | 'sliding-counter' | undefined;
+  /**
+   * Keeps limiters apart: two of the same name and window count together.
+   * @default 'express'
+   */
+  readonly name?: string | undefined;
+}
+
+/** Hits of one client, as express-rate-limit wants them. */
+export interface HitInfo {
+  totalHits: number;
+  resetTime: Date;
+}
+
+/** The `Store` of express-rate-limit 7 and 8. */
+export interface ExpressRateLimitStore {
+  /** Stands before every key, so that express-rate-limit tells limiters apart. */
+  readonly prefix: string;
+  /** False: what one instance counts, all see. */
+  readonly localKeys: boolean;
+  init(options: { readonly windowMs: number }): void;
+  /** @throws StoreUnavailableError */
+  get(key: string): Promise<HitInfo | undefined>;
+  /** @throws StoreUnavailableError */
+  increment(key: string): Promise<HitInfo>;
+  /** @throws StoreUnavailableError */
+  decrement(key: string): Promise<void>;
+  /** @throws StoreUnavailableError */
+  resetKey(key: string): Promise<void>;
+}
+
+const WHERE = 'expressRateLimitStore({ ... })';
+
+/**
+ * A store for express-rate-limit: one counter for all processes. Where the store of the `Caching` does not answer it
+ * rejects with a StoreUnavailableError, and `passOnStoreError` decides what becomes of the request.
+ *
+ * @throws OptionsError
+ * @example
+ * app.use(rateLimit({ windowMs: 60_000, limit: 100, store: expressRateLimitStore({ caching }) }));
+ */
+export function expressRateLimitStore(options: ExpressRateLimitStoreOptions): ExpressRateLimitStore {
+  checkNames(options, ['caching', 'algorithm', 'name'], WHERE);
+  const { caching, algorithm = 'fixed-window', name = 'express' } = options;
+  checkCaching(caching, WHERE);
+  checkName(name, WHERE);
+  if (algorithm !== 'fixed-window' && algorithm !== 'sliding-counter') {
+    throw new OptionsError(
+      `algorithm of ${WHERE} is 'fixed-window' or 'sliding-counter', as express-rate-limit asks for a number of ` +
+        `hits, and ${describe(algorithm)} was given.`,
+    );
+  }
+  return new CachementStore(caching, algorithm, name);
+}
+
+class CachementStore implements ExpressRateLimitStore {
+  readonly prefix: string;
+  readonly localKeys = false;
+  readonly #caching: Caching;
+  readonly #algorithm: 'fixed-window' | 'sliding-counter';
+  readonly #name: string;
+  #rule: WindowRule | undefined;
+
+  constructor(caching: Caching, algorithm: 'fixed-window' | 'sliding-counter', name: string) {
+    this.#caching = caching;
+    this.#algorithm = algorithm;
+    this.#name = name;
+    this.prefix = `${name}:`;
+  }
+
+  init({ windowMs }: { readonly windowMs: number }): void {
+    this.#rule = { algorithm: this.#algorithm, limit: COUNT_ONLY, per: windowMs };
+  }
+
+  async get(key: string): Promise<HitInfo | undefined> {
+    const { hits, resetMs } = counted(
+      await this.#caching.limits.peek(this.#key(key), this.#hits(), STRICTLY),
+    );
+    return hits === 0 ? undefined : hitInfo(hits, resetMs);
+  }
+
+  async increment(key: string): Promise<HitInfo> {
+    const { hits, resetMs } = counted(
+      await this.#caching.limits.penalty(this.#key(key), this.#hits(), 1, STRICTLY),
+    );
+    // A Caching that is not enabled counts nothing, and there is at least this one.
+    return hitInfo(Math.max(1, hits), resetMs);
+  }
+
+  async decrement(key: string): Promise<void> {
+    await this.#caching.limits.refund(this.#key(key), this.#hits(), 1, STRICTLY);
+  }
+
+  async resetKey(key: string): Promise<void> {
+    await this.#caching.limits.reset(this.#key(key), this.#hits());
+  }
+
+  #key(key: string): readonly string[] {
+    return [this.#name, key];
+  }
+
+  #hits(): WindowRule {
+    if (this.#rule !== undefined) return this.#rule;
+    throw new OptionsError(
+      'This store has no window yet: hand it to rateLimit({ windowMs, store }) before it is asked.',
+    );
+  }
+}
+
+function hitInfo(totalHits: number, resetMs: number): HitInfo {
+  return { totalHits, resetTime: new Date(Date.now() + resetMs) };
+}

@@ -1,0 +1,208 @@
+import type { ExecutionContext, TestFn } from 'ava';
+import type { Caching, CachingOptions } from '../../src/core/caching.js';
+import { RateLimitExceededError } from '../../src/core/errors.js';
+import type { Algorithm } from '../../src/core/ports.js';
+import type { Rule } from '../../src/core/limits/rate-rules.js';
+import { deferred } from '../coherence/deferred.js';
+
+export interface OpenLimits {
+  /** On one store. */
+  readonly cachings: readonly Caching[];
+  /** Resolves once the condition holds, which needs a few seconds at most. Time passes meanwhile. */
+  until(what: string, condition: () => Promise<boolean>): Promise<void>;
+}
+
+type Open = (
+  t: ExecutionContext,
+  count: number,
+  options: Pick<CachingOptions, 'limits'>,
+) => Promise<OpenLimits>;
+
+const WINDOWED: readonly Exclude<Algorithm, 'concurrency'>[] = [
+  'gcra',
+  'token-bucket',
+  'sliding-log',
+  'sliding-counter',
+  'fixed-window',
+];
+/** A window in which nothing comes back while a test runs. */
+const RULE = { algorithm: 'fixed-window', limit: 3, per: '1h' } as const;
+const SLOTS = { algorithm: 'concurrency', limit: 2 } as const;
+
+/** What the verbs of `Caching.limits` do, whatever adapter it runs on. The numbers themselves: test/core. */
+export function limitsContract(test: TestFn, name: string, open: Open): void {
+  interface Given {
+    readonly limits: Caching['limits'];
+    /** Another process on the same store. */
+    readonly other: Caching['limits'];
+    readonly until: OpenLimits['until'];
+  }
+  const it = (title: string, run: (t: ExecutionContext, given: Given) => Promise<void>): void => {
+    test.serial(`${name}: limits: ${title}`, async (t) => {
+      // A store that is away is no part of the contract: it must not look like a decision.
+      const { cachings, until } = await open(t, 2, { limits: { onUnavailable: 'deny' } });
+      await run(t, { limits: cachings[0]!.limits, other: cachings[1]!.limits, until });
+    });
+  };
+
+  for (const algorithm of WINDOWED) {
+    it(`${algorithm}: all processes together take as much as the limit says`, async (t, {
+      limits,
+      other,
+    }) => {
+      const rule: Rule = { algorithm, limit: 25, per: '1h' };
+      const calls = Array.from({ length: 80 }, (_, i) => (i % 2 === 0 ? limits : other).consume('k', rule));
+      const decisions = await Promise.all(calls);
+      t.is(decisions.filter(({ allowed }) => allowed).length, 25);
+      t.like(await other.peek('k', rule), { allowed: false, remaining: 0, source: 'store' });
+    });
+
+    it(`${algorithm}: whoever comes back after the time he was told has room`, async (t, {
+      limits,
+      until,
+    }) => {
+      const rule: Rule = { algorithm, limit: 2, per: '1s' };
+      let decision = await limits.consume('k', rule, { cost: 2 });
+      while (decision.allowed) decision = await limits.consume('k', rule);
+      const { retryAfterMs } = decision;
+      t.true(retryAfterMs > 0 && retryAfterMs <= 2_000);
+      await until('room again', async () => (await limits.consume('k', rule)).allowed);
+    });
+  }
+
+  it('takes from all rules or from none', async (t, { limits, other }) => {
+    const narrow = { ...RULE, name: 'narrow', limit: 1 };
+    const rules = [RULE, narrow, { limit: 5, per: '1h' }] as const;
+    t.true((await limits.consume('k', rules)).allowed);
+    t.like(await other.consume('k', rules), { allowed: false, rule: 'narrow', limit: 1, remaining: 0 });
+    t.is((await other.peek('k', RULE)).rules[0]!.used, 1);
+  });
+
+  it('a refusal is remembered here until another process gives units back', async (t, {
+    limits,
+    other,
+    until,
+  }) => {
+    await other.consume('k', RULE, { cost: 3 });
+    t.like(await limits.consume('k', RULE), { allowed: false, source: 'store' });
+    t.like(await limits.consume('k', RULE), { allowed: false, source: 'blockCache' });
+    await other.reset('k', RULE);
+    await until('the refusal is forgotten', async () => (await limits.consume('k', RULE)).allowed);
+  });
+
+  it('a reward, a refund and a penalty count in every process', async (t, { limits, other }) => {
+    await limits.penalty('k', RULE, 5);
+    t.like(await other.peek('k', RULE), { allowed: false, rules: { 0: { used: 5 } } });
+    await other.reward('k', RULE, 3);
+    t.like(await limits.peek('k', RULE), { allowed: true, remaining: 1 });
+    await limits.refund('k', RULE, 9);
+    t.like(await other.peek('k', RULE), { remaining: 3, resetMs: 0 });
+  });
+
+  it('a block refuses in every process until it is reset', async (t, { limits, other, until }) => {
+    await limits.block('k', '1h');
+    const refused = await other.consume('k', RULE);
+    t.like(refused, { allowed: false, rule: 'block', source: 'store', remaining: 0 });
+    t.true(refused.retryAfterMs > 3_500_000 && refused.retryAfterMs <= 3_600_000);
+    await limits.reset('k', RULE);
+    await until('the block is forgotten', async () => (await other.consume('k', RULE)).allowed);
+  });
+
+  it('a block ends by itself', async (t, { limits, until }) => {
+    await limits.block('k', '2s');
+    t.is((await limits.consume('k', RULE)).rule, 'block');
+    await until('the block is over', async () => (await limits.consume('k', RULE)).allowed);
+  });
+
+  it('a request that comes again is answered as before and charged once, in every process', async (t, {
+    limits,
+    other,
+  }) => {
+    const requestId = '{x} \ud800 *';
+    const first = await limits.consume('k', RULE, { requestId });
+    t.deepEqual(await other.consume('k', RULE, { requestId }), first);
+    t.is((await other.peek('k', RULE)).rules[0]!.used, 1);
+    await other.refund('k', RULE, 1, { requestId });
+    t.is((await other.peek('k', RULE)).rules[0]!.used, 0);
+    t.true((await limits.consume('k', RULE, { requestId })).allowed);
+    t.is((await other.peek('k', RULE)).rules[0]!.used, 1);
+  });
+
+  it('keys of every kind are counted apart', async (t, { limits, other }) => {
+    const keys = ['a:b', 'a', '{a}', '*', 'a b', '\ud800', '\ud801', 'é', 'e\u0301', 'x'.repeat(1_000)];
+    for (const key of keys) await limits.consume([key], RULE, { cost: 2 });
+    for (const key of keys) t.is((await other.peek([key], RULE)).rules[0]!.used, 2, key);
+  });
+
+  it('a slot is held while work runs, in all processes together, and free when run has resolved', async (t, {
+    limits,
+    other,
+    until,
+  }) => {
+    const work = deferred<number>();
+    const runs = [limits.run('k', SLOTS, () => work.promise), other.run('k', SLOTS, () => work.promise)];
+    await until('both run', async () => (await limits.peek('k', SLOTS)).rules[0]!.used === 2);
+    await t.throwsAsync(
+      other.run('k', SLOTS, () => t.fail()),
+      { instanceOf: RateLimitExceededError },
+    );
+    work.resolve(7);
+    t.deepEqual(await Promise.all(runs), [7, 7]);
+    t.is((await other.peek('k', SLOTS)).rules[0]!.used, 0);
+  });
+
+  it('a slot outlives its life while its process renews it', async (t, { limits, other, until }) => {
+    const rule: Rule = { algorithm: 'concurrency', limit: 1, lease: '2s' };
+    const work = deferred();
+    const run = limits.run('k', rule, () => work.promise);
+    await until('it runs', async () => (await other.peek('k', rule)).rules[0]!.used === 1);
+    const late = { algorithm: 'fixed-window', limit: 1, per: '4200ms' } as const;
+    await limits.consume('clock', late);
+    await until('two lives have passed', async () => (await limits.peek('clock', late)).allowed);
+    t.is((await other.peek('k', rule)).rules[0]!.used, 1);
+    work.resolve();
+    await run;
+  });
+
+  it('who waits for a slot gets it when another process gives it back', async (t, {
+    limits,
+    other,
+    until,
+  }) => {
+    const rule: Rule = { algorithm: 'concurrency', limit: 1 };
+    const work = deferred();
+    const first = limits.run('k', rule, () => work.promise);
+    await until('it runs', async () => (await other.peek('k', rule)).rules[0]!.used === 1);
+    let ran = false;
+    const second = other.run('k', rule, () => (ran = true), { wait: '10s' });
+    const third = await other.peek('k', rule);
+    t.false(third.allowed || ran);
+    work.resolve();
+    await first;
+    await until('the second has run', async () => ran);
+    t.true(await second);
+  });
+
+  it('who waits for units gets them when another process gives them back', async (t, {
+    limits,
+    other,
+    until,
+  }) => {
+    const wide: Rule = { algorithm: 'fixed-window', limit: 3, per: '10s' };
+    await limits.consume('k', wide, { cost: 3 });
+    let allowed = false;
+    const waiting = other.consume('k', wide, { wait: '20s' }).then((decision) => ({ allowed } = decision));
+    await limits.reward('k', wide);
+    await until('the waiting call is through', async () => allowed);
+    t.true((await waiting).allowed);
+  });
+
+  it('a failing run gives its units back if it is told to', async (t, { limits, other }) => {
+    const rules = [RULE, SLOTS] as const;
+    const fail = (): Promise<never> => Promise.reject(new Error('no'));
+    await t.throwsAsync(limits.run('k', rules, fail, { refundOnError: true, cost: 3 }), { message: 'no' });
+    t.like(await other.peek('k', rules), { rules: { 0: { used: 0 }, 1: { used: 0 } } });
+    await t.throwsAsync(limits.run('k', rules, fail), { message: 'no' });
+    t.like(await other.peek('k', rules), { rules: { 0: { used: 1 }, 1: { used: 0 } } });
+  });
+}

@@ -1,0 +1,263 @@
+import test from 'ava';
+import { StoreUnavailableError } from '../../src/core/errors.js';
+import type { Rule } from '../../src/core/limits/rate-rules.js';
+import { deferred } from '../coherence/deferred.js';
+import { limitRig, settled, type LimitRig } from './limit-rig.js';
+
+const RULE = { limit: 1, per: '10s' } as const;
+const SLOTS: Rule = { algorithm: 'concurrency', limit: 1 };
+
+/** What a promise has come to by now. */
+function outcome<T>(promise: Promise<T>): { value?: T; error?: unknown } {
+  const found: { value?: T; error?: unknown } = {};
+  promise.then(
+    (value) => (found.value = value),
+    (error: unknown) => (found.error = error),
+  );
+  return found;
+}
+
+function asked({ stage }: LimitRig): number {
+  return stage.asked.filter((verb) => verb === 'consume').length;
+}
+
+test('a call waits until there is room, and no longer', async (t) => {
+  const rig = limitRig(t);
+  await rig.limits.consume('k', RULE);
+  const waiting = outcome(rig.limits.consume('k', RULE, { wait: '20s' }));
+  await rig.clock.advance(9_999);
+  t.deepEqual(waiting, {});
+  // Jitter: not all who were told the same time come back at once.
+  await rig.clock.advance(51);
+  t.like(waiting.value, { allowed: true, source: 'store' });
+  t.is(asked(rig), 3);
+  t.is(rig.clock.timers, 0);
+});
+
+test('who waits comes back spread over a twentieth of a second, or a tenth of the wait where that is less', async (t) => {
+  const back = async (random: number, per: '10s' | '100ms'): Promise<number> => {
+    const { limits, clock } = limitRig(t, {}, random);
+    await limits.consume('k', { ...RULE, per });
+    const waiting = outcome(limits.consume('k', { ...RULE, per }, { wait: '1m' }));
+    const since = clock.now();
+    while (waiting.value === undefined) await clock.advance(1);
+    return clock.now() - since;
+  };
+  t.is(await back(0, '10s'), 10_000);
+  t.is(await back(0.999, '10s'), 10_050);
+  t.is(await back(0, '100ms'), 100);
+  t.is(await back(0.999, '100ms'), 110);
+});
+
+test('a wait that cannot help is not begun', async (t) => {
+  const rig = limitRig(t);
+  await rig.limits.consume('k', RULE);
+  t.like(await rig.limits.consume('k', RULE, { wait: 9_999 }), { allowed: false, retryAfterMs: 10_000 });
+  t.like(await rig.limits.consume('k', { limit: 0, per: '1s' }, { wait: '1h' }), { allowed: false });
+  await rig.limits.block('k', '1h');
+  t.like(await rig.limits.consume('k', RULE, { wait: '1m' }), { rule: 'block' });
+  t.is(rig.clock.timers, 0);
+});
+
+test('a wait ends as soon as nothing can come of it any more', async (t) => {
+  const rig = limitRig(t);
+  await rig.limits.consume('k', RULE);
+  const waiting = outcome(rig.limits.consume('k', RULE, { wait: '15s' }));
+  await rig.clock.advance(9_990);
+  await rig.other.penalty('k', RULE);
+  await rig.clock.advance(100);
+  t.like(waiting.value, { allowed: false, retryAfterMs: 9_975 });
+});
+
+test('who waits is woken when units come back', async (t) => {
+  for (const give of ['reward', 'refund', 'reset'] as const) {
+    const rig = limitRig(t);
+    await rig.limits.consume('k', RULE);
+    const waiting = outcome(rig.limits.consume('k', RULE, { wait: '20s' }));
+    await settled();
+    await rig.other[give]('k', RULE);
+    await settled();
+    t.like(waiting.value, { allowed: true }, give);
+    t.is(rig.clock.timers, 0);
+  }
+});
+
+test('units that come back between the answer and the wait wake it all the same', async (t) => {
+  const rig = limitRig(t);
+  await rig.limits.consume('k', RULE);
+  const release = rig.stage.hold('consume');
+  const waiting = outcome(rig.limits.consume('k', RULE, { wait: '20s' }));
+  await settled();
+  await rig.other.reset('k', RULE);
+  release();
+  await settled();
+  t.like(waiting.value, { allowed: true });
+});
+
+test('who waits for a slot is woken when one is given back', async (t) => {
+  const rig = limitRig(t);
+  const work = deferred();
+  const first = rig.other.run('k', SLOTS, () => work.promise);
+  await settled();
+  const second = outcome(rig.limits.run('k', SLOTS, () => 7, { wait: '1s' }));
+  await settled();
+  work.resolve();
+  await first;
+  await settled();
+  t.is(second.value, 7);
+});
+
+test('who waits for a slot asks now and then, for a message may be lost', async (t) => {
+  const rig = limitRig(t);
+  const { clock, limits, stage } = rig;
+  const slots: Rule = { algorithm: 'concurrency', limit: 1, lease: '1s' };
+  // A process that dies: it never renews.
+  const died = { subject: `${rig.caching.namespace}:rate:{k}`, cost: 1, token: 'died', repeatable: false };
+  const rules = [
+    { key: `${died.subject}:concurrency`, algorithm: 'concurrency', limit: 1, perMs: 1_000, burst: 1 },
+  ] as const;
+  await rig.store.consume({ ...died, rules, forced: false });
+  const waiting = outcome(limits.run('k', slots, () => 7, { wait: '5s' }));
+  const times: number[] = [];
+  const start = clock.now();
+  for (let seen = 0; waiting.value === undefined && clock.now() < start + 5_000;) {
+    if (stage.asked.length > seen) times.push(clock.now() - start);
+    seen = stage.asked.length;
+    await clock.advance(1);
+  }
+  t.is(waiting.value, 7);
+  t.deepEqual(
+    times.slice(0, 5).map((time) => Math.round(time / 5) * 5),
+    [0, 25, 75, 175, 375],
+  );
+  t.true(clock.now() - start <= 1_252);
+});
+
+test('a slot that is waited for is refused at the end of the wait', async (t) => {
+  const rig = limitRig(t);
+  const work = deferred();
+  const first = rig.limits.run('k', SLOTS, () => work.promise);
+  await settled();
+  const second = outcome(rig.limits.run('k', SLOTS, () => t.fail(), { wait: '1s' }));
+  await rig.clock.advance(999);
+  t.deepEqual(second, {});
+  await rig.clock.advance(1);
+  t.like(second.error, { code: 'E_RATE_LIMIT_EXCEEDED' });
+  work.resolve();
+  await first;
+});
+
+test('a window beyond the wait is no reason to wait for a slot', async (t) => {
+  const rig = limitRig(t);
+  const work = deferred();
+  const first = rig.limits.run('k', [SLOTS, RULE], () => work.promise);
+  await settled();
+  const error = await t.throwsAsync(rig.limits.run('k', [SLOTS, RULE], () => t.fail(), { wait: '5s' }));
+  t.like(error, { code: 'E_RATE_LIMIT_EXCEEDED' });
+  work.resolve();
+  await first;
+});
+
+test('a refusal that is remembered is waited out, too', async (t) => {
+  const rig = limitRig(t);
+  await rig.limits.consume('k', RULE);
+  await rig.limits.consume('k', RULE);
+  t.is((await rig.limits.consume('k', RULE)).source, 'blockCache');
+  const waiting = outcome(rig.limits.consume('k', RULE, { wait: '20s' }));
+  await rig.clock.advance(10_050);
+  t.like(waiting.value, { allowed: true });
+  t.is(asked(rig), 3);
+});
+
+test('a limit of this process is waited for like any other', async (t) => {
+  const rig = limitRig(t);
+  rig.stage.fail('consume', 'refused');
+  await rig.limits.consume('k', RULE);
+  const waiting = outcome(rig.limits.consume('k', RULE, { wait: '20s' }));
+  await rig.clock.advance(10_050);
+  t.like(waiting.value, { allowed: true, source: 'fallback' });
+});
+
+// --- signals ---------------------------------------------------------------------------------------------------------------
+
+test('a signal ends the wait with its reason, and nothing is taken', async (t) => {
+  const rig = limitRig(t);
+  await rig.limits.consume('k', RULE);
+  const abort = new AbortController();
+  const reason = new Error('enough');
+  const waiting = outcome(rig.limits.run('k', RULE, () => t.fail(), { wait: '20s', signal: abort.signal }));
+  await settled();
+  abort.abort(reason);
+  await settled();
+  t.is(waiting.error, reason);
+  t.is(rig.clock.timers, 0);
+  await rig.clock.advance(10_000);
+  t.true((await rig.limits.consume('k', RULE)).allowed);
+});
+
+test('a signal that was aborted before ends the call before anything is asked', async (t) => {
+  const rig = limitRig(t);
+  const reason = new Error('enough');
+  const signal = AbortSignal.abort(reason);
+  t.is(await t.throwsAsync(rig.limits.consume('k', RULE, { wait: '1s', signal })), reason);
+  t.is(await t.throwsAsync(rig.limits.consume('k', RULE, { signal })), reason);
+  t.is(asked(rig), 0);
+});
+
+test('a signal that aborts while the store is asked ends a refusal with its reason, and no admission', async (t) => {
+  const rig = limitRig(t);
+  const reason = new Error('enough');
+  for (const refused of [false, true]) {
+    const abort = new AbortController();
+    const release = rig.stage.hold('consume');
+    const asking = outcome(rig.limits.consume('k', RULE, { wait: '1m', signal: abort.signal }));
+    await settled();
+    abort.abort(reason);
+    release();
+    await settled();
+    if (refused) t.is(asking.error, reason);
+    else t.like(asking.value, { allowed: true });
+  }
+});
+
+test('waits leave no listener on a signal, and no timer', async (t) => {
+  const rig = limitRig(t);
+  const { signal } = new AbortController();
+  const left = new Set<unknown>();
+  signal.addEventListener = new Proxy(signal.addEventListener, {
+    apply: (target, self, args: unknown[]) => {
+      left.add(args[1]);
+      return Reflect.apply(target, self, args);
+    },
+  });
+  signal.removeEventListener = new Proxy(signal.removeEventListener, {
+    apply: (target, self, args: unknown[]) => {
+      left.delete(args[1]);
+      return Reflect.apply(target, self, args);
+    },
+  });
+  await rig.limits.consume('k', RULE);
+  const waiting = [1, 2, 3].map(() => outcome(rig.limits.consume('k', RULE, { wait: '35s', signal })));
+  await settled();
+  t.is(left.size, 1);
+  await rig.clock.advance(40_000);
+  t.true(waiting.every(({ value }) => value !== undefined));
+  t.is(left.size, 0);
+  t.is(rig.clock.timers, 0);
+});
+
+// --- closing ---------------------------------------------------------------------------------------------------------------
+
+test('close ends every wait, and says so', async (t) => {
+  const rig = limitRig(t);
+  await rig.limits.consume('k', RULE);
+  const waiting = [1, 2].map(() => outcome(rig.limits.consume('k', RULE, { wait: '20s' })));
+  await settled();
+  await rig.caching.close();
+  await settled();
+  for (const { error } of waiting) {
+    t.true(error instanceof StoreUnavailableError);
+    t.is((error as Error).message, 'This Caching is closed.');
+  }
+  t.is(rig.clock.timers, 0);
+});

@@ -1,0 +1,152 @@
+import { inspect } from 'node:util';
+import test from 'ava';
+import { KeyError, OptionsError } from '../../src/core/errors.js';
+import { lockedKeys } from '../../src/core/locks/lock-keys.js';
+import {
+  checkLockOptions,
+  checkLockTimes,
+  resolveLock,
+  type LockOptions,
+} from '../../src/core/locks/lock-options.js';
+import { lockRig, scriptedRig } from './lock-rig.js';
+
+const WHERE = '@Locked on Invoices.settle';
+
+test('without options a lock has the defaults that its options document', (t) => {
+  t.like(resolveLock({}, {}, WHERE), {
+    lease: 10_000,
+    wait: 5_000,
+    renew: 600_000,
+    permits: 1,
+    fair: false,
+    reentrant: false,
+    onUnavailable: 'throw',
+  });
+});
+
+test('the call comes before the defaults of the Caching, and those before the library’s', (t) => {
+  const { lease, wait, renew } = resolveLock({ lease: '1s' }, { lease: '2s', wait: '3s' }, WHERE);
+  t.deepEqual([lease, wait, renew], [1_000, 3_000, 600_000]);
+});
+
+const BAD_DURATIONS: readonly unknown[] = [-1, -0.4, 2 ** 53, Number.NaN, 'x', '5 s', '', {}, 1n];
+
+for (const name of ['lease', 'wait', 'renew'] as const) {
+  for (const value of name === 'lease' ? [0, 9, '25h', ...BAD_DURATIONS] : BAD_DURATIONS) {
+    test(`${name} cannot be ${inspect(value)}`, (t) => {
+      const options = { [name]: value } as LockOptions;
+      const error = t.throws(() => checkLockOptions(options, WHERE), { instanceOf: OptionsError });
+      t.regex(error!.message, new RegExp(`^${name} of @Locked on Invoices\\.settle is a duration`));
+      t.throws(() => checkLockTimes(options, 'new Caching({ locks })'), { instanceOf: OptionsError });
+    });
+  }
+}
+
+test('the shortest lease is 10 ms, the longest a day; a wait and a renewal may be 0', (t) => {
+  t.is(resolveLock({ lease: 10 }, {}, WHERE).lease, 10);
+  t.is(resolveLock({ lease: '24h' }, {}, WHERE).lease, 86_400_000);
+  t.like(resolveLock({ wait: 0, renew: 0 }, {}, WHERE), { wait: 0, renew: 0 });
+});
+
+const BAD_OPTIONS: readonly (readonly [unknown, RegExp])[] = [
+  [{ mode: 'read' }, /^mode of .* is 'exclusive' or 'shared', and 'read' was given/],
+  [{ mode: 'shared', permits: 2 }, /has mode 'shared' and permits/],
+  [{ permits: 0 }, /^permits of .* is a whole number, at least 1, and 0 was given/],
+  [{ permits: 1.5 }, /^permits of .* and 1\.5 was given/],
+  [{ permits: Infinity }, /^permits of .* and Infinity was given.*mode: 'shared'/],
+  [{ fair: 'yes' }, /^fair of .* is true or false, and 'yes' was given/],
+  [{ reentrant: 1 }, /^reentrant of .* is true or false, and 1 was given/],
+  [{ onUnavailable: 'local' }, /^onUnavailable of .* is 'throw' or 'run', and 'local' was given/],
+  [{ signal: {} }, /^signal of .* is an AbortSignal, and a plain object was given/],
+];
+
+for (const [options, message] of BAD_OPTIONS) {
+  test(`these options cannot be: ${inspect(options)}`, (t) => {
+    t.throws(() => checkLockOptions(options as LockOptions, WHERE), { instanceOf: OptionsError, message });
+  });
+}
+
+test('the verbs refuse option names that nobody reads', async (t) => {
+  const { locks } = lockRig(t).openers[0]!;
+  const message = /has no option 'leese'/;
+  await t.throwsAsync(
+    locks.withLease('k', { leese: 1 } as LockOptions, () => 1),
+    { instanceOf: OptionsError, message },
+  );
+  await t.throwsAsync(locks.acquire('k', { leese: 1 } as LockOptions), { instanceOf: OptionsError, message });
+  await t.throwsAsync(locks.acquire('k', { reentrant: true } as LockOptions), { instanceOf: OptionsError });
+  t.throws(() => checkLockTimes({ permits: 2 } as object, 'new Caching({ locks })'), {
+    message: /^new Caching\(\{ locks \}\) has no option 'permits'/,
+  });
+});
+
+// --- keys -----------------------------------------------------------------------------------------------------------
+
+test('several keys are asked for once each, in one order', (t) => {
+  t.deepEqual(lockedKeys({ keys: ['b', ['a', 1], 'b', 'a'] }, 'acquire'), ['a', 'a:1', 'b']);
+});
+
+test('a list is one key made of parts', (t) => {
+  t.deepEqual(lockedKeys(['invoice', 42], 'acquire'), ['invoice:42']);
+});
+
+test('one attempt asks for whole keys of the namespace, sorted as they stand there', async (t) => {
+  const { namespace, openers } = lockRig(t);
+  const { asked, locks } = openers[0]!;
+  const lease = await locks.acquire({ keys: ['ab', 'a'] });
+  t.deepEqual(lease.keys, ['a', 'ab']);
+  t.deepEqual(asked[0]!.keys, [`${namespace}:lock:{ab}`, `${namespace}:lock:{a}`]);
+});
+
+for (const [target, message] of [
+  [{ keys: [] }, /^keys of acquire is a list of at least one key, and an empty list was given/],
+  [{ keys: 'a' }, /^keys of acquire is a list of at least one key, and 'a' was given/],
+  [{ keys: ['a'], key: 'b' }, /has no option 'key'/],
+  [
+    { keys: Array.from({ length: 65 }, (_, i) => `k${i}`) },
+    /^acquire locks from 1 to 64 keys at once, and 65/,
+  ],
+  [undefined, /target of acquire takes an object of options/],
+] as const) {
+  test(`this cannot be locked: ${inspect(target, { maxArrayLength: 2 })}`, (t) => {
+    t.throws(() => lockedKeys(target as never, 'acquire'), { instanceOf: OptionsError, message });
+  });
+}
+
+test('an empty key is no key', (t) => {
+  t.throws(() => lockedKeys('', 'acquire'), { instanceOf: KeyError });
+  t.throws(() => lockedKeys({ keys: ['a', ''] }, 'acquire'), { instanceOf: KeyError });
+});
+
+// --- what cannot be together ----------------------------------------------------------------------------------------
+
+test('a fair lock has one key', async (t) => {
+  const { locks } = lockRig(t).openers[0]!;
+  await t.throwsAsync(locks.acquire({ keys: ['a', 'b'] }, { fair: true }), {
+    instanceOf: OptionsError,
+    message: /^acquire is fair and has 2 keys/,
+  });
+  await t.notThrowsAsync(locks.acquire({ keys: ['a', 'a'] }, { fair: true }));
+});
+
+test('several lock servers have no fair locks and no permits, and say why', async (t) => {
+  const { asked, locks, next } = scriptedRig(t, { single: false });
+  await t.throwsAsync(locks.acquire('k', { fair: true }), {
+    instanceOf: OptionsError,
+    message: /several servers: their queues would disagree/,
+  });
+  await t.throwsAsync(locks.acquire('k', { permits: 2 }), {
+    instanceOf: OptionsError,
+    message: /3 servers with 2 permits each let 3 in/,
+  });
+  await t.throwsAsync(
+    locks.withLeaseAs('Invoices.settle', ['k'], { permits: 2 }, () => 1),
+    {
+      message: /^@Locked on Invoices\.settle has permits/,
+    },
+  );
+  t.is(asked.length, 0);
+  next({ status: 'held', forMs: 5 });
+  await t.throwsAsync(locks.acquire('k', { mode: 'shared', wait: 0 }), { code: 'E_LOCK_NOT_OBTAINED' });
+  t.is(asked[0]!.request.permits, Infinity);
+});
