@@ -1,21 +1,10 @@
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import test from 'ava';
-import { projectFolder } from '../support/project-folder.js';
+import { blocksOf, modulesOf, nameOf } from './code-blocks.js';
 import { compileProject } from './compiled-project.js';
-
-/** The TypeScript of a page, block by block. */
-function blocksOf(page: string): readonly string[] {
-  const text = readFileSync(path.join(projectFolder, 'docs', page), 'utf8');
-  return [...text.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code]) => code!);
-}
 
 test('the files of docs/testing.md compile, and their tests pass', async (t) => {
   const files = Object.fromEntries(
-    blocksOf('testing.md').map((code) => [
-      /^\/\/ (\S+)\n/.exec(code)?.[1] ?? t.fail('A block without a name'),
-      code,
-    ]),
+    blocksOf('testing.md').map((code) => [nameOf(code) ?? t.fail('A block without a name'), code]),
   ) as Record<string, string>;
   t.deepEqual(Object.keys(files), ['users.ts', 'users.test.ts']);
   const project = await compileProject(files);
@@ -26,9 +15,8 @@ test('the files of docs/testing.md compile, and their tests pass', async (t) => 
 });
 
 test('the snippets of docs/dependency-injection.md compile, each by itself', async (t) => {
-  const blocks = blocksOf('dependency-injection.md');
-  t.true(blocks.length > 0);
-  const files = Object.fromEntries(blocks.map((code, i) => [`block${i + 1}.ts`, `${code}\nexport {};\n`]));
+  const files = modulesOf('dependency-injection.md');
+  t.true(Object.keys(files).length > 0);
   const project = await compileProject({ ...files, 'surroundings.d.ts': SURROUNDINGS });
   await project.remove();
   t.pass();

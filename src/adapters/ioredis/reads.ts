@@ -1,11 +1,11 @@
 import type { Buffer } from 'node:buffer';
 import { StoreUnavailableError } from '../../core/errors.js';
-import type { Clock, Snapshot, Timer } from '../../core/ports.js';
-import { afterArrivals } from './after-arrivals.js';
+import type { Clock, Snapshot } from '../../core/ports.js';
 import type { Breaker } from './breaker.js';
 import { unavailable } from './failures.js';
 import type { Keyspace } from './keyspace.js';
 import type { Servers } from './servers.js';
+import { SharedBudgets } from './shared-budgets.js';
 
 export interface ReadSettings {
   readonly clock: Clock;
@@ -46,7 +46,10 @@ export class Reads {
       let batch = this.#batch;
       if (batch === undefined || batch.keys.length + nonceKeys.length >= LARGEST) batch = this.#begin();
       const call = batch.add(key, nonceKeys, resolve, reject);
-      if (budget !== undefined && budget < this.#settings.timeout) this.#limit(batch, call, budget);
+      const { clock, timeout } = this.#settings;
+      if (budget !== undefined && budget < timeout) {
+        batch.budgets.limit(clock, call, budget, `MGET on ${this.#servers.where}`, batch.reject);
+      }
     });
   }
 
@@ -164,26 +167,6 @@ export class Reads {
       },
     );
   }
-
-  /** Calls of one batch with the same budget share a timer. */
-  #limit(batch: Batch, call: Call, budget: number): void {
-    const ms = Math.max(0, Math.ceil(budget));
-    batch.limits ??= new Map();
-    const limited = batch.limits.get(ms);
-    if (limited !== undefined) {
-      limited.calls.push(call);
-      return;
-    }
-    const calls = [call];
-    const timer = this.#settings.clock.after(ms, () => {
-      afterArrivals(() => {
-        const message = `MGET on ${this.#servers.where}: no reply came within the budget of ${ms} ms.`;
-        const error = new StoreUnavailableError(message, 'unknown');
-        for (const late of calls) batch.reject(late, error);
-      });
-    });
-    batch.limits.set(ms, { timer, calls });
-  }
 }
 
 interface Call {
@@ -227,7 +210,7 @@ type Replies = (Buffer | null | StoreUnavailableError)[];
 class Batch {
   readonly keys: string[] = [];
   readonly calls: Call[] = [];
-  limits: Map<number, { readonly timer: Timer; readonly calls: Call[] }> | undefined;
+  readonly budgets = new SharedBudgets<Call>();
   readonly #keyspace: Keyspace;
   readonly #noncePlaces = new Map<string, number>();
   #lastNonces: NonceSet | undefined;
@@ -288,17 +271,16 @@ class Batch {
     call.resolve({ record, nonces: nonces.values });
   }
 
-  reject(call: Call, error: unknown): void {
+  readonly reject = (call: Call, error: unknown): void => {
     if (call.done) return;
     this.#done(call);
     call.reject(error);
-  }
+  };
 
   #done(call: Call): void {
     call.done = true;
     this.#left -= 1;
-    if (this.#left > 0 || this.limits === undefined) return;
-    for (const { timer } of this.limits.values()) timer.cancel();
+    if (this.#left === 0) this.budgets.end();
   }
 
   /** Callers mostly ask for the same nonces as the one before. */

@@ -1,9 +1,8 @@
-import { StoreUnavailableError } from '../../../core/errors.js';
-import type { Clock, RateReply, RateRequest, Timer } from '../../../core/ports.js';
-import { afterArrivals } from '../after-arrivals.js';
+import type { Clock, RateReply, RateRequest } from '../../../core/ports.js';
 import { consumeScript } from './rate-consume.js';
 import type { Scripts } from '../scripts.js';
 import type { Servers } from '../servers.js';
+import { SharedBudgets } from '../shared-budgets.js';
 
 export interface RateSettings {
   readonly clock: Clock;
@@ -47,13 +46,18 @@ export class RateBatches {
       const call: Call = { request, resolve, reject, done: false };
       batch.calls.push(call);
       batch.left += 1;
-      if (budget !== undefined && budget < this.#settings.timeout) this.#limit(batch, call, budget);
+      const { clock, timeout } = this.#settings;
+      if (budget !== undefined && budget < timeout) {
+        batch.budgets.limit(clock, call, budget, `consume on ${this.#servers.where}`, (late, error) => {
+          if (settles(batch, late)) late.reject(error);
+        });
+      }
     });
   }
 
   #begin(): Batch {
     if (this.#batch !== undefined) this.#send(this.#batch);
-    const batch: Batch = { calls: [], limits: undefined, left: 0, sent: false };
+    const batch: Batch = { calls: [], budgets: new SharedBudgets(), left: 0, sent: false };
     this.#batch = batch;
     if (this.#underWay === 0) process.nextTick(this.#send, batch);
     else setImmediate(this.#send, batch);
@@ -93,26 +97,6 @@ export class RateBatches {
       },
     );
   }
-
-  /** Calls of one batch with the same budget share a timer. */
-  #limit(batch: Batch, call: Call, budget: number): void {
-    const ms = Math.max(0, Math.ceil(budget));
-    batch.limits ??= new Map();
-    const limited = batch.limits.get(ms);
-    if (limited !== undefined) {
-      limited.calls.push(call);
-      return;
-    }
-    const calls = [call];
-    const timer = this.#settings.clock.after(ms, () => {
-      afterArrivals(() => {
-        const message = `consume on ${this.#servers.where}: no reply came within the budget of ${ms} ms.`;
-        const error = new StoreUnavailableError(message, 'unknown');
-        for (const late of calls) if (settles(batch, late)) late.reject(error);
-      });
-    });
-    batch.limits.set(ms, { timer, calls });
-  }
 }
 
 interface Call {
@@ -125,7 +109,7 @@ interface Call {
 /** What is consumed within one tick. */
 interface Batch {
   readonly calls: Call[];
-  limits: Map<number, { readonly timer: Timer; readonly calls: Call[] }> | undefined;
+  readonly budgets: SharedBudgets<Call>;
   /** Calls without an answer. */
   left: number;
   sent: boolean;
@@ -136,8 +120,6 @@ function settles(batch: Batch, call: Call): boolean {
   if (call.done) return false;
   call.done = true;
   batch.left -= 1;
-  if (batch.left === 0 && batch.limits !== undefined) {
-    for (const { timer } of batch.limits.values()) timer.cancel();
-  }
+  if (batch.left === 0) batch.budgets.end();
   return true;
 }
