@@ -5,7 +5,7 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
-const QUESTIONS = ['stampede', 'throughput', 'races'];
+const QUESTIONS = ['stampede', 'throughput', 'races', 'limits', 'locks'];
 
 const args = process.argv.slice(2);
 const quick = args.includes('--quick');
@@ -25,7 +25,11 @@ if (!existsSync(new URL('../dist/index.js', import.meta.url))) {
   );
   process.exit(1);
 }
-if (!existsSync(new URL('node_modules/bentocache', import.meta.url))) {
+if (
+  ['redis-semaphore', 'rate-limiter-flexible'].some(
+    (name) => !existsSync(new URL(`node_modules/${name}`, import.meta.url)),
+  )
+) {
   console.log(
     'Installing the libraries that are measured beside cachement (once; benchmarks/package-lock.json) ...',
   );

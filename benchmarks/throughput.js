@@ -7,6 +7,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { fileOf } from './libraries/all.js';
 import { startMember } from './support/members.js';
 import { bars } from './support/plots.js';
+import { rotated } from './support/rotated.js';
 import { median, quartiles } from './support/statistics.js';
 import { table } from './support/table.js';
 
@@ -39,7 +40,7 @@ const WARM_UP = [
 export const title = 'Hits in Redis, against the bare client';
 const explanation = `Hits per second of one process, and the ratio to bare \`ioredis.get\` with \`JSON.parse\` in the same round.
 Each library runs in a process of its own with memory in front of Redis switched off; the processes take turns in short
-slices, back and forth, and each figure is the median over the rounds, so that a machine that drifts drifts under all of
+slices, in an order that changes, and each figure is the median over the rounds, so that a machine that drifts drifts under all of
 them. Redis runs on the same machine. Every read is checked to be a hit. The second table is the time that the process
 itself was on a processor for one hit: it depends least on what else the machine does.`;
 
@@ -67,7 +68,7 @@ export async function ask({ redis, quick, say }) {
       const slices = new Map(LIBRARIES.map((library) => [library, []]));
       for (let round = 0; round < rounds; round += 1) {
         say(`${SIZES[size]}, ${callers} callers, round ${round + 1} of ${rounds}`);
-        for (const library of round % 2 === 0 ? LIBRARIES : LIBRARIES.toReversed()) {
+        for (const library of rotated(LIBRARIES, round)) {
           const slice = await hitsOnly(members.get(library), library, { size, callers, ms: sliceMs });
           slices.get(library).push(slice);
         }

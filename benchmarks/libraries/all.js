@@ -13,6 +13,17 @@ const files = {
   cachified: 'cachified.js',
   'layered-loader': 'layered-loader/layered-loader.js',
   'type-cacheable': 'type-cacheable.js',
+  'bare-lock': 'bare-lock.js',
+  'cachement-acquire': 'cachement-acquire.js',
+  'cachement-with-lease': 'cachement-with-lease.js',
+  'cachement-fair': 'cachement-fair.js',
+  'redis-semaphore': 'redis-semaphore.js',
+  redlock: 'redlock.js',
+  'redlock-using': 'redlock-using.js',
+  'bare-gcra': 'bare-gcra.js',
+  'rate-limiter-flexible': 'rate-limiter-flexible.js',
+  'cachement-consume': 'cachement-consume.js',
+  'cachement-rate-limited': 'cachement-rate-limited.js',
 };
 
 /**
@@ -22,6 +33,13 @@ const files = {
  *   as its documentation sets that up; false: Redis alone), and a `tag` that every entry gets, or undefined;
  * - the result: `read(key, load)`; `invalidate.key / tag / clear (key, update)`, where it has them, which run
  *   `update` and have invalidated when they resolve; `close()`.
+ *
+ * For `locks.js`, `open({ url, prefix, leaseMs })` gives `hold(key, work)`, which runs `work` under the lock, and
+ * `close()`.
+ *
+ * For `limits.js`, `open({ url, prefix, limit, perSeconds, remember })` gives `consume(subject)`, which resolves with
+ * whether one unit was admitted, and `close()`; `remember`: a refusal may be remembered in the process, which
+ * `remembersRefusals` says that the library can.
  *
  * @param {string} library
  */

@@ -47,9 +47,10 @@ export function bars(title, panels) {
  * @param {string} title
  * @param {readonly string[]} head
  * @param {readonly { label: string, ours: boolean, cells: readonly { text: string, is: 'good' | 'bad' | 'none' }[] }[]} rows
+ * @param {{ left?: number, column?: number }} widths of the labels and of each column
  */
-export function cells(title, head, rows) {
-  const [left, column, row] = [200, 156, 26];
+export function cells(title, head, rows, { left = 200, column = 156 } = {}) {
+  const row = 26;
   const fill = { good: '#b2f2bb', bad: '#ffc9c9', none: '#f1f3f5' };
   const parts = head.map((name, i) =>
     text(left + i * column + column / 2, 46, name, { anchor: 'middle', fill: FAINT }),

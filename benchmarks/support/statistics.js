@@ -5,6 +5,12 @@ export function median(numbers) {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
+/** What a `part` of the numbers, such as 0.99, is not above. */
+export function percentile(numbers, part) {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(sorted.length * part) - 1)];
+}
+
 /** What a quarter of the numbers is below, and what a quarter is above. */
 export function quartiles(numbers) {
   const sorted = numbers.toSorted((a, b) => a - b);

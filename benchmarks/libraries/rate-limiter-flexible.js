@@ -1,0 +1,34 @@
+import { RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
+import { fromRoot } from '../support/from-root.js';
+
+// The same client as everybody else here, so that only what the library costs makes the difference.
+const { Redis } = fromRoot('ioredis');
+
+export const name = 'rate-limiter-flexible';
+export const packages = ['rate-limiter-flexible'];
+export const rootPackages = ['ioredis'];
+export const remembersRefusals = true;
+
+export async function open({ url, prefix, limit, perSeconds, remember }) {
+  const redis = new Redis(url);
+  await redis.ping();
+  const limiter = new RateLimiterRedis({
+    storeClient: redis,
+    keyPrefix: prefix,
+    points: limit,
+    duration: perSeconds,
+    ...(remember ? { inMemoryBlockOnConsumed: limit } : {}),
+  });
+  return {
+    consume: async (subject) => {
+      try {
+        await limiter.consume(subject);
+        return true;
+      } catch (refusal) {
+        if (refusal instanceof RateLimiterRes) return false;
+        throw refusal;
+      }
+    },
+    close: async () => redis.disconnect(),
+  };
+}

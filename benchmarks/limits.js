@@ -1,0 +1,173 @@
+/**
+ * What a rate limit costs: how many calls does one process have counted in a second, and how many refused, by Redis
+ * and by what it remembers itself?
+ */
+import process from 'node:process';
+import { fileOf } from './libraries/all.js';
+import { startMember } from './support/members.js';
+import { bars } from './support/plots.js';
+import { rotated } from './support/rotated.js';
+import { median, quartiles } from './support/statistics.js';
+import { table } from './support/table.js';
+
+const REFERENCE = 'bare-gcra';
+const LIBRARIES = [REFERENCE, 'rate-limiter-flexible', 'cachement-consume', 'cachement-rate-limited'];
+/** Whom the calls of a slice are counted for, and who answers. */
+const QUESTIONS = {
+  spread: { title: 'admitted, 1,000 keys', subjects: 1_000, limit: 1_000_000, perSeconds: 1 },
+  hot: { title: 'admitted, one key', subjects: 1, limit: 1_000_000, perSeconds: 1 },
+  refused: { title: 'refused by Redis', subjects: 1, limit: 1, perSeconds: 86_400 },
+  remembered: { title: 'refused, remembered', subjects: 1, limit: 1, perSeconds: 86_400, remember: true },
+};
+const CALLERS = [1, 64];
+
+export const title = 'Rate limits, against a bare script';
+const explanation = `Calls per second of one process, and the ratio to a bare GCRA script on ioredis (\`defineCommand\`; TIME, GET and SET)
+in the same round. **Admitted**: the limit is so high that no call is refused; calls spread over 1,000 keys, or all for one.
+**Refused by Redis**: the limit is used up for a day, and Redis is asked each time. **Refused, remembered**: the same, but
+the process may remember a refusal (\`blockCache\`; \`inMemoryBlockOnConsumed\`); the ratio is to the bare script, which asks Redis.
+rate-limiter-flexible counts in fixed windows, the others by GCRA. Each library runs in a process of its own, all on the same
+version of ioredis; the processes take turns in short slices, in an order that changes, and each figure is the median over the rounds.
+Redis runs on the same machine. Every decision is checked. The second table is the time that the process itself was on a
+processor for one call.`;
+
+export async function ask({ redis, quick, say }) {
+  const rounds = quick ? 5 : 30;
+  const sliceMs = quick ? 50 : 100;
+  say(`starting ${LIBRARIES.length} processes`);
+  const started = await Promise.all(
+    LIBRARIES.map((library) => startMember(import.meta.url, fileOf(library))),
+  );
+  const members = new Map(LIBRARIES.map((library, i) => [library, started[i]]));
+  for (const [library, { call }] of members) {
+    say(`warming up ${library}`);
+    const questions = await call('open', { url: redis.url, library });
+    for (const question of questions) await call('slice', { question, callers: 64, ms: quick ? 100 : 300 });
+  }
+  const data = [];
+  for (const question of Object.keys(QUESTIONS)) {
+    for (const callers of CALLERS) {
+      const slices = new Map(LIBRARIES.map((library) => [library, []]));
+      for (let round = 0; round < rounds; round += 1) {
+        say(`${QUESTIONS[question].title}, ${callers} callers, round ${round + 1} of ${rounds}`);
+        for (const library of rotated(LIBRARIES, round)) {
+          const { call } = members.get(library);
+          // It remembers nothing, and is what remembering is compared with.
+          const asked = library === REFERENCE && question === 'remembered' ? 'refused' : question;
+          slices.get(library).push(await call('slice', { question: asked, callers, ms: sliceMs }));
+        }
+      }
+      for (const [library, list] of slices) {
+        const ratios = list.map(({ perSecond }, i) => perSecond / slices.get(REFERENCE)[i].perSecond);
+        data.push({
+          library,
+          question,
+          callers,
+          perSecond: median(list.map((slice) => slice.perSecond)),
+          microsecondsPerCall: median(list.map((slice) => slice.microsecondsPerCall)),
+          ratio: median(ratios),
+          ratioQuartiles: quartiles(ratios),
+        });
+      }
+    }
+  }
+  const names = new Map();
+  for (const [library, { stop }] of members) {
+    names.set(library, (await import(fileOf(library))).name);
+    await stop();
+  }
+  return { ...present(data, names), data, explanation, libraries: LIBRARIES };
+}
+
+/** What one of the processes does. */
+export function member({ open, remembersRefusals = false }) {
+  const limiters = new Map();
+  return {
+    open: async ({ url, library }) => {
+      for (const [question, { limit, perSeconds, remember = false }] of Object.entries(QUESTIONS)) {
+        if (remember && !remembersRefusals) continue;
+        const prefix = `limits-${library}-${question}`;
+        const limiter = await open({ url, prefix, limit, perSeconds, remember });
+        // Uses up a limit of one, and lets it be refused once.
+        if (!(await limiter.consume('subject-0'))) throw new Error(`${library} refuses its first call.`);
+        await limiter.consume('subject-0');
+        limiters.set(question, limiter);
+      }
+      return [...limiters.keys()];
+    },
+    slice: async ({ question, callers, ms }) => {
+      const { consume } = limiters.get(question);
+      const { subjects, limit } = QUESTIONS[question];
+      const names = Array.from({ length: subjects }, (_, i) => `subject-${i}`);
+      const admits = limit > 1;
+      let calls = 0;
+      const cpu = process.cpuUsage();
+      const begun = performance.now();
+      const until = begun + ms;
+      await Promise.all(
+        Array.from({ length: callers }, async (_, caller) => {
+          // No timer: calls that are answered from memory would never let it fire.
+          for (let i = caller * 7; performance.now() < until; i += 1) {
+            if ((await consume(names[i % subjects])) !== admits) {
+              throw new Error(`${question}: expected ${admits ? 'an admission' : 'a refusal'}.`);
+            }
+            calls += 1;
+          }
+        }),
+      );
+      const seconds = (performance.now() - begun) / 1_000;
+      const { user, system } = process.cpuUsage(cpu);
+      return { perSecond: calls / seconds, microsecondsPerCall: (user + system) / calls };
+    },
+  };
+}
+
+function present(data, names) {
+  const libraries = [...names.keys()];
+  const columns = Object.keys(QUESTIONS).flatMap((question) =>
+    CALLERS.map((callers) => ({ question, callers })),
+  );
+  const nameOf = ({ question, callers }) =>
+    `${QUESTIONS[question].title}, ${callers} ${callers === 1 ? 'caller' : 'callers'}`;
+  const at = (library, { question, callers }) =>
+    data.find((one) => one.library === library && one.question === question && one.callers === callers);
+  const isNone = (library, { question }) => library === REFERENCE && question === 'remembered';
+  const head = ['', ...columns.map(nameOf)];
+  const rows = (cell) =>
+    libraries.map((library) => [
+      names.get(library),
+      ...columns.map((column) => (isNone(library, column) ? '-' : cell(at(library, column)))),
+    ]);
+  const panels = columns.map((column) => ({
+    title: nameOf(column),
+    unit: 'calls per second, as a multiple of the bare script',
+    mark: 1,
+    bars: libraries
+      .filter((library) => !isNone(library, column))
+      .map((library) => {
+        const { ratio } = at(library, column);
+        const ours = library.startsWith('cachement');
+        return { label: names.get(library), value: ratio, text: `${ratio.toFixed(2)}x`, ours };
+      }),
+  }));
+  return {
+    table: [
+      'Calls per second, and as a multiple of the bare script',
+      '',
+      table(
+        head,
+        rows(
+          ({ perSecond, ratio }) => `${Math.round(perSecond).toLocaleString('en')}/s  ${ratio.toFixed(2)}x`,
+        ),
+      ),
+      '',
+      'Processor time for one call, in the process that asks',
+      '',
+      table(
+        head,
+        rows(({ microsecondsPerCall }) => `${microsecondsPerCall.toFixed(1)} us`),
+      ),
+    ].join('\n'),
+    picture: bars(title, panels),
+  };
+}

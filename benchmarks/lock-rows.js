@@ -1,0 +1,411 @@
+// What was found to break in redlock 5.0.0-beta.2, each shown twice: redlock alone, used with ioredis as its README
+// says, and the locks of this package, which run on it.
+//
+//     node benchmarks/lock-rows.js
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import process from 'node:process';
+import { fromRoot } from './support/from-root.js';
+import { startLocalRedis } from './support/local-redis.js';
+import { cells } from './support/plots.js';
+import { environment, versions, writeResult } from './support/results.js';
+import { startSlowReplies } from './support/slow-replies.js';
+import { table } from './support/table.js';
+import { Caching } from '../dist/index.js';
+import { ioredis } from '../dist/adapters/ioredis/index.js';
+
+const { Redis } = fromRoot('ioredis');
+const { default: Redlock } = fromRoot('redlock');
+
+const KEY = 'invoice:42';
+const NAMESPACE = 'rows';
+/** The name of the same lock in Redis, for either side. */
+const NAMES = { alone: KEY, ours: `${NAMESPACE}:lock:{${KEY}}` };
+const SERVERS = 3;
+const LATE = Symbol('late');
+
+/** With the defaults of ioredis each attempt would wait for more than a minute for a server that is down. */
+const FAIL_FAST = { enableOfflineQueue: false, maxRetriesPerRequest: 0 };
+
+/** Each returns what was seen, and whether that is what a lock must do. */
+const ROWS = [
+  {
+    row: 'a',
+    what: 'two servers, one of which another holds',
+    alone: async (stage) => {
+      await stage.heldByAnother(NAMES.alone, 60_000, [0]);
+      const redlock = stage.redlock([0, 1]);
+      const settled = await within(3_000, redlock.acquire([KEY], 1_000));
+      return { holds: settled !== LATE, text: settled === LATE ? 'never settles (3 s)' : 'settles' };
+    },
+    ours: async (stage) => {
+      try {
+        stage.caching({ servers: [0, 1] });
+        return { holds: false, text: 'accepted' };
+      } catch (error) {
+        return { holds: true, text: `refused at once: ${error.name}` };
+      }
+    },
+  },
+  {
+    row: 'b',
+    what: 'a lock of 1 s that is won after a wait of 1.5 s',
+    alone: async (stage) => {
+      await stage.heldByAnother(NAMES.alone, 1_500);
+      const lock = await stage.redlock().acquire([KEY], 1_000);
+      return validity(lock.expiration - Date.now());
+    },
+    ours: async (stage) => {
+      await stage.heldByAnother(NAMES.ours, 1_500);
+      const { locks } = await stage.caching();
+      const lease = await locks.acquire(KEY, { lease: '1s', renew: 0 });
+      return validity(lease.remainingMs);
+    },
+  },
+  {
+    row: 'c',
+    what: 'replies take 800 ms, the lock lives for 500 ms',
+    alone: async (stage) => {
+      await stage.throughProxies();
+      const redlock = stage.redlock();
+      await stage.repliesTake(800);
+      const lock = await redlock.acquire([KEY], 500);
+      return validity(lock.expiration - Date.now());
+    },
+    ours: async (stage) => {
+      await stage.throughProxies();
+      const { locks } = await stage.caching({ timeout: '5s' });
+      await stage.repliesTake(800);
+      return outcome(
+        () => locks.acquire(KEY, { lease: '500ms', wait: '1s', renew: 0 }),
+        (lease) => validity(lease.remainingMs),
+        (error) => ({ holds: error.name === 'LockUnavailableError', text: `refused: ${error.name}` }),
+      );
+    },
+  },
+  {
+    row: 'd',
+    what: 'the keys vanish while it is held (lease 1 s)',
+    alone: (stage) =>
+      heldWith(stage.redlock(), 1_000, async (signal) => {
+        await stage.flush();
+        return told(signal, 5_000, 1_000);
+      }),
+    ours: async (stage) => {
+      const { locks } = await stage.caching();
+      return locks.withLease(KEY, { lease: '1s' }, async ({ signal }) => {
+        await stage.flush();
+        return told(signal, 5_000, 1_000);
+      });
+    },
+  },
+  {
+    row: 'e',
+    what: 'no server answers any more while it is held (lease 1 s)',
+    alone: (stage) =>
+      heldWith(stage.redlock(), 1_000, async (signal) => {
+        await stage.freeze();
+        return told(signal, 5_000, 1_000);
+      }),
+    ours: async (stage) => {
+      const { locks } = await stage.caching();
+      return locks.withLease(KEY, { lease: '1s' }, async ({ signal }) => {
+        await stage.freeze();
+        return told(signal, 5_000, 1_000);
+      });
+    },
+  },
+  {
+    row: 'f',
+    what: 'one of three is down, another’s key on one ends in 300 ms',
+    alone: async (stage) => {
+      await stage.heldByAnother(NAMES.alone, 300, [0]);
+      const redlock = stage.redlock([0, 1, 2], FAIL_FAST);
+      await stage.connected();
+      await stage.kill(2);
+      return timeTo(() => redlock.acquire([KEY], 30_000));
+    },
+    ours: async (stage) => {
+      await stage.heldByAnother(NAMES.ours, 300, [0]);
+      await stage.kill(2);
+      const { locks } = await stage.caching();
+      return timeTo(() => locks.acquire(KEY, { lease: '30s' }));
+    },
+  },
+  {
+    row: 'g',
+    what: 'the event loop is blocked past the lease (700 ms)',
+    alone: (stage) =>
+      heldWith(
+        stage.redlock(),
+        700,
+        async (signal) => {
+          block(1_000);
+          return {
+            holds: signal.aborted,
+            text: signal.aborted ? 'known at once' : 'not known after the block',
+          };
+        },
+        { automaticExtensionThreshold: 200 },
+      ),
+    ours: async (stage) => {
+      const { locks } = await stage.caching();
+      return locks.withLease(KEY, { lease: '700ms' }, async (lease) => {
+        block(1_000);
+        const known = lease.signal.aborted;
+        return { holds: known, text: known ? 'known at once' : 'not known after the block' };
+      });
+    },
+  },
+  {
+    row: 'h',
+    what: 'the body throws, and the release fails',
+    alone: async (stage) => {
+      const redlock = stage.redlock([0, 1, 2], FAIL_FAST);
+      await stage.connected();
+      return bodysError(() =>
+        redlock.using([KEY], 2_000, async () => {
+          await stage.killAll();
+          throw new Error('of the body');
+        }),
+      );
+    },
+    ours: async (stage) => {
+      const { locks } = await stage.caching();
+      return bodysError(() =>
+        locks.withLease(KEY, { lease: '2s' }, async () => {
+          await stage.killAll();
+          throw new Error('of the body');
+        }),
+      );
+    },
+  },
+];
+
+function within(ms, promise) {
+  return Promise.race([promise, delay(ms, LATE, { ref: false })]);
+}
+
+function validity(ms) {
+  return { holds: ms > 0, text: `returned with ${Math.round(ms)} ms left` };
+}
+
+/** When the holder learns that nothing is exclusive any more. */
+async function told(signal, patienceMs, leaseMs) {
+  const begun = performance.now();
+  const aborted = new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', resolve, { once: true });
+  });
+  if ((await within(patienceMs, aborted)) === LATE)
+    return { holds: false, text: `not told (${patienceMs / 1_000} s)` };
+  const ms = performance.now() - begun;
+  return { holds: ms <= leaseMs * 1.25, text: `told after ${Math.round(ms)} ms` };
+}
+
+/** What the body saw, whatever `using` makes of it afterwards. */
+async function heldWith(redlock, duration, body, settings = {}) {
+  return new Promise((resolve, reject) => {
+    redlock
+      .using([KEY], duration, settings, async (signal) => resolve(await body(signal)))
+      .catch((error) => reject(error));
+  });
+}
+
+async function timeTo(acquire) {
+  const begun = performance.now();
+  const took = () => `after ${Math.round(performance.now() - begun)} ms`;
+  return outcome(
+    acquire,
+    () => ({ holds: true, text: `got it ${took()}` }),
+    (error) => ({ holds: false, text: `${error.name} ${took()}` }),
+  );
+}
+
+async function bodysError(call) {
+  return outcome(
+    call,
+    () => ({ holds: false, text: 'no error' }),
+    ({ message, name }) => ({
+      holds: message === 'of the body',
+      text: message === 'of the body' ? 'the body’s error' : `${name} instead of the body’s error`,
+    }),
+  );
+}
+
+async function outcome(call, done, failed) {
+  try {
+    return done(await call());
+  } catch (error) {
+    return failed(error);
+  }
+}
+
+function block(ms) {
+  const end = performance.now() + ms;
+  while (performance.now() < end);
+}
+
+/** The servers for one side of one row, and what is opened on them. */
+class Stage {
+  #servers;
+  #urls;
+  #clients = [];
+  #cachings = [];
+  #proxies = [];
+  #stopped = false;
+
+  constructor(servers) {
+    this.#servers = servers;
+    this.#urls = servers.map(({ url }) => url);
+  }
+
+  redlock(servers = [0, 1, 2], options = {}) {
+    const clients = servers.map((i) => this.#client(this.#urls[i], options));
+    return new Redlock(clients, {
+      driftFactor: 0.01,
+      retryCount: 10,
+      retryDelay: 200,
+      retryJitter: 200,
+      automaticExtensionThreshold: 500,
+    });
+  }
+
+  caching({ servers = [0, 1, 2], ...options } = {}) {
+    const lockServers = servers.map((i) => this.#urls[i]);
+    const adapter = ioredis(this.#urls[0], { lockServers, ...options });
+    const caching = new Caching({ adapter, namespace: NAMESPACE });
+    this.#cachings.push(caching);
+    return caching.ready().then(() => caching);
+  }
+
+  async throughProxies() {
+    this.#proxies = await Promise.all(this.#servers.map(({ url }) => startSlowReplies(url)));
+    this.#urls = this.#proxies.map(({ url }) => url);
+  }
+
+  /** From now on, once everything is connected. */
+  async repliesTake(ms) {
+    await this.connected();
+    for (const proxy of this.#proxies) proxy.delay(ms);
+  }
+
+  async connected() {
+    const waiting = this.#clients.filter(({ status }) => status !== 'ready');
+    await Promise.all(waiting.map((client) => once(client, 'ready')));
+  }
+
+  async heldByAnother(name, ms, servers = [0, 1, 2]) {
+    for (const i of servers) await this.#client(this.#servers[i].url).set(name, 'another', 'PX', ms);
+  }
+
+  async flush() {
+    await Promise.all(this.#servers.map(({ url }) => this.#client(url).flushall()));
+  }
+
+  /** They accept what is sent, and answer nothing. */
+  async freeze() {
+    this.#stopped = true;
+    for (const server of this.#servers) await server.signal('SIGSTOP');
+  }
+
+  async kill(i) {
+    await this.#servers[i].kill();
+  }
+
+  async killAll() {
+    await Promise.all(this.#servers.map((server) => server.kill()));
+  }
+
+  async end() {
+    if (this.#stopped) for (const server of this.#servers) await server.signal('SIGCONT');
+    for (const client of this.#clients) client.disconnect();
+    await Promise.all(this.#cachings.map((caching) => caching.close()));
+    await Promise.all(this.#proxies.map((proxy) => proxy.stop()));
+  }
+
+  #client(url, options = {}) {
+    const client = new Redis(url, options);
+    client.on('error', () => {});
+    this.#clients.push(client);
+    return client;
+  }
+}
+
+/** On servers of its own, so that nothing of one is left for the next. */
+async function play(row, side) {
+  const servers = await Promise.all(Array.from({ length: SERVERS }, startLocalRedis));
+  const stage = new Stage(servers);
+  try {
+    const seen = await within(20_000, row[side](stage));
+    return seen === LATE ? { holds: false, text: 'no outcome (20 s)' } : seen;
+  } catch (error) {
+    return { holds: false, text: `${error.name}: ${error.message}` };
+  } finally {
+    await stage.end();
+    await Promise.all(servers.map((server) => server.stop()));
+  }
+}
+
+const title = 'What breaks in redlock alone';
+const explanation = `Each row is played twice, on three servers of its own: with redlock 5.0.0-beta.2 and ioredis as its README shows them,
+and with the locks of this package, which run on the same redlock. **ok**: what was seen is what a lock must do. "told"
+counts from the fault to the moment at which the holder's signal aborts; the lease is 1 s. In the rows (f) and (h) the
+clients of redlock alone fail at once, which is not their default: with the defaults an attempt waits for a server that
+is down for more than a minute.`;
+
+// What redlock leaves behind when its servers go is its own affair.
+process.on('unhandledRejection', () => {});
+const found = [];
+for (const row of ROWS) {
+  const seen = { alone: await play(row, 'alone'), ours: await play(row, 'ours') };
+  found.push({ row: row.row, what: row.what, ...seen });
+  console.log(
+    `(${row.row}) ${row.what}\n    redlock alone: ${shown(seen.alone)}\n    cachement:     ${shown(seen.ours)}`,
+  );
+}
+const sides = ['redlock alone', 'cachement'];
+const lines = found.map(({ row, what, alone, ours }) => ({
+  label: `(${row}) ${what}`,
+  cells: [alone, ours],
+}));
+const probe = await startLocalRedis();
+const client = new Redis(probe.url);
+const version = /redis_version:(\S+)/.exec(await client.info('server'))?.[1] ?? 'unknown';
+client.disconnect();
+await probe.stop();
+writeResult(
+  'lock-rows',
+  {
+    title,
+    explanation,
+    table: table(
+      ['', ...sides],
+      lines.map(({ label, cells: line }) => [label, ...line.map(shown)]),
+    ),
+    picture: cells(
+      title,
+      sides,
+      lines.map(({ label, cells: line }) => ({
+        label,
+        ours: false,
+        cells: line.map((cell) => ({ text: cell.text, is: cell.holds ? 'good' : 'bad' })),
+      })),
+      { left: 420, column: 290 },
+    ),
+    data: found,
+  },
+  environment({ version, where: 'this machine' }, false),
+  versions({ rootPackages: ['cachement', 'redlock', 'ioredis'] }, import.meta.url),
+  false,
+);
+const failed = found.filter(({ ours }) => !ours.holds);
+if (failed.length > 0) {
+  console.error(`\nDoes not hold: ${failed.map(({ row }) => row).join(', ')}`);
+  process.exit(1);
+}
+process.exit(0);
+
+function shown({ holds, text }) {
+  return `${text}${holds ? ' (ok)' : ''}`;
+}

@@ -1,0 +1,277 @@
+/**
+ * What does a lock cost that nobody else wants, and how soon does the next one have a lock that twenty wait for?
+ */
+import process from 'node:process';
+import { fileOf } from './libraries/all.js';
+import { startMember } from './support/members.js';
+import { bars } from './support/plots.js';
+import { rotated } from './support/rotated.js';
+import { median, percentile, quartiles } from './support/statistics.js';
+import { table } from './support/table.js';
+
+const REFERENCE = 'bare-lock';
+const UNCONTENDED = [
+  REFERENCE,
+  'cachement-acquire',
+  'cachement-with-lease',
+  'redis-semaphore',
+  'redlock',
+  'redlock-using',
+];
+const CALLERS = [1, 16];
+/** `bare-lock` does not wait, and both ways of a library wait in the same way. */
+const HAND_OVER = ['cachement-with-lease', 'cachement-fair', 'redis-semaphore', 'redlock'];
+const SHAPES = [
+  { processes: 4, waiters: 5 },
+  { processes: 1, waiters: 20 },
+];
+const LIBRARIES = [...new Set([...UNCONTENDED, ...HAND_OVER])];
+const LEASE_MS = 10_000;
+const HELD_MS = 5;
+/** For the just-in-time compiler, which knows little of a library after a few thousand locks. Not counted. */
+const WARM_UP = [
+  { callers: 16, ms: 800 },
+  { callers: 1, ms: 100 },
+];
+/** From the order to the start, so that every process has it in time. */
+const LEAD_MS = 30;
+
+export const title = 'A lock, and its next holder';
+const explanation = `**Lock and unlock**, in one process: how often in a second one caller, or 16 callers on keys of their own, take a
+lock and give it back with nothing in between, and the ratio to bare \`SET NX PX\` and a compare-and-delete script in the
+same round. The libraries take turns in short slices, in an order that changes; median over the rounds. With one caller the
+scheduler of the machine decides much: the same program measured twice differs by a tenth.
+
+**Hand-over**: 20 callers ask for one lock at one moment, each has it once, for ${HELD_MS} ms. Counted is the time from the moment at
+which a holder asks to give it back to the moment at which the next one's work begins, over all processes, on the
+monotonic clock that they share: 19 hand-overs a run. All libraries as they are set up by default: redis-semaphore looks
+every 10 ms; redlock every 200 ms, 100 ms more or less, ten times (who fails then asks again); cachement is woken.
+Lease ${LEASE_MS / 1_000} s everywhere, Redis on the same machine.`;
+
+export async function ask({ redis, quick, say }) {
+  const first = new Map();
+  say(`starting ${LIBRARIES.length} processes`);
+  for (const library of LIBRARIES) first.set(library, await open(redis, library));
+  const uncontended = await askUncontended(first, quick, say);
+
+  const fleets = new Map();
+  for (const library of HAND_OVER) {
+    say(`starting three more processes for ${library}`);
+    const more = await Promise.all([1, 2, 3].map(() => open(redis, library)));
+    fleets.set(library, [first.get(library), ...more]);
+  }
+  const handOver = await askHandOver(fleets, quick, say);
+
+  const names = new Map();
+  for (const library of LIBRARIES) names.set(library, (await import(fileOf(library))).name);
+  await Promise.all([...first.values(), ...[...fleets.values()].flat()].map(({ stop }) => stop()));
+  return {
+    ...present(uncontended, handOver, names),
+    data: { uncontended, handOver },
+    explanation,
+    libraries: LIBRARIES,
+  };
+}
+
+async function open(redis, library) {
+  const started = await startMember(import.meta.url, fileOf(library));
+  await started.call('open', { url: redis.url, library });
+  return started;
+}
+
+async function askUncontended(members, quick, say) {
+  const rounds = quick ? 5 : 30;
+  const sliceMs = quick ? 60 : 100;
+  for (const library of UNCONTENDED) {
+    say(`warming up ${library}`);
+    for (const slice of WARM_UP) await members.get(library).call('slice', slice);
+  }
+  const data = [];
+  for (const callers of CALLERS) {
+    const slices = new Map(UNCONTENDED.map((library) => [library, []]));
+    for (let round = 0; round < rounds; round += 1) {
+      say(`lock and unlock, ${callers} callers, round ${round + 1} of ${rounds}`);
+      for (const library of rotated(UNCONTENDED, round)) {
+        slices.get(library).push(await members.get(library).call('slice', { callers, ms: sliceMs }));
+      }
+    }
+    const reference = slices.get(REFERENCE);
+    for (const [library, list] of slices) {
+      const ratios = list.map(({ perSecond }, i) => perSecond / reference[i].perSecond);
+      data.push({
+        library,
+        callers,
+        perSecond: median(list.map((slice) => slice.perSecond)),
+        microsecondsEach: median(list.map((slice) => slice.microsecondsEach)),
+        ratio: median(ratios),
+        ratioQuartiles: quartiles(ratios),
+      });
+    }
+  }
+  return data;
+}
+
+async function askHandOver(fleets, quick, say) {
+  const runs = quick ? 2 : 25;
+  const data = [];
+  for (const shape of SHAPES) {
+    const gaps = new Map(HAND_OVER.map((library) => [library, []]));
+    for (let run = 0; run <= runs; run += 1) {
+      say(`hand-over, ${nameOf(shape)}, run ${run} of ${runs}`);
+      for (const library of run % 2 === 0 ? HAND_OVER : HAND_OVER.toReversed()) {
+        const found = await handOver(fleets.get(library), library, shape, `${shape.processes}-${run}`);
+        // The first is for the just-in-time compiler.
+        if (run > 0) gaps.get(library).push(...found);
+      }
+    }
+    for (const [library, list] of gaps) {
+      data.push({
+        library,
+        ...shape,
+        median: median(list),
+        p99: percentile(list, 0.99),
+        worst: Math.max(...list),
+        handOvers: list.length,
+      });
+    }
+  }
+  return data;
+}
+
+/** The times between the end of one holder and the beginning of the next, in ms. */
+async function handOver(fleet, library, { processes, waiters }, key) {
+  const at = String(process.hrtime.bigint() + BigInt(LEAD_MS * 1_000_000));
+  const lists = await Promise.all(
+    fleet.slice(0, processes).map(({ call }) => call('wait', { key, waiters, at })),
+  );
+  const held = lists.flat().toSorted((a, b) => a.begin - b.begin);
+  return held.slice(1).map(({ begin }, i) => {
+    const gap = begin - held[i].end;
+    if (gap < 0) throw new Error(`${library}: two held the lock at once.`);
+    return gap;
+  });
+}
+
+/** What one of the processes does. */
+export function member({ open }) {
+  let lock;
+  return {
+    open: async ({ url, library }) => {
+      lock = await open({ url, prefix: `locks-${library}`, leaseMs: LEASE_MS });
+    },
+    slice: async ({ callers, ms }) => {
+      const nothing = async () => {};
+      let done = 0;
+      let over = false;
+      const begun = performance.now();
+      const cpu = process.cpuUsage();
+      const timer = setTimeout(() => (over = true), ms);
+      await Promise.all(
+        Array.from({ length: callers }, async (_, caller) => {
+          const key = `alone-${process.pid}-${caller}`;
+          while (!over) {
+            await lock.hold(key, nothing);
+            done += 1;
+          }
+        }),
+      );
+      clearTimeout(timer);
+      const seconds = (performance.now() - begun) / 1_000;
+      const { user, system } = process.cpuUsage(cpu);
+      return { perSecond: done / seconds, microsecondsEach: (user + system) / done };
+    },
+    wait: async ({ key, waiters, at }) => {
+      const start = BigInt(at);
+      /** Ms since the common start. */
+      const now = () => Number(process.hrtime.bigint() - start) / 1e6;
+      await delay(-now());
+      const one = async () => {
+        for (;;) {
+          try {
+            return await lock.hold(key, async () => {
+              const begin = now();
+              await delay(HELD_MS);
+              return { begin, end: now() };
+            });
+          } catch (error) {
+            // redlock has given up.
+            if (error.name !== 'ExecutionError') throw error;
+          }
+        }
+      };
+      return Promise.all(Array.from({ length: waiters }, one));
+    },
+  };
+}
+
+function delay(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function nameOf({ processes, waiters }) {
+  return `${processes} ${processes === 1 ? 'process' : 'processes'} x ${waiters} waiters`;
+}
+
+function present(uncontended, handOver, names) {
+  const callersOf = (callers) => `${callers} ${callers === 1 ? 'caller' : 'callers'}`;
+  const alone = (library, callers) =>
+    uncontended.find((one) => one.library === library && one.callers === callers);
+  const shared = (library, shape) =>
+    handOver.find((one) => one.library === library && one.processes === shape.processes);
+  const head = ['', ...CALLERS.flatMap((callers) => [callersOf(callers), 'processor time'])];
+  const rows = UNCONTENDED.map((library) => [
+    names.get(library),
+    ...CALLERS.flatMap((callers) => {
+      const { perSecond, ratio, microsecondsEach } = alone(library, callers);
+      return [
+        `${Math.round(perSecond).toLocaleString('en')}/s  ${ratio.toFixed(2)}x`,
+        `${microsecondsEach.toFixed(0)} us`,
+      ];
+    }),
+  ]);
+  const waitHead = ['', ...SHAPES.flatMap((shape) => [`${nameOf(shape)}: median`, 'p99', 'worst'])];
+  const waitRows = HAND_OVER.map((library) => [
+    names.get(library),
+    ...SHAPES.flatMap((shape) => {
+      const found = shared(library, shape);
+      return [found.median, found.p99, found.worst].map((ms) => `${ms.toFixed(1)} ms`);
+    }),
+  ]);
+  const bar = (library, value, text) => ({
+    label: names.get(library),
+    value,
+    text,
+    ours: library.startsWith('cachement'),
+  });
+  const panels = [
+    ...CALLERS.map((callers) => ({
+      title: `Lock and unlock, ${callersOf(callers)}`,
+      unit: 'a second, as a multiple of the bare client',
+      mark: 1,
+      bars: UNCONTENDED.map((library) => {
+        const { ratio } = alone(library, callers);
+        return bar(library, ratio, `${ratio.toFixed(2)}x`);
+      }),
+    })),
+    ...SHAPES.map((shape) => ({
+      title: `Hand-over, ${nameOf(shape)}`,
+      unit: 'median and 99th percentile, ms',
+      bars: HAND_OVER.map((library) => {
+        const found = shared(library, shape);
+        return bar(library, found.median, `${found.median.toFixed(1)}  (${found.p99.toFixed(1)})`);
+      }),
+    })),
+  ];
+  return {
+    table: [
+      'Lock and unlock, nobody else wants it',
+      '',
+      table(head, rows),
+      '',
+      'From one holder to the next, 20 waiting',
+      '',
+      table(waitHead, waitRows),
+    ].join('\n'),
+    picture: bars(title, panels),
+  };
+}

@@ -1,0 +1,160 @@
+import test from 'ava';
+import type { Call, CheckedRule, Run } from './calls.js';
+import { checkAdmissions } from './check-admissions.js';
+import { checkRuns } from './check-runs.js';
+import { idealLimiter, playHistory, type IdealLimiter } from './ideal-limiter.js';
+
+const ALGORITHMS = ['gcra', 'token-bucket', 'sliding-log', 'sliding-counter', 'fixed-window'] as const;
+const PLAY = { callers: 12, ms: 3_000 };
+
+function rule(algorithm: CheckedRule['algorithm'], more: Partial<CheckedRule> = {}): CheckedRule {
+  return { algorithm, limit: 10, perMs: 250, ...more };
+}
+
+/** The rules that a history breaks, each once. */
+function broken(calls: readonly Call[], checked: CheckedRule): readonly string[] {
+  return [...new Set(checkAdmissions(calls, [checked]).violations.map(({ rule }) => rule))].sort();
+}
+
+for (const algorithm of ALGORITHMS) {
+  test(`${algorithm}: nothing is found in the history of a limiter that does what it should`, (t) => {
+    for (let seed = 1; seed <= 40; seed++) {
+      const costs = seed % 2 === 0 ? [1] : [1, 1, 3];
+      const smooth = algorithm === 'gcra' || algorithm === 'token-bucket';
+      const checked = rule(algorithm, smooth ? { burst: [2, 4, 10, 25][seed % 4] } : {});
+      const fitting = costs.filter((cost) => cost <= (checked.burst ?? checked.limit));
+      const calls = playHistory(idealLimiter(checked), { seed, ...PLAY, costs: fitting });
+      const { violations, admitted, expected } = checkAdmissions(calls, [checked]);
+      t.deepEqual(violations.slice(0, 3), [], `seed ${seed}`);
+      t.true(admitted >= expected.least && admitted <= expected.most, `seed ${seed}: ${admitted}`);
+    }
+  });
+
+  test(`${algorithm}: one unit too many is found`, (t) => {
+    const calls = playHistory(idealLimiter(rule(algorithm, { limit: 11 })), { seed: 1, ...PLAY });
+    t.true(broken(calls, rule(algorithm)).includes('over the limit'));
+  });
+
+  test(`${algorithm}: a window that is a twentieth too short is found`, (t) => {
+    const calls = playHistory(idealLimiter(rule(algorithm, { perMs: 237 })), { seed: 2, ...PLAY });
+    t.true(broken(calls, rule(algorithm)).includes('over the limit'));
+  });
+
+  test(`${algorithm}: one unit too few is found`, (t) => {
+    const calls = playHistory(idealLimiter(rule(algorithm, { limit: 9 })), { seed: 3, ...PLAY });
+    t.true(broken(calls, rule(algorithm)).includes('refused with room'));
+  });
+
+  test(`${algorithm}: refusals that count against the limit are found`, (t) => {
+    const ideal = idealLimiter(rule(algorithm));
+    let stuck = 0;
+    const counting: IdealLimiter = (now, cost) => {
+      const decision = ideal(now, cost);
+      if (!decision.allowed) stuck = Math.min(9, stuck + 1);
+      return stuck === 9 ? { ...decision, allowed: false } : decision;
+    };
+    t.true(
+      broken(playHistory(counting, { seed: 4, ...PLAY }), rule(algorithm)).includes('refused with room'),
+    );
+  });
+
+  test(`${algorithm}: a wait that is told too long, or too short, is found`, (t) => {
+    const told = (by: number): IdealLimiter => {
+      const ideal = idealLimiter(rule(algorithm));
+      return (now, cost) => {
+        const decision = ideal(now, cost);
+        return decision.allowed
+          ? decision
+          : { ...decision, retryAfterMs: Math.max(1, decision.retryAfterMs + by) };
+      };
+    };
+    t.deepEqual(broken(playHistory(told(12), { seed: 5, ...PLAY }), rule(algorithm)), [
+      'told to wait too long',
+    ]);
+    t.deepEqual(broken(playHistory(told(-12), { seed: 6, ...PLAY }), rule(algorithm)), [
+      'told to wait too short',
+    ]);
+  });
+}
+
+const call = (sent: number, more: Partial<Call> = {}): Call => ({
+  process: 0,
+  sent,
+  received: sent + 1,
+  cost: 1,
+  outcome: 'admitted',
+  source: 'store',
+  retryAfterMs: 0,
+  resetMs: 100,
+  ...more,
+});
+
+test('a log: the call that is surely in the window is one too many, the one that may be outside is not', (t) => {
+  const log: CheckedRule = { algorithm: 'sliding-log', limit: 2, perMs: 100 };
+  t.deepEqual(broken([call(0), call(50), call(98)], log), ['over the limit']);
+  t.deepEqual(broken([call(0), call(50), call(98, { received: 101 })], log), []);
+  t.deepEqual(broken([call(0, { cost: 2 }), call(98)], log), ['over the limit']);
+});
+
+test('a refusal is justified by what may have been taken, and by nothing else', (t) => {
+  const log: CheckedRule = { algorithm: 'sliding-log', limit: 2, perMs: 100 };
+  const refused = call(60, { outcome: 'refused', retryAfterMs: 1 });
+  t.deepEqual(broken([call(0), refused], log), ['refused with room']);
+  t.deepEqual(broken([call(0), call(60.5), refused], log), []);
+  t.deepEqual(broken([call(0), call(62), refused], log), ['refused with room']);
+  t.deepEqual(broken([call(0), call(10, { outcome: 'unknown' }), refused], log), []);
+});
+
+test('of several rules, each admission keeps all, and a refusal needs one', (t) => {
+  const rules: CheckedRule[] = [
+    { algorithm: 'sliding-log', limit: 2, perMs: 100 },
+    { algorithm: 'sliding-log', limit: 3, perMs: 1_000 },
+  ];
+  const found = (calls: Call[]) => checkAdmissions(calls, rules).violations.map(({ rule }) => rule);
+  const refusedAt = (at: number, retryAfterMs: number) => call(at, { outcome: 'refused', retryAfterMs });
+  t.deepEqual(found([call(0), call(1), refusedAt(50, 50), call(200), refusedAt(300, 700)]), []);
+  t.deepEqual(found([call(0), call(1), call(200), call(400)]), ['over the limit']);
+  t.deepEqual(found([call(0), call(1), refusedAt(150, 10)]), ['refused with room']);
+});
+
+test('a refusal of the block cache lies within what the store had told this process', (t) => {
+  const log: CheckedRule = { algorithm: 'sliding-log', limit: 1, perMs: 100 };
+  const store = call(10, { outcome: 'refused', retryAfterMs: 90 });
+  const repeated = (sent: number, more: Partial<Call> = {}) =>
+    call(sent, { outcome: 'refused', source: 'blockCache', retryAfterMs: 5, ...more });
+  t.deepEqual(broken([call(0), store, repeated(50)], log), []);
+  t.deepEqual(broken([call(0), store, repeated(50, { cost: 3 })], log), []);
+  t.deepEqual(broken([call(0), store, repeated(103)], log), ['refused with room']);
+  t.deepEqual(broken([call(0), store, repeated(50, { process: 1 })], log), ['refused with room']);
+  t.deepEqual(broken([call(0), { ...store, cost: 3 }, repeated(50)], { ...log, limit: 3 }), [
+    'refused with room',
+  ]);
+});
+
+const run = (begun: number, ended: number, more: Partial<Run> = {}): Run => ({
+  process: 0,
+  sent: begun - 1,
+  received: ended + 1,
+  outcome: 'admitted',
+  begun,
+  ended,
+  ...more,
+});
+const refusedRun = (sent: number, received: number): Run =>
+  run(NaN, NaN, { sent, received, outcome: 'refused' });
+
+test('slots: a body too many at once is found, one after the other is none', (t) => {
+  const rules = (runs: Run[]) => checkRuns(runs, 2).violations.map(({ rule }) => rule);
+  t.deepEqual(rules([run(0, 10), run(5, 15), run(10, 20)]), []);
+  t.deepEqual(rules([run(0, 10), run(5, 15), run(9, 20)]), ['over the limit']);
+  t.is(checkRuns([run(0, 10), run(5, 15), run(9, 20)], 2).most, 3);
+});
+
+test('slots: a refusal while one was free all the time is found', (t) => {
+  const rules = (runs: Run[]) => checkRuns(runs, 2).violations.map(({ rule }) => rule);
+  t.deepEqual(rules([run(0, 10), run(5, 15), refusedRun(6, 7)]), []);
+  t.deepEqual(rules([run(0, 10), run(5, 15), refusedRun(10.5, 11)]), []);
+  t.deepEqual(rules([run(0, 10), run(5, 15), refusedRun(12, 13)]), ['refused with room']);
+  t.deepEqual(rules([run(0, 10), refusedRun(2, 3)]), ['refused with room']);
+  t.deepEqual(rules([run(0, 10), run(NaN, NaN, { sent: 1, outcome: 'unknown' }), refusedRun(2, 3)]), []);
+});

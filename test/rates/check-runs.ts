@@ -1,0 +1,86 @@
+import type { Run, Verdict, Violation } from './calls.js';
+
+/**
+ * Is this history of runs under a limit of so many at once possible?
+ *
+ * - over the limit: at no moment do more bodies run than there are slots, by the workers' own begin and end;
+ * - refused with room: somewhere in each refused call all slots may have been held. A run may hold its slot from when
+ *   it was sent until it returns, and one of which nobody knows holds it for good.
+ */
+export function checkRuns(runs: readonly Run[], limit: number): Verdict {
+  const begin = runs.reduce((least, { sent }) => Math.min(least, sent), Infinity);
+  const ran = runs.filter(({ outcome }) => outcome === 'admitted');
+  const violations: Violation[] = [];
+  let most = 0;
+  let atOnce = 0;
+  for (const { time, step } of edges(ran.map(({ begun, ended }) => ({ from: begun, until: ended })))) {
+    atOnce += step;
+    most = Math.max(most, atOnce);
+    if (step > 0 && atOnce > limit) {
+      violations.push({ rule: 'over the limit', at: time - begin, detail: `${atOnce} bodies at once` });
+    }
+  }
+  const held = runs
+    .filter(({ outcome }) => outcome !== 'refused')
+    .map(({ sent, received, outcome }) => ({
+      from: sent,
+      until: outcome === 'unknown' ? Infinity : received,
+    }));
+  const isFull = fullTimes(edges(held), limit);
+  for (const { outcome, sent, received } of runs) {
+    if (outcome === 'refused' && !isFull(sent, received)) {
+      violations.push({
+        rule: 'refused with room',
+        at: sent - begin,
+        detail: 'a slot was free all the time',
+      });
+    }
+  }
+  return {
+    calls: runs.length,
+    admitted: ran.length,
+    unknown: runs.filter(({ outcome }) => outcome === 'unknown').length,
+    most,
+    allowed: limit,
+    expected: { least: limit, most: Infinity },
+    violations,
+  };
+}
+
+interface Edge {
+  readonly time: number;
+  readonly step: 1 | -1;
+}
+
+/** In order of time. What ends at a moment has ended when another begins. */
+function edges(spans: readonly { readonly from: number; readonly until: number }[]): readonly Edge[] {
+  return spans
+    .flatMap(({ from, until }): Edge[] => [
+      { time: from, step: 1 },
+      { time: until, step: -1 },
+    ])
+    .sort((a, b) => a.time - b.time || a.step - b.step);
+}
+
+/** Whether at some moment of a span at least `limit` slots may have been held. */
+function fullTimes(steps: readonly Edge[], limit: number): (from: number, until: number) => boolean {
+  const full: { readonly from: number; until: number }[] = [];
+  let atOnce = 0;
+  for (const { time, step } of steps) {
+    atOnce += step;
+    if (step > 0 && atOnce === limit) full.push({ from: time, until: Infinity });
+    if (step < 0 && atOnce === limit - 1) full.at(-1)!.until = time;
+  }
+  return (from, until) => {
+    // The first that has not ended before.
+    let low = 0;
+    let high = full.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (full[middle]!.until < from) low = middle + 1;
+      else high = middle;
+    }
+    const span = full[low];
+    return span !== undefined && span.from <= until;
+  };
+}

@@ -1,0 +1,52 @@
+import type { Call } from './calls.js';
+
+/**
+ * Every interval between the sending of one call and the receiving of another, with the units of the calls that lie
+ * in it as a whole: those were surely admitted within it. One sentence for each beginning that has an interval with
+ * more than `most` allows.
+ */
+export function densest(
+  admitted: readonly Call[],
+  most: (lengthMs: number) => number,
+): { readonly at: number; readonly detail: string }[] {
+  const found: { readonly at: number; readonly detail: string }[] = [];
+  eachInterval(admitted, (from, units, length) => {
+    if (units <= most(length)) return false;
+    found.push({
+      at: from,
+      detail: `${units} units in ${length.toFixed(2)} ms, where ${most(length)} may be`,
+    });
+    return true;
+  });
+  return found;
+}
+
+/** The most units that were surely admitted in an interval shorter than `perMs`. */
+export function mostUnits(admitted: readonly Call[], perMs: number): number {
+  let most = 0;
+  eachInterval(admitted, (_from, units, length) => {
+    if (length >= perMs) return true;
+    most = Math.max(most, units);
+    return false;
+  });
+  return most;
+}
+
+/** From each beginning its intervals from the shortest on, until the visitor says that it has seen enough. */
+function eachInterval(
+  admitted: readonly Call[],
+  visit: (from: number, units: number, length: number) => boolean,
+): void {
+  /** Of the calls sent at `from` or later: by when they were received. */
+  const ends: { readonly received: number; readonly cost: number }[] = [];
+  for (const { sent: from, received, cost } of admitted.toSorted((a, b) => b.sent - a.sent)) {
+    let place = 0;
+    while (place < ends.length && ends[place]!.received < received) place++;
+    ends.splice(place, 0, { received, cost });
+    let units = 0;
+    for (const end of ends) {
+      units += end.cost;
+      if (visit(from, units, end.received - from)) break;
+    }
+  }
+}
