@@ -254,7 +254,7 @@ function present(uncontended, handOver, names) {
       }),
     })),
     ...SHAPES.map((shape) => ({
-      title: `Hand-over, ${nameOf(shape)}`,
+      title: `Hand-over, ${shape.processes} x ${shape.waiters} waiters`,
       unit: 'median and 99th percentile, ms',
       bars: HAND_OVER.map((library) => {
         const found = shared(library, shape);

@@ -4,7 +4,7 @@ import { fromRoot } from '../support/from-root.js';
 
 const { Redis } = fromRoot('ioredis');
 
-export const name = 'ioredis 6: SET NX PX + compare and delete';
+export const name = 'ioredis 6: SET NX, compare-delete';
 export const rootPackages = ['ioredis'];
 
 const RELEASE = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`;

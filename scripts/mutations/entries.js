@@ -742,8 +742,8 @@ export const entriesMutations = [
     where: 'Engine.read',
     search: 'const landing = await (joined ? this.#landing(flight, call.policy.wait) : flight.landed);',
     replace: 'const landing = await flight.landed;',
-    test: CACHE_TEST,
-    title: 'a load that hangs does not hold its key for ever',
+    test: 'test/core/self-waiting.test.ts',
+    title: 'a load that hangs does not hold its key: whoever waited begins anew, together',
   },
   {
     guard: 'a loader does not wait for itself',
@@ -757,7 +757,7 @@ export const entriesMutations = [
         replace: 'const landing = await flight.landed;',
       },
     ],
-    test: CACHE_TEST,
-    title: 'a loader that asks for its own key at once does not wait for itself',
+    test: 'test/core/self-waiting.test.ts',
+    title: 'a loader that asks for its own key at once is part of its own load',
   },
 ];
