@@ -4,7 +4,6 @@
  */
 
 const ACQUIRE = 'src/adapters/ioredis/locks/acquire-scripts.ts';
-const HELD = 'src/adapters/ioredis/locks/held-scripts.ts';
 const LEASE = 'src/core/locks/held-lease.ts';
 const RESOURCE = 'test/lock-history/fenced-counter.ts';
 const CHECKER = 'test/lock-history/check-lock-history.ts';
@@ -34,15 +33,6 @@ export const lockHistoryMutations = [
     replace: '      owner,\n      whole(leaseMs / 1_000),',
     test: TEST,
     title: ALONE,
-  },
-  {
-    guard: 'several processes: who was paused beyond its lease does not release what is another’s',
-    file: HELD,
-    where: 'releaseScript',
-    search: "if kind == 'one' and is_held_by(found, ARGV[1]) then\n    count = count + 1",
-    replace: "if kind == 'one' then\n    count = count + 1",
-    test: TEST,
-    title: FENCED,
   },
   {
     guard: 'several processes: the fencing token grows with every lease',

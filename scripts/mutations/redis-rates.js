@@ -166,9 +166,10 @@ export const redisRatesMutations = [
   {
     guard: 'a budget ends its own call only',
     file: BATCHES,
-    where: 'RateBatches.#limit',
-    search: 'for (const late of calls)',
-    replace: 'for (const late of batch.calls)',
+    where: 'RateBatches.consume',
+    search: 'if (settles(batch, late)) late.reject(error);\n        });',
+    replace:
+      'for (const one of batch.calls) if (settles(batch, one)) one.reject(error);\n          void late;\n        });',
     test: RATES,
     title: 'a budget that is over ends its own call and no other of the batch',
   },
