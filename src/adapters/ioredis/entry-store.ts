@@ -3,7 +3,7 @@ import { LEASE, LEASE_LENGTH, MAGIC, TOKEN_AT, VALUE, WAITED, WIRE_VERSION } fro
 import type { EntryStore, LeaseReply, Minted, Snapshot } from '../../core/ports.js';
 import { EPOCH_BUCKETS, EPOCH_BYTES, EPOCHS_IDENTITY, EPOCHS_LENGTH } from '../../core/tags.js';
 import type { Reads } from './reads.js';
-import { script, type Scripts } from './scripts.js';
+import { script, whole, type Scripts } from './scripts.js';
 import type { Servers } from './servers.js';
 
 /** Keys in one script: Redis does nothing else while it runs. */
@@ -339,11 +339,6 @@ return 1
 
 function isOne(reply: unknown): boolean {
   return reply === 1;
-}
-
-/** Redis takes whole milliseconds, at least one. */
-function whole(ms: number): number {
-  return Math.max(1, Math.trunc(ms));
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

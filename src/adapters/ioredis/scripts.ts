@@ -29,6 +29,11 @@ export function script<Args extends readonly unknown[], Reply>(
   return { ...parts, sha: createHash('sha1').update(parts.lua).digest('hex') };
 }
 
+/** Redis takes whole milliseconds, at least one. */
+export function whole(ms: number): number {
+  return Math.max(1, Math.trunc(ms));
+}
+
 /** Runs scripts by their digest, and by their text where the server does not know it (any more). */
 export class Scripts {
   readonly #servers: Servers;

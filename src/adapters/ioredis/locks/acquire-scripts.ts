@@ -1,6 +1,6 @@
 import type { Buffer } from 'node:buffer';
 import { CLOCK, HOLDERS, QUEUE, REFUSALS } from './lock-lua.js';
-import { script, type Script, type ScriptArguments } from '../scripts.js';
+import { script, whole, type Script, type ScriptArguments } from '../scripts.js';
 
 /** What one script was told: the locks of one slot, by their keys. */
 export interface AcquireArguments {
@@ -198,11 +198,6 @@ export function wishOf(key: string): string {
 
 export function queueOf(key: string): readonly [queue: string, places: string] {
   return [`${key}:queue`, `${key}:places`];
-}
-
-/** Redis takes whole milliseconds, at least one. */
-export function whole(ms: number): number {
-  return Math.max(1, Math.trunc(ms));
 }
 
 function encodeAcquire(args: AcquireArguments): ScriptArguments {

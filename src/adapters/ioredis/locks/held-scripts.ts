@@ -1,6 +1,6 @@
-import { fenceOf, FENCE_MS, queueOf, whole, wishOf } from './acquire-scripts.js';
+import { fenceOf, FENCE_MS, queueOf, wishOf } from './acquire-scripts.js';
 import { CLOCK, HOLDERS, QUEUE } from './lock-lua.js';
-import { script } from '../scripts.js';
+import { script, whole } from '../scripts.js';
 
 /** Moves the end of locks of one slot. False: one of them is not the owner's any more, and none is moved. */
 export const extendScript = script<

@@ -2,7 +2,7 @@ import Redlock, { type Lock } from 'redlock';
 import { StoreUnavailableError } from '../../../core/errors.js';
 import { newToken } from '../../../core/token.js';
 import type { Host, LockGrant, LockReply, LockRequest, LockStore } from '../../../core/ports.js';
-import { acquireScript, whole } from './acquire-scripts.js';
+import { acquireScript } from './acquire-scripts.js';
 import type { Ballot } from './ballot.js';
 import type { BackendSettings } from '../backend-settings.js';
 import { extendScript, releaseScript } from './held-scripts.js';
@@ -12,7 +12,7 @@ import { failuresOf, notTold, refusal } from './lock-outcomes.js';
 import { LockServers } from './lock-servers.js';
 import { LockVoter } from './lock-voter.js';
 import { majorityOf } from './majority.js';
-import { Scripts } from '../scripts.js';
+import { Scripts, whole } from '../scripts.js';
 import type { Servers } from '../servers.js';
 import type { Target } from '../target.js';
 
