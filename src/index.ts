@@ -37,6 +37,7 @@ export type {
   Backend,
   Clock,
   EntryStore,
+  FillReply,
   Host,
   LeaseReply,
   LockGrant,

@@ -118,7 +118,7 @@ export class Engine {
   async store<T>(call: ReadCall<T>, value: T): Promise<boolean> {
     const encoded = this.#fills.encode(call, value);
     if (!this.#enabled) return false;
-    const { clock, flights, names, pending, reporter, store } = this.#in;
+    const { clock, flights, names, pending } = this.#in;
     const version = pending.version;
     const since = clock.now();
     const token = newToken();
@@ -133,11 +133,11 @@ export class Engine {
         return false;
       }
       const ttl = this.#fills.ttlFor(call.policy, value);
-      const stored = await this.#fills.fill(call, lease, tagged, encoded, ttl);
+      const stored = (await this.#fills.fill(call, lease, tagged, encoded, ttl)) === 'stored';
       if (stored) pending.settleKey(call.key, version);
       return stored;
     } catch (error) {
-      reporter.background(store.release(names.entry(call.key), token));
+      this.#leases.release(names.entry(call.key), token, call.policy.lease);
       throw error;
     }
   }

@@ -14,21 +14,24 @@ import { Buffer } from 'node:buffer';
  *     36     clear nonce, 16 ASCII bytes
  *     52     length of the key, u16 BE
  *     54     number of tags, u16 BE
- *     56     key, UTF-8; then for each tag: u16 BE length, UTF-8, nonce (16 ASCII bytes)
+ *     56     length of the payload, u32 BE: a record that was cut short or appended to is no record
+ *     60     key, UTF-8; then for each tag: u16 BE length, UTF-8, nonce (16 ASCII bytes)
  *     ...    payload, to the end
  *
  * The version is in the record and not in the key, so that two versions of this library that share a Redis
  * invalidate each other's entries; each takes the other's records for a miss.
+ *
+ * Version 1 had no length of the payload, and no checksum in the payload of bytes (values.ts).
  */
 export const MAGIC = 0xce;
-export const WIRE_VERSION = 1;
+export const WIRE_VERSION = 2;
 export const VALUE = 1;
 export const LEASE = 2;
 export const WAITED = 4;
 export const TOKEN_AT = 4;
 const TOKEN_LENGTH = 16;
 export const LEASE_LENGTH = TOKEN_AT + TOKEN_LENGTH;
-const KEY_AT = 56;
+const KEY_AT = 60;
 
 export interface Tagged {
   readonly tag: string;
@@ -76,6 +79,7 @@ export function encodeEntry(key: string, entry: Entry): Buffer {
   record.write(entry.clearNonce, 36, 'latin1');
   record.writeUInt16BE(keyLength, 52);
   record.writeUInt16BE(entry.tags.length, 54);
+  record.writeUInt32BE(entry.payload.length, 56);
   let at = KEY_AT + record.write(key, KEY_AT);
   for (const { tag, nonce } of entry.tags) {
     const length = record.write(tag, at + 2);
@@ -114,6 +118,7 @@ export function decodeEntry(key: string, bytes: Uint8Array): Entry | undefined {
     }
     tags = found;
   }
+  if (at + record.readUInt32BE(56) !== record.length) return undefined;
   return {
     token: record.toString('latin1', TOKEN_AT, LEASE_LENGTH),
     codec: bytes[3]!,

@@ -2,6 +2,7 @@ import { encodeEntry, tagNames, type Tagged } from './entry.js';
 import { ValueError } from './errors.js';
 import { nonceLife, type Lease } from './leases.js';
 import type { Policy } from './options.js';
+import type { FillReply } from './ports.js';
 import { NEVER, type ReadCall } from './read-call.js';
 import type { Subject } from './reporter.js';
 import { pair, sameEpochs } from './tags.js';
@@ -21,7 +22,7 @@ export class Fills {
   /** The life of this value, its jitter taken off; 0: it is not stored. */
   ttlFor(policy: Policy, value: unknown): number {
     const full = value === null || value === undefined ? policy.negativeTtl : policy.ttl;
-    return full * (1 - policy.jitter * this.#in.clock.random());
+    return Math.ceil(full * (1 - policy.jitter * this.#in.clock.random()));
   }
 
   /**
@@ -42,36 +43,37 @@ export class Fills {
     }
   }
 
-  /** Puts the value in the lease's place. False: the lease is not there any more, or the value is too old. */
+  /** Puts the value in the place of the lease, if it is not too old by then. */
   async fill(
     subject: Subject,
     lease: Lease,
     tagged: readonly Tagged[],
     encoded: EncodedValue,
     ttl: number,
-  ): Promise<boolean> {
+  ): Promise<FillReply> {
     const { clock, names, reporter, store } = this.#in;
     const left = Math.floor(ttl - (clock.now() - lease.since));
     if (left <= 0) {
       reporter.refused(subject, 'expired');
-      return this.release(subject.key, lease);
+      return (await this.release(subject.key, lease)) ? 'expired' : 'refused';
     }
+    const until = lease.at + ttl;
     const record = encodeEntry(subject.key, {
       token: lease.token,
       codec: encoded.codec,
       loadStart: lease.at,
-      freshUntil: lease.at + ttl,
+      freshUntil: until,
       clearNonce: lease.minted.nonces[0]!,
       tags: tagged,
       payload: encoded.payload,
     });
-    const stored = await store.fill(names.entry(subject.key), lease.token, record, left);
-    if (stored) {
+    const reply = await store.fill(names.entry(subject.key), lease.token, record, until);
+    if (reply === 'stored') {
       reporter.publish('fill', subject.method, { key: subject.key, bytes: record.length, ttlMs: left });
     } else {
-      reporter.refused(subject, 'invalidated');
+      reporter.refused(subject, reply === 'expired' ? 'expired' : 'invalidated');
     }
-    return stored;
+    return reply;
   }
 
   /** Gives the lease back without a value. False: it was not there any more. */

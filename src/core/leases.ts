@@ -54,7 +54,7 @@ export class Leases {
     begun: number,
     waited = 0,
   ): Promise<Lease | Landing | undefined> {
-    const { clock, names, reporter, store, nextOrdinal } = this.#in;
+    const { clock, names, reporter, nextOrdinal } = this.#in;
     const redisKey = names.entry(call.key);
     const token = newToken();
     const waitUntil = clock.now() + call.policy.wait - waited;
@@ -80,6 +80,11 @@ export class Leases {
             const found = await this.#looks.judge(call, snapshot, budget);
             if (found.is === 'hit') return { value: found.value, asOf, since, tagged: found.tagged };
             if (found.is === 'away') return undefined;
+            // Each round must name another value than the one before, or the loop would never end.
+            if (found.replaces === undefined || found.replaces === replaces) {
+              reporter.error('lease', call, notReplaced(redisKey));
+              return undefined;
+            }
             replaces = found.replaces;
             break;
           }
@@ -95,7 +100,8 @@ export class Leases {
         }
       } catch (error) {
         reporter.unavailable('lease', call, error);
-        reporter.background(store.release(redisKey, token));
+        // It may be there all the same: the nonces may be what failed, or the reply was lost.
+        this.release(redisKey, token, call.policy.lease);
         return undefined;
       } finally {
         woken.end();
@@ -148,7 +154,14 @@ export class Leases {
     };
   }
 
+  /** Releases a lease that may be there, now or as soon as the store can be asked. */
+  release(redisKey: string, token: string, leaseMs: number): void {
+    const { clock, releases, store } = this.#in;
+    void releases.release(() => store.release(redisKey, token), clock.now() + leaseMs);
+  }
+
   async giveAllBack(): Promise<void> {
+    this.#in.releases.close();
     await Promise.allSettled([...this.#held].map(([key, token]) => this.#in.store.release(key, token)));
   }
 
@@ -177,6 +190,13 @@ export class Leases {
     };
     return { within, end };
   }
+}
+
+function notReplaced(redisKey: string): StoreUnavailableError {
+  return new StoreUnavailableError(
+    `The store shows a record at ${redisKey} that cannot be used, and does not replace it. The method runs uncached.`,
+    'refused',
+  );
 }
 
 function foreign(redisKey: string): StoreUnavailableError {

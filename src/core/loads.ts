@@ -108,15 +108,16 @@ export class Loads {
         return NEVER;
       }
       return await fills.vouch(lease, tagged, async () => {
-        const held = await (encoded === undefined
-          ? fills.release(call.key, lease)
-          : fills.fill(call, lease, tagged, encoded, ttl));
+        const held =
+          encoded === undefined
+            ? await fills.release(call.key, lease)
+            : (await fills.fill(call, lease, tagged, encoded, ttl)) !== 'refused';
         // Nobody else has loaded under a lease meanwhile: what stands there from now on is of no earlier load.
         if (held) floors.lower(call.key, since, floor);
         return held;
       });
     } catch (error) {
-      reporter.background(fills.release(call.key, lease));
+      this.#leases.release(names.entry(call.key), lease.token, policy.lease);
       if (landed) reporter.error('fill', call, error);
       else flight.crash(error);
       return NEVER;

@@ -68,6 +68,12 @@ export type LeaseReply =
   /** Something that is not ours stands at this key (another type): it is left alone. */
   | { readonly status: 'foreign' };
 
+/**
+ * `stored`: the record is there, also if this very request came before. `expired`: the lease was there, and `until` has
+ * passed; the lease is gone and nothing is stored. `refused`: the lease is not there any more.
+ */
+export type FillReply = 'stored' | 'expired' | 'refused';
+
 export interface Minted {
   readonly nonces: readonly string[];
   /** The namespace's tag epochs (`tags.ts`); empty when not asked for. */
@@ -99,8 +105,11 @@ export interface EntryStore {
   ): Promise<LeaseReply>;
   /** Moves the lease's end to `leaseMs` from now. False: the lease is not there any more. */
   extend(key: string, token: string, leaseMs: number): Promise<boolean>;
-  /** Puts the record in the lease's place and wakes those who wait. False: the lease is not there any more. */
-  fill(key: string, token: string, record: Uint8Array, ttlMs: number): Promise<boolean>;
+  /**
+   * Puts the record in the place of the lease, until `until` by the store's own clock (ms since the epoch), and wakes
+   * the waiters. However late the request arrives, the record never outlives that time.
+   */
+  fill(key: string, token: string, record: Uint8Array, until: number): Promise<FillReply>;
   /** Gives the lease back without a value and wakes those who wait. False: it is not there any more. */
   release(key: string, token: string): Promise<boolean>;
   /** Removes values and leases alike, and wakes those who wait. */

@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import { crc32 } from 'node:zlib';
 import { describe } from './describe.js';
 import { ValueError } from './errors.js';
 import { isJsonSafe, parseJson } from './json-safe.js';
@@ -20,8 +21,10 @@ import type { ValueLimits } from './value-limits.js';
  *
  *     1   JSON. References that are shared come back as equal copies.
  *     2   JSON as devalue writes it, which also keeps shared and cyclic references (`rich-json.ts`)
- *     3   the bytes of a Buffer
- *     4   the bytes of a Uint8Array
+ *     3   the bytes of a Buffer, then their CRC-32, u32 BE
+ *     4   the bytes of a Uint8Array, likewise
+ *
+ * Text shows damage by its syntax. Bytes have none, so they carry a checksum.
  */
 export const JSON_CODEC = 1;
 export const RICH_CODEC = 2;
@@ -29,6 +32,7 @@ export const BUFFER_CODEC = 3;
 export const BYTES_CODEC = 4;
 
 const LONGEST_PATH = 300;
+const CHECKSUM_BYTES = 4;
 
 export interface EncodedValue {
   readonly codec: number;
@@ -79,9 +83,12 @@ function cut(path: string): string {
 }
 
 function encodeBytes(codec: number, bytes: ArrayBufferView, limits: ValueLimits): EncodedValue {
-  checkSize(bytes.byteLength, limits);
+  checkSize(bytes.byteLength + CHECKSUM_BYTES, limits);
   const shown = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return { codec, payload: Buffer.from(shown) };
+  const payload = Buffer.allocUnsafe(shown.length + CHECKSUM_BYTES);
+  shown.copy(payload);
+  payload.writeUInt32BE(crc32(shown), shown.length);
+  return { codec, payload };
 }
 
 function encodeText(codec: number, text: string, limits: ValueLimits): EncodedValue {
@@ -111,13 +118,21 @@ export function decodeValue(codec: number, payload: Buffer): { readonly value: u
       case RICH_CODEC:
         return { value: parseRich(payload.toString('utf8')) };
       case BUFFER_CODEC:
-        return { value: Buffer.from(payload) };
+        return { value: Buffer.from(checkedBytes(payload)) };
       case BYTES_CODEC:
-        return { value: new Uint8Array(payload) };
+        return { value: new Uint8Array(checkedBytes(payload)) };
       default:
         return undefined;
     }
   } catch {
     return undefined;
   }
+}
+
+/** @throws RangeError if the checksum is missing or wrong */
+function checkedBytes(payload: Buffer): Buffer {
+  const end = payload.length - CHECKSUM_BYTES;
+  const bytes = payload.subarray(0, end);
+  if (payload.readUInt32BE(end) !== crc32(bytes)) throw new RangeError('The checksum is wrong.');
+  return bytes;
 }

@@ -2,6 +2,7 @@ import { Floors } from './floors.js';
 import { PendingInvalidations, type Target } from './pending-invalidations.js';
 import type { Clock, EntryStore } from './ports.js';
 import { RedisNames } from './redis-names.js';
+import { ReleaseRetries } from './release-retries.js';
 import { Reporter } from './reporter.js';
 import { SingleFlight } from './single-flight.js';
 import { StoreTime } from './store-time.js';
@@ -17,6 +18,7 @@ export interface Workings {
   readonly flights: SingleFlight;
   readonly floors: Floors;
   readonly pending: PendingInvalidations;
+  readonly releases: ReleaseRetries;
   readonly storeTime: StoreTime;
   /** Orders the calls, looks and loads of this process: no two share one. */
   readonly nextOrdinal: () => number;
@@ -33,6 +35,7 @@ export function workings(namespace: string, store: EntryStore, clock: Clock): Wo
     flights: new SingleFlight(),
     floors: new Floors(),
     pending: new PendingInvalidations((target) => remove(store, names, target), clock),
+    releases: new ReleaseRetries(clock),
     storeTime: new StoreTime(),
     nextOrdinal: () => ++ordinal,
   };

@@ -9,6 +9,7 @@ import { freePort } from '../support/free-port.js';
 import { startProxy, type Proxy } from '../support/proxy.js';
 import { startRedis, type RedisServer } from '../support/servers.js';
 import { admin, MAJORS, open, ready, refusedAtOnce, store, valueOf, type Rig } from './ioredis-rig.js';
+import { LATER } from '../support/later.js';
 
 interface Ground extends Rig {
   readonly server: RedisServer;
@@ -302,8 +303,8 @@ test('a reply that was lost, asked for again, is the same', async (t) => {
     await entries.remove([entry('b')]);
     await lost(token, () => entries.lease(entry('a'), token, 60_000, undefined));
     t.is((await entries.lease(entry('a'), token, 60_000, undefined)).status, 'granted');
-    await lost(token, () => entries.fill(entry('a'), token, record, 60_000));
-    t.true(await entries.fill(entry('a'), token, record, 60_000));
+    await lost(token, () => entries.fill(entry('a'), token, record, LATER));
+    t.is(await entries.fill(entry('a'), token, record, LATER), 'stored');
     t.true(record.equals((await side.getBuffer(entry('a')))!));
     await lost(fresh, () => entries.mint([tag('a')], undefined, fresh, 60_000));
     t.deepEqual((await entries.mint([tag('a')], undefined, newToken(), 60_000)).nonces, [fresh]);
@@ -336,7 +337,7 @@ test('a fill that lands late, after a removal, is refused', async (t) => {
   const token = newToken();
   await entries.lease(entry('a'), token, 60_000, undefined);
   const heal = proxy.timeout('both');
-  const fill = watched(entries.fill(entry('a'), token, valueOf(token), 60_000));
+  const fill = watched(entries.fill(entry('a'), token, valueOf(token), LATER));
   await clock.advance(TIMEOUT);
   t.true(fill() instanceof StoreUnavailableError);
   await other.entries.remove([entry('a')]);

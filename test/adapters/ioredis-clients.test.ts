@@ -7,6 +7,7 @@ import { newToken } from '../../src/core/token.js';
 import { eventually } from '../support/eventually.js';
 import { redisForFile, startCluster } from '../support/servers.js';
 import { admin, MAJORS, ready, store, valueOf } from './ioredis-rig.js';
+import { LATER } from '../support/later.js';
 
 const server = redisForFile(test, { args: ['--databases', '4'] });
 
@@ -60,7 +61,7 @@ for (const { major, Redis: Class } of MAJORS) {
     const token = newToken();
     await entries.lease(entry('a'), token, 60_000, undefined);
     t.is((await entries.lease(entry('a'), newToken(), 60_000, undefined)).status, 'held');
-    await entries.fill(entry('a'), token, valueOf(token), 60_000);
+    await entries.fill(entry('a'), token, valueOf(token), LATER);
     await entries.mint([clear, tag('x')], epochs, newToken(), 60_000);
     t.is((await entries.nonces([clear, tag('x')])).filter((nonce) => nonce === null).length, 0);
     t.truthy((await entries.read(entry('a'), [clear])).record);

@@ -7,6 +7,7 @@ import { fakeClock, type FakeClock } from '../../src/testing/fake-clock.js';
 import { eventually } from '../support/eventually.js';
 import { startCluster, type RedisCluster, type RedisServer } from '../support/servers.js';
 import { admin, MAJORS, ready, refusedAtOnce, store, valueOf, type Rig } from './ioredis-rig.js';
+import { LATER } from '../support/later.js';
 
 interface Ground extends Rig {
   readonly cluster: RedisCluster;
@@ -71,7 +72,7 @@ for (const major of MAJORS) {
     t.truthy((await entries.read(key, [])).record);
     const token = newToken();
     t.is((await entries.lease(key, token, 60_000, '*')).status, 'granted');
-    t.true(await entries.fill(key, token, valueOf(token), 60_000));
+    t.is(await entries.fill(key, token, valueOf(token), LATER), 'stored');
 
     // And then MOVED.
     for (const side of [sides[1]!, sides[0]!, sides[2]!])

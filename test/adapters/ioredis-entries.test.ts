@@ -1,11 +1,12 @@
 import test, { type ExecutionContext } from 'ava';
 import type { Redis } from 'ioredis';
-import { encodeLease } from '../../src/core/entry.js';
+import { encodeLease, WIRE_VERSION } from '../../src/core/entry.js';
 import { EPOCH_BYTES, EPOCHS_IDENTITY, EPOCHS_LENGTH } from '../../src/core/tags.js';
 import { newToken } from '../../src/core/token.js';
 import { eventually } from '../support/eventually.js';
 import { startCluster, startRedis, type RedisCluster, type RedisServer } from '../support/servers.js';
 import { MAJORS, ready, store, valueOf, type Rig, type Target } from './ioredis-rig.js';
+import { LATER } from '../support/later.js';
 
 let server: RedisServer;
 let cluster: RedisCluster;
@@ -76,7 +77,7 @@ on('a stored value is read back byte for byte', async (t, { entries, entry, clea
   const token = newToken();
   await entries.lease(key, token, 10_000, undefined);
   const record = valueOf(token, '\u00ff\u0000é☃');
-  t.true(await entries.fill(key, token, record, 10_000));
+  t.is(await entries.fill(key, token, record, LATER), 'stored');
   const { record: found } = await entries.read(key, [clear]);
   t.true(record.equals(found!));
 });
@@ -132,7 +133,7 @@ on('a lease that replaces anything takes over values and leases', async (t, { en
   const token = newToken();
   t.is((await entries.lease(entry('a'), token, 60_000, '*')).status, 'granted');
   t.is((await entries.lease(entry('a'), newToken(), 60_000, '*')).status, 'granted');
-  t.false(await entries.fill(entry('a'), token, valueOf(token), 60_000), 'it was taken over');
+  t.is(await entries.fill(entry('a'), token, valueOf(token), LATER), 'refused', 'it was taken over');
 });
 
 on(
@@ -142,10 +143,10 @@ on(
       Buffer.from('text'),
       Buffer.alloc(0),
       Buffer.from([0xce]),
-      Buffer.concat([Buffer.from([0xce, 2, 2, 0]), Buffer.from(newToken())]),
-      Buffer.concat([Buffer.from([0xce, 1, 0, 0]), Buffer.from(newToken())]),
+      Buffer.concat([Buffer.from([0xce, WIRE_VERSION + 1, 2, 0]), Buffer.from(newToken())]),
+      Buffer.concat([Buffer.from([0xce, WIRE_VERSION, 0, 0]), Buffer.from(newToken())]),
       Buffer.concat([
-        Buffer.from([0xce, 1, 2, 0]),
+        Buffer.from([0xce, WIRE_VERSION, 2, 0]),
         Buffer.from(newToken()),
         Buffer.from('more than a lease'),
       ]),
@@ -170,7 +171,7 @@ on(
     t.deepEqual(await entries.lease(key, token, 60_000, '*'), { status: 'foreign' });
     t.deepEqual(await entries.read(key, [clear]), { record: null, nonces: [null] });
     t.false(await entries.extend(key, token, 60_000));
-    t.false(await entries.fill(key, token, valueOf(token), 60_000));
+    t.is(await entries.fill(key, token, valueOf(token), LATER), 'refused');
     t.false(await entries.release(key, token));
     await entries.remove([key, entry('other')]);
     t.deepEqual(await side.lrange(key, 0, -1), ['theirs']);
@@ -184,26 +185,31 @@ on('extending moves the end of the own lease only', async (t, { entries, entry }
   t.true((await side.pttl(entry('a'))) > 500_000);
   t.false(await entries.extend(entry('a'), newToken(), 60_000));
   t.false(await entries.extend(entry('none'), token, 60_000));
-  await entries.fill(entry('a'), token, valueOf(token), 600_000);
+  await entries.fill(entry('a'), token, valueOf(token), LATER);
   t.false(await entries.extend(entry('a'), token, 900_000), 'a value is not extended');
 });
 
 on('a fill needs its own lease, and may be repeated', async (t, { entries, entry }, side) => {
   const token = newToken();
-  t.false(await entries.fill(entry('a'), token, valueOf(token), 60_000), 'no lease');
+  t.is(await entries.fill(entry('a'), token, valueOf(token), LATER), 'refused', 'no lease');
   await entries.lease(entry('a'), newToken(), 60_000, undefined);
-  t.false(await entries.fill(entry('a'), token, valueOf(token), 60_000), "another's lease");
+  t.is(await entries.fill(entry('a'), token, valueOf(token), LATER), 'refused', "another's lease");
   await entries.lease(entry('b'), token, 60_000, undefined);
-  t.true(await entries.fill(entry('b'), token, valueOf(token), 30_000));
-  t.true(await entries.fill(entry('b'), token, valueOf(token), 30_000), 'its reply may have been lost');
-  t.true((await side.pttl(entry('b'))) <= 30_000, 'the life of the value, not of the lease');
+  const until = Date.now() + 300_000;
+  t.is(await entries.fill(entry('b'), token, valueOf(token), until), 'stored');
+  t.is(
+    await entries.fill(entry('b'), token, valueOf(token), until),
+    'stored',
+    'its reply may have been lost',
+  );
+  t.true((await side.pttl(entry('b'))) > 200_000, 'the life of the value, not of the lease');
 });
 
 on('a fill after a removal is refused', async (t, { entries, entry, clear }) => {
   const token = newToken();
   await entries.lease(entry('a'), token, 60_000, undefined);
   await entries.remove([entry('a')]);
-  t.false(await entries.fill(entry('a'), token, valueOf(token), 60_000));
+  t.is(await entries.fill(entry('a'), token, valueOf(token), LATER), 'refused');
   t.is((await entries.read(entry('a'), [clear])).record, null);
 });
 
@@ -233,7 +239,7 @@ on(
   'those who wait for a lease are woken by its fill, its release and its removal',
   async (t, { entries, entry, woken }) => {
     const ends: Record<string, (key: string, token: string) => Promise<unknown>> = {
-      fill: (key, token) => entries.fill(key, token, valueOf(token), 60_000),
+      fill: (key, token) => entries.fill(key, token, valueOf(token), LATER),
       release: (key, token) => entries.release(key, token),
       remove: (key) => entries.remove([key]),
       // Taken over: the next end wakes them.
@@ -260,7 +266,7 @@ on(
 on('nobody is woken for a lease that nobody waited for', async (t, { entries, entry, woken }) => {
   const token = newToken();
   await entries.lease(entry('quiet'), token, 60_000, undefined);
-  await entries.fill(entry('quiet'), token, valueOf(token), 60_000);
+  await entries.fill(entry('quiet'), token, valueOf(token), LATER);
   await entries.lease(entry('loud'), token, 60_000, undefined);
   await entries.lease(entry('loud'), newToken(), 60_000, undefined);
   await entries.release(entry('loud'), token);

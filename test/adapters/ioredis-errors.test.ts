@@ -6,6 +6,7 @@ import { newToken } from '../../src/core/token.js';
 import { eventually } from '../support/eventually.js';
 import { startRedis } from '../support/servers.js';
 import { admin, callsOf, MAJORS, ready, store, valueOf, type Rig } from './ioredis-rig.js';
+import { LATER } from '../support/later.js';
 
 async function alone(
   t: ExecutionContext,
@@ -63,7 +64,7 @@ for (const major of MAJORS) {
       entries.lease(entry('new'), newToken(), 60_000, undefined),
       /^lease was refused by redis:.*OOM/,
     );
-    await refused(t, entries.fill(entry('lease'), waited, valueOf(waited), 60_000), /OOM/);
+    await refused(t, entries.fill(entry('lease'), waited, valueOf(waited), LATER), /OOM/);
     await refused(t, entries.mint([tag('new')], undefined, newToken(), 60_000), /OOM/);
     t.is((await entries.lease(entry('lease'), newToken(), 60_000, undefined)).status, 'held');
     t.is((await entries.mint([clear], epochs, newToken(), 90_000)).nonces.length, 1, 'those that are there');

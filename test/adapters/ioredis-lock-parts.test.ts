@@ -1,5 +1,4 @@
 import test from 'ava';
-import { GiveBacks } from '../../src/adapters/ioredis/locks/give-backs.js';
 import { MajorityWakes } from '../../src/adapters/ioredis/locks/majority-wakes.js';
 import { fakeClock } from '../../src/testing/fake-clock.js';
 
@@ -31,38 +30,4 @@ test('two releases, one soon after the other, wake twice', async (t) => {
   wakes.close();
   await clock.advance(1_000);
   t.deepEqual(woken, ['a', 'a'], 'nobody is woken after the end');
-});
-
-test('what a server could not be told is told again until it has heard, or the lease has ended', async (t) => {
-  const clock = fakeClock();
-  const giveBacks = new GiveBacks(clock);
-  let away = true;
-  const told: string[] = [];
-  const tell = (what: string) => async (): Promise<void> => {
-    told.push(what);
-    if (away) throw new Error('away');
-  };
-  giveBacks.add(tell('short'), clock.now() + 200);
-  giveBacks.add(tell('long'), clock.now() + 60_000);
-  await clock.advance(1_000);
-  const attempts = (what: string): number => told.filter((one) => one === what).length;
-  const short = attempts('short');
-  t.true(short >= 1 && short < attempts('long'));
-  away = false;
-  await clock.advance(1_000);
-  const long = attempts('long');
-  await clock.advance(60_000);
-  t.is(attempts('long'), long, 'it has heard');
-  t.is(attempts('short'), short);
-  // The next outage begins anew.
-  away = true;
-  giveBacks.add(tell('later'), clock.now() + 60_000);
-  await clock.advance(100);
-  t.true(attempts('later') >= 1);
-  giveBacks.close();
-  giveBacks.add(tell('too late'), clock.now() + 60_000);
-  const later = attempts('later');
-  await clock.advance(60_000);
-  t.is(attempts('later'), later);
-  t.is(attempts('too late'), 0);
 });

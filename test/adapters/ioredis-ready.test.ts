@@ -23,6 +23,7 @@ import {
   type RigOptions,
   type Target,
 } from './ioredis-rig.js';
+import { LATER } from '../support/later.js';
 
 let server: RedisServer;
 
@@ -323,7 +324,7 @@ async function everyVerb(t: ExecutionContext, rig: Awaited<ReturnType<typeof rea
   t.is((await entries.lease(key, token, 60_000, undefined)).status, 'granted');
   t.is((await entries.lease(key, newToken(), 60_000, undefined)).status, 'held');
   t.true(await entries.extend(key, token, 60_000));
-  t.true(await entries.fill(key, token, valueOf(token), 60_000));
+  t.is(await entries.fill(key, token, valueOf(token), LATER), 'stored');
   t.is((await entries.mint([clear, tag('a')], epochs, newToken(), 60_000)).nonces.length, 2);
   await entries.mint([clear, tag('a')], epochs, newToken(), 90_000);
   t.truthy((await entries.read(key, [clear, tag('a')])).record);

@@ -8,6 +8,7 @@ import { StoreUnavailableError } from '../../src/core/errors.js';
 import { clearKey, entryKey, epochsKey, tagKey } from '../../src/core/key.js';
 import type { Backend, Clock, EntryStore } from '../../src/core/ports.js';
 import { newToken } from '../../src/core/token.js';
+import { LATER } from '../support/later.js';
 
 /** A backend with its host, which records what it is told. */
 export interface Rig {
@@ -104,7 +105,7 @@ export async function store(entries: EntryStore, key: string, payload = 'value')
   const token = newToken();
   await entries.lease(key, token, 10_000, '*');
   const record = valueOf(token, payload);
-  await entries.fill(key, token, record, 60_000);
+  await entries.fill(key, token, record, LATER);
   return record;
 }
 

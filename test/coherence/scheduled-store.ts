@@ -60,7 +60,7 @@ export class ScheduledStore {
       nonces: (nonces) => pass('nonces', () => memory.nonces(nonces)),
       lease: (key, token, ms, replaces) => pass(`lease ${key}`, () => memory.lease(key, token, ms, replaces)),
       extend: (key, token, ms) => pass(`extend ${key}`, () => memory.extend(key, token, ms)),
-      fill: (key, token, record, ttl) => pass(`fill ${key}`, () => memory.fill(key, token, record, ttl)),
+      fill: (key, token, record, until) => pass(`fill ${key}`, () => memory.fill(key, token, record, until)),
       release: (key, token) => pass(`release ${key}`, () => memory.release(key, token)),
       remove: (keys) => pass(`remove ${keys.join(' ')}`, () => memory.remove(keys)),
       mint: (nonces, epochs, fresh, ttl) => pass('mint', () => memory.mint(nonces, epochs, fresh, ttl)),

@@ -1,10 +1,18 @@
 import { Buffer } from 'node:buffer';
 import type { ExecutionContext, TestFn } from 'ava';
-import { encodeEntry, encodeLease, LEASE_LENGTH, tokenOf, WIRE_VERSION } from '../../src/core/entry.js';
+import {
+  encodeEntry,
+  encodeLease,
+  LEASE_LENGTH,
+  TOKEN_AT,
+  tokenOf,
+  WIRE_VERSION,
+} from '../../src/core/entry.js';
 import { StoreUnavailableError } from '../../src/core/errors.js';
 import type { EntryStore } from '../../src/core/ports.js';
 import { EPOCH_BYTES, EPOCHS_IDENTITY, EPOCHS_LENGTH } from '../../src/core/tags.js';
 import { newToken } from '../../src/core/token.js';
+import { LATER } from '../support/later.js';
 
 /** A store under test, with names that belong to one test. */
 export interface OpenStore {
@@ -118,7 +126,7 @@ export function entryStoreContract(
     const token = newToken();
     t.is((await store.lease(entry('k'), token, 10_000, undefined)).status, 'granted');
     t.is((await store.lease(entry('k'), token, 10_000, undefined)).status, 'granted');
-    t.true(await store.fill(entry('k'), token, valueOf(token), 10_000));
+    t.is(await store.fill(entry('k'), token, valueOf(token), LATER), 'stored');
   });
 
   it('refuses a lease while another holds it, and says for how long', async (t, { store, entry }) => {
@@ -158,6 +166,19 @@ export function entryStoreContract(
     t.is((await store.lease(entry('k'), newToken(), 10_000, token)).status, 'held');
   });
 
+  it('grants a lease in the place of a record whose token is not ASCII', async (t, { store, entry }) => {
+    const strange = '\u00ff\u0000A\u0080 *\u00e9'.padEnd(16, '\u00fe');
+    const first = newToken();
+    await store.lease(entry('k'), first, 10_000, undefined);
+    const record = valueOf(first);
+    record.write(strange, TOKEN_AT, 'latin1');
+    await store.fill(entry('k'), first, record, LATER);
+    t.is(tokenOf((await store.read(entry('k'), [])).record!), strange);
+    const token = newToken();
+    t.is((await store.lease(entry('k'), token, 10_000, strange)).status, 'granted');
+    t.is(tokenOf((await store.read(entry('k'), [])).record!), token);
+  });
+
   it('grants a lease in the place of any record for *', async (t, { store, entry }) => {
     await fill(store, entry('value'));
     const held = newToken();
@@ -165,7 +186,7 @@ export function entryStoreContract(
     for (const key of [entry('value'), entry('lease'), entry('nothing')]) {
       t.is((await store.lease(key, newToken(), 10_000, '*')).status, 'granted');
     }
-    t.false(await store.fill(entry('lease'), held, valueOf(held), 10_000));
+    t.is(await store.fill(entry('lease'), held, valueOf(held), LATER), 'refused');
   });
 
   it('takes bytes that are no record of this wire version for nothing', async (t, { store, entry }) => {
@@ -184,10 +205,10 @@ export function entryStoreContract(
       const key = entry(`k${i}`);
       const first = newToken();
       await store.lease(key, first, 10_000, undefined);
-      await store.fill(key, first, foreign, 60_000);
+      await store.fill(key, first, foreign, LATER);
       const token = newToken();
       t.is((await store.lease(key, token, 10_000, undefined)).status, 'granted', foreign.toString('latin1'));
-      t.true(await store.fill(key, token, valueOf(token), 60_000));
+      t.is(await store.fill(key, token, valueOf(token), LATER), 'stored');
     }
   });
 
@@ -195,7 +216,7 @@ export function entryStoreContract(
     const token = newToken();
     await store.lease(entry('k'), token, 60, undefined);
     await gone(entry('k'));
-    t.false(await store.fill(entry('k'), token, valueOf(token), 10_000));
+    t.is(await store.fill(entry('k'), token, valueOf(token), LATER), 'refused');
     t.is((await store.lease(entry('k'), newToken(), 10_000, undefined)).status, 'granted');
   });
 
@@ -232,9 +253,27 @@ export function entryStoreContract(
     await ends(entry('k'), 7_000);
   });
 
+  it('stores nothing whose end has passed, and removes its lease', async (t, { store, entry }) => {
+    const token = newToken();
+    const reply = await store.lease(entry('k'), token, 10_000, undefined);
+    if (reply.status !== 'granted') return t.fail(reply.status);
+    t.is(await store.fill(entry('k'), token, valueOf(token), reply.at - 1), 'expired');
+    t.is((await store.read(entry('k'), [])).record, null);
+    t.is(await store.fill(entry('k'), token, valueOf(token), LATER), 'refused');
+  });
+
+  it('stores nothing whose end has passed, and wakes the waiters', async (t, { store, entry, told }) => {
+    const token = newToken();
+    const reply = await store.lease(entry('k'), token, 10_000, undefined);
+    if (reply.status !== 'granted') return t.fail(reply.status);
+    t.is((await store.lease(entry('k'), newToken(), 10_000, undefined)).status, 'held');
+    t.is(await store.fill(entry('k'), token, valueOf(token), reply.at - 1), 'expired');
+    await told([entry('k')]);
+  });
+
   it('refuses a fill where nothing stands: absence means refuse', async (t, { store, entry }) => {
     const token = newToken();
-    t.false(await store.fill(entry('k'), token, valueOf(token), 10_000));
+    t.is(await store.fill(entry('k'), token, valueOf(token), LATER), 'refused');
     t.is((await store.read(entry('k'), [])).record, null);
   });
 
@@ -242,14 +281,14 @@ export function entryStoreContract(
     const holder = newToken();
     const late = newToken();
     await store.lease(entry('k'), holder, 10_000, undefined);
-    t.false(await store.fill(entry('k'), late, valueOf(late), 10_000));
-    t.true(await store.fill(entry('k'), holder, valueOf(holder), 10_000));
+    t.is(await store.fill(entry('k'), late, valueOf(late), LATER), 'refused');
+    t.is(await store.fill(entry('k'), holder, valueOf(holder), LATER), 'stored');
   });
 
   it('refuses a fill over another value, which stays', async (t, { store, entry }) => {
     const { record } = await fill(store, entry('k'));
     const late = newToken();
-    t.false(await store.fill(entry('k'), late, valueOf(late), 10_000));
+    t.is(await store.fill(entry('k'), late, valueOf(late), LATER), 'refused');
     t.deepEqual(bytesOf((await store.read(entry('k'), [])).record), record);
   });
 
@@ -257,11 +296,11 @@ export function entryStoreContract(
     const removed = newToken();
     await store.lease(entry('removed'), removed, 10_000, undefined);
     await store.remove([entry('removed')]);
-    t.false(await store.fill(entry('removed'), removed, valueOf(removed), 10_000));
+    t.is(await store.fill(entry('removed'), removed, valueOf(removed), LATER), 'refused');
     const released = newToken();
     await store.lease(entry('released'), released, 10_000, undefined);
     await store.release(entry('released'), released);
-    t.false(await store.fill(entry('released'), released, valueOf(released), 10_000));
+    t.is(await store.fill(entry('released'), released, valueOf(released), LATER), 'refused');
     t.is((await store.read(entry('removed'), [])).record, null);
     t.is((await store.read(entry('released'), [])).record, null);
   });
@@ -272,7 +311,7 @@ export function entryStoreContract(
     ends,
   }) => {
     const { token, record } = await fill(store, entry('k'), { ttl: 5_000 });
-    t.true(await store.fill(entry('k'), token, record, 60_000));
+    t.is(await store.fill(entry('k'), token, record, LATER), 'stored');
     t.deepEqual(bytesOf((await store.read(entry('k'), [])).record), record);
     await ends(entry('k'), 5_000);
   });
@@ -281,13 +320,13 @@ export function entryStoreContract(
     const { store, entry } = opened;
     const { token, record } = await fill(store, entry('k'));
     await store.remove([entry('k')]);
-    t.false(await store.fill(entry('k'), token, record, 60_000));
+    t.is(await store.fill(entry('k'), token, record, LATER), 'refused');
     const next = newToken();
     await store.lease(entry('k'), next, 10_000, undefined);
-    t.false(await store.fill(entry('k'), token, record, 60_000));
+    t.is(await store.fill(entry('k'), token, record, LATER), 'refused');
     const value = valueOf(next);
-    t.true(await store.fill(entry('k'), next, value, 60_000));
-    t.false(await store.fill(entry('k'), token, record, 60_000));
+    t.is(await store.fill(entry('k'), next, value, LATER), 'stored');
+    t.is(await store.fill(entry('k'), token, record, LATER), 'refused');
     t.deepEqual(bytesOf((await store.read(entry('k'), [])).record), value);
   });
 
@@ -321,7 +360,7 @@ export function entryStoreContract(
     await store.lease(entry('lease'), newToken(), 10_000, undefined);
     const token = newToken();
     await store.lease(entry('bytes'), token, 10_000, undefined);
-    await store.fill(entry('bytes'), token, Buffer.from('x'), 10_000);
+    await store.fill(entry('bytes'), token, Buffer.from('x'), LATER);
     const names = ['value', 'lease', 'bytes', 'absent', 'value'].map(entry);
     await store.remove(names);
     await store.remove(names);
@@ -348,7 +387,7 @@ export function entryStoreContract(
       await store.lease(key, token, 10_000, undefined);
       t.is((await store.lease(key, newToken(), 10_000, undefined)).status, 'held');
     }
-    await store.fill(entry('filled'), token, valueOf(token), 10_000);
+    await store.fill(entry('filled'), token, valueOf(token), LATER);
     await store.release(entry('released'), token);
     await store.remove([entry('removed')]);
     await told(keys);
@@ -359,7 +398,7 @@ export function entryStoreContract(
     const token = newToken();
     const keys = ['filled', 'released', 'removed'].map(entry);
     for (const key of keys) await store.lease(key, token, 10_000, undefined);
-    await store.fill(entry('filled'), token, valueOf(token), 10_000);
+    await store.fill(entry('filled'), token, valueOf(token), LATER);
     await store.release(entry('released'), token);
     await store.remove([entry('removed'), entry('filled')]);
     // One more each, for which somebody waits: it comes after whatever was told before.
@@ -397,7 +436,7 @@ export function entryStoreContract(
     await store.lease(entry('k'), newToken(), 10_000, undefined);
     const token = newToken();
     await store.lease(entry('k'), token, 10_000, '*');
-    await store.fill(entry('k'), token, valueOf(token), 10_000);
+    await store.fill(entry('k'), token, valueOf(token), LATER);
     await told([entry('k')]);
     t.deepEqual(woken(), [entry('k')]);
   });
@@ -516,7 +555,7 @@ export function entryStoreContract(
       nonces: () => store.nonces([tag('a')]),
       lease: () => store.lease(entry('k'), newToken(), 1_000, undefined),
       extend: () => store.extend(entry('k'), newToken(), 1_000),
-      fill: () => store.fill(entry('k'), newToken(), valueOf(newToken()), 1_000),
+      fill: () => store.fill(entry('k'), newToken(), valueOf(newToken()), LATER),
       release: () => store.release(entry('k'), newToken()),
       remove: () => store.remove([entry('k')]),
       mint: () => store.mint([tag('a')], undefined, newToken(), 1_000),
@@ -553,8 +592,9 @@ async function fill(
 ): Promise<{ readonly token: string; readonly record: Buffer }> {
   const token = newToken();
   const record = valueOf(token, payload);
-  await store.lease(name, token, 10_000, undefined);
-  if (!(await store.fill(name, token, record, ttl))) throw new Error(`Expected ${name} to be free.`);
+  const reply = await store.lease(name, token, 10_000, undefined);
+  if (reply.status !== 'granted') throw new Error(`Expected ${name} to be free.`);
+  await store.fill(name, token, record, reply.at + ttl);
   return { token, record };
 }
 

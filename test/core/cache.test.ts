@@ -5,6 +5,7 @@ import { StoreUnavailableError } from '../../src/core/errors.js';
 import { entryKey, epochsKey } from '../../src/core/key.js';
 import { newToken } from '../../src/core/token.js';
 import { HeldLoad, rig, Row, settled } from '../coherence/rig.js';
+import { LATER } from '../support/later.js';
 
 // --- who may share a load that began earlier ----------------------------------------------------------------------
 
@@ -688,7 +689,7 @@ for (const [title, flags] of [
     const record = Buffer.from(encodeLease(newToken()));
     record[2] = flags;
     await store.lease(name, token, 1_000, undefined);
-    t.true(await store.fill(name, token, record, 60_000));
+    t.is(await store.fill(name, token, record, LATER), 'stored');
     t.is(await cache.getOrSet('key', () => 1), 1);
     t.is(await cache.get('key'), 1);
   });

@@ -143,11 +143,30 @@ for (const [name, value] of Object.entries(RICH_VALUES)) {
   });
 }
 
-test('A Buffer comes back as a Buffer, from its bare bytes', (t) => {
-  const bytes = Buffer.from([0, 255, 1]);
+test('A Buffer comes back as a Buffer, from its bytes and their CRC-32', (t) => {
+  const bytes = Buffer.from('123456789');
   roundTrip(t, bytes, BUFFER_CODEC);
   roundTrip(t, Buffer.alloc(0), BUFFER_CODEC);
-  t.deepEqual(encodeValue(bytes, LIMITS).payload, bytes);
+  // The check value of CRC-32/ISO-HDLC.
+  t.deepEqual(
+    encodeValue(bytes, LIMITS).payload,
+    Buffer.concat([bytes, Buffer.from([0xcb, 0xf4, 0x39, 0x26])]),
+  );
+});
+
+test('Bytes that are longer, shorter or other than what was written are undecodable', (t) => {
+  for (const bytes of [Buffer.from('some bytes'), Buffer.alloc(0), Uint8Array.of(0, 255, 0)]) {
+    const { codec, payload } = encodeValue(bytes, LIMITS);
+    for (let length = 0; length < payload.length; length++) {
+      t.is(decodeValue(codec, payload.subarray(0, length)), undefined);
+    }
+    t.is(decodeValue(codec, Buffer.concat([payload, Buffer.from([0])])), undefined);
+    for (let at = 0; at < payload.length; at++) {
+      const damaged = Buffer.from(payload);
+      damaged[at]! ^= 1;
+      t.is(decodeValue(codec, damaged), undefined);
+    }
+  }
 });
 
 test('A Uint8Array comes back as a Uint8Array, from its bare bytes', (t) => {
@@ -529,7 +548,9 @@ test('The text __proto__ as a value does not make a payload undecodable', (t) =>
 
 test('Other codecs than these four are undecodable', (t) => {
   for (let codec = 0; codec < 256; codec++) {
-    const decoded = decodeText(codec, '[1,2]');
+    const { payload } = encodeValue(Buffer.from('[1,2]'), LIMITS);
+    const isBytes = codec === BUFFER_CODEC || codec === BYTES_CODEC;
+    const decoded = isBytes ? decodeValue(codec, payload) : decodeText(codec, '[1,2]');
     t.is(decoded !== undefined, [JSON_CODEC, RICH_CODEC, BUFFER_CODEC, BYTES_CODEC].includes(codec));
   }
 });

@@ -23,9 +23,9 @@ function unfenced(adapter: Adapter): Adapter {
     open(host) {
       const backend = adapter.open(host);
       const { entries } = backend;
-      const fill: EntryStore['fill'] = async (key, token, record, ttl) => {
+      const fill: EntryStore['fill'] = async (key, token, record, until) => {
         await entries.lease(key, token, 1_000, '*');
-        return entries.fill(key, token, record, ttl);
+        return entries.fill(key, token, record, until);
       };
       const open: EntryStore = {
         read: (...args) => entries.read(...args),

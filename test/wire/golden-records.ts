@@ -42,7 +42,7 @@ function cycle(): unknown {
   return team;
 }
 
-/** Never change one that has its file in v1: what stands in somebody's Redis does not change either. */
+/** Never change one that has its file in the folder of its version: what is in a user's Redis does not change either. */
 export const GOLDEN_ENTRIES: readonly GoldenEntry[] = [
   {
     name: 'json-object',

@@ -2,11 +2,14 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import test from 'ava';
-import { decodeEntry, encodeLease, tokenOf } from '../../src/core/entry.js';
+import { memory } from '../../src/adapters/memory/index.js';
+import { decodeEntry, encodeLease, tokenOf, WIRE_VERSION } from '../../src/core/entry.js';
 import { decodeValue } from '../../src/core/values.js';
+import { fakeClock } from '../../src/testing/fake-clock.js';
+import { LATER } from '../support/later.js';
 import { sameValue } from '../support/same-value.js';
 import { GOLDEN_ENTRIES, GOLDEN_LEASE, goldenRecords } from './golden-records.js';
-import { goldenFolder, makeGolden } from './make-golden.js';
+import { goldenFolder, goldenFolderOf, makeGolden } from './make-golden.js';
 
 function read(name: string): Buffer {
   return readFileSync(path.join(goldenFolder, `${name}.bin`));
@@ -18,7 +21,7 @@ test('Every golden file has its record, and every record its file', (t) => {
 });
 
 for (const { name, key, header, codec, value } of GOLDEN_ENTRIES) {
-  test(`${name}: a record of wire version 1 is read as what was stored`, (t) => {
+  test(`${name}: a record of wire version ${WIRE_VERSION} is read as what was stored`, (t) => {
     const entry = decodeEntry(key, read(name));
     if (!entry) return t.fail('The record is not decoded.');
     const { payload, ...rest } = entry;
@@ -36,12 +39,29 @@ for (const [name, record] of goldenRecords()) {
   });
 }
 
-test('A lease of wire version 1 is read as one', (t) => {
+test(`A lease of wire version ${WIRE_VERSION} is read as one`, (t) => {
   const record = read(GOLDEN_LEASE.name);
   t.is(tokenOf(record), GOLDEN_LEASE.token);
   t.is(decodeEntry('', record), undefined);
   t.deepEqual(encodeLease(GOLDEN_LEASE.token), record);
 });
+
+for (let version = 1; version < WIRE_VERSION; version++) {
+  const folder = goldenFolderOf(version);
+  for (const file of readdirSync(folder)) {
+    test(`${file}: a record of wire version ${version} is a miss, and a lease takes its place`, async (t) => {
+      const record = readFileSync(path.join(folder, file));
+      for (const { key } of GOLDEN_ENTRIES) t.is(decodeEntry(key, record), undefined);
+      t.is(tokenOf(record), undefined);
+      const clock = fakeClock();
+      const host = { namespace: 'golden', clock, wake() {}, degraded() {}, recovered() {} };
+      const { entries } = memory().open(host);
+      await entries.lease('k', 'first-0123456789', 1_000, undefined);
+      t.is(await entries.fill('k', 'first-0123456789', record, LATER), 'stored');
+      t.is((await entries.lease('k', 'second-012345678', 1_000, undefined)).status, 'granted');
+    });
+  }
+}
 
 test('The generator writes what is missing and never rewrites a file', (t) => {
   const folder = mkdtempSync(path.join(tmpdir(), 'golden-'));

@@ -5,7 +5,11 @@ import { WIRE_VERSION } from '../../src/core/entry.js';
 import { projectFolder } from '../support/project-folder.js';
 import { goldenRecords } from './golden-records.js';
 
-export const goldenFolder = path.join(projectFolder, 'test', 'wire', `v${WIRE_VERSION}`);
+export function goldenFolderOf(version: number): string {
+  return path.join(projectFolder, 'test', 'wire', `v${version}`);
+}
+
+export const goldenFolder = goldenFolderOf(WIRE_VERSION);
 
 /**
  * Writes the golden records that have no file yet, and never touches one that has.

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { LEASE, LEASE_LENGTH, MAGIC, TOKEN_AT, VALUE, WAITED, WIRE_VERSION } from '../../core/entry.js';
-import type { EntryStore, LeaseReply, Minted, Snapshot } from '../../core/ports.js';
+import type { EntryStore, FillReply, LeaseReply, Minted, Snapshot } from '../../core/ports.js';
 import { EPOCH_BUCKETS, EPOCH_BYTES, EPOCHS_IDENTITY, EPOCHS_LENGTH } from '../../core/tags.js';
 import type { Reads } from './reads.js';
 import { script, whole, type Scripts } from './scripts.js';
@@ -49,8 +49,8 @@ export class RedisEntryStore implements EntryStore {
     return this.#scripts.run(extendScript, [key, token, leaseMs]);
   }
 
-  fill(key: string, token: string, record: Uint8Array, ttlMs: number): Promise<boolean> {
-    return this.#scripts.run(fillScript, [key, token, record, ttlMs, this.#channel]);
+  fill(key: string, token: string, record: Uint8Array, until: number): Promise<FillReply> {
+    return this.#scripts.run(fillScript, [key, token, record, until, this.#channel]);
   }
 
   release(key: string, token: string): Promise<boolean> {
@@ -103,7 +103,15 @@ export class RedisEntryStore implements EntryStore {
 
 const NO_EPOCHS = new Uint8Array(0);
 
-/** What stands at a key, by its first 21 bytes (entry.ts): one more than a lease has. */
+/** The server's clock, in ms since the epoch. */
+const CLOCK = `
+local function now()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+`;
+
+/** What is at a key, by its first 21 bytes (entry.ts): one more than a lease has. */
 const RECORDS = `
 local function kind_of(bytes)
   if #bytes < ${LEASE_LENGTH} or string.sub(bytes, 1, 2) ~= string.char(${MAGIC}, ${WIRE_VERSION}) then return nil end
@@ -136,11 +144,7 @@ const leaseScript = script<
 -- ARGV[1] token, [2] length of the lease in ms, [3] token of the value it may replace, or * for any record, or ''
 -- Returns {0, now} granted; {1, now, ms left} another's lease; {2, value} a value; {3} another type
 ${RECORDS}
-local function now()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-
+${CLOCK}
 local found = redis.pcall('GET', KEYS[1])
 if is_of_another_type(found) then return {3} end
 if type(found) == 'table' then return found end
@@ -172,7 +176,7 @@ return {0, at}
 `,
   encode: (key, token, leaseMs, replaces) => ({
     keys: [key],
-    values: [token, whole(leaseMs), replaces ?? ''],
+    values: [token, whole(leaseMs), replaces === undefined ? '' : tokenBytes(replaces)],
   }),
   decode: (reply) => {
     const [status, first, forMs] = reply as [number, number | Buffer, number];
@@ -201,30 +205,37 @@ return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 });
 
 const fillScript = script<
-  [key: string, token: string, record: Uint8Array, ttlMs: number, channel: string],
-  boolean
+  [key: string, token: string, record: Uint8Array, until: number, channel: string],
+  FillReply
 >({
   name: 'fill',
   lua: `
 -- KEYS[1] entry
--- ARGV[1] token, [2] record, [3] ttl in ms, [4] channel
--- Returns 1, also if this very value stands there already; 0 if the lease is not there
+-- ARGV[1] token, [2] record, [3] its end in ms since the epoch, [4] channel
+-- Returns 1, also if this very value is there already; 0 if the lease is not there; 2 if the end has passed
 ${RECORDS}
+${CLOCK}
 local found = redis.pcall('GETRANGE', KEYS[1], 0, ${LEASE_LENGTH})
 if is_of_another_type(found) then return 0 end
 if type(found) == 'table' then return found end
 local kind = kind_of(found)
 if kind == nil or token_of(found) ~= ARGV[1] then return 0 end
 if kind == 'value' then return 1 end
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+-- From an end to a lifetime here and not at the caller: this script may run long after it was sent.
+local left = ARGV[3] - now()
+if left > 0 then
+  redis.call('SET', KEYS[1], ARGV[2], 'PX', left)
+else
+  redis.call('UNLINK', KEYS[1])
+end
 if is_waited_for(found) then redis.pcall('PUBLISH', ARGV[4], KEYS[1]) end
-return 1
+return left > 0 and 1 or 2
 `,
-  encode: (key, token, record, ttlMs, channel) => ({
+  encode: (key, token, record, until, channel) => ({
     keys: [key],
-    values: [token, asBuffer(record), whole(ttlMs), channel],
+    values: [token, asBuffer(record), Math.floor(until), channel],
   }),
-  decode: isOne,
+  decode: (reply) => (reply === 1 ? 'stored' : reply === 2 ? 'expired' : 'refused'),
 });
 
 const releaseScript = script<[key: string, token: string, channel: string], boolean>({
@@ -336,6 +347,11 @@ return 1
   }),
   decode: () => undefined,
 });
+
+/** A token that was read from a record, which may hold any bytes: as text it would arrive in UTF-8. */
+function tokenBytes(token: string): string | Buffer {
+  return /^[\x20-\x7e]*$/.test(token) ? token : Buffer.from(token, 'latin1');
+}
 
 function isOne(reply: unknown): boolean {
   return reply === 1;

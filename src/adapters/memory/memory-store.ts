@@ -9,7 +9,7 @@ import {
   WAITED,
   WIRE_VERSION,
 } from '../../core/entry.js';
-import type { Clock, EntryStore, LeaseReply, Minted, Snapshot } from '../../core/ports.js';
+import type { Clock, EntryStore, FillReply, LeaseReply, Minted, Snapshot } from '../../core/ports.js';
 import { EPOCH_BYTES, EPOCHS_IDENTITY, EPOCHS_LENGTH } from '../../core/tags.js';
 
 export interface MemoryLimits {
@@ -64,7 +64,7 @@ export class MemoryStore implements EntryStore {
       }
       if (holder !== replaces) return { status: 'present', record };
     }
-    if (holder !== token) this.#records.set(key, encodeLease(token), { ttl: leaseMs });
+    if (holder !== token) this.#records.set(key, ownBytes(encodeLease(token)), { ttl: leaseMs });
     return { status: 'granted', at };
   }
 
@@ -74,15 +74,17 @@ export class MemoryStore implements EntryStore {
     return lease !== undefined;
   }
 
-  async fill(key: string, token: string, record: Uint8Array, ttlMs: number): Promise<boolean> {
+  async fill(key: string, token: string, record: Uint8Array, until: number): Promise<FillReply> {
     const lease = this.#leaseOf(key, token);
     if (lease === undefined) {
-      const standing = this.#records.peek(key);
-      return standing !== undefined && tokenOf(standing) === token;
+      const present = this.#records.peek(key);
+      return present !== undefined && tokenOf(present) === token ? 'stored' : 'refused';
     }
-    this.#records.set(key, record, { ttl: ttlMs });
+    const left = Math.floor(until) - Math.floor(this.#clock.now());
+    if (left > 0) this.#records.set(key, ownBytes(record), { ttl: left });
+    else this.#records.delete(key);
     this.#wakeIfWaited(key, lease);
-    return true;
+    return left > 0 ? 'stored' : 'expired';
   }
 
   async release(key: string, token: string): Promise<boolean> {
@@ -177,7 +179,15 @@ function isLease(record: Uint8Array): boolean {
 }
 
 function bytes(text: string): Uint8Array {
-  return Buffer.from(text, 'latin1');
+  return ownBytes(Buffer.from(text, 'latin1'));
+}
+
+/**
+ * A copy in memory of its own. Small buffers of Node.js are slices of a slab of 8 KiB, which lives for as long as any of
+ * them: what is kept must not be one.
+ */
+function ownBytes(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes);
 }
 
 function latin1(record: Uint8Array): string {

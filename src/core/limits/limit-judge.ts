@@ -5,6 +5,7 @@ import { StoreUnavailableError } from '../errors.js';
 import type { LimitCall } from './limit-call.js';
 import { LimitFallback, shareRules } from './limit-fallback.js';
 import type { Clock, RateReply, RateRequest, RateStore } from '../ports.js';
+import { ReleaseRetries } from '../release-retries.js';
 import type { Reporter } from '../reporter.js';
 import { storeRules } from './rule-set.js';
 import { newToken } from '../token.js';
@@ -18,6 +19,7 @@ export class LimitJudge {
   readonly #clock: Clock;
   readonly #reporter: Reporter;
   readonly refusals: BlockCache;
+  readonly releases: ReleaseRetries;
   readonly fallback: LimitFallback;
 
   constructor(store: RateStore, clock: Clock, reporter: Reporter, wake: (subject: string) => void) {
@@ -25,6 +27,7 @@ export class LimitJudge {
     this.#clock = clock;
     this.#reporter = reporter;
     this.refusals = new BlockCache(clock);
+    this.releases = new ReleaseRetries(clock);
     this.fallback = new LimitFallback(clock, wake);
   }
 
@@ -111,10 +114,12 @@ export class LimitJudge {
     }
   }
 
-  /** They may have been taken, and nobody would renew them. */
+  /** They may have been taken, or may yet be, and nobody would renew them. */
   #giveBackSlots({ subject, rules, token }: RateRequest): void {
     const slots = rules.filter(({ algorithm }) => algorithm === 'concurrency');
-    this.#reporter.background(this.#store.refund({ subject, rules: slots, cost: 1, token, quiet: true }));
+    const until = this.#clock.now() + Math.max(...slots.map(({ perMs }) => perMs));
+    const refund = { subject, rules: slots, cost: 1, token, quiet: true };
+    void this.releases.release(() => this.#store.refund(refund), until);
   }
 }
 

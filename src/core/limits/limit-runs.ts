@@ -21,7 +21,7 @@ export class LimitRuns {
     this.#judge = judge;
     this.#reporter = reporter;
     this.#waits = new LimitWaits(clock);
-    this.#slots = new HeldSlots(clock, reporter);
+    this.#slots = new HeldSlots(clock, reporter, judge.releases);
   }
 
   /** The decision over a call, after the wait that it asks for; published. */
@@ -67,6 +67,7 @@ export class LimitRuns {
   async close(): Promise<void> {
     this.#waits.close();
     await this.#slots.giveAllBack();
+    this.#judge.releases.close();
   }
 
   #wait(call: LimitCall, { wait = 0, signal }: ConsumeOptions, where: string): Promise<Decision> {

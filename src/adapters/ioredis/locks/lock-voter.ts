@@ -1,8 +1,8 @@
 import { StoreUnavailableError } from '../../../core/errors.js';
 import type { Clock, LockRequest } from '../../../core/ports.js';
+import { ReleaseRetries } from '../../../core/release-retries.js';
 import { acquireScript, type AcquireReply } from './acquire-scripts.js';
 import { mayStand, type Ballot, type Vote } from './ballot.js';
-import { GiveBacks } from './give-backs.js';
 import { abandonScript, extendScript, releaseScript } from './held-scripts.js';
 import type { Scripts } from '../scripts.js';
 import type { Servers } from '../servers.js';
@@ -26,7 +26,7 @@ export class LockVoter {
   readonly #servers: Servers;
   readonly #scripts: Scripts;
   readonly #settings: VoterSettings;
-  readonly #giveBacks: GiveBacks;
+  readonly #releases: ReleaseRetries;
   readonly #underWay = new Set<Promise<unknown>>();
 
   /** @param place of this voter among all */
@@ -35,7 +35,7 @@ export class LockVoter {
     this.#servers = servers;
     this.#scripts = scripts;
     this.#settings = settings;
-    this.#giveBacks = new GiveBacks(settings.clock);
+    this.#releases = new ReleaseRetries(settings.clock);
   }
 
   /** For messages. */
@@ -66,7 +66,7 @@ export class LockVoter {
 
   /** Resolves when what is under way has been answered: no more is begun. */
   async close(): Promise<void> {
-    this.#giveBacks.close();
+    this.#releases.close();
     await Promise.allSettled(this.#underWay);
   }
 
@@ -191,7 +191,7 @@ export class LockVoter {
     try {
       await release(budget);
     } catch (error) {
-      this.#giveBacks.add(() => release(), ballot.until);
+      this.#releases.add(() => release(), ballot.until);
       throw error;
     }
   }
