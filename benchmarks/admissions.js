@@ -42,7 +42,7 @@ try {
   const caching = new Caching({
     adapter: ioredis(redis.url, { timeout: '2s' }),
     namespace: 'admissions',
-    limits: { blockCache: false, budget: '2s', onUnavailable: 'deny' },
+    limits: { denialCache: false, storeTimeout: '2s', onUnavailable: 'deny' },
   });
   await caching.ready();
   await play(caching, 'warm-up', 300);

@@ -25,7 +25,7 @@ export const title = 'Rate limits, against a bare script';
 const explanation = `Calls per second of one process, and the ratio to a bare GCRA script on ioredis (\`defineCommand\`; TIME, GET and SET)
 in the same round. **Admitted**: the limit is so high that no call is refused; calls spread over 1,000 keys, or all for one.
 **Refused by Redis**: the limit is used up for a day, and Redis is asked each time. **Refused, remembered**: the same, but
-the process may remember a refusal (\`blockCache\`; \`inMemoryBlockOnConsumed\`); the ratio is to the bare script, which asks Redis.
+the process may remember a refusal (\`denialCache\`; \`inMemoryBlockOnConsumed\`); the ratio is to the bare script, which asks Redis.
 rate-limiter-flexible counts in fixed windows, the others by GCRA. Each library runs in a process of its own, all on the same
 version of ioredis; the processes take turns in short slices, in an order that changes, and each figure is the median over the rounds.
 Redis runs on the same machine. Every decision is checked. The second table is the time that the process itself was on a

@@ -77,7 +77,7 @@ async function worker() {
   const caching = new Caching({
     adapter: ioredis(process.env.REDIS_URL),
     namespace: 'outage',
-    defaults: { ttl: '1m', budget: BUDGET },
+    defaults: { ttl: '1m', storeTimeout: BUDGET },
   });
   await caching.ready();
   const { Cached } = createDecorators(caching);

@@ -30,7 +30,7 @@ export type {
 export type { Limits } from './core/limits/limits.js';
 export type { AcquireOptions, LockOptions, LockTarget, LockTimes } from './core/locks/lock-options.js';
 export type { Locks } from './core/locks/locks.js';
-export type { OnUnavailable, PolicyOptions } from './core/options.js';
+export type { CacheOptions, OnUnavailable } from './core/options.js';
 export type {
   Adapter,
   Algorithm,
@@ -54,7 +54,7 @@ export type {
   Snapshot,
   Timer,
 } from './core/ports.js';
-export type { ConcurrencyRule, Rule, WindowRule } from './core/limits/rate-rules.js';
+export type { ConcurrencyRule, Rule, WindowRule } from './core/limits/rules.js';
 export type { AsyncMethodDecorator } from './decorators/around.js';
 export { Cached, type CachedOptions } from './decorators/cached.js';
 export { createDecorators } from './decorators/create-decorators.js';

@@ -9,7 +9,7 @@ export async function open({ url, prefix, limit, perSeconds, remember }) {
   const caching = new Caching({
     adapter: ioredis(url, { timeout: '2s' }),
     namespace: prefix,
-    limits: { blockCache: remember, budget: '2s', onUnavailable: 'deny' },
+    limits: { denialCache: remember, storeTimeout: '2s', onUnavailable: 'deny' },
   });
   await caching.ready();
   const { limits } = caching;

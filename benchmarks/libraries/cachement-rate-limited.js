@@ -10,7 +10,7 @@ export async function open({ url, prefix, limit, perSeconds, remember }) {
   const cache = new Caching({
     adapter: ioredis(url, { timeout: '2s' }),
     namespace: prefix,
-    limits: { blockCache: remember, budget: '2s', onUnavailable: 'deny' },
+    limits: { denialCache: remember, storeTimeout: '2s', onUnavailable: 'deny' },
   });
   await cache.ready();
 

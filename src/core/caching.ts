@@ -1,15 +1,19 @@
+import { CacheEngine } from './cache/cache-engine.js';
 import { Cache } from './cache.js';
-import { Engine } from './engine.js';
 import { systemClock } from './clock.js';
 import { describe } from './describe.js';
 import { OptionsError } from './errors.js';
 import { channels } from './events.js';
 import { checkNamespace } from './key.js';
-import type { LimitOptions } from './limits/limit-options.js';
+import { limitOptions, type LimitOptions } from './limits/limit-options.js';
+import { LimitEngine } from './limits/limit-engine.js';
 import { Limits } from './limits/limits.js';
-import { checkLockTimes, type LockTimes } from './locks/lock-options.js';
+import { LockEngine } from './locks/lock-engine.js';
+import { lockTimes, type LockTimes } from './locks/lock-options.js';
 import { Locks } from './locks/locks.js';
-import { checkNames, policyNames, resolvePolicy, type PolicyOptions } from './options.js';
+import { flag, parseOptions, unchecked, type Option } from './option-schema.js';
+import { brand, shared } from './registry.js';
+import { cacheOptions, type CacheOptions } from './options.js';
 import type { Adapter, Backend, Clock } from './ports.js';
 
 export interface CachingOptions {
@@ -21,7 +25,7 @@ export interface CachingOptions {
    */
   readonly namespace?: string | undefined;
   /** For every cached call that does not say otherwise. */
-  readonly defaults?: PolicyOptions | undefined;
+  readonly defaults?: CacheOptions | undefined;
   /** For every rate limited call that does not say otherwise. */
   readonly limits?: LimitOptions | undefined;
   /** For every lock that does not say otherwise. */
@@ -35,13 +39,21 @@ export interface CachingOptions {
   readonly clock?: Clock | undefined;
 }
 
-/** How two copies of this package know each other's `Caching`. */
-const BRAND = Symbol.for('cachement.caching');
-const DEFAULT = Symbol.for('cachement.default');
+/** The same as a schema: names, checks and defaults. */
+export const cachingOptions = {
+  adapter: unchecked<Adapter>('an adapter'),
+  namespace: unchecked<string>('a namespace'),
+  defaults: unchecked<CacheOptions>('an object of options'),
+  limits: unchecked<LimitOptions>('an object of options'),
+  locks: unchecked<LockTimes>('an object of options'),
+  enabled: flag(true),
+  clock: unchecked<Clock>('a clock'),
+} satisfies Record<keyof CachingOptions, Option<unknown>>;
 
-interface Global {
-  [DEFAULT]?: Caching | undefined;
-}
+const BRAND: unique symbol = brand('caching') as typeof BRAND;
+const defaults = shared<{ caching?: Caching | undefined }>('default', () => ({}));
+/** The class `Caching` of every copy of this package: each is a token in DI containers. */
+const tokens = shared<(typeof Caching)[]>('tokens', () => []);
 
 /**
  * What decorated methods run on: one namespace on one adapter. The class is its own token in every container.
@@ -51,6 +63,7 @@ interface Global {
  * const user = await caching.cache.getOrSet('user:42', () => db.user('42'));
  */
 export class Caching {
+  /** @internal */
   readonly [BRAND] = true;
   readonly namespace: string;
   readonly enabled: boolean;
@@ -60,69 +73,58 @@ export class Caching {
   readonly limits: Limits;
   /** The plain verbs behind `@Locked`. */
   readonly locks: Locks;
-  /** @internal what the decorators run on */
-  readonly engine: Engine;
+  /** @internal what the verbs and the decorators run on */
+  readonly engines: {
+    readonly cache: CacheEngine;
+    readonly limits: LimitEngine;
+    readonly locks: LockEngine;
+  };
   readonly #backend: Backend;
 
   /** @throws OptionsError */
   constructor(options: CachingOptions) {
-    checkNames(
-      options,
-      ['adapter', 'namespace', 'defaults', 'limits', 'locks', 'enabled', 'clock'],
-      'new Caching({ ... })',
-    );
-    const { adapter, namespace = 'cachement', defaults = {}, clock = systemClock } = options;
+    const where = 'new Caching({ ... })';
+    const { clock = systemClock, enabled = true } = parseOptions(cachingOptions, options, where);
+    const { adapter, namespace = 'cachement' } = options;
     if (typeof adapter?.open !== 'function') {
       throw new OptionsError(
         "new Caching({ adapter }) takes an adapter: memory() from 'cachement/memory', or ioredis('redis://...') " +
-          `from 'cachement/ioredis'. ${adapter === undefined ? 'None was given' : `It was given ${typeof adapter}`}.`,
+          `from 'cachement/ioredis'. ${adapter === undefined ? 'None was given' : `It was given ${describe(adapter)}`}.`,
       );
     }
-    const where = 'new Caching({ defaults })';
-    checkNames(defaults, policyNames, where);
-    resolvePolicy({ ttl: 1, ...defaults }, {}, where);
-    checkLockTimes(options.locks ?? {}, 'new Caching({ locks })');
-    checkNamespace(namespace);
-    this.namespace = namespace;
-    this.enabled = options.enabled ?? true;
+    // Everything is checked before anything is opened.
+    const given = {
+      cache: parseOptions(cacheOptions, options.defaults ?? {}, 'new Caching({ defaults })'),
+      limits: parseOptions(limitOptions, options.limits ?? {}, 'new Caching({ limits })'),
+      locks: parseOptions(lockTimes, options.locks ?? {}, 'new Caching({ locks })'),
+    };
+    this.namespace = checkNamespace(namespace);
+    this.enabled = enabled;
     this.#backend = adapter.open({
       namespace,
       clock,
       wake: (name) => {
-        if (name.startsWith(`${namespace}:lock:`)) this.locks.wake(name);
-        else if (name.startsWith(`${namespace}:rate:`)) this.limits.wake(name);
-        else this.engine.wake(name);
+        if (name.startsWith(`${namespace}:lock:`)) this.engines.locks.wake(name);
+        else if (name.startsWith(`${namespace}:rate:`)) this.engines.limits.wake(name);
+        else this.engines.cache.wake(name);
       },
       degraded: (error) => channels.degraded.publish({ namespace, method: undefined, error }),
       recovered: () => {
         channels.recovered.publish({ namespace, method: undefined });
-        this.engine.recover();
+        this.engines.cache.recover();
       },
     });
-    const { enabled } = this;
-    this.locks = new Locks({
-      namespace,
-      store: this.#backend.locks,
-      clock,
-      defaults: options.locks ?? {},
-      enabled,
-    });
-    this.engine = new Engine({
-      namespace,
-      store: this.#backend.entries,
-      clock,
-      defaults,
-      enabled,
-      locks: this.locks,
-    });
-    this.cache = new Cache(this.engine);
-    this.limits = new Limits({
-      namespace,
-      store: this.#backend.rates,
-      clock,
-      defaults: options.limits ?? {},
-      enabled,
-    });
+    const { entries, rates, locks: lockStore } = this.#backend;
+    const common = { namespace, clock, enabled };
+    const locks = new LockEngine({ ...common, store: lockStore, defaults: given.locks });
+    this.engines = {
+      cache: new CacheEngine({ ...common, store: entries, defaults: given.cache, loadLocks: locks }),
+      limits: new LimitEngine({ ...common, store: rates, defaults: given.limits }),
+      locks,
+    };
+    this.cache = new Cache(this.engines.cache);
+    this.limits = new Limits(this.engines.limits);
+    this.locks = new Locks(this.engines.locks);
   }
 
   /**
@@ -135,32 +137,44 @@ export class Caching {
 
   /** Gives back leases, locks and slots, sends what is queued once more, and ends every timer, socket and listener. */
   async close(): Promise<void> {
-    await Promise.all([this.engine.close(), this.limits.close(), this.locks.close()]);
+    await Promise.all([...Object.values(this.engines).map((engine) => engine.close())]);
     await this.#backend.close();
-    const scope = globalThis as Global;
-    if (scope[DEFAULT] === this) scope[DEFAULT] = undefined;
+    if (defaults.caching === this) defaults.caching = undefined;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 
-  /** The `Caching` of every decorated method that finds no nearer one. Undefined takes it away. */
+  /** Sets the `Caching` of every decorated method that finds no nearer one. Undefined removes it. @throws OptionsError */
   static setDefault(caching: Caching | undefined): void {
     if (caching !== undefined && !Caching.is(caching)) {
       throw new OptionsError(
         `Caching.setDefault takes a Caching or undefined, and ${describe(caching)} was given.`,
       );
     }
-    (globalThis as Global)[DEFAULT] = caching;
+    defaults.caching = caching;
   }
 
   static getDefault(): Caching | undefined {
-    return (globalThis as Global)[DEFAULT];
+    return defaults.caching;
   }
 
   /** True for a `Caching` of any copy of this package. */
   static is(value: unknown): value is Caching {
     return typeof value === 'object' && value !== null && (value as Partial<Caching>)[BRAND] === true;
   }
+
+  /** A `Caching` of any copy of this package is an instance of `Caching`. */
+  static [Symbol.hasInstance](value: unknown): boolean {
+    if (this === Caching) return Caching.is(value);
+    return Function.prototype[Symbol.hasInstance].call(this, value);
+  }
+}
+
+tokens.push(Caching);
+
+/** The tokens under which a container may have a `Caching`: that of this copy first. */
+export function cachingTokens(): readonly (typeof Caching)[] {
+  return [Caching, ...tokens.filter((token) => token !== Caching)];
 }

@@ -1,12 +1,22 @@
 import { performance } from 'node:perf_hooks';
 import type { Clock } from './ports.js';
 
-/** The process' own monotonic clock; its timers never keep the process alive. */
+/** Timers of Node.js run at once if they are to run later than this. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** The monotonic clock of this process; its timers never keep the process alive. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   after: (ms, task) => {
-    const timer = setTimeout(task, ms);
-    timer.unref();
+    let timer: NodeJS.Timeout;
+    const start = (left: number): void => {
+      timer =
+        left > MAX_TIMER_MS
+          ? setTimeout(() => start(left - MAX_TIMER_MS), MAX_TIMER_MS)
+          : setTimeout(task, left);
+      timer.unref();
+    };
+    start(ms);
     return { cancel: () => clearTimeout(timer) };
   },
   random: () => Math.random(),

@@ -1,8 +1,28 @@
 import { describe } from './describe.js';
 import { OptionsError } from './errors.js';
 
-/** A number of milliseconds, or a number and its unit: `250`, `'250ms'`, `'1.5s'`, `'5m'`, `'2h'`, `'1d'`. */
-export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`;
+type Unit =
+  | 'ms'
+  | ('s' | 'sec' | 'second' | 'seconds')
+  | ('m' | 'min' | 'minute' | 'minutes')
+  | ('h' | 'hour' | 'hours')
+  | ('d' | 'day' | 'days');
+
+type HoursMinutes = `${number}h${number}m` | `${number}h ${number}m`;
+type MinutesSeconds = `${number}m${number}s` | `${number}m ${number}s`;
+type DaysHours = `${number}d${number}h` | `${number}d ${number}h`;
+
+/**
+ * A number of milliseconds, or numbers with their units, the larger first: `250`, `'250ms'`, `'1.5s'`, `'90 s'`, `'5m'`,
+ * `'1h30m'`, `'1d 12h'`, `'10 minutes'`.
+ */
+export type Duration =
+  | number
+  | `${number}${Unit}`
+  | `${number} ${Unit}`
+  | HoursMinutes
+  | MinutesSeconds
+  | DaysHours;
 
 export interface DurationLimits {
   /** In milliseconds. @default 0 */
@@ -11,39 +31,57 @@ export interface DurationLimits {
   readonly max?: number | undefined;
 }
 
-const MILLISECONDS: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-};
+/** In milliseconds. */
+const UNITS: ReadonlyMap<string, number> = new Map(
+  Object.entries({
+    ms: 1,
+    ...{ s: 1_000, sec: 1_000, second: 1_000, seconds: 1_000 },
+    ...{ m: 60_000, min: 60_000, minute: 60_000, minutes: 60_000 },
+    ...{ h: 3_600_000, hour: 3_600_000, hours: 3_600_000 },
+    ...{ d: 86_400_000, day: 86_400_000, days: 86_400_000 },
+  }),
+);
 
 /**
- * Whole milliseconds; a fraction of one is rounded. Strict on purpose: no spaces, no signs, no exponents, no
- * words for units, so that nothing is ever half understood.
+ * Whole milliseconds; a fraction of one is rounded. The limits apply before rounding: 0.5 is less than 1.
  *
  * @param where names the option in the error: `ttl of @Cached on Users.find`
- * @throws OptionsError for anything else, and outside the limits
+ * @throws OptionsError for anything that is not a duration, and outside the limits
+ * @example
+ * milliseconds('1h30m', 'ttl'); // 5_400_000
  */
 export function milliseconds(value: Duration, where: string, limits: DurationLimits = {}): number {
-  const { min = 0, max = Number.MAX_SAFE_INTEGER } = limits;
-  const exact = typeof value === 'number' ? value : parse(value);
-  // Judged before it is rounded, so that -0.4 is refused; adding 0 makes -0 a plain 0.
-  const whole = exact >= 0 ? Math.round(exact) + 0 : Number.NaN;
-  if (whole >= min && whole <= max) return whole;
-  throw new OptionsError(
-    `${where} is a duration such as '15m', '1.5s' or 250 (milliseconds)${range(limits)}, ` +
-      `and ${describe(value)} was given. Units: ms, s, m, h, d.`,
-  );
+  const ms = readDuration(value, limits);
+  if (ms !== undefined) return ms;
+  throw new OptionsError(`${where} is ${describeDuration(limits)}, and ${describe(value)} was given.`);
 }
 
-function parse(text: unknown): number {
-  const found = typeof text === 'string' ? /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text) : null;
-  return found === null ? Number.NaN : Number(found[1]) * MILLISECONDS[found[2]!]!;
+/** Undefined for what is not a duration within the limits. */
+export function readDuration(value: unknown, { min = 0, max }: DurationLimits = {}): number | undefined {
+  const exact = typeof value === 'number' ? value : typeof value === 'string' ? parse(value) : Number.NaN;
+  // Adding 0 makes -0 a plain 0.
+  return exact >= min && exact <= (max ?? Number.MAX_SAFE_INTEGER) ? Math.round(exact) + 0 : undefined;
 }
 
-function range({ min = 0, max }: DurationLimits): string {
-  if (max !== undefined) return `, from ${min} ms to ${max} ms`;
-  return min > 0 ? `, at least ${min} ms` : '';
+/** What `readDuration` takes, for messages and docs. */
+export function describeDuration({ min = 0, max }: DurationLimits = {}): string {
+  const example = "a duration such as '15m', '1h30m', '90 s' or 250 (milliseconds)";
+  if (max !== undefined) return `${example}, from ${min} ms to ${max} ms`;
+  return min > 0 ? `${example}, at least ${min} ms` : example;
+}
+
+/** One or more numbers with a unit each, every unit smaller than the one before; NaN for any other text. */
+function parse(text: string): number {
+  const part = /(\d+(?:\.\d+)?) ?([a-z]+)( ?)/y;
+  let total = 0;
+  let largest = Number.POSITIVE_INFINITY;
+  while (part.lastIndex < text.length) {
+    const found = part.exec(text);
+    const unit = UNITS.get(found?.[2] ?? '');
+    if (found === null || unit === undefined || unit >= largest) return Number.NaN;
+    if (found[3] !== '' && part.lastIndex === text.length) return Number.NaN;
+    largest = unit;
+    total += Number(found[1]) * unit;
+  }
+  return largest === Number.POSITIVE_INFINITY ? Number.NaN : total;
 }

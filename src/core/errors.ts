@@ -1,5 +1,9 @@
 import type { Decision } from './limits/decision.js';
 import type { ServerAnswer } from './ports.js';
+import { brand } from './registry.js';
+
+/** By which copies of this package know each other's errors: the name of the class, on its prototype. */
+const KIND = brand('error');
 
 /** Every error of this library: `code` is stable, the message tells what to do. */
 export class CachementError extends Error {
@@ -8,8 +12,24 @@ export class CachementError extends Error {
   constructor(code: string, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
-    this.name = new.target.name;
+    // Not the name of the class: a minifier may have changed that.
+    this.name = kindOf(new.target.prototype) ?? new.target.name;
   }
+
+  /** An error of any copy of this package is an instance of the class of the same name. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    if (Function.prototype[Symbol.hasInstance].call(this, value)) return true;
+    const kind = kindOf(this.prototype as object);
+    if (kind === undefined || typeof value !== 'object') return false;
+    for (let at: object | null = value; at !== null; at = Object.getPrototypeOf(at) as object | null) {
+      if (kindOf(at) === kind) return true;
+    }
+    return false;
+  }
+}
+
+function kindOf(prototype: object): string | undefined {
+  return Object.hasOwn(prototype, KIND) ? (Reflect.get(prototype, KIND) as string) : undefined;
 }
 
 /** An option that cannot be: what was expected, what came, where. Thrown where the option is given. */
@@ -90,7 +110,7 @@ export class InvalidationError extends CachementError {
   }
 }
 
-export function notTaken(failure: StoreUnavailableError, result: unknown): InvalidationError {
+export function invalidationQueued(failure: StoreUnavailableError, result: unknown): InvalidationError {
   return new InvalidationError(
     `The store could not take an invalidation. ${failure.message} It goes on being retried, and until then this ` +
       'process reads past the entries; other processes may return them until they expire.',
@@ -178,3 +198,21 @@ export class LockUnavailableError extends CachementError {
     this.servers = servers;
   }
 }
+
+const KINDS = {
+  CachementError,
+  OptionsError,
+  DecorationError,
+  MissingCachingError,
+  KeyError,
+  ValueError,
+  StoreUnavailableError,
+  StoreSetupError,
+  InvalidationError,
+  RateLimitExceededError,
+  LockNotObtainedError,
+  LockLostError,
+  LockUnavailableError,
+};
+for (const [kind, { prototype }] of Object.entries(KINDS))
+  Object.defineProperty(prototype, KIND, { value: kind });

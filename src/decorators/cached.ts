@@ -1,18 +1,15 @@
 import type { Key } from '../core/cache.js';
-import { currentCapture } from '../core/captures.js';
-import type { Caching } from '../core/caching.js';
-import type { Engine } from '../core/engine.js';
 import { KeyError } from '../core/errors.js';
 import { defaultKey } from '../core/key.js';
-import { checkNames, policyNames, resolvePolicy, type Policy, type PolicyOptions } from '../core/options.js';
+import { oneOf, parseOptions, unchecked, type Option } from '../core/option-schema.js';
+import { CACHE_DEFAULTS, cacheOptions, resolveCachePolicy, type CacheOptions } from '../core/options.js';
 import { normaliseTags } from '../core/tags.js';
 import { around, callAsync, type AsyncMethodDecorator } from './around.js';
-import { checkFunction, checkMethodName, checkOneOf } from './check-options.js';
-import { compileTemplates } from './compile-templates.js';
-import { keyMaker } from './key-maker.js';
-import { LoadsUnderWay } from './loads-under-way.js';
-import { MethodId } from './method-id.js';
-import { checkSource, resolveCaching, type CachingSource } from './resolve.js';
+import { compileKey, compileTemplates, type KeyOption } from './compile-key.js';
+import { decoratorOptions } from './decorator-options.js';
+import { MethodName } from './method-name.js';
+import { perCaching } from './per-caching.js';
+import { resolveCaching, type CachingSource } from './resolve.js';
 import type { Template } from './template.js';
 
 export interface CachedOptions<
@@ -21,7 +18,7 @@ export interface CachedOptions<
   R,
   K extends string,
   T extends string,
-> extends PolicyOptions {
+> extends CacheOptions {
   /**
    * Where the result is stored: a template with positions and paths (`'user:{0.id}'`), or a function of the
    * arguments that returns a key or its parts.
@@ -49,22 +46,40 @@ export interface CachedOptions<
   /** Which `Caching`. @default found through the container (docs/dependency-injection.md) */
   readonly cache?: CachingSource<This> | undefined;
   /**
-   * When no key can be made of the arguments (a cycle, a function, a class instance): `bypass` runs the method
-   * uncached and publishes an `error` event, `throw` rejects with the KeyError.
+   * When no key can be made for the call: of arguments such as a cycle, a function or a class instance, or because
+   * another class of the same name uses the default keys. `bypass`: the method runs uncached, and an `error` event is
+   * published. `throw`: the call rejects with the KeyError.
    * @default 'bypass'
    */
   readonly onKeyError?: 'bypass' | 'throw' | undefined;
 }
 
-const NAMES = [...policyNames, 'key', 'tags', 'when', 'unless', 'name', 'cache', 'onKeyError'];
+type AnyTags =
+  | string
+  | readonly string[]
+  | ((this: unknown, result: unknown, ...args: readonly unknown[]) => readonly string[]);
 
-type AnyOptions = CachedOptions<unknown, readonly unknown[], unknown, string, string>;
+/** The same as a schema: names, checks and defaults. */
+export const cachedOptions = {
+  key: unchecked<KeyOption>('a template or a function'),
+  tags: unchecked<AnyTags>('templates or a function'),
+  ...cacheOptions,
+  ...decoratorOptions,
+  unless: decoratorOptions.when as Option<
+    ((this: unknown, result: unknown, ...args: readonly unknown[]) => boolean) | undefined
+  >,
+  onKeyError: oneOf(['bypass', 'throw'], 'bypass'),
+} satisfies Record<
+  keyof CachedOptions<unknown, readonly unknown[], unknown, string, string>,
+  Option<unknown>
+>;
 
 /**
- * Stores what the method returns, and returns what is stored. However many callers in however many processes
- * miss at once, the method runs once; what an invalidation overtakes is not stored.
+ * Stores what the method returns, and returns what is stored. However many callers in however many processes miss at
+ * once, the method runs once; a value that is invalidated while it is loaded is not stored.
  *
- * @throws DecorationError, OptionsError while the class is defined
+ * @throws DecorationError, OptionsError while the class is defined. Calls reject with what the method throws, with a
+ * ValueError for a result that would not come back equal, and with a KeyError under `onKeyError: 'throw'`
  * @example
  * @Cached({ key: 'user:{0}', ttl: '15m', tags: (user) => [`org:${user.orgId}`] })
  * async find(id: string): Promise<User> { ... }
@@ -76,97 +91,90 @@ export function Cached<
   const K extends string,
   const T extends string,
 >(options: CachedOptions<This, A, R, K, T> = {}): AsyncMethodDecorator<This, A, R> {
-  checkNames(options, NAMES, '@Cached({ ... })');
-  // The types above are for the caller; from here on arguments are what they are at run time.
-  const given = options as unknown as AnyOptions;
-  return around('@Cached', (site) => {
-    const at = `@Cached on ${String(site.name)}`;
-    checkFunction('when', given.when, at);
-    checkFunction('unless', given.unless, at);
-    checkMethodName(given.name, at);
-    checkSource(given.cache, at);
-    const { onKeyError = 'bypass' } = given;
-    checkOneOf('onKeyError', onKeyError, ['bypass', 'throw'], at);
-    const id = new MethodId('@Cached', site, given.name, given.key === undefined ? 'entries' : undefined);
-    // Checked here already; a ttl may still come from the defaults of the Caching.
-    resolvePolicy(given, { ttl: 1 }, at);
-    const keyOf = keyMaker(given.key, at);
-    const tags = tagMaker(given.tags, at);
-    const policyOf = policyFor(given, at);
-    const loads = new LoadsUnderWay(site);
+  return decorateCached(options, Cached);
+}
+
+/** @param entry the public function that the user called */
+export function decorateCached<This, A extends readonly unknown[], R>(
+  options: object,
+  entry: (...args: never) => unknown,
+): AsyncMethodDecorator<This, A, R> {
+  return around('@Cached', entry, (joinPoint) => {
+    const at = `@Cached on ${String(joinPoint.name)}`;
+    // The types above are for the caller; from here on arguments are what they are at run time.
+    const given = parseOptions(cachedOptions, options, at);
+    const { when, unless, cache, onKeyError } = given;
+    const name = new MethodName(
+      '@Cached',
+      joinPoint,
+      given.name,
+      given.key === undefined ? 'entries' : undefined,
+    );
+    // A ttl may still come from the defaults of the Caching; everything else is checked now.
+    resolveCachePolicy(given, { ...CACHE_DEFAULTS, ttl: 1 }, at);
+    const keyOf = compileKey(given.key, `key of ${at}`);
+    const tags = compileTags(given.tags, at);
+    const policyOf = perCaching(({ engines }) => engines.cache.policy(given, at));
     return async (self, args, original) => {
-      const caching = resolveCaching(self, given.cache, () => id.where(self));
-      const run = (): Promise<unknown> => callAsync(original, self, args, () => id.where(self));
-      // A load around this one that takes over the tags of its cached calls has none of this: nothing proves it.
-      const runUncached = (): Promise<unknown> => {
-        currentCapture()?.add(undefined);
+      const caching = resolveCaching(self, cache, () => name.forErrors(self));
+      const run = (): Promise<unknown> => callAsync(original, self, args, () => name.forErrors(self));
+      const engine = caching.engines.cache;
+      if (!engine.enabled) return run();
+      if (when !== undefined && !when.apply(self, args)) {
+        engine.bypass();
         return run();
-      };
-      if (!caching.enabled) return run();
-      if (given.when !== undefined && !given.when.apply(self, args)) return runUncached();
+      }
       let key: string;
-      let known: readonly string[];
+      let argumentTags: readonly string[];
       try {
-        key = keyOf === undefined ? defaultKey(id.inKeys(self), args) : keyOf(self, args);
-        known = tags.known(args);
+        key = keyOf === undefined ? defaultKey(name.forKeys(self), args) : keyOf(self, args);
+        argumentTags = tags.ofArguments(args);
       } catch (error) {
         if (!(error instanceof KeyError) || onKeyError === 'throw') throw error;
-        caching.engine.report('key', id.of(self), error);
-        return runUncached();
+        engine.report('key', name.forEvents(self), error);
+        engine.bypass();
+        return run();
       }
-      if (loads.isWithinAnother(self, key)) return runUncached();
-      return caching.engine.read({
+      return engine.read({
         key,
-        load: () => loads.during(self, key, run),
-        tags: known,
-        tagsOf: tags.late === undefined ? undefined : (result) => tags.late!(self, result, args),
-        unless:
-          given.unless === undefined ? undefined : (result) => given.unless!.apply(self, [result, ...args]),
+        load: run,
+        tags: argumentTags,
+        resultTags: tags.ofResult === undefined ? undefined : (result) => tags.ofResult!(self, result, args),
+        unless: unless === undefined ? undefined : (result) => unless.apply(self, [result, ...args]),
         policy: policyOf(caching),
-        method: id.of(self),
+        method: name.forEvents(self),
+        site: joinPoint,
       });
     };
   });
 }
 
-interface TagMaker {
-  /** Those that the arguments tell. */
-  known(args: unknown[]): readonly string[];
-  /** Those that only the result tells. */
-  readonly late: ((self: unknown, result: unknown, args: unknown[]) => readonly string[]) | undefined;
+interface TagRenderers {
+  readonly ofArguments: (args: unknown[]) => readonly string[];
+  /** Undefined if the arguments tell all tags. */
+  readonly ofResult: ((self: unknown, result: unknown, args: unknown[]) => readonly string[]) | undefined;
 }
 
 const NO_TAGS: readonly string[] = [];
 
-function tagMaker(tags: AnyOptions['tags'], at: string): TagMaker {
-  const where = `tags of ${at}`;
-  if (tags === undefined) return { known: () => NO_TAGS, late: undefined };
+function compileTags(tags: AnyTags | undefined, at: string): TagRenderers {
+  if (tags === undefined) return { ofArguments: () => NO_TAGS, ofResult: undefined };
   if (typeof tags === 'function') {
     return {
-      known: () => NO_TAGS,
-      late: (self, result, args) => normaliseTags(tags.apply(self, [result, ...args]), at),
+      ofArguments: () => NO_TAGS,
+      ofResult: (self, result, args) => normaliseTags(tags.apply(self, [result, ...args]), at),
     };
   }
-  const renders = compileTemplates(tags, where);
+  const renders = compileTemplates(tags, `tags of ${at}`);
   if (!String(tags).includes('{')) {
     const fixed = normaliseTags(
       renders.map((render) => render([])),
       at,
     );
-    return { known: () => fixed, late: undefined };
+    return { ofArguments: () => fixed, ofResult: undefined };
   }
   return {
-    known: (args) => [...new Set(renders.map((render) => render(args)))],
-    late: undefined,
-  };
-}
-
-/** Resolved once for each `Caching` that the method meets; nearly always there is one. */
-function policyFor(options: AnyOptions, where: string): (caching: Caching) => Policy {
-  const policies = new WeakMap<Engine, Policy>();
-  return ({ engine }) => {
-    let policy = policies.get(engine);
-    if (policy === undefined) policies.set(engine, (policy = engine.policy(options, where)));
-    return policy;
+    ofArguments: (args) => [...new Set(renders.map((render) => render(args)))],
+    ofResult: undefined,
   };
 }

@@ -1,10 +1,10 @@
 import { Caching } from '../core/caching.js';
 import { describe } from '../core/describe.js';
 import { OptionsError } from '../core/errors.js';
-import { Cached } from './cached.js';
-import { Invalidates } from './invalidates.js';
-import { Locked } from './locked.js';
-import { RateLimited } from './rate-limited.js';
+import { decorateCached, type Cached } from './cached.js';
+import { decorateInvalidates, type Invalidates } from './invalidates.js';
+import { decorateLocked, type Locked } from './locked.js';
+import { decorateRateLimited, type RateLimited } from './rate-limited.js';
 
 /**
  * The decorators bound to one `Caching`: no container, no globals.
@@ -23,10 +23,13 @@ export function createDecorators(caching: Caching | (() => Caching)): {
       `createDecorators takes a Caching, or a function that returns one, and ${describe(caching)} was given.`,
     );
   }
-  return {
-    Cached: (options = {}) => Cached({ ...options, cache: options.cache ?? caching }),
-    Invalidates: (options) => Invalidates({ ...options, cache: options.cache ?? caching }),
-    RateLimited: (options) => RateLimited({ ...options, cache: options.cache ?? caching }),
-    Locked: (options = {}) => Locked({ ...options, cache: options.cache ?? caching }),
+  const bound: ReturnType<typeof createDecorators> = {
+    Cached: (options = {}) => decorateCached({ ...options, cache: options.cache ?? caching }, bound.Cached),
+    Invalidates: (options) =>
+      decorateInvalidates({ ...options, cache: options.cache ?? caching }, bound.Invalidates),
+    RateLimited: (options) =>
+      decorateRateLimited({ ...options, cache: options.cache ?? caching }, bound.RateLimited),
+    Locked: (options = {}) => decorateLocked({ ...options, cache: options.cache ?? caching }, bound.Locked),
   };
+  return bound;
 }

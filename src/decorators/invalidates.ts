@@ -1,17 +1,18 @@
 import type { Key } from '../core/cache.js';
-import { InvalidationError, notTaken, OptionsError } from '../core/errors.js';
+import { InvalidationError, invalidationQueued, OptionsError } from '../core/errors.js';
 import { logicalKey } from '../core/key.js';
-import { checkNames, type OnUnavailable } from '../core/options.js';
+import { flag, oneOf, parseOptions, unchecked, type Option } from '../core/option-schema.js';
+import type { OnUnavailable } from '../core/options.js';
 import type { Target } from '../core/pending-invalidations.js';
 import { normaliseTags } from '../core/tags.js';
 import { around, callAsync, type AsyncMethodDecorator } from './around.js';
-import { checkBoolean, checkFunction, checkMethodName, checkOneOf } from './check-options.js';
-import { listMaker } from './list-maker.js';
-import { MethodId } from './method-id.js';
-import { checkSource, resolveCaching, type CachingSource } from './resolve.js';
+import { compileKeys, type KeysOption } from './compile-key.js';
+import { decoratorOptions } from './decorator-options.js';
+import { MethodName } from './method-name.js';
+import { resolveCaching, type CachingSource } from './resolve.js';
 import type { Template } from './template.js';
 
-/** When an invalidation is made. */
+/** When the invalidation is sent. */
 export type Timing = 'after' | 'before' | 'both';
 
 /** The method's result; before the method has run there is none. */
@@ -25,13 +26,13 @@ export interface InvalidatesOptions<
   T extends string,
   W extends Timing,
 > {
-  /** Which entries: templates, or a function of the result and the arguments that returns keys or their parts. */
+  /** The entries: templates, or a function of the result and the arguments that returns keys or their parts. */
   readonly keys?:
     | Template<K, A>
     | readonly Template<K, A>[]
     | NoInfer<(this: This, result: Known<R, W>, ...args: A) => readonly Key[]>
     | undefined;
-  /** Which tags: templates, or a function of the result and the arguments. */
+  /** The tags: templates, or a function of the result and the arguments. */
   readonly tags?:
     | Template<T, A>
     | readonly Template<T, A>[]
@@ -40,21 +41,21 @@ export interface InvalidatesOptions<
   /** Everything in the namespace. @default false */
   readonly all?: boolean | undefined;
   /**
-   * `after`: once the method has succeeded, before its promise resolves. `before`: before it runs, whatever
-   * comes of it; a load that reads the old state while the method runs may then be stored. `both`: before, and
+   * `after`: once the method has succeeded, before its promise resolves. `before`: before the method runs, whether it
+   * succeeds or not; a load that reads the old state while the method runs may then be stored. `both`: before, and again
    * after success.
    * @default 'after'
    */
   readonly timing?: W | undefined;
   /** False: this call invalidates nothing. */
   readonly when?: NoInfer<(this: This, ...args: A) => boolean> | undefined;
-  /** True: this result invalidates nothing. (What stands under `before` is gone already.) */
+  /** True: this result invalidates nothing after the method. */
   readonly unless?: NoInfer<(this: This, result: R, ...args: A) => boolean> | undefined;
   /**
-   * When the store cannot take it: `queue` returns the result and retries in the background; until then this
-   * process reads past the entries, and others may return them. `throw` rejects with an InvalidationError that
-   * carries the result (and retries all the same); where the one before the method fails, the method does not
-   * run.
+   * When the store cannot take it. `queue`: the call returns the result, and the invalidation is retried in the
+   * background; until then this process reads past the entries, and other processes may return them. `throw`: the call
+   * rejects with an InvalidationError that carries the result, and the invalidation is retried as well; if the one before
+   * the method fails, the method does not run.
    * @default 'queue'
    */
   readonly onUnavailable?: OnUnavailable | undefined;
@@ -64,15 +65,28 @@ export interface InvalidatesOptions<
   readonly cache?: CachingSource<This> | undefined;
 }
 
-const NAMES = ['keys', 'tags', 'all', 'timing', 'when', 'unless', 'onUnavailable', 'name', 'cache'];
-
-type AnyOptions = InvalidatesOptions<unknown, readonly unknown[], unknown, string, string, Timing>;
+/** The same as a schema: names, checks and defaults. */
+export const invalidatesOptions = {
+  keys: unchecked<KeysOption>('templates or a function'),
+  tags: unchecked<KeysOption>('templates or a function'),
+  all: flag(false),
+  timing: oneOf(['after', 'before', 'both'], 'after'),
+  unless: decoratorOptions.when as Option<
+    ((this: unknown, result: unknown, ...args: readonly unknown[]) => boolean) | undefined
+  >,
+  onUnavailable: oneOf(['queue', 'throw'], 'queue'),
+  ...decoratorOptions,
+} satisfies Record<
+  keyof InvalidatesOptions<unknown, readonly unknown[], unknown, string, string, Timing>,
+  Option<unknown>
+>;
 
 /**
- * Makes entries count no more once the method has succeeded, before its promise resolves: a call that starts
- * after that, in any process, does not return them, and no load that began earlier brings them back.
+ * Invalidates entries after the method succeeds, before its promise resolves: a call that starts after that, in any
+ * process, does not return them, and no load that began earlier brings them back.
  *
- * @throws DecorationError, OptionsError while the class is defined
+ * @throws DecorationError, OptionsError while the class is defined. Calls reject with what the method throws, and with an
+ * InvalidationError if no key can be made of result and arguments, or under `onUnavailable: 'throw'`
  * @example
  * @Invalidates({ keys: 'user:{0.id}', tags: (saved) => [`org:${saved.orgId}`] })
  * async save(user: User): Promise<User> { ... }
@@ -85,27 +99,27 @@ export function Invalidates<
   const T extends string,
   const W extends Timing = 'after',
 >(options: InvalidatesOptions<This, A, R, K, T, W>): AsyncMethodDecorator<This, A, R> {
-  checkNames(options, NAMES, '@Invalidates({ ... })');
-  // The types above are for the caller; from here on arguments are what they are at run time.
-  const given = options as unknown as AnyOptions;
-  const { keys, tags, all = false, timing = 'after', onUnavailable = 'queue' } = given;
-  if (keys === undefined && tags === undefined && !all) {
-    throw new OptionsError(
-      "@Invalidates({ ... }) invalidates nothing. Give it keys: 'user:{0}', tags: ['users'], or all: true.",
-    );
-  }
-  return around('@Invalidates', (site) => {
-    const at = `@Invalidates on ${String(site.name)}`;
-    checkOneOf('timing', timing, ['after', 'before', 'both'], at);
-    checkOneOf('onUnavailable', onUnavailable, ['queue', 'throw'], at);
-    checkBoolean('all', all, at);
-    checkFunction('when', given.when, at);
-    checkFunction('unless', given.unless, at);
-    checkMethodName(given.name, at);
-    checkSource(given.cache, at);
-    const id = new MethodId('@Invalidates', site, given.name, undefined);
-    const keysOf = listMaker(keys, `keys of ${at}`);
-    const tagsOf = listMaker(tags, `tags of ${at}`);
+  return decorateInvalidates(options, Invalidates);
+}
+
+/** @param entry the public function that the user called */
+export function decorateInvalidates<This, A extends readonly unknown[], R>(
+  options: object,
+  entry: (...args: never) => unknown,
+): AsyncMethodDecorator<This, A, R> {
+  return around('@Invalidates', entry, (joinPoint) => {
+    const at = `@Invalidates on ${String(joinPoint.name)}`;
+    // The types above are for the caller; from here on arguments are what they are at run time.
+    const given = parseOptions(invalidatesOptions, options, at);
+    const { keys, tags, all = false, timing = 'after', onUnavailable = 'queue', when, unless, cache } = given;
+    if (keys === undefined && tags === undefined && !all) {
+      throw new OptionsError(
+        `${at} invalidates nothing. Give it keys: 'user:{0}', tags: ['users'], or all: true.`,
+      );
+    }
+    const name = new MethodName('@Invalidates', joinPoint, given.name, undefined);
+    const keysOf = compileKeys(keys, `keys of ${at}`);
+    const tagsOf = compileKeys(tags, `tags of ${at}`);
     const targetOf = (self: unknown, result: unknown, args: unknown[]): Target => {
       try {
         return {
@@ -115,24 +129,25 @@ export function Invalidates<
         };
       } catch (cause) {
         throw new InvalidationError(
-          `${id.where(self)} could not tell what to invalidate, so nothing was: ${messageOf(cause)}`,
+          `${name.forErrors(self)} invalidated nothing, because it could not make its keys or tags: ${messageOf(cause)}`,
           result,
           { cause },
         );
       }
     };
     return async (self, args, original) => {
-      const caching = resolveCaching(self, given.cache, () => id.where(self));
-      const run = (): Promise<unknown> => callAsync(original, self, args, () => id.where(self));
-      if (!caching.enabled || (given.when !== undefined && !given.when.apply(self, args))) return run();
-      const drop = async (result: unknown): Promise<void> => {
-        const failure = await caching.engine.drop(targetOf(self, result, args), id.of(self));
-        if (failure !== undefined && onUnavailable === 'throw') throw notTaken(failure, result);
+      const caching = resolveCaching(self, cache, () => name.forErrors(self));
+      const run = (): Promise<unknown> => callAsync(original, self, args, () => name.forErrors(self));
+      const engine = caching.engines.cache;
+      if (!engine.enabled || (when !== undefined && !when.apply(self, args))) return run();
+      const invalidate = async (result: unknown): Promise<void> => {
+        const failure = await engine.invalidate(targetOf(self, result, args), name.forEvents(self));
+        if (failure !== undefined && onUnavailable === 'throw') throw invalidationQueued(failure, result);
       };
-      if (timing !== 'after') await drop(undefined);
+      if (timing !== 'after') await invalidate(undefined);
       const result = await run();
-      const spared = timing === 'before' || given.unless?.apply(self, [result, ...args]) === true;
-      if (!spared) await drop(result);
+      const isExcepted = timing === 'before' || unless?.apply(self, [result, ...args]) === true;
+      if (!isExcepted) await invalidate(result);
       return result;
     };
   });

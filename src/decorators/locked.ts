@@ -1,31 +1,33 @@
 import { OptionsError } from '../core/errors.js';
 import { defaultKey, logicalKey } from '../core/key.js';
-import { checkPossible, lockOptionNames, resolveLock, type LockOptions } from '../core/locks/lock-options.js';
-import { checkNames } from '../core/options.js';
+import { LOCK_DEFAULTS, checkPossible, lockOptions, resolveLockPolicy } from '../core/locks/lock-options.js';
+import { callback, parseOptions, unchecked, type Option } from '../core/option-schema.js';
 import { around, callAsync, type AsyncMethodDecorator } from './around.js';
-import { checkFunction, checkMethodName } from './check-options.js';
-import { keyMaker, type KeyOption } from './key-maker.js';
-import { listMaker, type ListOption } from './list-maker.js';
-import type { LockedCallOptions, LockedOptions } from './locked-options.js';
-import { MethodId } from './method-id.js';
-import { checkSource, resolveCaching } from './resolve.js';
+import { compileKey, compileKeys, type KeyOption, type KeysOption } from './compile-key.js';
+import { decoratorOptions } from './decorator-options.js';
+import type { LockedOptions } from './locked-options.js';
+import { MethodName } from './method-name.js';
+import { perCaching } from './per-caching.js';
+import { resolveCaching } from './resolve.js';
 
-const NAMES = ['key', 'keys', ...lockOptionNames, 'when', 'name', 'cache'];
-
-type AnyOptions = LockedCallOptions<unknown, readonly unknown[]> & {
-  readonly key?: KeyOption;
-  readonly keys?: ListOption;
-};
+/** The options of `@Locked` as a schema: names, checks and defaults. */
+export const lockedOptions = {
+  key: unchecked<KeyOption>('a template or a function'),
+  keys: unchecked<KeysOption>('templates or a function'),
+  ...lockOptions,
+  ...decoratorOptions,
+  signal: callback<(this: unknown, ...args: readonly unknown[]) => AbortSignal | undefined>(),
+} satisfies Record<keyof LockedOptions<unknown, readonly unknown[], string>, Option<unknown>>;
 
 /**
- * Runs the method while holding a lock: at most one call at a time for a key, in all processes together, for as
- * long as the lease can be proven (docs/locks.md). Inside, `currentLease()` is that lease.
+ * Runs the method while holding a lock: at most one call at a time for a key, in all processes together, for as long as
+ * the lease can be proven (docs/locks.md). Inside, `currentLease()` is that lease.
  *
- * The method's result, or its error, always reaches the caller: what goes wrong while the lock is given back does
- * not take its place. On a `Caching` that is not enabled the method runs unlocked.
+ * The method's result, or its error, always reaches the caller: an error while the lock is released does not replace it.
+ * On a `Caching` that is not enabled the method runs unlocked.
  *
- * @throws DecorationError, OptionsError while the class is defined; its calls reject with LockNotObtainedError,
- * LockUnavailableError, KeyError, and with the reason of the signal
+ * @throws DecorationError, OptionsError while the class is defined. Calls reject with LockNotObtainedError,
+ * LockUnavailableError, KeyError, the reason of the signal, and with what the method throws
  * @example
  * @Locked({ key: 'invoice:{0.id}', lease: '30s', wait: '2s' })
  * async settle(invoice: Invoice): Promise<void> {
@@ -35,61 +37,69 @@ type AnyOptions = LockedCallOptions<unknown, readonly unknown[]> & {
 export function Locked<This extends object, A extends readonly unknown[], R, const K extends string>(
   options: LockedOptions<This, A, K> = {},
 ): AsyncMethodDecorator<This, A, R> {
-  checkNames(options, NAMES, '@Locked({ ... })');
-  // The types above are for the caller; from here on arguments are what they are at run time.
-  const given = options as unknown as AnyOptions;
-  return around('@Locked', (site) => {
-    const at = `@Locked on ${String(site.name)}`;
-    checkFunction('when', given.when, at);
-    checkFunction('signal', given.signal, at);
-    checkMethodName(given.name, at);
-    checkSource(given.cache, at);
-    const isDefault = given.key === undefined && given.keys === undefined;
-    const id = new MethodId('@Locked', site, given.name, isDefault ? 'locks' : undefined);
-    const keysOf = keysMaker(given, id, at);
-    const lockOptions = optionsOf(given);
-    const policy = resolveLock(lockOptions, {}, at);
-    if (Array.isArray(given.keys)) checkPossible(policy, given.keys.length, true, at);
+  return decorateLocked(options, Locked);
+}
+
+/** @param entry the public function that the user called */
+export function decorateLocked<This, A extends readonly unknown[], R>(
+  options: object,
+  entry: (...args: never) => unknown,
+): AsyncMethodDecorator<This, A, R> {
+  return around('@Locked', entry, (joinPoint) => {
+    const at = `@Locked on ${String(joinPoint.name)}`;
+    // The types above are for the caller; from here on arguments are what they are at run time.
+    const {
+      key,
+      keys,
+      when,
+      cache,
+      signal: signalOf,
+      name: givenName,
+      ...given
+    } = parseOptions(lockedOptions, options, at);
+    const hasDefaultKey = key === undefined && keys === undefined;
+    const name = new MethodName('@Locked', joinPoint, givenName, hasDefaultKey ? 'locks' : undefined);
+    const keysOf = compileLockKeys(key, keys, name, at);
+    // Everything that does not depend on the defaults of the Caching is checked now.
+    const checked = resolveLockPolicy(given, LOCK_DEFAULTS, at);
+    if (Array.isArray(keys)) checkPossible(checked, keys.length, true, at);
+    const policyOf = perCaching(({ engines }) => engines.locks.policy(given, at));
     return async (self, args, original) => {
-      const caching = resolveCaching(self, given.cache, () => id.where(self));
-      const run = (): Promise<unknown> => callAsync(original, self, args, () => id.where(self));
-      if (!caching.enabled || (given.when !== undefined && !given.when.apply(self, args))) {
-        return caching.locks.unlocked([], run);
+      const caching = resolveCaching(self, cache, () => name.forErrors(self));
+      const run = (): Promise<unknown> => callAsync(original, self, args, () => name.forErrors(self));
+      const engine = caching.engines.locks;
+      if (!engine.enabled || (when !== undefined && !when.apply(self, args))) {
+        return engine.runUnlocked([], run);
       }
-      const signal = given.signal?.apply(self, args);
-      const options = signal === undefined ? lockOptions : { ...lockOptions, signal };
-      return caching.locks.withLeaseAs(id.of(self), keysOf(self, args), options, run);
+      const given = signalOf?.apply(self, args);
+      const fixed = policyOf(caching);
+      const method = name.forEvents(self);
+      const where = `@Locked on ${method}`;
+      const policy =
+        given === undefined
+          ? fixed
+          : { ...fixed, ...parseOptions({ signal: lockOptions.signal }, { signal: given }, where) };
+      return engine.run(engine.call(keysOf(self, args), policy, method, where), run);
     };
   });
 }
 
-/** What the verb takes of it. */
-function optionsOf({
-  lease,
-  wait,
-  renew,
-  mode,
-  permits,
-  fair,
-  reentrant,
-  onUnavailable,
-}: AnyOptions): LockOptions {
-  return Object.freeze({ lease, wait, renew, mode, permits, fair, reentrant, onUnavailable });
-}
-
-function keysMaker(
-  { key, keys }: AnyOptions,
-  id: MethodId,
+function compileLockKeys(
+  key: KeyOption,
+  keys: KeysOption,
+  name: MethodName,
   at: string,
 ): (self: unknown, args: unknown[]) => readonly string[] {
   if (keys === undefined) {
-    const keyOf = keyMaker(key, at) ?? ((self, args) => defaultKey(id.inKeys(self), args));
+    const keyOf =
+      compileKey(key, `key of ${at}`) ??
+      ((self: unknown, args: unknown[]) => defaultKey(name.forKeys(self), args));
     return (self, args) => [keyOf(self, args)];
   }
   if (key !== undefined) throw new OptionsError(`${at} has key and keys. Give it one of the two.`);
   if (Array.isArray(keys) && keys.length === 0) {
     throw new OptionsError(`keys of ${at} are one or more, and an empty list was given.`);
   }
-  const listOf = listMaker(keys, `keys of ${at}`);
+  const listOf = compileKeys(keys, `keys of ${at}`);
   return (self, args) => listOf(self, args, args).map((one) => logicalKey(one, `keys of ${at}`));
 }

@@ -1,7 +1,7 @@
 import type { Key } from '../core/key.js';
 import type { Duration } from '../core/duration.js';
 import type { LimitOptions } from '../core/limits/limit-options.js';
-import type { ConcurrencyRule, Rule, WindowRule } from '../core/limits/rate-rules.js';
+import type { ConcurrencyRule, Rule, WindowRule } from '../core/limits/rules.js';
 import type { CachingSource } from './resolve.js';
 import type { Template } from './template.js';
 

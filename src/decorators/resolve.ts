@@ -1,8 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { types } from 'node:util';
-import { Caching } from '../core/caching.js';
+import { Caching, cachingTokens } from '../core/caching.js';
 import { describe } from '../core/describe.js';
 import { MissingCachingError, OptionsError } from '../core/errors.js';
+import { shared } from '../core/registry.js';
 
 /**
  * A dependency injection container: `get` (NestJS, Inversify, TypeDI) or `resolve` (tsyringe). One that has both is
@@ -15,13 +16,25 @@ export interface ContainerLike {
   isRegistered?(token: typeof Caching, recursive?: boolean): boolean;
 }
 
-const scope = new AsyncLocalStorage<Caching>();
-let scoped = false;
-/** Instances, prototypes and classes that something was bound to. */
-const bound = new WeakMap<object, Caching>();
-/** What was found for an instance, until a binding or the container changes. */
-let found = new WeakMap<object, Caching>();
-let container: ContainerLike | undefined;
+interface Resolution {
+  /** What `withCaching` sets. */
+  readonly scope: AsyncLocalStorage<Caching>;
+  /** `withCaching` was used: until then no call pays for it. */
+  isScoped: boolean;
+  /** By instance, prototype or class. */
+  readonly bound: WeakMap<object, Caching>;
+  /** What was found for an instance, until a binding or the container changes. */
+  found: WeakMap<object, Caching>;
+  container: ContainerLike | undefined;
+}
+
+const state = shared('resolution', (): Resolution => ({
+  scope: new AsyncLocalStorage(),
+  isScoped: false,
+  bound: new WeakMap(),
+  found: new WeakMap(),
+  container: undefined,
+}));
 
 /**
  * Runs `work` with `caching` as the one that decorated methods find, whatever they are bound to: for tests,
@@ -32,8 +45,8 @@ let container: ContainerLike | undefined;
  */
 export function withCaching<T>(caching: Caching, work: () => T): T {
   check(caching, 'withCaching(caching, work)');
-  scoped = true;
-  return scope.run(caching, work);
+  state.isScoped = true;
+  return state.scope.run(caching, work);
 }
 
 /**
@@ -48,21 +61,21 @@ export function bindCaching(target: object, caching: Caching): void {
   bindInstance(target, caching);
   if (typeof target === 'function') {
     const { prototype } = target as { prototype?: object };
-    if (prototype !== undefined) bound.set(prototype, caching);
+    if (prototype !== undefined) state.bound.set(prototype, caching);
   }
   // A class or a prototype stands for instances that may have been remembered already.
-  if (typeof target === 'function' || Object.hasOwn(target, 'constructor')) found = new WeakMap();
+  if (typeof target === 'function' || Object.hasOwn(target, 'constructor')) state.found = new WeakMap();
 }
 
 /** The same for an instance, which it does not touch: it may be a proxy that makes its object when touched. */
 export function bindInstance(instance: object, caching: Caching): void {
-  bound.set(instance, caching);
-  found.delete(instance);
+  state.bound.set(instance, caching);
+  state.found.delete(instance);
 }
 
 /** True if this very instance or class was bound. */
 export function isBound(target: object): boolean {
-  return bound.has(target);
+  return state.bound.has(target);
 }
 
 /**
@@ -77,8 +90,8 @@ export function useContainer(next: ContainerLike | undefined): void {
   if (next !== undefined && typeof next?.resolve !== 'function' && typeof next?.get !== 'function') {
     throw new OptionsError('useContainer takes a container with a method resolve(token) or get(token).');
   }
-  container = next;
-  found = new WeakMap();
+  state.container = next;
+  state.found = new WeakMap();
 }
 
 /** What a decorator's `cache` option may be. */
@@ -97,31 +110,23 @@ export function resolveCaching(
   where: () => string,
 ): Caching {
   if (own !== undefined) return fromOption(self, own, where);
-  if (scoped) {
-    const here = scope.getStore();
+  if (state.isScoped) {
+    const here = state.scope.getStore();
     if (here !== undefined) return here;
   }
   const isObject = (typeof self === 'object' && self !== null) || typeof self === 'function';
   if (isObject) {
-    const known = found.get(self);
+    const known = state.found.get(self);
     if (known !== undefined) return known;
     const near = fromBinding(self) ?? fromField(self, where) ?? fromContainer(where);
     if (near !== undefined) {
-      found.set(self, near);
+      state.found.set(self, near);
       return near;
     }
   }
   const last = (isObject ? undefined : fromContainer(where)) ?? Caching.getDefault();
   if (last === undefined) throw missing(where());
   return last;
-}
-
-/** @throws OptionsError, while the class is defined, for a `cache` option that cannot be */
-export function checkSource(own: unknown, where: string): void {
-  if (own === undefined || typeof own === 'function' || Caching.is(own)) return;
-  throw new OptionsError(
-    `The cache option of ${where} is a Caching or a function that returns one, and ${describe(own)} was given.`,
-  );
 }
 
 function fromOption(self: unknown, own: CachingSource<never>, where: () => string): Caching {
@@ -134,7 +139,7 @@ function fromOption(self: unknown, own: CachingSource<never>, where: () => strin
 
 function fromBinding(self: object): Caching | undefined {
   for (let at: object | null = self; at !== null; at = Object.getPrototypeOf(at) as object | null) {
-    const caching = bound.get(at);
+    const caching = state.bound.get(at);
     if (caching !== undefined) return caching;
   }
   return undefined;
@@ -158,19 +163,28 @@ function fromField(self: object, where: () => string): Caching | undefined {
 }
 
 function fromContainer(where: () => string): Caching | undefined {
+  const { container } = state;
   if (container === undefined) return undefined;
-  if (container.isRegistered?.(Caching, true) === false) return undefined;
+  const tokens = cachingTokens().filter((token) => container.isRegistered?.(token, true) !== false);
   let caching: unknown;
-  try {
-    caching = container.get === undefined ? container.resolve?.(Caching) : container.get(Caching);
-  } catch (cause) {
+  let failure: { readonly cause: unknown } | undefined;
+  for (const token of tokens) {
+    try {
+      caching = container.get === undefined ? container.resolve?.(token) : container.get(token);
+    } catch (cause) {
+      failure ??= { cause };
+    }
+    if (caching !== undefined && caching !== null) break;
+  }
+  if (Caching.is(caching)) return caching;
+  if (caching === undefined || caching === null) {
+    if (failure === undefined) return undefined;
     throw new MissingCachingError(
       `${where()} asked the container of useContainer for Caching, and it threw. Register one: ` +
         'container.registerInstance(Caching, new Caching({ ... })).',
-      { cause },
+      failure,
     );
   }
-  if (caching === undefined || caching === null || Caching.is(caching)) return caching ?? undefined;
   throw new MissingCachingError(
     `${where()} asked the container of useContainer for Caching, and it gave ${describe(caching)}. Give useContainer ` +
       'what returns one: useContainer({ get: () => caching }).',

@@ -13,7 +13,7 @@ test('I22: whatever Redis evicts at random, no load that an invalidation overtak
       new Caching({
         adapter: ioredis(server().url, { timeout: '20s' }),
         namespace: 'storm',
-        defaults: { ttl: '1m', budget: '20s' },
+        defaults: { ttl: '1m', storeTimeout: '20s' },
       }),
   );
   const redis = new Redis(server().url);

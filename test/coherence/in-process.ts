@@ -6,7 +6,7 @@ import type { Place, Target } from './place.js';
 import { settled } from './rig.js';
 import { pausable } from './stage.js';
 
-/** A loader keeps its lease for this many times its length (see `PolicyOptions.lease`). */
+/** A loader keeps its lease for this many times its length (see `CacheOptions.lease`). */
 const LEASES = 20;
 const LEASE = 1_000;
 const TTL = 60_000;

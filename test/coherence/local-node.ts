@@ -67,6 +67,6 @@ export class LocalNode implements Node {
   }
 
   async wake(key: string): Promise<void> {
-    this.caching.engine.wake(entryKey(this.caching.namespace, key));
+    this.caching.engines.cache.wake(entryKey(this.caching.namespace, key));
   }
 }

@@ -1,11 +1,11 @@
-import { Flight, SingleFlight } from '../../src/core/single-flight.js';
-import { Waiters } from '../../src/core/waiters.js';
+import { InFlightLoads, type InFlightLoad } from '../../src/core/cache/in-flight-loads.js';
+import { Wakeups, type Wakeup } from '../../src/core/wakeups.js';
 
 /** What the engines of this process have under way. */
 export interface Activity {
-  /** Flights that have departed and not arrived, by key. */
-  readonly flights: () => readonly string[];
-  /** Calls that listen for the end of another's lease, by key. */
+  /** How many loads have begun and not ended. */
+  readonly loads: () => number;
+  /** Calls that wait for the end of another's lease, by key. */
   readonly waiters: () => readonly string[];
   /** Begins anew: what is under way now is no longer looked at. */
   readonly forget: () => void;
@@ -19,29 +19,29 @@ let watched: Activity | undefined;
  */
 export function watchActivity(): Activity {
   if (watched !== undefined) return watched;
-  const departed = new Set<SingleFlight>();
-  const depart = SingleFlight.prototype.depart;
-  SingleFlight.prototype.depart = function (this: SingleFlight, flight: Flight): void {
-    departed.add(this);
-    depart.call(this, flight);
+  const used = new Set<InFlightLoads>();
+  const add = InFlightLoads.prototype.add;
+  InFlightLoads.prototype.add = function (this: InFlightLoads, load: InFlightLoad): void {
+    used.add(this);
+    add.call(this, load);
   };
-  const listening: string[] = [];
-  const listen = Waiters.prototype.listen;
-  Waiters.prototype.listen = function (this: Waiters, key: string, woken: () => void): () => void {
-    const end = listen.call(this, key, woken);
-    listening.push(key);
+  const armed = new Set<readonly string[]>();
+  const arm = Wakeups.prototype.arm;
+  Wakeups.prototype.arm = function (this: Wakeups, keys: readonly string[], wakeup: Wakeup): () => void {
+    const disarm = arm.call(this, keys, wakeup);
+    const own = [...keys];
+    armed.add(own);
     return () => {
-      end();
-      const at = listening.indexOf(key);
-      if (at >= 0) listening.splice(at, 1);
+      disarm();
+      armed.delete(own);
     };
   };
   watched = {
-    flights: () => [...departed].flatMap((flights) => flights.all().map(({ key }) => key)),
-    waiters: () => [...listening],
+    loads: () => [...used].reduce((sum, { size }) => sum + size, 0),
+    waiters: () => [...armed].flat(),
     forget: () => {
-      departed.clear();
-      listening.length = 0;
+      used.clear();
+      armed.clear();
     },
   };
   return watched;
@@ -50,7 +50,7 @@ export function watchActivity(): Activity {
 /** @throws Error naming what is left of calls that have all ended */
 export function assertQuiet(activity: Activity, timers: number): void {
   const left: string[] = [];
-  if (activity.flights().length > 0) left.push(`flights of ${activity.flights().join(', ')}`);
+  if (activity.loads() > 0) left.push(`${activity.loads()} loads`);
   if (activity.waiters().length > 0) left.push(`waiters for ${activity.waiters().join(', ')}`);
   if (timers > 0) left.push(`${timers} timers`);
   if (left.length > 0)

@@ -4,7 +4,7 @@ import type { Cache } from '../../src/core/cache.js';
 import { Caching } from '../../src/core/caching.js';
 import type { CachementEvents, EventName } from '../../src/core/events.js';
 import { subscribe } from '../../src/core/events.js';
-import type { PolicyOptions } from '../../src/core/options.js';
+import type { CacheOptions } from '../../src/core/options.js';
 import type { EntryStore } from '../../src/core/ports.js';
 import { fakeClock, type FakeClock } from '../../src/testing/fake-clock.js';
 import { deferred } from './deferred.js';
@@ -29,7 +29,7 @@ export interface Rig {
 let rigs = 0;
 
 /** As many `Caching` as asked for on one memory, and a clock that stands still. Closed when the test ends. */
-export function rig(t: ExecutionContext, count = 1, defaults: PolicyOptions = {}): Rig {
+export function rig(t: ExecutionContext, count = 1, defaults: CacheOptions = {}): Rig {
   const clock = fakeClock();
   const namespace = `rig-${++rigs}`;
   const adapter = memory();

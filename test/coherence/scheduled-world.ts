@@ -70,7 +70,7 @@ const openCaching: OpenCache = (store, clock) =>
     adapter: store.adapter(),
     namespace: NAMESPACE,
     clock,
-    defaults: { ttl: '10s', jitter: 0, lease: 100, wait: 150, budget: 50 },
+    defaults: { ttl: '10s', jitter: 0, lease: 100, lockTimeout: 150, loadTimeout: 150, storeTimeout: 50 },
   }).cache;
 
 /**

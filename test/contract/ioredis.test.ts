@@ -120,8 +120,8 @@ for (const kind of ['one Redis', 'a Redis Cluster'] as const) {
           adapter: ioredis(connect(t), PATIENT),
           namespace,
           ...options,
-          defaults: { budget: PATIENT.timeout, ...options.defaults },
-          limits: { budget: PATIENT.timeout, ...options.limits },
+          defaults: { storeTimeout: PATIENT.timeout, ...options.defaults },
+          limits: { storeTimeout: PATIENT.timeout, ...options.limits },
         }),
     );
     t.teardown(() => Promise.all(cachings.map((caching) => caching.close())));

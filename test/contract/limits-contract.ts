@@ -2,7 +2,7 @@ import type { ExecutionContext, TestFn } from 'ava';
 import type { Caching, CachingOptions } from '../../src/core/caching.js';
 import { RateLimitExceededError } from '../../src/core/errors.js';
 import type { Algorithm } from '../../src/core/ports.js';
-import type { Rule } from '../../src/core/limits/rate-rules.js';
+import type { Rule } from '../../src/core/limits/rules.js';
 import { deferred } from '../coherence/deferred.js';
 
 export interface OpenLimits {
@@ -85,15 +85,15 @@ export function limitsContract(test: TestFn, name: string, open: Open): void {
   }) => {
     await other.consume('k', RULE, { cost: 3 });
     t.like(await limits.consume('k', RULE), { allowed: false, source: 'store' });
-    t.like(await limits.consume('k', RULE), { allowed: false, source: 'blockCache' });
+    t.like(await limits.consume('k', RULE), { allowed: false, source: 'denialCache' });
     await other.reset('k', RULE);
     await until('the refusal is forgotten', async () => (await limits.consume('k', RULE)).allowed);
   });
 
-  it('a reward, a refund and a penalty count in every process', async (t, { limits, other }) => {
+  it('refunds and penalties count in every process', async (t, { limits, other }) => {
     await limits.penalty('k', RULE, 5);
     t.like(await other.peek('k', RULE), { allowed: false, rules: { 0: { used: 5 } } });
-    await other.reward('k', RULE, 3);
+    await other.refund('k', RULE, 3);
     t.like(await limits.peek('k', RULE), { allowed: true, remaining: 1 });
     await limits.refund('k', RULE, 9);
     t.like(await other.peek('k', RULE), { remaining: 3, resetMs: 0 });
@@ -192,7 +192,7 @@ export function limitsContract(test: TestFn, name: string, open: Open): void {
     await limits.consume('k', wide, { cost: 3 });
     let allowed = false;
     const waiting = other.consume('k', wide, { wait: '20s' }).then((decision) => ({ allowed } = decision));
-    await limits.reward('k', wide);
+    await limits.refund('k', wide);
     await until('the waiting call is through', async () => allowed);
     t.true((await waiting).allowed);
   });

@@ -186,7 +186,13 @@ export function locksContract(
       await new Promise((resolve) => setImmediate(resolve));
       return ++loads;
     };
-    const options = { ttl: '1m', stampede: 'lock', wait: '20s', budget: '20s' } as const;
+    const options = {
+      ttl: '1m',
+      stampede: 'lock',
+      lockTimeout: '20s',
+      loadTimeout: '20s',
+      storeTimeout: '20s',
+    } as const;
     const calls = Array.from({ length: 20 }, (_, i) => both[i % 2]!.cache.getOrSet('k', load, options));
     t.deepEqual(new Set(await settle(Promise.all(calls))), new Set([1]));
     t.is(loads, 1);

@@ -561,7 +561,7 @@ test('a wake that comes before the answer of the store is not lost', async (t) =
 });
 
 test('a call waits for the load of another process, and loads itself when that takes too long', async (t) => {
-  const { openers, clock, of } = rig(t, 2, { wait: 5_000 });
+  const { openers, clock, of } = rig(t, 2, { lockTimeout: 5_000 });
   const [here, there] = openers;
   const row = new Row();
   const theirs = new HeldLoad(row);
@@ -641,7 +641,7 @@ test('the load after one that an invalidation overtook is under a lease, however
 });
 
 test('a store that never answers a fill costs those who joined the load their budget, and no more', async (t) => {
-  const { openers, clock } = rig(t, 1, { budget: 250 });
+  const { openers, clock } = rig(t, 1, { storeTimeout: 250 });
   const { cache, stage } = openers[0]!;
   const row = new Row();
   const held = new HeldLoad(row);

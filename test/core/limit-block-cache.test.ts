@@ -1,10 +1,9 @@
 import test from 'ava';
-import { BlockCache } from '../../src/core/limits/block-cache.js';
 import { decide } from '../../src/core/limits/decide.js';
+import { DenialCache } from '../../src/core/limits/denial-cache.js';
+import { LIMIT_DEFAULTS } from '../../src/core/limits/limit-options.js';
 import type { LimitCall } from '../../src/core/limits/limit-call.js';
-import { resolveLimitDefaults } from '../../src/core/limits/limit-options.js';
-import type { Rule } from '../../src/core/limits/rate-rules.js';
-import { ruleSet, storeRules } from '../../src/core/limits/rule-set.js';
+import { resolveRules, storeRules, type Rule } from '../../src/core/limits/rules.js';
 import { setClock } from './rate-rig.js';
 import { deferred } from '../coherence/deferred.js';
 import { limitRig, settled, type LimitRig } from './limit-rig.js';
@@ -29,7 +28,7 @@ test('a refusal is repeated without asking until it ends', async (t) => {
   await clock.advance(5_000);
   t.like(await limits.consume('k', RULE), {
     allowed: false,
-    source: 'blockCache',
+    source: 'denialCache',
     limit: 4,
     remaining: 0,
     rule: 'gcra-60000',
@@ -38,7 +37,7 @@ test('a refusal is repeated without asking until it ends', async (t) => {
     rules: { 0: { rule: 'gcra-60000', allowed: false, used: 4, retryAfterMs: 10_000, resetMs: 55_000 } },
   });
   await clock.advance(9_999);
-  t.like(await limits.consume('k', RULE), { source: 'blockCache', retryAfterMs: 1 });
+  t.like(await limits.consume('k', RULE), { source: 'denialCache', retryAfterMs: 1 });
   t.is(asked(rig), 2);
   await clock.advance(1);
   t.like(await limits.consume('k', RULE), { allowed: true, source: 'store' });
@@ -50,7 +49,7 @@ test('a refusal holds for higher costs and for no lower one', async (t) => {
   const { limits } = rig;
   await limits.consume('k', RULE, { cost: 2 });
   t.like(await limits.consume('k', RULE, { cost: 3 }), { allowed: false, source: 'store' });
-  t.like(await limits.consume('k', RULE, { cost: 4 }), { allowed: false, source: 'blockCache' });
+  t.like(await limits.consume('k', RULE, { cost: 4 }), { allowed: false, source: 'denialCache' });
   t.like(await limits.consume('k', RULE, { cost: 2 }), { allowed: true, source: 'store' });
 });
 
@@ -58,9 +57,9 @@ test('a refusal holds for its own key and for equal rules only', async (t) => {
   const { limits } = await refusedRig(t);
   const sources = async (rule: Rule | readonly Rule[], key = 'k'): Promise<string> =>
     (await limits.consume(key, rule)).source;
-  t.is(await sources({ ...RULE }), 'blockCache');
-  t.is(await sources({ ...RULE, per: 60_000 }), 'blockCache');
-  t.is(await sources([{ ...RULE }]), 'blockCache');
+  t.is(await sources({ ...RULE }), 'denialCache');
+  t.is(await sources({ ...RULE, per: 60_000 }), 'denialCache');
+  t.is(await sources([{ ...RULE }]), 'denialCache');
   t.is(await sources({ ...RULE, limit: 5 }), 'store');
   t.is(await sources({ ...RULE, burst: 5 }), 'store');
   t.is(await sources({ ...RULE, name: 'other' }), 'store');
@@ -73,8 +72,8 @@ test('refusals of several rules of one key are kept beside each other', async (t
   const other = { limit: 1, per: '1h' } as const;
   await limits.consume('k', other);
   t.is((await limits.consume('k', other)).source, 'store');
-  t.is((await limits.consume('k', other)).source, 'blockCache');
-  t.is((await limits.consume('k', RULE)).source, 'blockCache');
+  t.is((await limits.consume('k', other)).source, 'denialCache');
+  t.is((await limits.consume('k', RULE)).source, 'denialCache');
 });
 
 test('looking, penalties and calls that want no memory ask the store', async (t) => {
@@ -82,7 +81,7 @@ test('looking, penalties and calls that want no memory ask the store', async (t)
   const { limits } = rig;
   t.is((await limits.peek('k', RULE)).source, 'store');
   t.is((await limits.consume('k', RULE, { cost: 0 })).source, 'store');
-  t.is((await limits.consume('k', RULE, { blockCache: false })).source, 'store');
+  t.is((await limits.consume('k', RULE, { denialCache: false })).source, 'store');
   t.is((await limits.penalty('k', RULE)).source, 'store');
 });
 
@@ -91,21 +90,21 @@ test('what was said to a call that wants no memory, to a look or to a penalty is
   await limits.penalty('k', RULE, 9);
   await limits.peek('k', RULE);
   await limits.consume('k', RULE, { cost: 0 });
-  await limits.consume('k', RULE, { blockCache: false });
+  await limits.consume('k', RULE, { denialCache: false });
   t.is((await limits.consume('k', RULE)).source, 'store');
 });
 
 test('without a memory by default every call asks the store, unless it says otherwise', async (t) => {
-  const { limits } = await refusedRig(t, { limits: { blockCache: false } });
+  const { limits } = await refusedRig(t, { limits: { denialCache: false } });
   t.is((await limits.consume('k', RULE)).source, 'store');
-  await limits.consume('k', RULE, { blockCache: true });
-  t.is((await limits.consume('k', RULE, { blockCache: true })).source, 'blockCache');
+  await limits.consume('k', RULE, { denialCache: true });
+  t.is((await limits.consume('k', RULE, { denialCache: true })).source, 'denialCache');
 });
 
 test('run is refused from memory, too', async (t) => {
   const rig = await refusedRig(t);
   const error = await t.throwsAsync(rig.limits.run('k', RULE, () => t.fail()));
-  t.like(error, { code: 'E_RATE_LIMIT_EXCEEDED', decision: { source: 'blockCache' } });
+  t.like(error, { code: 'E_RATE_LIMIT_EXCEEDED', decision: { source: 'denialCache' } });
   t.is(asked(rig), 2);
 });
 
@@ -115,7 +114,7 @@ test('a block is remembered as a block', async (t) => {
   await rig.limits.consume('k', RULE);
   await rig.clock.advance(1_000);
   const decision = await rig.limits.consume('k', RULE);
-  t.like(decision, { allowed: false, source: 'blockCache', rule: 'block', retryAfterMs: 9_000 });
+  t.like(decision, { allowed: false, source: 'denialCache', rule: 'block', retryAfterMs: 9_000 });
 });
 
 for (const full of ['alone', 'beside a window'] as const) {
@@ -148,8 +147,6 @@ test('a window that refuses beside a free slot is remembered', async (t) => {
 // --- what drops a refusal ------------------------------------------------------------------------------------------------
 
 const DROPS: Readonly<Record<string, (rig: LimitRig) => Promise<void>>> = {
-  'a reward here': ({ limits }) => limits.reward('k', RULE, 4),
-  'a reward elsewhere': ({ other }) => other.reward('k', RULE, 4),
   'a refund here': ({ limits }) => limits.refund('k', RULE, 4),
   'a refund elsewhere': ({ other }) => other.refund('k', RULE, 4),
   'a reset here': ({ limits }) => limits.reset('k', RULE),
@@ -213,7 +210,7 @@ test('a refusal that the reset of another key has overtaken is remembered', asyn
   await rig.other.reset('another', RULE);
   release();
   await late;
-  t.is((await rig.limits.consume('k', RULE)).source, 'blockCache');
+  t.is((await rig.limits.consume('k', RULE)).source, 'denialCache');
 });
 
 test('a refusal ends by the time before the store was asked, not after it answered', async (t) => {
@@ -225,7 +222,7 @@ test('a refusal ends by the time before the store was asked, not after it answer
   await rig.clock.advance(5_000);
   release();
   t.is((await late).retryAfterMs, 15_000);
-  t.like(await rig.limits.consume('k', RULE), { source: 'blockCache', retryAfterMs: 10_000 });
+  t.like(await rig.limits.consume('k', RULE), { source: 'denialCache', retryAfterMs: 10_000 });
   await rig.clock.advance(10_000);
   t.like(await rig.limits.consume('k', RULE), { allowed: true });
 });
@@ -234,28 +231,33 @@ test('a refusal ends by the time before the store was asked, not after it answer
 
 test('a flood of refused keys, and of wakes, keeps no more than its bound', (t) => {
   const clock = setClock();
-  const cache = new BlockCache(clock);
-  const set = ruleSet(RULE, 'here');
+  const cache = new DenialCache(clock);
+  const rules = resolveRules(RULE, 'here');
   const reading = { allowed: false, used: 4, remaining: 0, retryAfterMs: 15_000, resetMs: 60_000 };
   const call = (subject: string, limit = 4): LimitCall => ({
     key: subject,
     subject,
     method: undefined,
-    set: limit === 4 ? set : ruleSet({ ...RULE, limit }, 'here'),
-    policy: resolveLimitDefaults({}),
+    rules: limit === 4 ? rules : resolveRules({ ...RULE, limit }, 'here'),
+    policy: LIMIT_DEFAULTS,
     cost: 1,
     requestToken: undefined,
-    forced: false,
+    force: false,
     taken: undefined,
   });
-  const decision = decide(set, storeRules(set.counted, 's'), { blockedMs: 0, rules: [reading] }, 'store');
+  const decision = decide(
+    rules,
+    storeRules(rules.activeRules, 's'),
+    { blockedMs: 0, rules: [reading] },
+    'store',
+  );
   for (let i = 0; i < 100_000; i++) {
-    cache.remember(call(`s${i}`), decision, clock.ms, cache.asOf);
+    cache.add(call(`s${i}`), decision, clock.ms, cache.sequence);
     if (i % 2 === 0) cache.drop(`s${i}`);
   }
   t.true(cache.size <= 10_000 && cache.size > 5_000, `${cache.size} are kept`);
   for (let limit = 1; limit <= 50; limit++) {
-    cache.remember(call('one', limit), decision, clock.ms, cache.asOf);
+    cache.add(call('one', limit), decision, clock.ms, cache.sequence);
   }
   const kept = Array.from({ length: 50 }, (_, i) => cache.find(call('one', i + 1)) !== undefined);
   t.is(kept.filter(Boolean).length, 8);

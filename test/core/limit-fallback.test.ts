@@ -1,8 +1,9 @@
 import test from 'ava';
 import { OptionsError, RateLimitExceededError, StoreUnavailableError } from '../../src/core/errors.js';
-import { LimitFallback } from '../../src/core/limits/limit-fallback.js';
+import { LimitEngine } from '../../src/core/limits/limit-engine.js';
 import { Limits } from '../../src/core/limits/limits.js';
-import type { Rule } from '../../src/core/limits/rate-rules.js';
+import { LocalRateStore } from '../../src/core/limits/local-rate-store.js';
+import type { Rule } from '../../src/core/limits/rules.js';
 import { fakeClock } from '../../src/testing/fake-clock.js';
 import { SUBJECT, rateRule, setClock } from './rate-rig.js';
 import { deferred } from '../coherence/deferred.js';
@@ -18,7 +19,7 @@ test('deny: a store that cannot say is an error of the store, for every verb', a
     limits.peek('k', RULE),
     limits.run('k', RULE, () => t.fail()),
     limits.penalty('k', RULE),
-    limits.reward('k', RULE),
+    limits.refund('k', RULE),
     limits.refund('k', RULE),
     limits.block('k', '1m'),
     limits.reset('k', RULE),
@@ -36,7 +37,7 @@ test('allow: a store that cannot say lets everything through, and the failure is
     t.like(await limits.consume('k', RULE), { allowed: true, source: 'fallback', remaining: 4 });
   }
   t.is(await limits.run('k', [RULE, { algorithm: 'concurrency', limit: 1 }], () => 7), 7);
-  await limits.reward('k', RULE);
+  await limits.refund('k', RULE);
   t.is(of('error').length, 11);
   t.like(of('error')[0], { operation: 'limit', key: 'k', method: undefined });
   t.is(await used('k', RULE), 0);
@@ -101,7 +102,7 @@ test('local: a call that costs more than the share takes all of it', async (t) =
   await t.throwsAsync(limits.consume('k', rules, { cost: 9 }), { instanceOf: OptionsError });
 });
 
-test('local: penalties, rewards and resets count in this process, too', async (t) => {
+test('local: penalties, refunds and resets count in this process, too', async (t) => {
   const { limits, stage } = limitRig(t, { limits: { processes: 2 } });
   stage.fail('consume', 'refused');
   stage.fail('refund', 'refused');
@@ -110,7 +111,7 @@ test('local: penalties, rewards and resets count in this process, too', async (t
     source: 'fallback',
     rules: { 0: { used: 6 } },
   });
-  await limits.reward('k', RULE, 5);
+  await limits.refund('k', RULE, 5);
   t.is((await limits.peek('k', RULE)).rules[0]!.used, 1);
   await limits.reset('k', RULE);
   t.is((await limits.peek('k', RULE)).rules[0]!.used, 0);
@@ -139,7 +140,7 @@ test('local: slots are held and given back in this process', async (t) => {
 });
 
 test('a flood of keys while the store is away keeps no more than its bound', async (t) => {
-  const { store } = new LimitFallback(setClock(), () => {});
+  const store = new LocalRateStore(setClock(), { maxKeys: 100_000 }, () => {});
   const request = { subject: SUBJECT, cost: 1, token: 't', repeatable: false, forced: false };
   for (let i = 0; i < 110_000; i++) {
     await store.consume({ ...request, rules: [rateRule('gcra', 1, { key: String(i) })] });
@@ -151,13 +152,15 @@ test('a mistake in the store is no failure of the store: it reaches the caller w
   const { limits, caching } = limitRig(t);
   await caching.close();
   const mistake = new TypeError('a defect');
-  const broken = new Limits({
-    namespace: 'broken',
-    store: { consume: () => Promise.reject(mistake) } as never,
-    clock: setClock(),
-    defaults: { onUnavailable: 'allow' },
-    enabled: true,
-  });
+  const broken = new Limits(
+    new LimitEngine({
+      namespace: 'broken',
+      store: { consume: () => Promise.reject(mistake) } as never,
+      clock: setClock(),
+      defaults: { onUnavailable: 'allow' },
+      enabled: true,
+    }),
+  );
   t.is(await t.throwsAsync(broken.consume('k', RULE)), mistake);
   t.true((await limits.consume('k', RULE)).allowed);
 });
@@ -210,17 +213,19 @@ test('a named request is not sent again when its budget is spent, and else withi
       throw new StoreUnavailableError('lost', 'unknown');
     },
   };
-  const limits = new Limits({
-    namespace: 'n',
-    store: store as never,
-    clock,
-    defaults: { onUnavailable: 'deny' },
-    enabled: true,
-  });
+  const limits = new Limits(
+    new LimitEngine({
+      namespace: 'n',
+      store: store as never,
+      clock,
+      defaults: { onUnavailable: 'deny' },
+      enabled: true,
+    }),
+  );
   const asking = [
-    t.throwsAsync(limits.consume('k', RULE, { requestId: 'r', budget: 150 })),
-    t.throwsAsync(limits.consume('k', RULE, { requestId: 'r', budget: 250 })),
-    t.throwsAsync(limits.consume('k', RULE, { requestId: 'r', budget: 900 })),
+    t.throwsAsync(limits.consume('k', RULE, { requestId: 'r', storeTimeout: 150 })),
+    t.throwsAsync(limits.consume('k', RULE, { requestId: 'r', storeTimeout: 250 })),
+    t.throwsAsync(limits.consume('k', RULE, { requestId: 'r', storeTimeout: 900 })),
   ];
   await clock.advance(1_000);
   await Promise.all(asking);

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { RateLimitExceededError, StoreUnavailableError } from '../../src/core/errors.js';
-import type { Rule } from '../../src/core/limits/rate-rules.js';
+import type { Rule } from '../../src/core/limits/rules.js';
 import { deferred } from '../coherence/deferred.js';
 import { limitRig, settled } from './limit-rig.js';
 

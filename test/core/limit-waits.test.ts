@@ -1,6 +1,6 @@
 import test from 'ava';
 import { StoreUnavailableError } from '../../src/core/errors.js';
-import type { Rule } from '../../src/core/limits/rate-rules.js';
+import type { Rule } from '../../src/core/limits/rules.js';
 import { deferred } from '../coherence/deferred.js';
 import { limitRig, settled, type LimitRig } from './limit-rig.js';
 
@@ -70,7 +70,7 @@ test('a wait ends as soon as nothing can come of it any more', async (t) => {
 });
 
 test('who waits is woken when units come back', async (t) => {
-  for (const give of ['reward', 'refund', 'reset'] as const) {
+  for (const give of ['refund', 'reset'] as const) {
     const rig = limitRig(t);
     await rig.limits.consume('k', RULE);
     const waiting = outcome(rig.limits.consume('k', RULE, { wait: '20s' }));
@@ -162,7 +162,7 @@ test('a refusal that is remembered is waited out, too', async (t) => {
   const rig = limitRig(t);
   await rig.limits.consume('k', RULE);
   await rig.limits.consume('k', RULE);
-  t.is((await rig.limits.consume('k', RULE)).source, 'blockCache');
+  t.is((await rig.limits.consume('k', RULE)).source, 'denialCache');
   const waiting = outcome(rig.limits.consume('k', RULE, { wait: '20s' }));
   await rig.clock.advance(10_050);
   t.like(waiting.value, { allowed: true });

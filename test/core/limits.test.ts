@@ -2,7 +2,7 @@ import test from 'ava';
 import { memory } from '../../src/adapters/memory/index.js';
 import { Caching } from '../../src/core/caching.js';
 import { RateLimitExceededError, StoreUnavailableError } from '../../src/core/errors.js';
-import type { Rule } from '../../src/core/limits/rate-rules.js';
+import type { Rule } from '../../src/core/limits/rules.js';
 import { limitRig } from './limit-rig.js';
 
 const MINUTE = { limit: 2, per: '1m' } as const;
@@ -133,7 +133,7 @@ test('a Caching that is not enabled refuses nothing, asks nobody and counts noth
   t.like(await limits.peek('k', [MINUTE, CLOSED]), { allowed: true, source: 'none', retryAfterMs: 0 });
   t.like(await limits.penalty('k', MINUTE, 9), { allowed: true, source: 'none' });
   t.is(await limits.run('k', CLOSED, () => 7), 7);
-  await limits.reward('k', MINUTE);
+  await limits.refund('k', MINUTE);
   await limits.refund('k', MINUTE);
   await limits.block('k', '1m');
   await limits.reset('k', MINUTE);
@@ -149,7 +149,7 @@ test('every decision of consume and run is published, and no other', async (t) =
   await limits.consume('k', { ...MINUTE, limit: 1 });
   await limits.consume('k', CLOSED);
   await limits.run('r', MINUTE, () => 1, { cost: 2 });
-  await limits.runAs('Users.find', 'r', MINUTE, () => 1, { dryRun: true });
+  await limits.run('d', MINUTE, () => 1, { dryRun: true });
   await limits.peek('k', MINUTE);
   await limits.penalty('k', MINUTE);
   const said = of('limit').map(({ method, key, rule, allowed, cost, source, enforced }) =>
@@ -160,11 +160,11 @@ test('every decision of consume and run is published, and no other', async (t) =
     ' k gcra-60000 false 1 store true',
     ' k closed false 1 none true',
     ' r gcra-60000 true 2 store true',
-    'Users.find r gcra-60000 false 1 store false',
+    ' d gcra-60000 true 1 store false',
   ]);
 });
 
-// --- penalty, reward, refund, block, reset --------------------------------------------------------------------------------
+// --- penalty, refund, block, reset --------------------------------------------------------------------------------
 
 test('a penalty is taken whatever the rules say, and is paid off in time', async (t) => {
   const { limits, clock } = limitRig(t);
@@ -181,12 +181,12 @@ test('a penalty is charged to the rules beside one that lets nothing through', a
   t.is(await used('k', MINUTE), 1);
 });
 
-test('a reward gives back no more than was taken', async (t) => {
+test('a refund gives back no more than was taken', async (t) => {
   const { limits } = limitRig(t);
   await limits.consume('k', MINUTE, { cost: 2 });
-  await limits.reward('k', MINUTE);
+  await limits.refund('k', MINUTE);
   t.is((await limits.peek('k', MINUTE)).remaining, 1);
-  await limits.reward('k', MINUTE, 100);
+  await limits.refund('k', MINUTE, 100);
   t.is((await limits.peek('k', MINUTE)).remaining, 2);
 });
 

@@ -1,6 +1,7 @@
 import test from 'ava';
 import { MemoryLocks } from '../../src/adapters/memory/memory-locks.js';
 import { lockKey } from '../../src/core/key.js';
+import { LockEngine } from '../../src/core/locks/lock-engine.js';
 import { Locks } from '../../src/core/locks/locks.js';
 import type { Clock, LockStore } from '../../src/core/ports.js';
 import { fakeClock, type FakeClock } from '../../src/testing/fake-clock.js';
@@ -21,7 +22,7 @@ type Open = (store: LockStore, clock: Clock) => WorldLocks;
 
 const openNaive: Open = (store, clock) => naiveLocks(store, clock, (key) => lockKey(NAMESPACE, key));
 const openOurs: Open = (store, clock) =>
-  new Locks({ namespace: NAMESPACE, store, clock, defaults: {}, enabled: true });
+  new Locks(new LockEngine({ namespace: NAMESPACE, store, clock, defaults: {}, enabled: true }));
 
 interface World {
   readonly clock: FakeClock;

@@ -2,7 +2,9 @@ import type { ExecutionContext } from 'ava';
 import { MemoryLocks } from '../../src/adapters/memory/memory-locks.js';
 import { StoreUnavailableError } from '../../src/core/errors.js';
 import { subscribe, type CachementEvents, type EventName } from '../../src/core/events.js';
-import type { LockTimes } from '../../src/core/locks/lock-options.js';
+import { lockTimes, type LockTimes } from '../../src/core/locks/lock-options.js';
+import { parseOptions } from '../../src/core/option-schema.js';
+import { LockEngine } from '../../src/core/locks/lock-engine.js';
 import { Locks } from '../../src/core/locks/locks.js';
 import type { Clock, LockGrant, LockReply, LockRequest, LockStore } from '../../src/core/ports.js';
 import { fakeClock, type FakeClock } from '../../src/testing/fake-clock.js';
@@ -15,6 +17,10 @@ export { settled } from '../coherence/rig.js';
 type EventsOf = <Name extends EventName>(name: Name) => readonly CachementEvents[Name][];
 
 let rigs = 0;
+
+function parsed(defaults: LockTimes) {
+  return parseOptions(lockTimes, defaults, 'the rig');
+}
 
 function record(t: ExecutionContext, namespace: string): EventsOf {
   const names = ['lock', 'unlock', 'lockRefused', 'lockLost', 'error'] as const;
@@ -34,6 +40,7 @@ function record(t: ExecutionContext, namespace: string): EventsOf {
 /** One process' way to the locks: counts its requests. */
 export interface Opener {
   readonly locks: Locks;
+  readonly engine: LockEngine;
   /** Requests for a lock, in order. */
   readonly asked: readonly LockRequest[];
   readonly abandoned: readonly LockRequest[];
@@ -55,7 +62,7 @@ export function lockRig(t: ExecutionContext, count = 1, defaults: LockTimes = {}
   const clock = fakeClock();
   const namespace = `locks-${++rigs}`;
   const memory = new MemoryLocks(clock, (name) => {
-    for (const opener of openers) if (!opener.deaf) opener.locks.wake(name);
+    for (const opener of openers) if (!opener.deaf) opener.engine.wake(name);
   });
   const openers = Array.from({ length: count }, (): Opener => {
     const asked: LockRequest[] = [];
@@ -72,10 +79,16 @@ export function lockRig(t: ExecutionContext, count = 1, defaults: LockTimes = {}
       },
     };
     const own = pausable(clock);
-    const locks = new Locks({ namespace, store, clock: own, defaults, enabled: true });
-    return { locks, asked, abandoned, deaf: false, clock: own };
+    const engine = new LockEngine({
+      namespace,
+      store,
+      clock: own,
+      defaults: parsed(defaults),
+      enabled: true,
+    });
+    return { locks: new Locks(engine), engine, asked, abandoned, deaf: false, clock: own };
   });
-  t.teardown(() => Promise.all(openers.map(({ locks }) => locks.close())));
+  t.teardown(() => Promise.all(openers.map(({ engine }) => engine.close())));
   return { clock, namespace, openers, of: record(t, namespace) };
 }
 
@@ -125,6 +138,7 @@ export function scriptedGrant(fencingToken: bigint | undefined = 1n): ScriptedGr
 export interface ScriptedRig {
   readonly clock: FakeClock;
   readonly locks: Locks;
+  readonly engine: LockEngine;
   /** Every request so far; each waits for its reply. */
   readonly asked: readonly Asked[];
   readonly abandoned: readonly LockRequest[];
@@ -163,15 +177,22 @@ export function scriptedRig(
     },
     abandon: async (request) => void abandoned.push(request),
   };
-  const locks = new Locks({ namespace, store, clock: view?.(clock) ?? clock, defaults, enabled: true });
+  const engine = new LockEngine({
+    namespace,
+    store,
+    clock: view?.(clock) ?? clock,
+    defaults: parsed(defaults),
+    enabled: true,
+  });
   t.teardown(async () => {
     closing = true;
     for (const { reply } of asked) reply.resolve(held(1));
-    await locks.close();
+    await engine.close();
   });
   return {
     clock,
-    locks,
+    locks: new Locks(engine),
+    engine,
     asked,
     abandoned,
     next: (...more) => void replies.push(...more),

@@ -198,10 +198,10 @@ test('a message that is lost is made up by a poll', async (t) => {
 });
 
 test('a message that comes while the store is asked is not lost', async (t) => {
-  const { asked, clock, locks } = scriptedRig(t);
+  const { asked, clock, engine, locks } = scriptedRig(t);
   const waiting = watch(locks.acquire('k'));
   await settled();
-  locks.wake(asked[0]!.request.keys[0]!);
+  engine.wake(asked[0]!.request.keys[0]!);
   asked[0]!.reply.resolve(held());
   await settled();
   t.is(asked.length, 2);

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { MemoryLocks } from '../../src/adapters/memory/memory-locks.js';
 import { LockNotObtainedError, LockUnavailableError, StoreUnavailableError } from '../../src/core/errors.js';
 import { lockKey } from '../../src/core/key.js';
+import { LockEngine } from '../../src/core/locks/lock-engine.js';
 import { Locks } from '../../src/core/locks/locks.js';
 import type { Clock, LockGrant, LockReply, LockStore } from '../../src/core/ports.js';
 import { assertQuiet, watchActivity } from '../coherence/quiet.js';
@@ -41,7 +42,10 @@ export interface LockPlan {
   readonly deaf: boolean;
 }
 
-export type OpenLocks = (store: LockStore, clock: Clock) => WorldLocks & { readonly wake?: Locks['wake'] };
+export type OpenLocks = (
+  store: LockStore,
+  clock: Clock,
+) => WorldLocks & { readonly wake?: LockEngine['wake'] };
 
 const NAMESPACE = 'world';
 const LEASE = 200;
@@ -49,8 +53,11 @@ const LEASE = 200;
 export const openNaiveLocks: OpenLocks = (store, clock) =>
   naiveLocks(store, clock, (key) => lockKey(NAMESPACE, key));
 
-const openOurs: OpenLocks = (store, clock) =>
-  new Locks({ namespace: NAMESPACE, store, clock, defaults: {}, enabled: true });
+const openOurs: OpenLocks = (store, clock) => {
+  const engine = new LockEngine({ namespace: NAMESPACE, store, clock, defaults: {}, enabled: true });
+  const locks = new Locks(engine);
+  return Object.assign(locks, { wake: (name: string) => engine.wake(name) });
+};
 
 /**
  * Runs the plan in the order the scheduler takes and throws at the first broken promise:

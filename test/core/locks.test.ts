@@ -101,10 +101,11 @@ test('row h: the result reaches the caller when the lease was lost meanwhile; si
 
 test('events tell who waited for a lock, who got it and how long it was held', async (t) => {
   const { clock, openers, of, namespace } = lockRig(t);
-  const { locks } = openers[0]!;
+  const { engine } = openers[0]!;
   const gate = deferred();
-  const first = locks.withLeaseAs('Invoices.settle', ['k'], {}, () => gate.promise);
-  const second = locks.withLeaseAs('Invoices.cancel', ['k'], {}, () => {});
+  const callOf = (method: string) => engine.call(['k'], engine.policy({}, method), method, method);
+  const first = engine.run(callOf('Invoices.settle'), () => gate.promise);
+  const second = engine.run(callOf('Invoices.cancel'), () => {});
   await clock.advance(100);
   gate.resolve();
   await Promise.all([first, second]);
@@ -319,7 +320,7 @@ test('a Caching that is not enabled runs the work as if it held the lock, and as
   const lease = await caching.locks.acquire('k');
   check(lease);
   await lease.release();
-  await caching.locks.unlocked(['k'], () => check(currentLease()));
+  await caching.engines.locks.runUnlocked(['k'], () => check(currentLease()));
   await t.throwsAsync(caching.locks.acquire('k', { lease: 0 }), { instanceOf: OptionsError });
 });
 
@@ -347,10 +348,10 @@ test('close ends every wait, tells whoever works under a lease, and gives it bac
 });
 
 test('close waits for what is under way, and gives back what is still granted', async (t) => {
-  const { asked, clock, locks } = scriptedRig(t);
+  const { asked, clock, engine, locks } = scriptedRig(t);
   const waiting = watch(locks.acquire('k'));
   await settled();
-  const closing = watch(locks.close());
+  const closing = watch(engine.close());
   await settled();
   t.is(waiting.state, 'rejected');
   t.is(closing.state, 'pending');
@@ -363,12 +364,12 @@ test('close waits for what is under way, and gives back what is still granted', 
 });
 
 test('close waits for a grant that comes after its caller’s abort', async (t) => {
-  const { asked, locks } = scriptedRig(t);
+  const { asked, engine, locks } = scriptedRig(t);
   const controller = new AbortController();
   const waiting = watch(locks.acquire('k', { signal: controller.signal }));
   await settled();
   controller.abort();
-  const closing = watch(locks.close());
+  const closing = watch(engine.close());
   await settled();
   t.is(waiting.state, 'rejected');
   t.is(closing.state, 'pending');

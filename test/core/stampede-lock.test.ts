@@ -9,7 +9,13 @@ import {
 } from '../../src/core/errors.js';
 import { subscribe, type CachementEvents } from '../../src/core/events.js';
 import { entryKey } from '../../src/core/key.js';
-import { resolvePolicy } from '../../src/core/options.js';
+import {
+  CACHE_DEFAULTS,
+  cacheOptions,
+  resolveCachePolicy,
+  type CacheOptions,
+} from '../../src/core/options.js';
+import { parseOptions } from '../../src/core/option-schema.js';
 import type { Adapter, LockReply, LockStore } from '../../src/core/ports.js';
 import { fakeClock, type FakeClock } from '../../src/testing/fake-clock.js';
 import { HeldLoad, rig, Row, settled } from '../coherence/rig.js';
@@ -78,7 +84,7 @@ test('a load that fails gives its lock back, and the next one loads', async (t) 
 });
 
 test('the lock of a load is kept for as long as it runs, beyond its lease', async (t) => {
-  const { clock, openers } = rig(t, 2, { ...LOCK, lease: '1s', wait: '20s' });
+  const { clock, openers } = rig(t, 2, { ...LOCK, lease: '1s', lockTimeout: '20s' });
   const [here, there] = openers;
   const held = new HeldLoad(new Row());
   void here!.cache.getOrSet('k', held.run);
@@ -91,8 +97,8 @@ test('the lock of a load is kept for as long as it runs, beyond its lease', asyn
   t.is(second.value, 1);
 });
 
-test('a call that waits for a lock in vain loads after `wait`, without it, and says so', async (t) => {
-  const { clock, of, openers } = rig(t, 2, { ...LOCK, wait: '2s' });
+test('a call that waits for a lock in vain loads after `lockTimeout`, without it, and says so', async (t) => {
+  const { clock, of, openers } = rig(t, 2, { ...LOCK, lockTimeout: '2s' });
   const [here, there] = openers;
   await here!.caching.locks.acquire('cache:k', { lease: '1h' });
   const call = watch(there!.cache.getOrSet('k', () => 7));
@@ -106,7 +112,7 @@ test('a call that waits for a lock in vain loads after `wait`, without it, and s
 });
 
 test('what was waited for a lock is not waited again for a lease', async (t) => {
-  const { clock, openers } = rig(t, 3, { wait: '2s' });
+  const { clock, openers } = rig(t, 3, { lockTimeout: '2s' });
   const [locker, leaser, caller] = openers;
   await locker!.caching.locks.acquire('cache:k', { lease: '1h' });
   const held = new HeldLoad(new Row());
@@ -173,7 +179,7 @@ test('an attempt for the lock of a load may take no longer than the budget of th
       return AWAY;
     },
   });
-  await caching.cache.getOrSet('k', () => 7, { budget: 80 });
+  await caching.cache.getOrSet('k', () => 7, { storeTimeout: 80 });
   t.deepEqual(budgets, [80]);
 });
 
@@ -186,7 +192,7 @@ test('what slow lock servers cost counts to the budget of the call', async (t) =
         clock.after(80, () => resolve(AWAY));
       }),
   });
-  const call = watch(caching.cache.getOrSet('k', () => 7, { budget: 80 }));
+  const call = watch(caching.cache.getOrSet('k', () => 7, { storeTimeout: 80 }));
   await clock.advance(80);
   t.is(asked, 1);
   t.is(call.value, 7);
@@ -223,11 +229,14 @@ test('leases shorter or longer than locks can have take the nearest that they ca
 });
 
 test("stampede is 'lease' or 'lock', and 'lease' unless the call or the defaults say otherwise", (t) => {
-  t.is(resolvePolicy({ ttl: 1 }, {}, 'getOrSet').stampede, 'lease');
-  t.is(resolvePolicy({ ttl: 1 }, LOCK, 'getOrSet').stampede, 'lock');
-  t.is(resolvePolicy({ ttl: 1, stampede: 'lease' }, LOCK, 'getOrSet').stampede, 'lease');
-  t.throws(() => resolvePolicy({ ttl: 1, stampede: 'redlock' as 'lock' }, {}, 'getOrSet'), {
+  const stampedeOf = (options: CacheOptions, defaults = CACHE_DEFAULTS): string =>
+    resolveCachePolicy(parseOptions(cacheOptions, { ttl: 1, ...options }, 'getOrSet'), defaults, 'getOrSet')
+      .stampede;
+  t.is(stampedeOf({}), 'lease');
+  t.is(stampedeOf({}, { ...CACHE_DEFAULTS, ...LOCK }), 'lock');
+  t.is(stampedeOf({ stampede: 'lease' }, { ...CACHE_DEFAULTS, ...LOCK }), 'lease');
+  t.throws(() => stampedeOf({ stampede: 'redlock' as 'lock' }), {
     instanceOf: OptionsError,
-    message: "stampede of getOrSet is 'lease' or 'lock', and redlock was given.",
+    message: "stampede of getOrSet is 'lease' or 'lock', and 'redlock' was given.",
   });
 });

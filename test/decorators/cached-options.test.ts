@@ -286,16 +286,19 @@ test('without any ttl the call rejects, and the method does not run', async (t) 
 
 test('options that cannot be are refused while the class is defined, by name', (t) => {
   const refused: [object, RegExp][] = [
-    [{ tll: '5m' }, /^@Cached\(\{ \.\.\. \}\) has no option 'tll'\. It has: ttl, /],
-    [{ ttl: '5 minutes' }, /^ttl of @Cached on find is a duration such as '15m'.*'5 minutes' was given/],
-    [{ ttl: 0 }, /^ttl of @Cached on find is more than 0, and 0 was given/],
+    [{ tll: '5m' }, /^@Cached on find has no option 'tll'\. It has: key, tags, ttl, /],
+    [
+      { ttl: '5 fortnights' },
+      /^ttl of @Cached on find is a duration such as '15m'.*'5 fortnights' was given/,
+    ],
+    [{ ttl: 0 }, /^ttl of @Cached on find is a duration .*, at least 1 ms, and 0 was given/],
     [{ ttl: -1 }, /^ttl of @Cached on find is a duration/],
     [{ negativeTtl: 'never' }, /^negativeTtl of @Cached on find is a duration/],
-    [{ jitter: 2 }, /^jitter of @Cached on find is a share of the ttl from 0 to 0\.9, and 2 was given/],
+    [{ jitter: 2 }, /^jitter of @Cached on find is a number from 0 to 0\.9, and 2 was given/],
     [{ maxValueBytes: 0.5 }, /^maxValueBytes of @Cached on find is a whole number/],
     [
       { onUnsupported: 'ignore' },
-      /^onUnsupported of @Cached on find is 'throw' or 'bypass', and ignore was given/,
+      /^onUnsupported of @Cached on find is 'throw' or 'bypass', and 'ignore' was given/,
     ],
     [
       { key: '' },
@@ -310,26 +313,26 @@ test('options that cannot be are refused while the class is defined, by name', (
     [{ tags: [5] }, /^tags of @Cached on find is a template such as/],
     [{ when: true }, /^when of @Cached on find is a function, and true was given/],
     [{ unless: 'empty' }, /^unless of @Cached on find is a function, and 'empty' was given/],
-    [{ name: '' }, /^name of @Cached on find is a text such as 'billing\.Users\.find', and '' was given/],
-    [{ name: Symbol('find') }, /^name of @Cached on find is a text/],
     [
-      { cache: {} },
-      /^The cache option of @Cached on find is a Caching or a function.* a plain object was given/,
+      { name: '' },
+      /^name of @Cached on find is a string that is not empty, such as 'billing\.Users\.find', and '' was given/,
     ],
-    [{ cache: null }, /^The cache option of @Cached on find is a Caching or a function.* null was given/],
+    [{ name: Symbol('find') }, /^name of @Cached on find is a string/],
+    [{ cache: {} }, /^cache of @Cached on find is a Caching or a function.* a plain object was given/],
+    [{ cache: null }, /^cache of @Cached on find is a Caching or a function.* null was given/],
     [
       { onKeyError: 'ignore' },
-      /^onKeyError of @Cached on find is one of 'bypass', 'throw', and 'ignore' was given/,
+      /^onKeyError of @Cached on find is 'bypass' or 'throw', and 'ignore' was given/,
     ],
   ];
   for (const [options, message] of refused) {
     t.throws(define(options), { instanceOf: OptionsError, message }, JSON.stringify(options));
   }
-  t.throws(() => Cached('user:{0}' as unknown as {}), {
+  t.throws(define('user:{0}' as unknown as {}), {
     instanceOf: OptionsError,
-    message: '@Cached({ ... }) takes an object of options, and user:{0} was given.',
+    message: "@Cached on find takes an object of options, and 'user:{0}' was given.",
   });
-  t.throws(() => Cached(null as unknown as {}), { instanceOf: OptionsError });
+  t.throws(define(null as unknown as {}), { instanceOf: OptionsError });
 });
 
 test('an option that is undefined is an option that is not given', async (t) => {

@@ -530,7 +530,7 @@ test('lock servers that do not answer: throw, the default, or run without a lock
 
 test('options that cannot be are refused while the class is defined, by name', (t) => {
   const refused: [object, RegExp][] = [
-    [{ tll: '5m' }, /^@Locked\(\{ \.\.\. \}\) has no option 'tll'\. It has: key, keys, lease, wait, /],
+    [{ tll: '5m' }, /^@Locked on settle has no option 'tll'\. It has: key, keys, lease, wait, /],
     [{ key: 'invoice:{id}' }, /^key of @Locked on settle: .*does not begin with a position/],
     [{ key: 5 }, /^key of @Locked on settle is a template or a function, and 5 was given/],
     [{ keys: 5 }, /^keys of @Locked on settle are templates or a function, and 5 was given/],
@@ -544,13 +544,13 @@ test('options that cannot be are refused while the class is defined, by name', (
     [{ lease: Infinity }, /^lease of @Locked on settle is a duration .* and Infinity was given/],
     [{ lease: 2 ** 53 }, /^lease of @Locked on settle is a duration .* and 9007199254740992 was given/],
     [{ lease: 0.4 }, /^lease of @Locked on settle is a duration .* and 0\.4 was given/],
-    [{ lease: '30 s' }, /^lease of @Locked on settle is a duration .* and '30 s' was given/],
+    [{ lease: '30  s' }, /^lease of @Locked on settle is a duration .* and '30  s' was given/],
     [{ wait: -1 }, /^wait of @Locked on settle is a duration .* and -1 was given/],
     [{ wait: Number.NaN }, /^wait of @Locked on settle is a duration .* and NaN was given/],
     [{ renew: 'for ever' }, /^renew of @Locked on settle is a duration .* and 'for ever' was given/],
     [{ mode: 'read' }, /^mode of @Locked on settle is 'exclusive' or 'shared', and 'read' was given/],
-    [{ permits: 0 }, /^permits of @Locked on settle is a whole number, at least 1, and 0 was given/],
-    [{ permits: 1.5 }, /^permits of @Locked on settle is a whole number, at least 1, and 1\.5 was given/],
+    [{ permits: 0 }, /^permits of @Locked on settle is a whole number, 1 or more, and 0 was given/],
+    [{ permits: 1.5 }, /^permits of @Locked on settle is a whole number, 1 or more, and 1\.5 was given/],
     [{ permits: 2, mode: 'shared' }, /^@Locked on settle has mode 'shared' and permits\./],
     [{ fair: 'yes' }, /^fair of @Locked on settle is true or false, and 'yes' was given/],
     [{ fair: true, keys: ['a', 'b'] }, /^@Locked on settle is fair and has 2 keys\./],
@@ -558,22 +558,22 @@ test('options that cannot be are refused while the class is defined, by name', (
     [{ onUnavailable: 'allow' }, /^onUnavailable of @Locked on settle is 'throw' or 'run', and 'allow'/],
     [{ signal: AbortSignal.abort() }, /^signal of @Locked on settle is a function, and an instance of/],
     [{ when: true }, /^when of @Locked on settle is a function, and true was given/],
-    [{ name: '' }, /^name of @Locked on settle is a text .* and '' was given/],
-    [{ cache: 'redis' }, /^The cache option of @Locked on settle .* and 'redis' was given/],
+    [{ name: '' }, /^name of @Locked on settle is a string .* and '' was given/],
+    [{ cache: 'redis' }, /^cache of @Locked on settle .* and 'redis' was given/],
   ];
+  const define = (options: object) => () => {
+    class Invoices {
+      @Locked(options)
+      async settle(_id: string): Promise<void> {}
+    }
+    return void Invoices;
+  };
   for (const [options, message] of refused) {
-    const define = () => {
-      class Invoices {
-        @Locked(options)
-        async settle(_id: string): Promise<void> {}
-      }
-      return void Invoices;
-    };
-    t.throws(define, { instanceOf: OptionsError, message }, JSON.stringify(options));
+    t.throws(define(options), { instanceOf: OptionsError, message }, JSON.stringify(options));
   }
-  t.throws(() => Locked(null as unknown as object), {
+  t.throws(define(null as unknown as object), {
     instanceOf: OptionsError,
-    message: '@Locked({ ... }) takes an object of options, and null was given.',
+    message: '@Locked on settle takes an object of options, and null was given.',
   });
 });
 

@@ -43,7 +43,7 @@ test('Whatever bytes of the header of a record are changed, the first call repla
     // Long, so that a busy machine loses no call to a deadline: what this test counts are round trips.
     adapter: ioredis(server.url, { timeout: '20s' }),
     namespace: NAMESPACE,
-    defaults: { ttl: '10m', budget: '20s' },
+    defaults: { ttl: '10m', storeTimeout: '20s' },
   });
   t.teardown(() => caching.close());
   await caching.ready();
@@ -78,7 +78,7 @@ test('A record with a token that is not ASCII costs one load, and is replaced', 
   const caching = new Caching({
     adapter: ioredis(server.url, { timeout: '20s' }),
     namespace: NAMESPACE,
-    defaults: { ttl: '10m', budget: '20s' },
+    defaults: { ttl: '10m', storeTimeout: '20s' },
   });
   t.teardown(() => caching.close());
   const name = entryKey(NAMESPACE, 'user:1');

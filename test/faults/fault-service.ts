@@ -31,7 +31,7 @@ export function faultService(url: string, options: FaultServiceOptions = {}): Fa
   const caching = new Caching({
     adapter: ioredis(url, { timeout: patience }),
     namespace,
-    defaults: { ttl: '1m', budget: patience },
+    defaults: { ttl: '1m', storeTimeout: patience },
   });
   const { Cached, Invalidates } = createDecorators(caching);
   const counts = new Map<EventName, number>();

@@ -111,7 +111,7 @@ export async function serve({ init }: WorkerContext<HistoryWorkerInit>): Promise
   const caching = new Caching({
     adapter: init.fenced ? adapter : unfenced(adapter),
     namespace: 'history',
-    defaults: { budget: '2s' },
+    defaults: { storeTimeout: '2s' },
   });
   await caching.ready();
   Caching.setDefault(caching);

@@ -22,7 +22,7 @@ async function serve({ init, onStop }: WorkerContext<Init>) {
   const caching = new Caching({
     adapter: ioredis(url, { timeout: '20s' }),
     namespace,
-    limits: { budget: '20s' },
+    limits: { storeTimeout: '20s' },
   });
   await caching.ready();
   onStop(() => caching.close());

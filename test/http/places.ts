@@ -21,7 +21,7 @@ export function placeOf(t: ExecutionContext, kind: (typeof PLACES)[number], url:
   const adapter: Adapter = kind === 'memory' ? memory() : ioredis(url(), { timeout: '20s' });
   return {
     instance() {
-      const caching = new Caching({ adapter, namespace, limits: { budget: '20s' } });
+      const caching = new Caching({ adapter, namespace, limits: { storeTimeout: '20s' } });
       t.teardown(() => caching.close());
       return caching;
     },
@@ -36,7 +36,7 @@ export async function onOwnRedis(
   const server = await startRedis();
   t.teardown(() => server.stop());
   const adapter = ioredis(server.url, { timeout: '2s' });
-  const caching = new Caching({ adapter, limits: { budget: '2s', ...limits } });
+  const caching = new Caching({ adapter, limits: { storeTimeout: '2s', ...limits } });
   t.teardown(() => caching.close());
   await caching.ready();
   return { caching, server };

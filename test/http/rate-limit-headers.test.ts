@@ -143,7 +143,7 @@ test('unknown options are refused', (t) => {
   const decision = decisionOf(ruleDecision());
   t.throws(() => rateLimitHeaders(decision, { legacy: 'unix' as 'epoch' }), {
     instanceOf: OptionsError,
-    message: "legacy of rateLimitHeaders is 'delta' or 'epoch', and 'unix' was given.",
+    message: "legacy of rateLimitHeaders(decision, { ... }) is 'delta' or 'epoch', and 'unix' was given.",
   });
   t.throws(() => rateLimitHeaders(decision, { draft: 8 } as object), {
     instanceOf: OptionsError,

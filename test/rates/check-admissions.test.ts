@@ -121,7 +121,7 @@ test('a refusal of the block cache lies within what the store had told this proc
   const log: CheckedRule = { algorithm: 'sliding-log', limit: 1, perMs: 100 };
   const store = call(10, { outcome: 'refused', retryAfterMs: 90 });
   const repeated = (sent: number, more: Partial<Call> = {}) =>
-    call(sent, { outcome: 'refused', source: 'blockCache', retryAfterMs: 5, ...more });
+    call(sent, { outcome: 'refused', source: 'denialCache', retryAfterMs: 5, ...more });
   t.deepEqual(broken([call(0), store, repeated(50)], log), []);
   t.deepEqual(broken([call(0), store, repeated(50, { cost: 3 })], log), []);
   t.deepEqual(broken([call(0), store, repeated(103)], log), ['refused with room']);

@@ -22,7 +22,7 @@ const LONGEST_PAUSE_MS = 10;
  */
 export function checkAdmissions(calls: readonly Call[], rules: readonly CheckedRule[]): Verdict {
   const begin = Math.min(...rangeOf(calls.map(({ sent }) => sent)));
-  const stored = calls.filter(({ source }) => source !== 'blockCache');
+  const stored = calls.filter(({ source }) => source !== 'denialCache');
   const judges = rules.map((rule) => judgeOf(rule, stored));
   const violations: Violation[] = [
     ...judges.flatMap(({ excess }) => excess.map((one) => ({ ...one, rule: 'over the limit' as const }))),
@@ -60,13 +60,13 @@ function judgeRefusal(call: Call, judges: readonly Judge[]): Violation[] {
 function judgeRepeated(calls: readonly Call[]): Violation[] {
   const told = new Map<number, Call[]>();
   for (const call of calls.toSorted((a, b) => b.sent - a.sent)) {
-    if (call.outcome !== 'refused' || call.source === 'blockCache') continue;
+    if (call.outcome !== 'refused' || call.source === 'denialCache') continue;
     const list = told.get(call.process);
     if (list === undefined) told.set(call.process, [call]);
     else list.push(call);
   }
   return calls
-    .filter((call) => call.source === 'blockCache')
+    .filter((call) => call.source === 'denialCache')
     .filter((call) => !(told.get(call.process) ?? []).some((refusal) => covers(refusal, call)))
     .map(({ sent }) => ({
       rule: 'refused with room',

@@ -23,14 +23,14 @@ export interface LimiterSetup {
   readonly url: string;
   readonly key: string;
   readonly rules: readonly Rule[];
-  readonly blockCache: boolean;
+  readonly denialCache: boolean;
 }
 
-export async function cachementLimiter({ url, key, rules, blockCache }: LimiterSetup): Promise<Limiter> {
+export async function cachementLimiter({ url, key, rules, denialCache }: LimiterSetup): Promise<Limiter> {
   const caching = new Caching({
     adapter: ioredis(url, { timeout: '2s' }),
     namespace: 'rates',
-    limits: { budget: '2s', onUnavailable: 'deny', blockCache },
+    limits: { storeTimeout: '2s', onUnavailable: 'deny', denialCache },
   });
   await caching.ready();
   // The first calls of a process are slow, and what happens in a slow call can be told from nothing.

@@ -13,7 +13,7 @@ async function limitsOn(t: ExecutionContext, target: Parameters<typeof ioredis>[
   const caching = new Caching({
     adapter: ioredis(target, { timeout: '2s' }),
     namespace: 'losses',
-    limits: { onUnavailable: 'deny', blockCache: false, budget: '2s' },
+    limits: { onUnavailable: 'deny', denialCache: false, storeTimeout: '2s' },
   });
   t.teardown(() => caching.close());
   await caching.ready();

@@ -22,7 +22,7 @@ function limited(key: string, rules: readonly Rule[]): RatesWorkerInit[] {
     index,
     callers: CALLERS,
     limiter: 'cachement',
-    setup: { url: redis().url, key, rules, blockCache: index % 2 === 1 },
+    setup: { url: redis().url, key, rules, denialCache: index % 2 === 1 },
   }));
 }
 
@@ -67,7 +67,7 @@ for (const rule of RULES) {
       say(t, algorithm, verdict);
       t.deepEqual(verdict.violations.slice(0, 5), []);
       t.true(verdict.admitted >= verdict.expected.least && verdict.admitted <= verdict.expected.most);
-      t.true(calls.some(({ source }) => source === 'blockCache'));
+      t.true(calls.some(({ source }) => source === 'denialCache'));
     },
   );
 }

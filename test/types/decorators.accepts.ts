@@ -257,7 +257,14 @@ export class Override extends Base {
 }
 
 export class Durations {
-  @Cached({ ttl: '15m', negativeTtl: '500ms', lease: '1.5s', wait: '2h', budget: '30d' })
+  @Cached({
+    ttl: '15m',
+    negativeTtl: '500ms',
+    lease: '1.5s',
+    lockTimeout: '2h',
+    loadTimeout: '90 s',
+    storeTimeout: '30d',
+  })
   async texts(): Promise<void> {}
   @Cached({ ttl: 250, negativeTtl: 0 })
   async numbers(): Promise<void> {}

@@ -355,8 +355,8 @@ export class Options {
   // error: 'tll' does not exist in type 'CachedOptions
   @Cached({ tll: '5m' })
   async method1(): Promise<void> {}
-  // error: Type '"5 minutes"' is not assignable to type 'Duration | undefined'
-  @Cached({ ttl: '5 minutes' })
+  // error: Type '"5 minuets"' is not assignable to type 'Duration | undefined'
+  @Cached({ ttl: '5 minuets' })
   async method2(): Promise<void> {}
   // error: Type '"5"' is not assignable to type 'Duration | undefined'
   @Cached({ ttl: '5' })
@@ -376,8 +376,8 @@ export class Options {
   // error: Type 'number' is not assignable to type 'string'
   @Cached({ name: 5 })
   async method8(): Promise<void> {}
-  // error: Type '"5 minutes"' is not assignable to type 'Duration | undefined'
-  @Cached({ key: 'k:{0}', ttl: '5 minutes', tags: (user) => [user.name] })
+  // error: Type '"5 minuets"' is not assignable to type 'Duration | undefined'
+  @Cached({ key: 'k:{0}', ttl: '5 minuets', tags: (user) => [user.name] })
   async method9(_id: string): Promise<User> {
     return user;
   }

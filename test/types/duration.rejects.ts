@@ -1,7 +1,7 @@
 import type { Duration } from '../../src/core/duration.js';
 
-// error: Type '"5 minutes"' is not assignable to type 'Duration'
-export const unitInWords: Duration = '5 minutes';
+// error: Type '"5 minuets"' is not assignable to type 'Duration'
+export const unitInWords: Duration = '5 minuets';
 
 // error: Type '"5w"' is not assignable to type 'Duration'
 export const unknownUnit: Duration = '5w';

@@ -76,8 +76,8 @@ export class Options {
   // error: 'tll' does not exist in type
   @Locked({ key: 'invoice:{0.id}', tll: '30s' })
   async method2(_invoice: Invoice): Promise<void> {}
-  // error: Type '"30 seconds"' is not assignable to type 'Duration | undefined'
-  @Locked({ key: 'invoice:{0.id}', lease: '30 seconds' })
+  // error: Type '"30 secons"' is not assignable to type 'Duration | undefined'
+  @Locked({ key: 'invoice:{0.id}', lease: '30 secons' })
   async method3(_invoice: Invoice): Promise<void> {}
   // error: Type '"read"' is not assignable to type
   @Locked({ mode: 'read' })

@@ -93,8 +93,8 @@ export class Rules {
   // error: Type '"leaky-bucket"' is not assignable to type
   @RateLimited({ limit: 5, per: '1m', algorithm: 'leaky-bucket' })
   async method11(): Promise<void> {}
-  // error: Type '"1 minute"' is not assignable to type 'Duration | undefined'
-  @RateLimited({ limit: 5, per: '1 minute' })
+  // error: Type '"1 minuet"' is not assignable to type 'Duration | undefined'
+  @RateLimited({ limit: 5, per: '1 minuet' })
   async method12(): Promise<void> {}
   // error: Type 'string' is not assignable to type 'number | NoInfer<
   @RateLimited({ limit: '5', per: '1m' })

@@ -1,9 +1,8 @@
 import type { Caching } from '../../core/caching.js';
-import { describe } from '../../core/describe.js';
 import { OptionsError } from '../../core/errors.js';
-import { checkNames } from '../../core/options.js';
-import type { WindowRule } from '../../core/limits/rate-rules.js';
-import { checkCaching, checkName, counted, COUNT_ONLY, STRICTLY } from '../http/hit-counter.js';
+import { oneOf, parseOptions, text, unchecked, type Option } from '../../core/option-schema.js';
+import type { WindowRule } from '../../core/limits/rules.js';
+import { checkCaching, counted, COUNT_ONLY, STRICTLY } from '../http/hit-counter.js';
 
 export interface ExpressRateLimitStoreOptions {
   /** Where hits are counted. It stays the caller's: it is not closed with the limiter. */
@@ -46,6 +45,13 @@ export interface ExpressRateLimitStore {
 
 const WHERE = 'expressRateLimitStore({ ... })';
 
+/** The same as a schema: names, checks and defaults. */
+export const expressRateLimitStoreOptions = {
+  caching: unchecked<Caching>('a Caching'),
+  algorithm: oneOf(['fixed-window', 'sliding-counter'], 'fixed-window'),
+  name: text('api', 'express'),
+} satisfies Record<keyof ExpressRateLimitStoreOptions, Option<unknown>>;
+
 /**
  * A store for express-rate-limit: one counter for all processes. Where the store of the `Caching` does not answer it
  * rejects with a StoreUnavailableError, and `passOnStoreError` decides what becomes of the request.
@@ -55,17 +61,9 @@ const WHERE = 'expressRateLimitStore({ ... })';
  * app.use(rateLimit({ windowMs: 60_000, limit: 100, store: expressRateLimitStore({ caching }) }));
  */
 export function expressRateLimitStore(options: ExpressRateLimitStoreOptions): ExpressRateLimitStore {
-  checkNames(options, ['caching', 'algorithm', 'name'], WHERE);
-  const { caching, algorithm = 'fixed-window', name = 'express' } = options;
-  checkCaching(caching, WHERE);
-  checkName(name, WHERE);
-  if (algorithm !== 'fixed-window' && algorithm !== 'sliding-counter') {
-    throw new OptionsError(
-      `algorithm of ${WHERE} is 'fixed-window' or 'sliding-counter', as express-rate-limit asks for a number of ` +
-        `hits, and ${describe(algorithm)} was given.`,
-    );
-  }
-  return new CachementStore(caching, algorithm, name);
+  const given = parseOptions(expressRateLimitStoreOptions, options, WHERE);
+  checkCaching(options.caching, WHERE);
+  return new CachementStore(options.caching, given.algorithm ?? 'fixed-window', given.name ?? 'express');
 }
 
 class CachementStore implements ExpressRateLimitStore {

@@ -1,6 +1,6 @@
 import type { Caching } from '../../core/caching.js';
-import { checkNames } from '../../core/options.js';
-import { checkCaching, checkName } from '../http/hit-counter.js';
+import { parseOptions, text, unchecked, type Option } from '../../core/option-schema.js';
+import { checkCaching } from '../http/hit-counter.js';
 import { RouteHits, type FastifyRateLimitStore, type RouteLimitOptions } from './route-hits.js';
 
 export type { FastifyRateLimitStore, Hits, HitsCallback, RouteLimitOptions } from './route-hits.js';
@@ -20,6 +20,12 @@ export type FastifyRateLimitStoreClass = new (options: RouteLimitOptions) => Fas
 
 const WHERE = 'fastifyRateLimitStore({ ... })';
 
+/** The same as a schema: names, checks and defaults. */
+export const fastifyRateLimitStoreOptions = {
+  caching: unchecked<Caching>('a Caching'),
+  name: text('api', 'fastify'),
+} satisfies Record<keyof FastifyRateLimitStoreOptions, Option<unknown>>;
+
 /**
  * A store for @fastify/rate-limit: one counter for all processes, a fixed window that begins with the first hit. Where
  * the store of the `Caching` does not answer it fails with a StoreUnavailableError, and `skipOnError` decides what
@@ -30,10 +36,9 @@ const WHERE = 'fastifyRateLimitStore({ ... })';
  * await fastify.register(rateLimit, { max: 100, timeWindow: '1m', store: fastifyRateLimitStore({ caching }) });
  */
 export function fastifyRateLimitStore(options: FastifyRateLimitStoreOptions): FastifyRateLimitStoreClass {
-  checkNames(options, ['caching', 'name'], WHERE);
-  const { caching, name = 'fastify' } = options;
+  const { name = 'fastify' } = parseOptions(fastifyRateLimitStoreOptions, options, WHERE);
+  const { caching } = options;
   checkCaching(caching, WHERE);
-  checkName(name, WHERE);
   return class CachementStore extends RouteHits {
     constructor(options: RouteLimitOptions) {
       super(caching, [name], options);

@@ -1,5 +1,5 @@
 import type { Caching } from '../../core/caching.js';
-import type { WindowRule } from '../../core/limits/rate-rules.js';
+import type { WindowRule } from '../../core/limits/rules.js';
 import { counted, COUNT_ONLY, STRICTLY } from '../http/hit-counter.js';
 
 /** Hits that count, this one included, and the ms until they do not. */

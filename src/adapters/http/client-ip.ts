@@ -1,7 +1,6 @@
 import { isIP } from 'node:net';
-import { describe } from '../../core/describe.js';
 import { OptionsError } from '../../core/errors.js';
-import { checkNames } from '../../core/options.js';
+import { integer, parseOptions, type Option } from '../../core/option-schema.js';
 
 /** What is read of a request: Node's own, and those of Express and Fastify, are such. */
 export interface RequestWithAddress {
@@ -13,10 +12,15 @@ export interface ClientIpOptions {
   /**
    * How many proxies of yours a request passes on its way, each of which appends whom it was called by to
    * `X-Forwarded-For`. Whatever stands left of their entries was written by the caller.
-   * @default 0: the header is not looked at
+   * @default 0
    */
   readonly trustedProxies?: number | undefined;
 }
+
+/** The same as a schema: names, checks and defaults. */
+export const clientIpOptions = {
+  trustedProxies: integer({ min: 0, default: 0, of: 'proxies' }),
+} satisfies Record<keyof ClientIpOptions, Option<unknown>>;
 
 /**
  * Who calls: the address at the other end of the connection, or, behind proxies of yours, the one that the farthest
@@ -26,14 +30,7 @@ export interface ClientIpOptions {
  * @throws OptionsError, and where the connection has no address (it is closed, or a Unix socket)
  */
 export function clientIp(request: RequestWithAddress, options: ClientIpOptions = {}): string {
-  checkNames(options, ['trustedProxies'], 'clientIp(request, { ... })');
-  const { trustedProxies = 0 } = options;
-  if (!Number.isSafeInteger(trustedProxies) || trustedProxies < 0) {
-    throw new OptionsError(
-      'trustedProxies of clientIp is the number of your proxies in front of this server (0, 1, 2), and ' +
-        `${describe(trustedProxies)} was given.`,
-    );
-  }
+  const { trustedProxies = 0 } = parseOptions(clientIpOptions, options, 'clientIp(request, { ... })');
   const forwarded = trustedProxies === 0 ? [] : forwardedFor(request);
   let client = request.socket.remoteAddress;
   for (const entry of forwarded.slice(0, trustedProxies)) {

@@ -8,7 +8,7 @@ import type { LimitOptions } from '../../core/limits/limit-options.js';
 export const COUNT_ONLY = 1_000_000_000;
 
 /** A store that does not answer is an error, and never a number: the framework has a policy of its own for it. */
-export const STRICTLY: LimitOptions = { onUnavailable: 'deny', blockCache: false };
+export const STRICTLY: LimitOptions = { onUnavailable: 'deny', denialCache: false };
 
 /** What the one rule that was asked has counted. */
 export function counted(decision: Decision): { readonly hits: number; readonly resetMs: number } {
@@ -20,10 +20,4 @@ export function counted(decision: Decision): { readonly hits: number; readonly r
 export function checkCaching(caching: unknown, where: string): void {
   if (Caching.is(caching)) return;
   throw new OptionsError(`caching of ${where} is a Caching, and ${describe(caching)} was given.`);
-}
-
-/** @throws OptionsError */
-export function checkName(name: unknown, where: string): void {
-  if (typeof name === 'string' && name !== '') return;
-  throw new OptionsError(`name of ${where} is a string that is not empty, and ${describe(name)} was given.`);
 }

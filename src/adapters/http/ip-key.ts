@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { describe } from '../../core/describe.js';
 import { OptionsError } from '../../core/errors.js';
-import { checkNames } from '../../core/options.js';
+import { integer, parseOptions, type Option } from '../../core/option-schema.js';
 
 export interface IpKeyOptions {
   /**
@@ -12,6 +12,11 @@ export interface IpKeyOptions {
   readonly v6Prefix?: number | undefined;
 }
 
+/** The same as a schema: names, checks and defaults. */
+export const ipKeyOptions = {
+  v6Prefix: integer({ min: 1, max: 128, default: 64, of: 'bits' }),
+} satisfies Record<keyof IpKeyOptions, Option<unknown>>;
+
 /**
  * An address as part of a key, one text for each client: `203.0.113.7`, `2001:db8:0:1::/64`. An IPv4 address that is
  * written as IPv6 (`::ffff:203.0.113.7`, `::ffff:cb00:7107`) is the IPv4 address. Zones (`%eth0`) do not count.
@@ -21,13 +26,7 @@ export interface IpKeyOptions {
  * await caching.limits.consume(['login', ipKey(clientIp(request))], { limit: 5, per: '1m' });
  */
 export function ipKey(address: string, options: IpKeyOptions = {}): string {
-  checkNames(options, ['v6Prefix'], 'ipKey(address, { ... })');
-  const { v6Prefix = 64 } = options;
-  if (!Number.isInteger(v6Prefix) || v6Prefix < 1 || v6Prefix > 128) {
-    throw new OptionsError(
-      `v6Prefix of ipKey is a whole number of bits from 1 to 128, and ${describe(v6Prefix)} was given.`,
-    );
-  }
+  const { v6Prefix = 64 } = parseOptions(ipKeyOptions, options, 'ipKey(address, { ... })');
   const family = typeof address === 'string' ? isIP(address) : 0;
   if (family === 0) {
     throw new OptionsError(
@@ -53,7 +52,7 @@ function groupsOf(address: string): readonly number[] {
   return [...left, ...zeros, ...right].map((group) => Number.parseInt(group, 16));
 }
 
-/** `::ffff:0:0/96` is IPv4 in the clothes of IPv6. */
+/** IPv4-mapped IPv6 addresses (`::ffff:0:0/96`). */
 function mappedAddress(groups: readonly number[]): string | undefined {
   const [high, low] = groups.slice(6) as [number, number];
   const mapped = groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff;

@@ -1,7 +1,6 @@
 import type { Decision, RuleDecision } from '../../core/limits/decision.js';
-import { OptionsError, RateLimitExceededError } from '../../core/errors.js';
-import { checkNames } from '../../core/options.js';
-import { describe } from '../../core/describe.js';
+import { RateLimitExceededError } from '../../core/errors.js';
+import { oneOf, parseOptions, type Option } from '../../core/option-schema.js';
 
 export interface RateLimitHeadersOptions {
   /**
@@ -12,6 +11,11 @@ export interface RateLimitHeadersOptions {
    */
   readonly legacy?: 'delta' | 'epoch' | undefined;
 }
+
+/** The same as a schema: names and checks. */
+export const rateLimitHeadersOptions = {
+  legacy: oneOf(['delta', 'epoch']),
+} satisfies Record<keyof RateLimitHeadersOptions, Option<unknown>>;
 
 /**
  * What a decision says, for a response: `RateLimit-Policy` and `RateLimit` with one member for each rule
@@ -27,7 +31,7 @@ export function rateLimitHeaders(
   from: Decision | RateLimitExceededError,
   options: RateLimitHeadersOptions = {},
 ): Record<string, string> {
-  checkNames(options, ['legacy'], 'rateLimitHeaders(decision, { ... })');
+  const { legacy } = parseOptions(rateLimitHeadersOptions, options, 'rateLimitHeaders(decision, { ... })');
   const decision = from instanceof RateLimitExceededError ? from.decision : from;
   const headers: Record<string, string> = {};
   // A list in a structured field has at least one member.
@@ -38,7 +42,7 @@ export function rateLimitHeaders(
   if (!decision.allowed && Number.isFinite(decision.retryAfterMs)) {
     headers['Retry-After'] = String(Math.max(1, seconds(decision.retryAfterMs)));
   }
-  return options.legacy === undefined ? headers : { ...headers, ...legacyHeaders(decision, options.legacy) };
+  return legacy === undefined ? headers : { ...headers, ...legacyHeaders(decision, legacy) };
 }
 
 function policy({ rule, algorithm, limit, perMs }: RuleDecision): string {
@@ -63,11 +67,6 @@ function effectiveWindow(of: Pick<RuleDecision, 'allowed' | 'retryAfterMs' | 're
 }
 
 function legacyHeaders(decision: Decision, reset: 'delta' | 'epoch'): Record<string, string> {
-  if (reset !== 'delta' && reset !== 'epoch') {
-    throw new OptionsError(
-      `legacy of rateLimitHeaders is 'delta' or 'epoch', and ${describe(reset)} was given.`,
-    );
-  }
   const window = effectiveWindow(decision);
   const headers: Record<string, string> = {
     'X-RateLimit-Limit': integer(decision.limit),

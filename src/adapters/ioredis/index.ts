@@ -1,6 +1,13 @@
 import type { RedisOptions } from 'ioredis';
-import { milliseconds, type Duration } from '../../core/duration.js';
-import { checkNames } from '../../core/options.js';
+import type { Duration } from '../../core/duration.js';
+import {
+  defaultsOf,
+  duration,
+  parseOptions,
+  resolveOptions,
+  unchecked,
+  type Option,
+} from '../../core/option-schema.js';
 import type { Adapter } from '../../core/ports.js';
 import { openBackend } from './backend.js';
 import type { ExistingClient } from './client.js';
@@ -11,13 +18,13 @@ export type { ExistingClient } from './client.js';
 
 export interface IoredisOptions {
   /**
-   * The deadline of every command, from the call on. After it the call fails, and a reply that comes later is
-   * ignored.
+   * The deadline of every command, counted from the call: from 1 ms to a minute. After it the call fails, and a reply
+   * that comes later is ignored.
    * @default '200ms'
    */
   readonly timeout?: Duration | undefined;
   /**
-   * How long a connection may take to be made, and once more until the server has answered the handshake.
+   * How long it may take to connect, and as long again until the server answers the handshake: from 1 ms to a minute.
    * @default '2s'
    */
   readonly connectTimeout?: Duration | undefined;
@@ -29,6 +36,15 @@ export interface IoredisOptions {
    */
   readonly lockServers?: readonly (string | RedisOptions | ExistingClient)[] | undefined;
 }
+
+const TIMEOUT_LIMITS = { min: 1, max: 60_000 };
+
+/** The same as a schema: names, checks and defaults. */
+export const ioredisOptions = {
+  timeout: duration({ ...TIMEOUT_LIMITS, default: '200ms' }),
+  connectTimeout: duration({ ...TIMEOUT_LIMITS, default: '2s' }),
+  lockServers: unchecked<readonly unknown[]>('a list of servers'),
+} satisfies Record<keyof IoredisOptions, Option<unknown>>;
 
 /**
  * Redis 6.0 or newer, through ioredis 5 or 6: one server, one behind Sentinels (`sentinels` and `name` in the
@@ -45,16 +61,10 @@ export function ioredis(
   target: string | RedisOptions | ExistingClient,
   options: IoredisOptions = {},
 ): Adapter {
-  checkNames(options, ['timeout', 'connectTimeout', 'lockServers'], 'the options of ioredis(...)');
+  const given = parseOptions(ioredisOptions, options, 'ioredis(...)');
+  const { timeout, connectTimeout } = resolveOptions(given, defaultsOf(ioredisOptions));
   const resolved = resolveTarget(target);
   const lockServers = resolveLockServers(options.lockServers);
-  const limits = { min: 1, max: 60_000 };
-  const timeout = milliseconds(options.timeout ?? 200, 'timeout of ioredis(...)', limits);
-  const connectTimeout = milliseconds(
-    options.connectTimeout ?? 2_000,
-    'connectTimeout of ioredis(...)',
-    limits,
-  );
   return {
     name: 'ioredis',
     open: (host) => openBackend(resolved, { timeout, connectTimeout, lockServers }, host),

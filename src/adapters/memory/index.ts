@@ -1,22 +1,28 @@
-import { OptionsError, StoreUnavailableError } from '../../core/errors.js';
+import { StoreUnavailableError } from '../../core/errors.js';
 import { LocalRateStore } from '../../core/limits/local-rate-store.js';
-import { checkNames } from '../../core/options.js';
+import { defaultsOf, integer, parseOptions, resolveOptions, type Option } from '../../core/option-schema.js';
 import type { Adapter, Backend, EntryStore, Host, RateStore } from '../../core/ports.js';
 import { locksWhileOpen, MemoryLocks } from './memory-locks.js';
 import { MemoryStore } from './memory-store.js';
 
 export interface MemoryOptions {
   /**
-   * The least recently used go first. Leases, tags and values all count.
+   * The most records: values, leases and tags together. The least recently used are evicted first.
    * @default 100_000
    */
   readonly maxEntries?: number | undefined;
   /**
-   * Bytes of all keys and values together; the least recently used go first.
-   * @default 256 MiB
+   * The most bytes of all keys and records together. The least recently used are evicted first.
+   * @default 268_435_456
    */
   readonly maxBytes?: number | undefined;
 }
+
+/** The same as a schema: names, checks and defaults. */
+export const memoryOptions = {
+  maxEntries: integer({ min: 1, default: 100_000 }),
+  maxBytes: integer({ min: 1, default: 256 * 1024 * 1024, of: 'bytes' }),
+} satisfies Record<keyof MemoryOptions, Option<unknown>>;
 
 /**
  * The embedded adapter: every port in this process, with the semantics of the Redis adapter. Several `Caching`
@@ -27,11 +33,8 @@ export interface MemoryOptions {
  * const caching = new Caching({ adapter: memory(), namespace: 'shop', defaults: { ttl: '5m' } });
  */
 export function memory(options: MemoryOptions = {}): Adapter {
-  checkNames(options, ['maxEntries', 'maxBytes'], 'memory({ ... })');
-  const limits = {
-    maxEntries: whole(options.maxEntries ?? 100_000, 'maxEntries'),
-    maxBytes: whole(options.maxBytes ?? 256 * 1024 * 1024, 'maxBytes'),
-  };
+  const given = parseOptions(memoryOptions, options, 'memory({ ... })');
+  const limits = resolveOptions(given, defaultsOf(memoryOptions));
   const hosts = new Set<Host>();
   let store: MemoryStore | undefined;
   let rates: LocalRateStore | undefined;
@@ -90,11 +93,4 @@ function ratesWhile(open: () => RateStore): RateStore {
     block: async (...args) => open().block(...args),
     reset: async (...args) => open().reset(...args),
   };
-}
-
-function whole(value: number, name: string): number {
-  if (Number.isSafeInteger(value) && value > 0) return value;
-  throw new OptionsError(
-    `memory({ ${name} }) takes a whole number, more than 0, and ${String(value)} was given.`,
-  );
 }

@@ -1,9 +1,10 @@
 import { types } from 'node:util';
 import type { DependencyContainer, InjectionToken } from 'tsyringe';
 import { Caching } from '../../core/caching.js';
+import { shared } from '../../core/registry.js';
 import { bindInstance, isBound } from '../../decorators/resolve.js';
 
-const watched = new WeakSet<DependencyContainer>();
+const watched = shared('tsyringe', () => new WeakSet<DependencyContainer>());
 
 /**
  * Registers `caching` under the token `Caching`, and ties every instance that this container makes, or one of

@@ -1,12 +1,13 @@
 import type { Decision, RuleDecision } from './decision.js';
+import { quote } from '../describe.js';
+import { RateLimitExceededError } from '../errors.js';
 import type { RateReply, RateRule } from '../ports.js';
-import { BLOCK, type ResolvedRule } from './rate-rules.js';
-import type { RuleSet } from './rule-set.js';
+import { BLOCK, type ResolvedRule, type RuleSet } from './rules.js';
 
 /**
- * What the answers of all rules mean together.
+ * The decision from a store's reply.
  *
- * @param asked the rules as the store was asked: those of `set.counted`, perhaps with other limits
+ * @param asked the rules as the store was asked: those of `set.activeRules`, perhaps with smaller limits
  */
 export function decide(
   set: RuleSet,
@@ -16,55 +17,52 @@ export function decide(
 ): Decision {
   let i = 0;
   const rules = set.rules.map((rule): RuleDecision => {
-    if (rule.limit === 0) return closedRule(rule);
+    if (rule.limit === 0) return refusing(rule);
     const { limit } = asked[i]!;
-    const { allowed, used, remaining, retryAfterMs, resetMs } = reply.rules[i++]!;
-    const { name, algorithm, perMs } = rule;
-    return { rule: name, algorithm, allowed, limit, perMs, used, remaining, retryAfterMs, resetMs };
+    return { ...unused(rule), ...reply.rules[i++]!, limit };
   });
-  return summary(rules, reply.blockedMs, source);
+  return summarize(rules, reply.blockedMs, source);
 }
 
-/** What is said where no store is asked: rules that nobody has used, and those that admit nothing. */
-export function decideUnasked(set: RuleSet, source: Decision['source']): Decision {
-  return summary(
-    set.rules.map((rule) => (rule.limit === 0 ? closedRule(rule) : unusedRule(rule))),
+/** The decision without a store: a rule with a limit of 0 refuses, all others count as unused. */
+export function decideWithoutStore(set: RuleSet, source: Decision['source']): Decision {
+  return summarize(
+    set.rules.map((rule) => (rule.limit === 0 ? refusing(rule) : unused(rule))),
     0,
     source,
   );
 }
 
-/** For a `Caching` that is not enabled, and for the policy `allow`: nothing is refused. */
-export function decideAllowed(set: RuleSet, source: Decision['source']): Decision {
-  return summary(set.rules.map(unusedRule), 0, source);
+/** Allows the call whatever the rules are: a `Caching` that is not enabled, and the policy `allow`. */
+export function allowAll(set: RuleSet, source: Decision['source']): Decision {
+  return summarize(set.rules.map(unused), 0, source);
 }
 
 /** The same refusal, some time later. */
-export function decideLater({ rule, rules, retryAfterMs }: Decision, elapsedMs: number): Decision {
+export function ageDecision({ rule, rules, retryAfterMs }: Decision, elapsedMs: number): Decision {
   const left = (ms: number): number => Math.max(0, Math.ceil(ms - elapsedMs));
   const aged = rules.map((one): RuleDecision => ({
-    rule: one.rule,
-    algorithm: one.algorithm,
-    allowed: one.allowed,
-    limit: one.limit,
-    perMs: one.perMs,
-    used: one.used,
-    remaining: one.remaining,
+    ...one,
     retryAfterMs: left(one.retryAfterMs),
     resetMs: left(one.resetMs),
   }));
-  return summary(aged, rule === BLOCK ? left(retryAfterMs) : 0, 'blockCache');
+  return summarize(aged, rule === BLOCK ? left(retryAfterMs) : 0, 'denialCache');
 }
 
-/** The rule that refuses for longest decides, else the one with least left. A block comes before all. */
-function summary(rules: readonly RuleDecision[], blockedMs: number, source: Decision['source']): Decision {
+/** The error of a call that was refused. */
+export function limitExceeded(key: string, decision: Decision): RateLimitExceededError {
+  return new RateLimitExceededError(messageOf(quote(key), decision), key, decision);
+}
+
+/** A block decides first; then the rule that refuses for longest; then the one with the fewest units left. */
+function summarize(rules: readonly RuleDecision[], blockedMs: number, source: Decision['source']): Decision {
   let first = rules[0]!;
   let { retryAfterMs } = first;
   for (const rule of rules) {
-    if (comesBefore(rule, first)) first = rule;
+    if (decidesBefore(rule, first)) first = rule;
     if (rule.retryAfterMs > retryAfterMs) retryAfterMs = rule.retryAfterMs;
   }
-  const { limit, resetMs } = first;
+  const { allowed, limit, remaining, resetMs, rule } = first;
   if (blockedMs > 0) {
     return {
       allowed: false,
@@ -77,30 +75,19 @@ function summary(rules: readonly RuleDecision[], blockedMs: number, source: Deci
       rules,
     };
   }
-  const { allowed, remaining, rule } = first;
   return { allowed, limit, remaining, retryAfterMs, resetMs, rule, source, rules };
 }
 
-function comesBefore(rule: RuleDecision, first: RuleDecision): boolean {
+function decidesBefore(rule: RuleDecision, first: RuleDecision): boolean {
   if (rule.allowed !== first.allowed) return first.allowed;
   return rule.allowed ? rule.remaining < first.remaining : rule.retryAfterMs > first.retryAfterMs;
 }
 
-function closedRule({ name, algorithm, perMs }: ResolvedRule): RuleDecision {
-  return {
-    rule: name,
-    algorithm,
-    allowed: false,
-    limit: 0,
-    perMs,
-    used: 0,
-    remaining: 0,
-    retryAfterMs: Infinity,
-    resetMs: 0,
-  };
+function refusing(rule: ResolvedRule): RuleDecision {
+  return { ...unused(rule), allowed: false, remaining: 0, retryAfterMs: Infinity };
 }
 
-function unusedRule({ name, algorithm, limit, perMs, burst }: ResolvedRule): RuleDecision {
+function unused({ name, algorithm, limit, perMs, burst }: ResolvedRule): RuleDecision {
   return {
     rule: name,
     algorithm,
@@ -112,4 +99,14 @@ function unusedRule({ name, algorithm, limit, perMs, burst }: ResolvedRule): Rul
     retryAfterMs: 0,
     resetMs: 0,
   };
+}
+
+function messageOf(key: string, { rule, rules, retryAfterMs }: Decision): string {
+  if (rule === BLOCK) return `${key} is blocked for another ${retryAfterMs} ms.`;
+  const { algorithm, limit, perMs } = rules.find((one) => one.rule === rule)!;
+  if (limit === 0) return `Rate limit '${rule}' of ${key} is 0: it lets nothing through.`;
+  if (algorithm === 'concurrency') {
+    return `Rate limit '${rule}' of ${key} is used up: ${limit} at once. One is free in ${retryAfterMs} ms at the latest.`;
+  }
+  return `Rate limit '${rule}' of ${key} is used up: ${limit} in ${perMs} ms. Try again in ${retryAfterMs} ms.`;
 }

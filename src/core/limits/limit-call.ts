@@ -1,25 +1,27 @@
 import type { LimitPolicy } from './limit-options.js';
 import type { RateRequest, RateStore } from '../ports.js';
-import type { RuleSet } from './rule-set.js';
+import type { RuleSet } from './rules.js';
 
-/** One request to a limit, on its way through. */
+/** One call to a limit, its options resolved. */
 export interface LimitCall {
   /** The logical key. */
   readonly key: string;
+  /** The key in the store. */
   readonly subject: string;
   /** `Class.method`; undefined for the plain verbs. */
   readonly method: string | undefined;
-  readonly set: RuleSet;
+  readonly rules: RuleSet;
   readonly policy: LimitPolicy;
   readonly cost: number;
-  /** By which it is known if it comes again; undefined: it does not. */
+  /** Identifies a call that may be repeated; undefined: it is not. */
   readonly requestToken: string | undefined;
-  readonly forced: boolean;
-  /** Who took its units, and as what, so that they can be given back; undefined while nobody has. */
-  taken: Taken | undefined;
+  /** True: the units are taken even where there is no room. */
+  readonly force: boolean;
+  /** What the call has taken, and where, so that it can be refunded; undefined until then. */
+  taken: TakenUnits | undefined;
 }
 
-export interface Taken {
+export interface TakenUnits {
   readonly store: RateStore;
   readonly request: RateRequest;
 }

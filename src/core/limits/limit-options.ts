@@ -1,7 +1,17 @@
-import { describe } from '../describe.js';
-import { milliseconds, type Duration } from '../duration.js';
-import { OptionsError } from '../errors.js';
-import { checkNames } from '../options.js';
+import type { Duration } from '../duration.js';
+import {
+  abortSignal,
+  defaultsOf,
+  duration,
+  flag,
+  flagOrCallback,
+  integer,
+  oneOf,
+  unchecked,
+  type Option,
+  type Resolved,
+} from '../option-schema.js';
+import { units } from './rules.js';
 
 /**
  * When the store cannot say. `allow`: let the call through. `deny`: throw the StoreUnavailableError. `local`: this
@@ -12,7 +22,11 @@ export type OnLimitsUnavailable = 'allow' | 'deny' | 'local';
 
 /** How limits are applied. Each may stand on the call or the decorator, or in `new Caching({ limits })`. */
 export interface LimitOptions {
-  /** @default 'local' */
+  /**
+   * When the store does not answer. `local`: this process counts for itself, to its share of the limit. `allow`: the call
+   * runs uncounted. `deny`: the call rejects with a StoreUnavailableError.
+   * @default 'local'
+   */
   readonly onUnavailable?: OnLimitsUnavailable | undefined;
   /**
    * How many processes share a limit, for `local`: each then counts to limit / processes, rounded up.
@@ -23,12 +37,12 @@ export interface LimitOptions {
    * True: a refusal is remembered in this process and repeated without asking until it ends.
    * @default true
    */
-  readonly blockCache?: boolean | undefined;
+  readonly denialCache?: boolean | undefined;
   /**
-   * The most that a call may lose to a slow or dead store.
+   * The most time that a call may lose to a slow or dead store.
    * @default '250ms'
    */
-  readonly budget?: Duration | undefined;
+  readonly storeTimeout?: Duration | undefined;
 }
 
 export interface ConsumeOptions extends LimitOptions {
@@ -59,86 +73,29 @@ export interface RunOptions extends ConsumeOptions {
   readonly dryRun?: boolean | undefined;
 }
 
-/** The options of a call, resolved: call over `new Caching({ limits })` over the library's own. */
-export interface LimitPolicy {
-  readonly onUnavailable: OnLimitsUnavailable;
-  readonly processes: number;
-  readonly blockCache: boolean;
-  readonly budget: number;
-}
+/** The same as a schema: names, checks and defaults. */
+export const limitOptions = {
+  onUnavailable: oneOf(['allow', 'deny', 'local'], 'local'),
+  processes: integer({ min: 1, default: 1 }),
+  denialCache: flag(true),
+  storeTimeout: duration({ default: '250ms' }),
+} satisfies Record<keyof LimitOptions, Option<unknown>>;
 
-export const limitNames = ['onUnavailable', 'processes', 'blockCache', 'budget'] as const;
-export const consumeNames = [...limitNames, 'cost', 'requestId', 'wait', 'signal'] as const;
-export const runNames = [...consumeNames, 'refundOnError', 'dryRun'] as const;
+export const consumeOptions = {
+  ...limitOptions,
+  cost: units,
+  requestId: unchecked<string>('a string that is not empty'),
+  wait: duration(),
+  signal: abortSignal(),
+} satisfies Record<keyof ConsumeOptions, Option<unknown>>;
 
-const OWN: LimitPolicy = { onUnavailable: 'local', processes: 1, blockCache: true, budget: 250 };
+export const runOptions = {
+  ...consumeOptions,
+  refundOnError: flagOrCallback<(error: unknown) => boolean>(),
+  dryRun: flag(false),
+} satisfies Record<keyof RunOptions, Option<unknown>>;
 
-/**
- * @param where names the place in errors: `@RateLimited on login`, `new Caching({ limits })`
- * @throws OptionsError
- */
-export function resolveLimitPolicy(options: LimitOptions, defaults: LimitPolicy, where: string): LimitPolicy {
-  const { onUnavailable, processes, blockCache, budget } = options;
-  return {
-    onUnavailable:
-      onUnavailable === undefined ? defaults.onUnavailable : checkUnavailable(onUnavailable, where),
-    processes: processes === undefined ? defaults.processes : checkProcesses(processes, where),
-    blockCache:
-      blockCache === undefined ? defaults.blockCache : checkFlag(blockCache, `blockCache of ${where}`),
-    budget: budget === undefined ? defaults.budget : milliseconds(budget, `budget of ${where}`),
-  };
-}
+/** The options of one call, resolved. Durations are in ms. */
+export type LimitPolicy = Resolved<typeof limitOptions>;
 
-/**
- * For `new Caching({ limits })`.
- * @throws OptionsError
- */
-export function resolveLimitDefaults(options: LimitOptions): LimitPolicy {
-  const where = 'new Caching({ limits })';
-  checkNames(options, limitNames, where);
-  return resolveLimitPolicy(options, OWN, where);
-}
-
-/** @throws OptionsError for a value that cannot be */
-export function checkLimitOptions(options: LimitOptions, where: string): void {
-  resolveLimitPolicy(options, OWN, where);
-}
-
-/**
- * What `run` takes beside what `consume` takes.
- * @throws OptionsError
- */
-export function checkRunOptions({ refundOnError, dryRun }: RunOptions, where: string): void {
-  if (dryRun !== undefined) checkFlag(dryRun, `dryRun of ${where}`);
-  if (refundOnError === undefined || typeof refundOnError === 'function') return;
-  if (typeof refundOnError !== 'boolean') {
-    throw new OptionsError(
-      `refundOnError of ${where} is true, false or a function, and ${describe(refundOnError)} was given.`,
-    );
-  }
-}
-
-/** @throws OptionsError */
-export function checkSignal(signal: AbortSignal | undefined, where: string): void {
-  if (signal === undefined || signal instanceof AbortSignal) return;
-  throw new OptionsError(`signal of ${where} is an AbortSignal, and ${describe(signal)} was given.`);
-}
-
-function checkUnavailable(given: OnLimitsUnavailable, where: string): OnLimitsUnavailable {
-  if (given === 'allow' || given === 'deny' || given === 'local') return given;
-  throw new OptionsError(
-    `onUnavailable of ${where} is 'allow', 'deny' or 'local', and ${describe(given)} was given.`,
-  );
-}
-
-function checkProcesses(given: number, where: string): number {
-  if (Number.isSafeInteger(given) && given >= 1) return given;
-  throw new OptionsError(
-    `processes of ${where} is a whole number, 1 or more, and ${describe(given)} was given.`,
-  );
-}
-
-function checkFlag(given: boolean, what: string): boolean {
-  if (typeof given === 'boolean') return given;
-  throw new OptionsError(`${what} is true or false, and ${describe(given)} was given.`);
-}
+export const LIMIT_DEFAULTS: LimitPolicy = defaultsOf(limitOptions);

@@ -1,136 +1,127 @@
+import { createHash } from 'node:crypto';
 import type { Key } from '../cache.js';
-import { decideAllowed } from './decide.js';
 import type { Decision } from './decision.js';
 import { describe } from '../describe.js';
 import { milliseconds, type Duration } from '../duration.js';
 import { OptionsError } from '../errors.js';
-import { logicalKey, rateRuleKey, rateSubject } from '../key.js';
-import type { LimitCall } from './limit-call.js';
-import { LimitJudge } from './limit-judge.js';
+import { logicalKey, rateRuleKey } from '../key.js';
+import type { LimitEngine } from './limit-engine.js';
 import {
-  checkRunOptions,
-  checkSignal,
-  consumeNames,
-  limitNames,
-  resolveLimitDefaults,
-  resolveLimitPolicy,
-  runNames,
+  consumeOptions,
+  limitOptions,
+  runOptions,
   type ConsumeOptions,
   type LimitOptions,
-  type LimitPolicy,
   type RunOptions,
 } from './limit-options.js';
-import { LimitRuns } from './limit-runs.js';
-import { checkNames } from '../options.js';
-import type { Clock, RateStore } from '../ports.js';
-import { checkUnits, type Rule } from './rate-rules.js';
-import { Reporter } from '../reporter.js';
-import { requestToken } from './request-token.js';
-import { checkRoom, ruleSet, type RuleSet } from './rule-set.js';
-
-export interface LimitsSetup {
-  readonly namespace: string;
-  readonly store: RateStore;
-  readonly clock: Clock;
-  readonly defaults: LimitOptions;
-  readonly enabled: boolean;
-}
+import { parseOptions } from '../option-schema.js';
+import { checkUnits, resolveRules, type Rule, type RuleSet } from './rules.js';
 
 type Rules = Rule | readonly Rule[];
 
-/** The plain verbs behind `@RateLimited`. */
+const MAX_BLOCK_MS = 365 * 86_400_000;
+
+/**
+ * The plain verbs behind `@RateLimited`: `caching.limits`.
+ *
+ * @example
+ * const decision = await caching.limits.consume(`api:${user.id}`, { limit: 100, per: '1m' });
+ * if (!decision.allowed) throw new Error(`Try again in ${decision.retryAfterMs} ms.`);
+ */
 export class Limits {
-  readonly #namespace: string;
-  readonly #store: RateStore;
-  readonly #enabled: boolean;
-  readonly #defaults: LimitPolicy;
-  readonly #judge: LimitJudge;
-  readonly #runs: LimitRuns;
+  readonly #engine: LimitEngine;
 
   /** @internal made by `new Caching(...)` */
-  constructor({ namespace, store, clock, defaults, enabled }: LimitsSetup) {
-    this.#namespace = namespace;
-    this.#store = store;
-    this.#enabled = enabled;
-    this.#defaults = resolveLimitDefaults(defaults);
-    const reporter = new Reporter(namespace);
-    this.#judge = new LimitJudge(store, clock, reporter, (subject) => this.wake(subject));
-    this.#runs = new LimitRuns(this.#judge, clock, reporter);
+  constructor(engine: LimitEngine) {
+    this.#engine = engine;
   }
 
   /**
-   * Takes units if all rules have room for them. Not for `concurrency` rules: see `run`.
-   * @throws OptionsError; StoreUnavailableError under the policy `deny`; the signal's reason
+   * Takes units if all rules have room for them, in one round trip. A refusal is a value, not an error. For
+   * `concurrency` rules see `run`.
+   *
+   * @throws OptionsError, KeyError; StoreUnavailableError under the policy `deny`; the signal's reason
+   * @example
+   * const { allowed, remaining } = await caching.limits.consume('api:42', { limit: 100, per: '1m' }, { cost: 5 });
    */
-  async consume(key: Key, rules: Rules, options?: ConsumeOptions): Promise<Decision> {
-    if (options !== undefined) checkNames(options, consumeNames, 'consume');
-    const set = windowsOnly(ruleSet(rules, 'consume'), 'consume');
-    const call = this.#call(logicalKey(key, 'consume'), undefined, set, options, 'consume');
-    if (!this.#enabled) return decideAllowed(set, 'none');
-    return await this.#runs.decide(call, options, true, 'consume');
+  async consume(key: Key, rules: Rules, options: ConsumeOptions = {}): Promise<Decision> {
+    const given = parseOptions(consumeOptions, options, 'consume');
+    const { cost = 1, requestId, wait, signal } = given;
+    const set = windowsOnly(resolveRules(rules, 'consume'), 'consume');
+    const call = this.#engine.call(
+      {
+        key: logicalKey(key, 'consume'),
+        method: undefined,
+        rules: set,
+        policy: this.#engine.policy(given),
+        cost,
+        requestToken: requestId === undefined ? undefined : requestToken(requestId, set, 'consume'),
+      },
+      'consume',
+    );
+    return this.#engine.decide(call, { wait, signal });
   }
 
   /**
-   * What `consume` would say to one unit. Takes nothing.
-   * @throws OptionsError; StoreUnavailableError under the policy `deny`
+   * The decision about one unit. Takes nothing, and publishes nothing.
+   *
+   * @throws OptionsError, KeyError; StoreUnavailableError under the policy `deny`
+   * @example
+   * const { remaining } = await caching.limits.peek('api:42', { limit: 100, per: '1m' });
    */
   async peek(key: Key, rules: Rules, options: LimitOptions = {}): Promise<Decision> {
-    const where = 'peek';
-    checkNames(options, limitNames, where);
-    const looking = { ...options, cost: 0 };
-    return this.#judged(this.#call(logicalKey(key, where), undefined, ruleSet(rules, where), looking, where));
+    return this.#engine.look(this.#call('peek', key, resolveRules(rules, 'peek'), options, 0));
   }
 
   /**
-   * Runs `work` if the rules have room, holding a slot of each `concurrency` rule for as long as it runs.
-   * @throws RateLimitExceededError; OptionsError; StoreUnavailableError under the policy `deny`; the signal's reason
+   * Runs `work` if all rules have room, and holds a slot of each `concurrency` rule while it runs.
+   *
+   * @throws RateLimitExceededError, OptionsError, KeyError; StoreUnavailableError under the policy `deny`; the signal's
+   * reason; what `work` throws
+   * @example
+   * const report = await caching.limits.run('reports', { algorithm: 'concurrency', limit: 3 }, () => buildReport());
    */
   async run<T>(key: Key, rules: Rules, work: () => Promise<T> | T, options: RunOptions = {}): Promise<T> {
-    const where = 'run';
-    checkNames(options, runNames, where);
+    const given = parseOptions(runOptions, options, 'run');
     if (typeof work !== 'function') {
-      throw new OptionsError(`${where} takes a function to run, and ${describe(work)} was given.`);
+      throw new OptionsError(`run takes a function to run, and ${describe(work)} was given.`);
     }
-    checkRunOptions(options, where);
-    return this.#run(logicalKey(key, where), undefined, rules, work, options, where);
-  }
-
-  /** @internal `run` for `@RateLimited`, which has rendered the key and checked the names of the options */
-  async runAs<T>(
-    method: string,
-    key: string,
-    rules: Rules,
-    work: () => Promise<T> | T,
-    options: RunOptions,
-  ): Promise<T> {
-    return this.#run(key, method, rules, work, options, `@RateLimited on ${method}`);
+    const { cost = 1, requestId, wait, signal, refundOnError, dryRun } = given;
+    const set = resolveRules(rules, 'run');
+    const call = this.#engine.call(
+      {
+        key: logicalKey(key, 'run'),
+        method: undefined,
+        rules: set,
+        policy: this.#engine.policy(given),
+        cost,
+        requestToken: requestId === undefined ? undefined : requestToken(requestId, set, 'run'),
+      },
+      'run',
+    );
+    return this.#engine.run(call, { wait, signal, refundOnError, dryRun }, work);
   }
 
   /**
-   * Takes units whatever the rules say: less than nothing may remain.
-   * @throws OptionsError; StoreUnavailableError under the policy `deny`
+   * Takes units whether there is room or not, so that less than nothing may remain: for a login that failed, say.
+   *
+   * @param units a whole number, 0 or more
+   * @throws OptionsError, KeyError; StoreUnavailableError under the policy `deny`
+   * @example
+   * await caching.limits.penalty(['login', ip], { limit: 5, per: '15m' }, 2);
    */
   async penalty(key: Key, rules: Rules, units = 1, options: LimitOptions = {}): Promise<Decision> {
-    const where = 'penalty';
-    checkNames(options, limitNames, where);
-    checkUnits(units, `units of ${where}`, 0);
-    const set = windowsOnly(ruleSet(rules, where), where);
-    const call = this.#call(logicalKey(key, where), undefined, set, { ...options, cost: units }, where, true);
-    return this.#judged(call);
+    return this.#engine.look(this.#forced('penalty', key, rules, units, options));
   }
 
   /**
-   * Gives units back that were not taken by this call: a bonus. Never more than the limit remain.
-   * @throws OptionsError; StoreUnavailableError under the policy `deny`
-   */
-  async reward(key: Key, rules: Rules, units = 1, options: LimitOptions = {}): Promise<void> {
-    checkNames(options, limitNames, 'reward');
-    await this.#give(key, rules, units, options, 'reward');
-  }
-
-  /**
-   * Gives back what a call took: the units of a `consume` with the same `requestId` first.
-   * @throws OptionsError; StoreUnavailableError under the policy `deny`
+   * Returns units to a limit: those of the `consume` with the same `requestId` first. Never more than the limit.
+   * (Other libraries call it `reward`.)
+   *
+   * @param units a whole number, 0 or more
+   * @throws OptionsError, KeyError; StoreUnavailableError under the policy `deny`
+   * @example
+   * await caching.limits.refund('api:42', { limit: 100, per: '1m' }, 5);
    */
   async refund(
     key: Key,
@@ -138,110 +129,98 @@ export class Limits {
     units = 1,
     options: LimitOptions & { readonly requestId?: string | undefined } = {},
   ): Promise<void> {
-    checkNames(options, [...limitNames, 'requestId'], 'refund');
-    await this.#give(key, rules, units, options, 'refund');
+    const { requestId, ...limitOptions } = options;
+    await this.#engine.refund(this.#forced('refund', key, rules, units, limitOptions, requestId));
   }
 
   /**
-   * Refuses everything for this key for a time, whatever the rules. `reset` ends it.
-   * @throws OptionsError, StoreUnavailableError
+   * Refuses every call with this key, whatever its rules, until the duration is over or `reset` is called.
+   *
+   * @param duration from 1 ms to a year
+   * @throws OptionsError, KeyError, StoreUnavailableError
+   * @example
+   * await caching.limits.block(['login', ip], '1h');
    */
   async block(key: Key, duration: Duration): Promise<void> {
-    const ms = milliseconds(duration, 'duration of block', { min: 1, max: LONGEST_BLOCK });
-    const subject = rateSubject(this.#namespace, logicalKey(key, 'block'));
-    if (!this.#enabled) return;
-    await this.#store.block(subject, ms, this.#defaults.budget);
-    this.#judge.refusals.drop(subject);
+    const ms = milliseconds(duration, 'duration of block', { min: 1, max: MAX_BLOCK_MS });
+    await this.#engine.block(logicalKey(key, 'block'), ms);
   }
 
   /**
-   * Forgets what was counted, and the block.
-   * @throws OptionsError, StoreUnavailableError
+   * Removes what was counted under these rules, and the block.
+   *
+   * @throws OptionsError, KeyError, StoreUnavailableError
+   * @example
+   * await caching.limits.reset(['login', ip], { limit: 5, per: '15m' });
    */
   async reset(key: Key, rules: Rules): Promise<void> {
-    const subject = rateSubject(this.#namespace, logicalKey(key, 'reset'));
-    const keys = ruleSet(rules, 'reset').rules.map(({ name }) => rateRuleKey(subject, name));
-    if (!this.#enabled) return;
-    this.#judge.refusals.drop(subject);
-    await this.#judge.fallback.store.reset(subject, keys);
-    await this.#store.reset(subject, keys, this.#defaults.budget);
-    this.#judge.refusals.drop(subject);
+    const set = resolveRules(rules, 'reset');
+    const call = this.#call('reset', key, set, {}, 0);
+    await this.#engine.reset(
+      call,
+      set.rules.map(({ name }) => rateRuleKey(call.subject, name)),
+    );
   }
 
-  /** @internal for the adapter: something changed for this subject */
-  wake(subject: string): void {
-    this.#judge.refusals.drop(subject);
-    this.#runs.wake(subject);
-  }
-
-  /** @internal Ends what waits, and gives slots back. */
-  async close(): Promise<void> {
-    await this.#runs.close();
-  }
-
-  async #run<T>(
-    key: string,
-    method: string | undefined,
-    rules: Rules,
-    work: () => Promise<T> | T,
-    options: RunOptions,
-    where: string,
-  ): Promise<T> {
-    const call = this.#call(key, method, ruleSet(rules, where), options, where);
-    return this.#enabled ? this.#runs.run(call, options, work, where) : work();
-  }
-
-  /** @throws OptionsError */
   #call(
-    key: string,
-    method: string | undefined,
-    set: RuleSet,
-    options: ConsumeOptions | undefined,
     where: string,
-    forced = false,
-  ): LimitCall {
-    const { cost = 1, requestId, signal } = options ?? NONE;
-    checkCost(cost, where);
-    checkSignal(signal, where);
-    if (!forced) checkRoom(cost, set, where);
-    return {
-      key,
-      subject: rateSubject(this.#namespace, key),
-      method,
-      set,
-      policy: options === undefined ? this.#defaults : resolveLimitPolicy(options, this.#defaults, where),
-      cost,
-      requestToken: requestId === undefined ? undefined : requestToken(requestId, set, where),
-      forced,
-      taken: undefined,
-    };
+    key: Key,
+    rules: RuleSet,
+    options: LimitOptions,
+    cost: number,
+    force = false,
+    token?: string,
+  ) {
+    return this.#engine.call(
+      {
+        key: logicalKey(key, where),
+        method: undefined,
+        rules,
+        policy: this.#engine.policy(parseOptions(limitOptions, options, where)),
+        cost,
+        requestToken: token,
+        force,
+      },
+      where,
+    );
   }
 
-  async #judged(call: LimitCall): Promise<Decision> {
-    if (!this.#enabled) return decideAllowed(call.set, 'none');
-    return this.#judge.known(call) ?? this.#judge.ask(call);
-  }
-
-  async #give(key: Key, rules: Rules, units: number, options: ConsumeOptions, where: string): Promise<void> {
-    checkUnits(units, `units of ${where}`, 0);
-    const set = windowsOnly(ruleSet(rules, where), where);
-    const call = this.#call(logicalKey(key, where), undefined, set, { ...options, cost: units }, where, true);
-    if (this.#enabled && units > 0) await this.#judge.giveBack(call);
+  #forced(where: string, key: Key, rules: Rules, units: number, options: LimitOptions, requestId?: string) {
+    const cost = checkUnits(units, `units of ${where}`);
+    const set = windowsOnly(resolveRules(rules, where), where);
+    const token = requestId === undefined ? undefined : requestToken(requestId, set, where);
+    return this.#call(where, key, set, options, cost, true, token);
   }
 }
 
-const NONE: ConsumeOptions = {};
-const LONGEST_BLOCK = 365 * 86_400_000;
-
-/** @throws OptionsError unless it is a number of units */
-function checkCost(cost: unknown, where: string): void {
-  if (cost !== 1) checkUnits(cost, `cost of ${where}`, 0);
-}
-
-function windowsOnly(set: RuleSet, where: string): RuleSet {
-  const [slots] = set.slots;
-  if (slots === undefined) return set;
+function windowsOnly(rules: RuleSet, where: string): RuleSet {
+  const [concurrency] = rules.concurrencyRules;
+  if (concurrency === undefined) return rules;
   throw new OptionsError(
-    `${where} has the rule '${slots.name}', which holds a slot while a call runs. Use run(key, rules, work).`,
+    `${where} has the rule '${concurrency.name}', which holds a slot while a call runs. Use run(key, rules, work).`,
   );
+}
+
+/**
+ * What the store knows a named request by: the same for the same name and rules, in every process, and unrelated to
+ * other rules of the same key.
+ *
+ * @throws OptionsError
+ */
+function requestToken(requestId: string, { names, concurrencyRules }: RuleSet, where: string): string {
+  if (typeof requestId !== 'string' || requestId === '') {
+    throw new OptionsError(
+      `requestId of ${where} is a string of one character or more, and ${describe(requestId)} was given.`,
+    );
+  }
+  if (concurrencyRules.length > 0) {
+    throw new OptionsError(
+      `${where} has a requestId and the rule '${concurrencyRules[0]!.name}', which holds a slot while a call runs: two ` +
+        'calls cannot share it. Leave one of them out.',
+    );
+  }
+  // As JSON, which keeps lone surrogates apart.
+  return createHash('sha256')
+    .update(JSON.stringify([requestId, names]))
+    .digest('base64url');
 }

@@ -1,41 +1,47 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { OptionsError } from '../errors.js';
 import type { Lease } from './lease.js';
+import { shared } from '../registry.js';
 
-/** A body that runs, and what it runs within. */
-export interface Scope {
+/** The lease that a body runs under. */
+export interface LeaseScope {
   readonly lease: Lease;
-  /** Who gave the lease, and on which names it is held alone; undefined where it is not. */
-  readonly alone: { readonly by: object; readonly names: ReadonlySet<string> } | undefined;
+  /** The engine that acquired it, and the names on which it is held exclusively; undefined if it is not. */
+  readonly exclusive: { readonly by: object; readonly names: ReadonlySet<string> } | undefined;
 }
 
-interface Frame extends Scope {
+interface Frame extends LeaseScope {
   readonly outer: Frame | undefined;
 }
 
-const frames = new AsyncLocalStorage<Frame>();
+const frames = shared('leases', () => new AsyncLocalStorage<Frame>());
 
-/** Runs `work` so that `currentLease()` within it, and in all that it starts, is the scope's. */
-export function runWithin<T>(scope: Scope, work: (lease: Lease) => T): T {
+/** Runs `work` so that `currentLease()` in it, and in all that it starts, is the lease of the scope. */
+export function runWithin<T>(scope: LeaseScope, work: (lease: Lease) => T): T {
   return frames.run({ ...scope, outer: frames.getStore() }, work, scope.lease);
 }
 
-/** A live lease under which the present async context runs, held alone on all of these names. */
+/** A valid lease of the present async context that is held exclusively on all of these names. */
 export function leaseAround(by: object, names: readonly string[]): Lease | undefined {
   for (let frame = frames.getStore(); frame !== undefined; frame = frame.outer) {
-    const { alone, lease } = frame;
-    if (alone?.by !== by || !names.every((name) => alone.names.has(name))) continue;
-    // What a body left running may outlive its lease.
+    const { exclusive, lease } = frame;
+    if (exclusive?.by !== by || !names.every((name) => exclusive.names.has(name))) continue;
+    // Work that a body has left running may outlive its lease.
     if (lease.remainingMs > 0) return lease;
   }
   return undefined;
 }
 
 /**
- * The lease under which the present async context runs, the innermost one: that of `@Locked` or `withLease`. A lease
- * from `acquire` belongs to nobody but who called it.
+ * The innermost lease of the present async context: that of `@Locked` or `withLease`. A lease from `acquire` is not
+ * found: only its caller has it.
  *
  * @throws OptionsError outside of a lease
+ * @example
+ * @Locked({ key: 'invoice:{0.id}' })
+ * async settle(invoice: Invoice): Promise<void> {
+ *   await this.db.settle(invoice, currentLease().fencingToken);
+ * }
  */
 export function currentLease(): Lease {
   const frame = frames.getStore();

@@ -1,10 +1,11 @@
 import { setMaxListeners } from 'node:events';
+import { jittered } from '../backoff.js';
 import { quote } from '../describe.js';
 import { LockLostError } from '../errors.js';
 import type { Lease } from './lease.js';
+import type { Linked } from '../linked-set.js';
 import type { Clock, LockGrant, Timer } from '../ports.js';
 import type { Reporter } from '../reporter.js';
-import { validity } from './validity.js';
 
 export interface HeldLeaseSetup {
   readonly clock: Clock;
@@ -13,50 +14,61 @@ export interface HeldLeaseSetup {
   /** The logical keys. */
   readonly keys: readonly string[];
   readonly grant: LockGrant;
-  /** When it was asked for, by our clock: it counts from there. */
-  readonly since: number;
+  /** When it was asked for, by this process' clock: its validity counts from there. */
+  readonly askedAt: number;
   readonly leaseMs: number;
   /** How long in all it is renewed. */
   readonly renewMs: number;
-  /** It was given back, or that was tried. */
+  /** It is released, or that was tried. */
   readonly ended: () => void;
 }
 
 /**
- * The life of a lease. What it is good for is decided here, by this process' monotonic clock and what the servers
- * have confirmed, and never by the hope that they will: when the end comes without a renewal it is lost.
+ * For how many ms after it was asked for a lease can be proven: clocks may run at rates that differ by 1 %, and servers
+ * count in whole milliseconds.
  */
-export class HeldLease implements Lease {
-  readonly #in: HeldLeaseSetup;
-  /** Made when somebody asks for the signal: most never do. */
+export function leaseValidity(leaseMs: number): number {
+  return leaseMs - leaseMs / 100 - 2;
+}
+
+/**
+ * A lease from its grant to its end. Validity is computed from the local monotonic clock and from confirmed renewals
+ * only; an unconfirmed renewal does not extend it. When it ends without a renewal it is lost.
+ */
+export class HeldLease implements Lease, Linked<HeldLease> {
+  isLinked = false;
+  before: HeldLease | undefined;
+  after: HeldLease | undefined;
+  readonly #setup: HeldLeaseSetup;
+  /** Made at the first access: most callers never ask for the signal. */
   #controller: AbortController | undefined;
-  readonly #obtained: number;
+  readonly #acquiredAt: number;
   /** Until when the lease is proven. */
   #deadline: number;
-  /** From the first third of the lease on: before that its end is no concern. */
+  /** Set after the first third of the lease: it cannot end before. */
   #expiry: Timer | undefined;
   #renewal: Timer | undefined;
   #lost: LockLostError | undefined;
   #released: Promise<void> | undefined;
 
   constructor(setup: HeldLeaseSetup) {
-    this.#in = setup;
-    const { clock, leaseMs, since } = setup;
-    this.#obtained = clock.now();
-    this.#deadline = since + validity(leaseMs);
-    this.#renewIn(since + leaseMs / 3 - clock.now());
+    this.#setup = setup;
+    const { clock, leaseMs, askedAt } = setup;
+    this.#acquiredAt = clock.now();
+    this.#deadline = askedAt + leaseValidity(leaseMs);
+    this.#renewIn(askedAt + leaseMs / 3 - clock.now());
   }
 
   get keys(): readonly string[] {
-    return this.#in.keys;
+    return this.#setup.keys;
   }
 
   get fencingToken(): bigint | undefined {
-    return this.#in.grant.fencingToken;
+    return this.#setup.grant.fencingToken;
   }
 
   get signal(): AbortSignal {
-    this.#look();
+    this.#checkExpiry();
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
       setMaxListeners(0, this.#controller.signal);
@@ -66,44 +78,44 @@ export class HeldLease implements Lease {
   }
 
   get remainingMs(): number {
-    this.#look();
-    return this.#over ? 0 : this.#deadline - this.#in.clock.now();
+    this.#checkExpiry();
+    return this.#isOver ? 0 : this.#deadline - this.#setup.clock.now();
   }
 
   assertHeld(): void {
-    this.#look();
+    this.#checkExpiry();
     if (this.#lost !== undefined) throw this.#lost;
     if (this.#released !== undefined) throw this.#error('released');
   }
 
   release(): Promise<void> {
-    this.#look();
-    return (this.#released ??= this.#giveBack());
+    this.#checkExpiry();
+    return (this.#released ??= this.#release());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.release();
   }
 
-  /** The `Caching` is closed: whoever works under the lease is told, and it is given back at once. */
+  /** The `Caching` is closed: the signal aborts, and the lease is released at once. */
   async close(): Promise<void> {
-    if (!this.#over) this.#lose('closed');
+    if (!this.#isOver) this.#lose('closed');
     await this.release();
   }
 
-  get #over(): boolean {
+  get #isOver(): boolean {
     return this.#lost !== undefined || this.#released !== undefined;
   }
 
-  /** No timer runs while the event loop is blocked: whoever asks is told what the clock says. */
-  #look(): void {
-    if (!this.#over && this.#in.clock.now() >= this.#deadline) this.#lose('expired');
+  /** No timer runs while the event loop is blocked, so every access compares with the clock. */
+  #checkExpiry(): void {
+    if (!this.#isOver && this.#setup.clock.now() >= this.#deadline) this.#lose('expired');
   }
 
   #expireAt(deadline: number): Timer {
-    const { clock } = this.#in;
+    const { clock } = this.#setup;
     return clock.after(Math.max(0, deadline - clock.now()), () => {
-      if (this.#over) return;
+      if (this.#isOver) return;
       if (clock.now() >= this.#deadline) this.#lose('expired');
       // Timers may run a little early.
       else this.#expiry = this.#expireAt(this.#deadline);
@@ -112,31 +124,31 @@ export class HeldLease implements Lease {
 
   #renewIn(ms: number): void {
     const task = (): void => void this.#renew();
-    this.#renewal = this.#in.clock.after(Math.max(0, ms), task);
+    this.#renewal = this.#setup.clock.after(Math.max(0, ms), task);
   }
 
   async #renew(): Promise<void> {
-    const { clock, grant, leaseMs, renewMs, since } = this.#in;
-    this.#look();
-    if (this.#over) return;
+    const { clock, grant, leaseMs, renewMs, askedAt } = this.#setup;
+    this.#checkExpiry();
+    if (this.#isOver) return;
     this.#expiry ??= this.#expireAt(this.#deadline);
-    const asked = clock.now();
-    const ms = Math.floor(Math.min(leaseMs, since + renewMs - asked));
-    const deadline = asked + validity(ms);
-    // The renewals are used up: another would bring the end nearer.
+    const renewedAt = clock.now();
+    const ms = Math.floor(Math.min(leaseMs, askedAt + renewMs - renewedAt));
+    const deadline = renewedAt + leaseValidity(ms);
+    // The time for renewals is used up: another one would end the lease earlier.
     if (deadline <= this.#deadline) return;
     const outcome = await this.#extend(grant, ms);
-    if (this.#over) return;
+    if (this.#isOver) return;
     if (outcome === 'lost') {
       this.#lose('taken');
     } else if (outcome === 'extended') {
       this.#deadline = deadline;
       this.#expiry?.cancel();
       this.#expiry = this.#expireAt(deadline);
-      // A shorter one was the last.
-      if (ms === leaseMs) this.#renewIn(asked + leaseMs / 3 - clock.now());
+      // A shorter renewal is the last one.
+      if (ms === leaseMs) this.#renewIn(renewedAt + leaseMs / 3 - clock.now());
     } else {
-      this.#renewIn((leaseMs / 6) * (0.75 + clock.random() / 2));
+      this.#renewIn(jittered(leaseMs / 6, clock));
     }
   }
 
@@ -144,21 +156,21 @@ export class HeldLease implements Lease {
     try {
       return await grant.extend(ms);
     } catch (error) {
-      this.#in.reporter.error('extend', { key: this.keys[0], method: this.#in.method }, error);
+      this.#setup.reporter.error('extend', { key: this.keys[0], method: this.#setup.method }, error);
       return 'unavailable';
     }
   }
 
   #lose(reason: 'expired' | 'taken' | 'closed'): void {
-    const { keys, method, reporter } = this.#in;
+    const { keys, method, reporter } = this.#setup;
     this.#lost = this.#error(reason);
     this.#stop();
     reporter.publish('lockLost', method, { keys, reason });
     this.#controller?.abort(this.#lost);
   }
 
-  async #giveBack(): Promise<void> {
-    const { clock, ended, grant, keys, method, reporter } = this.#in;
+  async #release(): Promise<void> {
+    const { clock, ended, grant, keys, method, reporter } = this.#setup;
     this.#stop();
     try {
       await grant.release();
@@ -166,7 +178,7 @@ export class HeldLease implements Lease {
       reporter.error('release', { key: keys[0], method }, error);
     }
     ended();
-    const heldMs = clock.now() - this.#obtained;
+    const heldMs = clock.now() - this.#acquiredAt;
     reporter.publish('unlock', method, { keys, heldMs, lost: this.#lost !== undefined });
   }
 
@@ -188,7 +200,7 @@ const WHY: Readonly<Record<LockLostError['reason'], string>> = {
   expired:
     'ended while it was in use: it was not renewed in time (Redis did not answer, the time in `renew` was used up, ' +
     `or the process was paused or its event loop blocked). ${STOP}`,
-  taken: `is gone: the servers say that it is another's, or that there is none. ${STOP}`,
-  closed: `was given back because its Caching was closed while it was in use. ${STOP}`,
-  released: 'was given back before: there is nothing to hold on to after release().',
+  taken: `is gone: on the servers another holds it, or nobody. ${STOP}`,
+  closed: `was released because its Caching was closed while it was in use. ${STOP}`,
+  released: 'is released: there is no lease after release().',
 };

@@ -1,24 +1,38 @@
 import { describe } from '../describe.js';
-import { milliseconds, type Duration } from '../duration.js';
+import type { Duration } from '../duration.js';
 import { OptionsError } from '../errors.js';
-import type { Key } from '../key.js';
-import { checkNames } from '../options.js';
+import { logicalKey, type Key } from '../key.js';
+import {
+  abortSignal,
+  checkNames,
+  defaultsOf,
+  duration,
+  flag,
+  integer,
+  oneOf,
+  parseOptions,
+  resolveOptions,
+  unchecked,
+  type Given,
+  type Option,
+  type Resolved,
+} from '../option-schema.js';
 
-/** Each may stand on the call or the decorator, or in `new Caching({ locks })`. */
+/** Each is given on the call or the decorator, or for all locks in `new Caching({ locks })`. */
 export interface LockTimes {
   /**
-   * How long the lock is kept for a process that dies: from 10 ms to a day. One that lives renews it at every third
-   * of it.
+   * How long the lock of a process that dies stays held: from 10 ms to a day. A process that lives renews it at every
+   * third of it.
    * @default '10s'
    */
   readonly lease?: Duration | undefined;
   /**
-   * How long to wait for the lock; 0: one attempt. An attempt under way at its end is waited for.
+   * How long to wait for the lock; 0: one attempt. An attempt that is under way when the wait ends is completed.
    * @default '5s'
    */
   readonly wait?: Duration | undefined;
   /**
-   * How long in all the lease is kept by renewals, counted from its grant. 0: it is never renewed.
+   * How long in all the lease is renewed, counted from its grant. 0: it is never renewed.
    * @default '10m'
    */
   readonly renew?: Duration | undefined;
@@ -26,114 +40,102 @@ export interface LockTimes {
 
 export interface AcquireOptions extends LockTimes {
   /**
-   * `shared`: together with any others that are `shared` (a read lock). A waiting exclusive lock comes before new
-   * shared ones.
+   * `shared`: together with any number of others that are `shared` (a read lock). A waiting exclusive lock goes before
+   * new shared ones.
    * @default 'exclusive'
    */
   readonly mode?: 'exclusive' | 'shared' | undefined;
   /**
-   * How many may hold the key at once (a semaphore). All callers of a key give the same number. One server only.
+   * How many may hold the key at once (a semaphore), 1 or more. All callers of a key give the same number. One lock
+   * server only.
    * @default 1
    */
   readonly permits?: number | undefined;
-  /** True: in the order in which they asked, across all processes. One key and one server only. @default false */
+  /**
+   * True: the lock is granted in the order in which it was asked for, across all processes. One key and one lock server
+   * only.
+   * @default false
+   */
   readonly fair?: boolean | undefined;
-  /** Ends the wait: rejects with its reason. It does not end a lease that was got. */
+  /** Ends the wait: the call rejects with its reason. It does not end a lease that was acquired. */
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface LockOptions extends AcquireOptions {
   /**
-   * True: a caller whose own async context holds these keys, alone, already runs within that lease.
+   * True: a caller whose own async context holds these keys exclusively runs within that lease.
    * @default false
    */
   readonly reentrant?: boolean | undefined;
   /**
-   * When too few servers answer: `throw` a LockUnavailableError after `wait`, or `run` the body at once without a
+   * When too few servers answer. `throw`: a LockUnavailableError after `wait`. `run`: the body runs at once without a
    * lock (for locks that only save work: nothing is exclusive then, and there is no fencing token).
    * @default 'throw'
    */
   readonly onUnavailable?: 'throw' | 'run' | undefined;
 }
 
-/** One key, or several that are got together or not at all. */
+/** One key, or several that are acquired together or not at all. */
 export type LockTarget = Key | { readonly keys: readonly Key[] };
 
-/** The same, resolved once: call over defaults over the library's own. Durations in ms. */
-export interface LockPolicy {
-  readonly lease: number;
-  readonly wait: number;
-  readonly renew: number;
+/** Minimum: a shorter lease could expire before the reply arrives. Maximum: a crashed process must not block for more than a day. */
+export const LEASE_LIMITS = { min: 10, max: 86_400_000 } as const;
+
+/** The same as schemas: names, checks and defaults. */
+export const lockTimes = {
+  lease: duration({ ...LEASE_LIMITS, default: '10s' }),
+  wait: duration({ default: '5s' }),
+  renew: duration({ default: '10m' }),
+} satisfies Record<keyof LockTimes, Option<unknown>>;
+
+export const acquireOptions = {
+  ...lockTimes,
+  mode: oneOf(['exclusive', 'shared'], 'exclusive'),
+  permits: integer({ min: 1 }),
+  fair: flag(false),
+  signal: abortSignal(),
+} satisfies Record<keyof AcquireOptions, Option<unknown>>;
+
+export const lockOptions = {
+  ...acquireOptions,
+  reentrant: flag(false),
+  onUnavailable: oneOf(['throw', 'run'], 'throw'),
+} satisfies Record<keyof LockOptions, Option<unknown>>;
+
+const lockTarget = { keys: unchecked<readonly Key[]>('a list of at least one key') };
+
+/** The options of one call, resolved. Durations are in ms. */
+export interface LockPolicy extends Omit<Resolved<typeof lockOptions>, 'mode' | 'permits'> {
   /** `Infinity`: shared. */
   readonly permits: number;
-  readonly fair: boolean;
-  readonly signal: AbortSignal | undefined;
-  readonly reentrant: boolean;
-  readonly onUnavailable: 'throw' | 'run';
 }
 
-const lockTimeNames: readonly (keyof LockTimes)[] = ['lease', 'wait', 'renew'];
+export const LOCK_DEFAULTS: Resolved<typeof lockOptions> = defaultsOf(lockOptions);
 
-export const acquireOptionNames: readonly (keyof AcquireOptions)[] = [
-  ...lockTimeNames,
-  'mode',
-  'permits',
-  'fair',
-  'signal',
-];
-
-export const lockOptionNames: readonly (keyof LockOptions)[] = [
-  ...acquireOptionNames,
-  'reentrant',
-  'onUnavailable',
-];
-
-/** A shorter lease would end on its way; a longer one of a process that died is no lease any more. */
-export const leaseLimits = { min: 10, max: 86_400_000 } as const;
+const MAX_KEYS = 64;
 
 /**
- * Checks what can be checked before there is a `Caching`.
  * @param where names the place in errors: `@Locked on Invoices.settle`
  * @throws OptionsError
  */
-export function checkLockOptions(options: LockOptions, where: string): void {
-  resolveLock(options, {}, where);
-}
-
-/**
- * Checks the defaults of a `Caching`.
- * @throws OptionsError
- */
-export function checkLockTimes(defaults: LockTimes, where: string): void {
-  checkNames(defaults, lockTimeNames, where);
-  resolveLock(defaults, {}, where);
-}
-
-/** @throws OptionsError for a value that cannot be */
-export function resolveLock(options: LockOptions, defaults: LockTimes, where: string): LockPolicy {
-  const { mode = 'exclusive', permits, signal, onUnavailable = 'throw' } = options;
-  checkOneOf('mode', mode, ['exclusive', 'shared'], where);
-  checkOneOf('onUnavailable', onUnavailable, ['throw', 'run'], where);
+export function resolveLockPolicy(
+  given: Given<typeof lockOptions>,
+  defaults: Resolved<typeof lockOptions>,
+  where: string,
+): LockPolicy {
+  const { mode, permits, ...rest } = resolveOptions(given, defaults);
   if (mode === 'shared' && permits !== undefined) {
     throw new OptionsError(
-      `${where} has mode 'shared' and permits. A shared lock is held by any number; for at most so many at once ` +
-        'give permits alone.',
+      `${where} has mode 'shared' and permits. A shared lock has any number of holders; to limit them give permits ` +
+        'alone.',
     );
   }
-  return Object.freeze({
-    lease: milliseconds(options.lease ?? defaults.lease ?? 10_000, `lease of ${where}`, leaseLimits),
-    wait: milliseconds(options.wait ?? defaults.wait ?? 5_000, `wait of ${where}`),
-    renew: milliseconds(options.renew ?? defaults.renew ?? 600_000, `renew of ${where}`),
-    permits: mode === 'shared' ? Infinity : count(permits ?? 1, where),
-    fair: flag('fair', options.fair, where),
-    signal: signalOf(signal, where),
-    reentrant: flag('reentrant', options.reentrant, where),
-    onUnavailable,
-  });
+  return { ...rest, permits: mode === 'shared' ? Infinity : (permits ?? 1) };
 }
 
 /**
- * What this many keys on this kind of store cannot have.
+ * Refuses what this many keys, or this kind of store, cannot have.
+ * @param single there is one lock server
  * @throws OptionsError
  */
 export function checkPossible(
@@ -144,8 +146,8 @@ export function checkPossible(
 ): void {
   if (fair && keys > 1) {
     throw new OptionsError(
-      `${where} is fair and has ${keys} keys. Each key has a queue of its own, and to be first in all of them at ` +
-        'once may take for ever. Lock one key that stands for all of them, or leave fair out.',
+      `${where} is fair and has ${keys} keys. Each key has a queue of its own, and a call might never be first in all ` +
+        'of them at once. Lock one key that stands for all of them, or leave fair out.',
     );
   }
   if (single) return;
@@ -163,27 +165,34 @@ export function checkPossible(
   }
 }
 
-function checkOneOf(name: string, value: unknown, known: readonly string[], where: string): void {
-  if (typeof value === 'string' && known.includes(value)) return;
-  const choice = known.map((one) => `'${one}'`).join(' or ');
-  throw new OptionsError(`${name} of ${where} is ${choice}, and ${describe(value)} was given.`);
+/**
+ * The logical keys of a target.
+ * @throws OptionsError, KeyError
+ */
+export function lockedKeys(target: LockTarget, where: string): readonly string[] {
+  if (typeof target === 'string' || isParts(target)) return [logicalKey(target, where)];
+  checkNames(target, lockTarget, `the target of ${where}`);
+  const { keys } = parseOptions(lockTarget, target, where);
+  if (!Array.isArray(keys) || keys.length === 0) {
+    const given = Array.isArray(keys) ? 'an empty list' : describe(keys);
+    throw new OptionsError(`keys of ${where} is ${lockTarget.keys.accepts}, and ${given} was given.`);
+  }
+  return keys.map((key: Key) => logicalKey(key, where));
 }
 
-function count(permits: number, where: string): number {
-  if (Number.isSafeInteger(permits) && permits >= 1) return permits;
+/**
+ * Each key once, sorted: all callers ask for several keys in one order, so that no two wait for each other.
+ * @throws OptionsError for too many
+ */
+export function sortedKeys(keys: readonly string[], where: string): readonly string[] {
+  const each = [...new Set(keys)].sort();
+  if (each.length >= 1 && each.length <= MAX_KEYS) return each;
   throw new OptionsError(
-    `permits of ${where} is a whole number, at least 1, and ${describe(permits)} was given. For any number at ` +
-      `once: mode: 'shared'.`,
+    `${where} locks from 1 to ${MAX_KEYS} keys at once, and ${each.length} were given. Lock one key that stands ` +
+      'for all of them.',
   );
 }
 
-function flag(name: string, value: boolean | undefined, where: string): boolean {
-  if (value === undefined || typeof value === 'boolean') return value ?? false;
-  throw new OptionsError(`${name} of ${where} is true or false, and ${describe(value)} was given.`);
-}
-
-function signalOf(signal: AbortSignal | undefined, where: string): AbortSignal | undefined {
-  if (signal === undefined) return undefined;
-  if (typeof signal?.aborted === 'boolean' && typeof signal.addEventListener === 'function') return signal;
-  throw new OptionsError(`signal of ${where} is an AbortSignal, and ${describe(signal)} was given.`);
+function isParts(target: LockTarget): target is Exclude<Key, string> {
+  return Array.isArray(target);
 }

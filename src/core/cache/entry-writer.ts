@@ -1,0 +1,119 @@
+import { NOT_VALIDATED, type CacheCall, type CallKeys } from './cache-call.js';
+import type { CacheContext } from './cache-context.js';
+import { encodeEntry, tagNames, type Tagged } from '../entry.js';
+import { ValueError } from '../errors.js';
+import { nonceTtl, type LoadLease } from './load-lease.js';
+import type { FillReply } from '../ports.js';
+import type { Subject } from '../reporter.js';
+import { pair, sameEpochs } from '../tags.js';
+import { newToken } from '../token.js';
+import { MAX_DEPTH } from '../value-limits.js';
+import { encodeValue, type EncodedValue } from '../values.js';
+
+/** A value that is to be stored. */
+export interface PreparedEntry {
+  readonly encoded: EncodedValue;
+  /** In ms, the jitter taken off. */
+  readonly ttl: number;
+}
+
+/**
+ * Encodes a value and gives it its ttl.
+ *
+ * @returns undefined: the value is not to be stored
+ * @throws ValueError if the value cannot be stored and the policy says to throw
+ */
+export function prepareEntry<T>(
+  context: CacheContext,
+  call: CacheCall<T>,
+  value: T,
+): PreparedEntry | undefined {
+  const { policy } = call;
+  const full = value === null || value === undefined ? policy.negativeTtl : policy.ttl;
+  const ttl = Math.ceil(full * (1 - policy.jitter * context.clock.random()));
+  if (ttl <= 0) return undefined;
+  try {
+    return { encoded: encodeValue(value, { maxBytes: policy.maxValueBytes, maxDepth: MAX_DEPTH }), ttl };
+  } catch (error) {
+    if (!(error instanceof ValueError)) throw error;
+    const isTooLarge = error.reason === 'too large';
+    if (!isTooLarge && policy.onUnsupported === 'throw') throw error;
+    context.reporter.error('encode', call, error);
+    context.reporter.refused(call, isTooLarge ? 'too large' : 'unsupported');
+    return undefined;
+  }
+}
+
+/**
+ * Puts the entry in the place of its lease, or only releases the lease if there is nothing to store.
+ * @returns `refused`: the lease was not there any more
+ * @throws StoreUnavailableError
+ */
+export async function writeEntry(
+  { clock, reporter, store }: CacheContext,
+  subject: Subject,
+  keys: CallKeys,
+  lease: LoadLease,
+  tags: readonly Tagged[],
+  entry: PreparedEntry | undefined,
+): Promise<FillReply | 'released'> {
+  const left = entry === undefined ? 0 : Math.floor(entry.ttl - (clock.now() - lease.askedAt));
+  if (entry === undefined || left <= 0) {
+    if (entry !== undefined) reporter.refused(subject, 'expired');
+    return (await store.release(keys.entry, lease.token)) ? 'released' : 'refused';
+  }
+  const { encoded, ttl } = entry;
+  const until = lease.grantedAt + ttl;
+  const record = encodeEntry(subject.key, {
+    token: lease.token,
+    codec: encoded.codec,
+    loadStart: lease.grantedAt,
+    freshUntil: until,
+    clearNonce: lease.minted.nonces[0]!,
+    tags,
+    payload: encoded.payload,
+  });
+  const reply = await store.fill(keys.entry, lease.token, record, until);
+  if (reply === 'stored') {
+    reporter.publish('fill', subject.method, { key: subject.key, bytes: record.length, ttlMs: left });
+  } else {
+    reporter.refused(subject, reply === 'expired' ? 'expired' : 'invalidated');
+  }
+  return reply;
+}
+
+/**
+ * The nonces of tags that only the result tells. They count if the tags were not invalidated since before the load.
+ * @returns undefined: one of them was
+ * @throws StoreUnavailableError
+ */
+export async function readResultTags<T>(
+  { names, store }: CacheContext,
+  call: CacheCall<T>,
+  lease: LoadLease,
+  tags: readonly string[],
+): Promise<readonly Tagged[] | undefined> {
+  if (tags.length === 0) return [];
+  const now = await store.mint(names.tags(tags), names.epochs, newToken(), nonceTtl(call.policy.ttl));
+  return sameEpochs(lease.minted.epochs, now.epochs, tags) ? pair(tags, now.nonces) : undefined;
+}
+
+/**
+ * Ends the lease by `finish` and reads the nonces again, in one round trip. If the lease was still there and the nonces
+ * are those from before the load, nothing had been invalidated when the two were sent.
+ *
+ * @returns the sequence number from which on the value is validated, or NOT_VALIDATED
+ * @throws StoreUnavailableError
+ */
+export async function finishAndValidate(
+  { names, nextSequence, store }: CacheContext,
+  lease: LoadLease,
+  tags: readonly Tagged[],
+  finish: () => Promise<FillReply | 'released'>,
+): Promise<number> {
+  const validFrom = nextSequence();
+  const [reply, nonces] = await Promise.all([finish(), store.nonces(names.nonces(tagNames(tags)))]);
+  const isCurrent =
+    nonces[0] === lease.minted.nonces[0] && tags.every(({ nonce }, i) => nonces[i + 1] === nonce);
+  return reply !== 'refused' && isCurrent ? validFrom : NOT_VALIDATED;
+}

@@ -1,0 +1,105 @@
+import { MISS, UNAVAILABLE, type CacheCall, type CallKeys, type LookupResult } from './cache-call.js';
+import type { CacheContext } from './cache-context.js';
+import { decodeEntry, isLease, tagNames, tokenOf, type Entry } from '../entry.js';
+import { channels, type CachementEvents } from '../events.js';
+import type { Snapshot } from '../ports.js';
+import type { Subject } from '../reporter.js';
+import { decodeValue } from '../values.js';
+
+interface LookupRequest extends Subject {
+  readonly tags: readonly string[];
+}
+
+/** The lookup of a cached call. A store that fails makes it `unavailable`, and never throws. */
+export async function lookup<T>(
+  context: CacheContext,
+  call: CacheCall<T>,
+  keys: CallKeys,
+): Promise<LookupResult> {
+  const { store, pending, reporter } = context;
+  const { storeTimeout } = call.policy;
+  if (pending.covers(call.key, call.tags)) return UNAVAILABLE;
+  let snapshot: Snapshot;
+  try {
+    snapshot = await store.read(keys.entry, keys.nonces, storeTimeout);
+  } catch (error) {
+    reporter.unavailable('read', call, error);
+    return UNAVAILABLE;
+  }
+  return validate(context, call, snapshot, storeTimeout);
+}
+
+/** The lookup of the plain verbs, whose callers see a failure of the store. @throws StoreUnavailableError */
+export async function peek(context: CacheContext, key: string): Promise<LookupResult> {
+  const { store, names, pending } = context;
+  if (pending.covers(key, [])) return MISS;
+  const snapshot = await store.read(names.entry(key), [names.clear]);
+  const found = await validate(context, { key, tags: [], method: undefined }, snapshot, undefined);
+  return found.status === 'unavailable' ? MISS : found;
+}
+
+/** Whether the record still counts, and its value if it does. */
+export async function validate(
+  context: CacheContext,
+  request: LookupRequest,
+  { record, nonces }: Snapshot,
+  storeTimeout: number | undefined,
+): Promise<LookupResult> {
+  const { pending, floors, storeTime, reporter } = context;
+  if (record === null) return miss(context, request, 'absent', undefined);
+  const entry = decodeEntry(request.key, record);
+  if (entry === undefined) {
+    const lease = isLease(record);
+    return miss(context, request, lease ? 'absent' : 'undecodable', lease ? undefined : tokenOf(record));
+  }
+  if (entry.clearNonce !== nonces[0]) return miss(context, request, 'invalidated', entry.token);
+  if (entry.tags.length > 0 || request.tags.length > 0) {
+    // Before the nonces are read: if a pending invalidation completes meanwhile, the nonces read afterwards differ.
+    if (pending.covers(request.key, tagNames(entry.tags))) return UNAVAILABLE;
+    let isCurrent: boolean;
+    try {
+      isCurrent = await tagVersionsMatch(context, entry, request.tags, nonces, storeTimeout);
+    } catch (error) {
+      reporter.unavailable('read', request, error);
+      return UNAVAILABLE;
+    }
+    if (!isCurrent) return miss(context, request, 'invalidated', entry.token);
+  }
+  if (!floors.allows(request.key, storeTime.local(entry.loadStart))) {
+    return miss(context, request, 'outdated', entry.token);
+  }
+  const decoded = decodeValue(entry.codec, entry.payload);
+  if (decoded === undefined) return miss(context, request, 'undecodable', entry.token);
+  if (channels.hit.hasSubscribers) reporter.publish('hit', request.method, { key: request.key, tier: 'l2' });
+  return { status: 'hit', value: decoded.value, tags: entry.tags };
+}
+
+/** Every tag of the entry still has its nonce, and every tag of the call is among them. */
+async function tagVersionsMatch(
+  { names, store }: CacheContext,
+  entry: Entry,
+  requested: readonly string[],
+  nonces: readonly (string | null)[],
+  storeTimeout: number | undefined,
+): Promise<boolean> {
+  const current = new Map<string, string | null>();
+  requested.forEach((tag, i) => current.set(tag, nonces[i + 1] ?? null));
+  const own = tagNames(entry.tags);
+  if (requested.some((tag) => !own.includes(tag))) return false;
+  const others = own.filter((tag) => !current.has(tag));
+  if (others.length > 0) {
+    const read = await store.nonces(names.tags(others), storeTimeout);
+    others.forEach((tag, i) => current.set(tag, read[i] ?? null));
+  }
+  return entry.tags.every(({ tag, nonce }) => current.get(tag) === nonce);
+}
+
+function miss(
+  { reporter }: CacheContext,
+  { key, method }: Subject,
+  cause: CachementEvents['miss']['cause'],
+  replaces: string | undefined,
+): LookupResult {
+  if (channels.miss.hasSubscribers) reporter.publish('miss', method, { key, cause });
+  return replaces === undefined ? MISS : { status: 'miss', replaces };
+}

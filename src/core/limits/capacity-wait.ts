@@ -1,0 +1,78 @@
+import type { Decision } from './decision.js';
+import { Backoff } from '../backoff.js';
+import { StoreUnavailableError } from '../errors.js';
+import { onAbort } from '../on-abort.js';
+import type { Clock } from '../ports.js';
+import { BLOCK } from './rules.js';
+import { Wakeup, Wakeups } from '../wakeups.js';
+
+const INITIAL_POLL_MS = 25;
+const MAX_POLL_MS = 250;
+const MAX_JITTER_MS = 50;
+
+/** Calls that wait until a limit has capacity for them. Woken when units are released or refunded. */
+export class CapacityWaits {
+  readonly #clock: Clock;
+  readonly #wakeups = new Wakeups();
+  readonly #waiting = new Set<Wakeup>();
+  #closed = false;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /**
+   * Asks until the call is allowed, or waiting cannot help it any more.
+   * @throws the signal's reason; StoreUnavailableError if it is closed meanwhile
+   */
+  async untilCapacity(
+    subject: string,
+    waitMs: number,
+    signal: AbortSignal | undefined,
+    ask: () => Promise<Decision>,
+  ): Promise<Decision> {
+    const end = this.#clock.now() + waitMs;
+    const polls = new Backoff(this.#clock, INITIAL_POLL_MS, MAX_POLL_MS);
+    signal?.throwIfAborted();
+    const wakeup = new Wakeup(this.#clock);
+    const disarm = this.#wakeups.arm([subject], wakeup);
+    const unlisten = signal === undefined ? undefined : onAbort(signal, () => wakeup.wake());
+    this.#waiting.add(wakeup);
+    try {
+      for (;;) {
+        wakeup.reset();
+        const decision = await ask();
+        if (decision.allowed) return decision;
+        signal?.throwIfAborted();
+        const pause = this.#pauseAfter(decision, end - this.#clock.now(), polls);
+        if (pause === undefined) return decision;
+        if (!this.#closed) await wakeup.within(pause);
+        if (this.#closed) throw new StoreUnavailableError('This Caching is closed.', 'refused');
+        signal?.throwIfAborted();
+      }
+    } finally {
+      disarm();
+      unlisten?.();
+      this.#waiting.delete(wakeup);
+    }
+  }
+
+  wake(subject: string): void {
+    this.#wakeups.wake(subject);
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const wakeup of this.#waiting) wakeup.wake();
+  }
+
+  /** @returns undefined if waiting cannot help */
+  #pauseAfter({ rule, rules, retryAfterMs }: Decision, left: number, polls: Backoff): number | undefined {
+    const refusing = rules.filter(({ allowed, algorithm }) => !allowed && algorithm !== 'concurrency');
+    const due = rule === BLOCK ? retryAfterMs : Math.max(0, ...refusing.map((one) => one.retryAfterMs));
+    if (left <= 0 || due > left) return undefined;
+    // A slot may be released at any time: poll for it.
+    const pause = due === 0 ? polls.next() : due + this.#clock.random() * Math.min(due / 10, MAX_JITTER_MS);
+    return Math.min(left, pause);
+  }
+}

@@ -1,0 +1,82 @@
+import { ageDecision } from './decide.js';
+import type { Decision } from './decision.js';
+import { Expiring } from './expiring.js';
+import { Floors } from '../floors.js';
+import type { LimitCall } from './limit-call.js';
+import type { Clock } from '../ports.js';
+import { BLOCK } from './rules.js';
+
+interface Denial {
+  readonly fingerprint: string;
+  readonly cost: number;
+  readonly decision: Decision;
+  /** This process' clock before the store was asked: the denial ends early rather than late. */
+  readonly askedAt: number;
+  readonly until: number;
+}
+
+const MAX_SUBJECTS = 10_000;
+const MAX_DENIALS_PER_SUBJECT = 8;
+
+/**
+ * Refusals that hold until they end, so that a caller that is refused in a loop does not ask the store each time. A
+ * denial is found by calls with the same rules and a cost that is not smaller. Not used for concurrency rules, whose
+ * slots can be released at any time. Refunds and resets drop the denials of their subject.
+ */
+export class DenialCache {
+  readonly #clock: Clock;
+  readonly #denials: Expiring<readonly Denial[]>;
+  readonly #drops = new Floors(MAX_SUBJECTS);
+  #sequence = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#denials = new Expiring(clock, MAX_SUBJECTS);
+  }
+
+  /** Grows with every drop. To be read before the store is asked: see `add`. */
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  find({ subject, rules, cost }: LimitCall): Decision | undefined {
+    const denials = this.#denials.get(subject);
+    if (denials === undefined) return undefined;
+    const now = this.#clock.now();
+    for (const { fingerprint, decision, askedAt, until, cost: denied } of denials) {
+      if (fingerprint === rules.fingerprint && cost >= denied && now < until) {
+        return ageDecision(decision, now - askedAt);
+      }
+    }
+    return undefined;
+  }
+
+  /**
+   * @param askedAt this process' clock before the store was asked
+   * @param sequence as it was then: the decision is not kept if the subject was dropped since
+   */
+  add({ subject, rules, cost }: LimitCall, decision: Decision, askedAt: number, sequence: number): void {
+    if (!isFinal(decision) || !this.#drops.allows(subject, sequence)) return;
+    const { fingerprint } = rules;
+    const others = (this.#denials.get(subject) ?? []).filter((one) => one.fingerprint !== fingerprint);
+    const denial = { fingerprint, cost, decision, askedAt, until: askedAt + decision.retryAfterMs };
+    const kept = [denial, ...others].slice(0, MAX_DENIALS_PER_SUBJECT);
+    const now = this.#clock.now();
+    this.#denials.set(subject, kept, Math.max(...kept.map(({ until }) => until - now)));
+  }
+
+  drop(subject: string): void {
+    this.#drops.raise(subject, ++this.#sequence);
+    this.#denials.delete(subject);
+  }
+
+  /** Subjects with a denial that has not ended. */
+  get size(): number {
+    return this.#denials.size;
+  }
+}
+
+/** False if a concurrency rule refuses. */
+function isFinal({ rule, rules }: Decision): boolean {
+  return rule === BLOCK || rules.every((one) => one.allowed || one.algorithm !== 'concurrency');
+}

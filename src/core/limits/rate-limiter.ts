@@ -1,0 +1,148 @@
+import { allowAll, decide, decideWithoutStore } from './decide.js';
+import type { Decision } from './decision.js';
+import { DenialCache } from './denial-cache.js';
+import { StoreUnavailableError } from '../errors.js';
+import type { LimitCall } from './limit-call.js';
+import { LocalRateStore } from './local-rate-store.js';
+import type { Clock, RateReply, RateRequest, RateRule, RateStore } from '../ports.js';
+import { ReleaseRetries } from '../release-retries.js';
+import type { Reporter } from '../reporter.js';
+import { storeRules } from './rules.js';
+import { newToken } from '../token.js';
+
+/** What a new connection takes, in ms, if nothing else is wrong. */
+const RECONNECT_MS = 100;
+const MAX_LOCAL_KEYS = 100_000;
+
+/** Decides about a call: from what is known locally, by the store, or by the policy for a store that does not answer. */
+export class RateLimiter {
+  readonly denials: DenialCache;
+  readonly releases: ReleaseRetries;
+  /** What this process counts while the store is away: its share of each limit. */
+  readonly fallback: LocalRateStore;
+  readonly #store: RateStore;
+  readonly #clock: Clock;
+  readonly #reporter: Reporter;
+
+  constructor(store: RateStore, clock: Clock, reporter: Reporter, wake: (subject: string) => void) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#reporter = reporter;
+    this.denials = new DenialCache(clock);
+    this.releases = new ReleaseRetries(clock);
+    this.fallback = new LocalRateStore(clock, { maxKeys: MAX_LOCAL_KEYS }, wake);
+  }
+
+  /** The decision if the store need not be asked: a rule with a limit of 0, or a denial that still holds. */
+  decideLocally(call: LimitCall): Decision | undefined {
+    const { rules, force } = call;
+    if (rules.activeRules.length === 0 || (rules.zeroRule !== undefined && !force)) {
+      return decideWithoutStore(rules, 'none');
+    }
+    return usesDenials(call) ? this.denials.find(call) : undefined;
+  }
+
+  /** @throws StoreUnavailableError under the policy `deny` */
+  async decideByStore(call: LimitCall): Promise<Decision> {
+    const { subject, rules, policy, cost, requestToken, force } = call;
+    const asked = storeRules(rules.activeRules, subject);
+    const token = requestToken ?? newToken();
+    const repeatable = requestToken !== undefined;
+    const request: RateRequest = { subject, rules: asked, cost, token, repeatable, forced: force };
+    const askedAt = this.#clock.now();
+    const { sequence } = this.denials;
+    let reply: RateReply;
+    try {
+      reply = await this.#consume(request, policy.storeTimeout, askedAt);
+    } catch (error) {
+      return this.#decideByPolicy(call, request, error);
+    }
+    const decision = decide(rules, asked, reply, 'store');
+    if (!decision.allowed && usesDenials(call)) this.denials.add(call, decision, askedAt, sequence);
+    if (decision.allowed && cost > 0) call.taken = { store: this.#store, request };
+    return decision;
+  }
+
+  /** @throws StoreUnavailableError under the policy `deny` */
+  async refund({ subject, rules, policy, cost, requestToken, key, method }: LimitCall): Promise<void> {
+    const token = requestToken ?? newToken();
+    const request = { subject, rules: storeRules(rules.activeRules, subject), cost, token, quiet: false };
+    try {
+      await this.#store.refund(request, policy.storeTimeout);
+    } catch (error) {
+      const failure = this.#reporter.unavailable('refund', { key, method }, error);
+      if (policy.onUnavailable === 'deny') throw failure;
+      await this.fallback.refund({ ...request, rules: shareRules(request.rules, policy.processes) });
+    } finally {
+      this.denials.drop(subject);
+    }
+  }
+
+  /**
+   * A request that may be repeated is sent a second time if its reply was lost and there is time left. Not at once: a
+   * reply is lost with its connection, and a new one takes a moment.
+   */
+  async #consume(request: RateRequest, timeoutMs: number, askedAt: number): Promise<RateReply> {
+    if (!request.repeatable) return this.#store.consume(request, timeoutMs);
+    try {
+      return await this.#store.consume(request, timeoutMs);
+    } catch (error) {
+      const left = (): number => timeoutMs - (this.#clock.now() - askedAt);
+      const isLost = error instanceof StoreUnavailableError && error.outcome === 'unknown';
+      if (!isLost || left() <= 0) throw error;
+      await this.#pause(Math.min(left() / 2, RECONNECT_MS * (0.75 + this.#clock.random() / 2)));
+      return this.#store.consume(request, left());
+    }
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => void this.#clock.after(ms, resolve));
+  }
+
+  async #decideByPolicy(call: LimitCall, request: RateRequest, error: unknown): Promise<Decision> {
+    const { rules, policy } = call;
+    const failure = this.#reporter.unavailable('limit', call, error);
+    if (failure.outcome === 'unknown' && rules.concurrencyRules.length > 0) this.#releaseSlots(request);
+    switch (policy.onUnavailable) {
+      case 'deny':
+        throw failure;
+      case 'allow':
+        return allowAll(rules, 'fallback');
+      case 'local': {
+        const share = shareRequest(request, policy.processes);
+        const decision = decide(rules, share.rules, await this.fallback.consume(share), 'fallback');
+        if (decision.allowed && share.cost > 0) call.taken = { store: this.fallback, request: share };
+        return decision;
+      }
+    }
+  }
+
+  /** The store may have given the slots, or may yet, and nobody would renew them. */
+  #releaseSlots({ subject, rules, token }: RateRequest): void {
+    const slots = rules.filter(({ algorithm }) => algorithm === 'concurrency');
+    const until = this.#clock.now() + Math.max(...slots.map(({ perMs }) => perMs));
+    const refund = { subject, rules: slots, cost: 1, token, quiet: true };
+    void this.releases.release(() => this.#store.refund(refund), until);
+  }
+}
+
+function usesDenials({ policy, cost, force }: LimitCall): boolean {
+  return policy.denialCache && cost > 0 && !force;
+}
+
+/** The request for one of several processes. A cost over the share takes all of the share. */
+function shareRequest(request: RateRequest, processes: number): RateRequest {
+  if (processes === 1) return request;
+  const rules = shareRules(request.rules, processes);
+  const windows = rules.filter(({ algorithm }) => algorithm !== 'concurrency');
+  const most = Math.min(Infinity, ...windows.map(({ burst }) => burst));
+  return { ...request, rules, cost: request.forced ? request.cost : Math.min(request.cost, most) };
+}
+
+function shareRules(rules: readonly RateRule[], processes: number): RateRule[] {
+  return rules.map((rule) => ({
+    ...rule,
+    limit: Math.ceil(rule.limit / processes),
+    burst: Math.ceil(rule.burst / processes),
+  }));
+}

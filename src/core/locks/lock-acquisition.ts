@@ -1,0 +1,215 @@
+import type { Refusal } from './acquire-errors.js';
+import { Backoff } from '../backoff.js';
+import { StoreUnavailableError } from '../errors.js';
+import { leaseValidity } from './held-lease.js';
+import type { Linked } from '../linked-set.js';
+import { onAbort } from '../on-abort.js';
+import type { Clock, LockGrant, LockReply, LockRequest, LockStore } from '../ports.js';
+import { unqueuedEntry, type ProcessQueues, type QueueEntry } from './process-queue.js';
+import type { Reporter } from '../reporter.js';
+import { Wakeup, type Wakeups } from '../wakeups.js';
+
+/** What the locks of one `Caching` share. */
+export interface LockContext {
+  readonly store: LockStore;
+  readonly clock: Clock;
+  readonly reporter: Reporter;
+  readonly wakeups: Wakeups;
+  readonly queues: ProcessQueues<Refusal>;
+}
+
+/** One caller's request for a lock. */
+export interface AcquireRequest<Held> {
+  /** The logical keys. */
+  readonly keys: readonly string[];
+  /** The same object at every attempt. */
+  readonly request: LockRequest;
+  /** In ms; 0: one attempt. */
+  readonly wait: number;
+  /** The most that one attempt may take, in ms. */
+  readonly attemptTimeout: number;
+  /** False: too few answers end the wait. */
+  readonly retryWhenUnavailable: boolean;
+  /** Ends the wait with its reason. */
+  readonly signal: AbortSignal | undefined;
+  /**
+   * Turns a grant into the caller's lease synchronously, so that no abort or close can happen in between.
+   * @param askedAt when it was asked for, by this process' clock
+   */
+  hold(grant: LockGrant, askedAt: number): Held;
+  /** @param last the last refusal that a call of this process got; undefined: there was none yet */
+  error(last: Refusal | undefined): Error;
+}
+
+const INITIAL_POLL_MS = 20;
+const MAX_POLL_MS = 250;
+/** Callers of one process that ask at once for a lock that several may hold. */
+const MAX_CONCURRENCY = 8;
+
+/** One caller's wait for a lock: attempts, each after a message or a poll, until it is granted or the wait ends. */
+export class LockAcquisition<Held> implements Linked<LockAcquisition<Held>> {
+  isLinked = false;
+  before: LockAcquisition<Held> | undefined;
+  after: LockAcquisition<Held> | undefined;
+  /** The caller's lease. Rejects with the error of the request, the signal's reason, or the error of `stop`. */
+  readonly acquired: Promise<Held>;
+  /** Resolves when the wait is over and nothing of it is left in the store. Never rejects. */
+  readonly ended: Promise<void>;
+  readonly #context: LockContext;
+  readonly #request: AcquireRequest<Held>;
+  readonly #entry: QueueEntry<Refusal>;
+  readonly #unlisten: (() => void) | undefined;
+  readonly #wakeup: Wakeup;
+  #disarm: (() => void) | undefined;
+  #resolve!: (held: Held) => void;
+  #reject!: (error: unknown) => void;
+  #isSettled = false;
+  #hasAsked = false;
+  #skipAttempt = false;
+  #lastRefusal: Refusal | undefined;
+
+  constructor(context: LockContext, request: AcquireRequest<Held>) {
+    this.#context = context;
+    this.#request = request;
+    this.acquired = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    const { signal } = request;
+    this.#wakeup = new Wakeup(context.clock);
+    this.#unlisten = signal === undefined ? undefined : onAbort(signal, () => this.stop(signal.reason));
+    this.#entry = this.#enterQueue();
+    this.ended = this.#run();
+  }
+
+  get keys(): readonly string[] {
+    return this.#request.keys;
+  }
+
+  /** Ends the wait with this error, unless the lock is acquired. What the store still grants is released. */
+  stop(error: unknown): void {
+    if (this.#isSettled) return;
+    this.#settle(false);
+    this.#reject(error);
+    this.#wakeup.wake();
+  }
+
+  /** A fair lock has its queue in the store, and a single attempt needs none. */
+  #enterQueue(): QueueEntry<Refusal> {
+    const { request, wait } = this.#request;
+    if (wait === 0 || request.ticket !== undefined) return unqueuedEntry();
+    const name = `${request.permits} ${request.keys.join(' ')}`;
+    const concurrency = Math.min(request.permits, MAX_CONCURRENCY);
+    return this.#context.queues.enter(name, concurrency, (acquired) => {
+      this.#arm();
+      // The previous caller of this process holds it exclusively and will wake us: asking earlier is pointless.
+      this.#skipAttempt = acquired && request.permits === 1;
+      this.#wakeup.interrupt();
+    });
+  }
+
+  /** Only those that may ask are woken: a release wakes one caller of a queue, and not all of it. */
+  #arm(): void {
+    const { keys, ticket } = this.#request.request;
+    this.#disarm ??= this.#context.wakeups.arm(
+      ticket === undefined ? keys : [`${keys[0]!}#${ticket}`],
+      this.#wakeup,
+    );
+  }
+
+  async #run(): Promise<void> {
+    try {
+      await this.#attemptUntilSettled();
+    } catch (error) {
+      if (this.#isSettled) this.#context.reporter.error('lock', { key: this.keys[0] }, error);
+      this.stop(error);
+    }
+  }
+
+  async #attemptUntilSettled(): Promise<void> {
+    const { clock } = this.#context;
+    const until = clock.now() + this.#request.wait;
+    const polls = new Backoff(clock, INITIAL_POLL_MS, MAX_POLL_MS);
+    let poll = polls.next();
+    while (!this.#isSettled) {
+      let pause = poll;
+      if (!this.#entry.isFirst) {
+        // Until its turn interrupts it.
+        pause = Infinity;
+      } else if (this.#skipAttempt) {
+        this.#skipAttempt = false;
+      } else {
+        const refusal = await this.#attempt();
+        if (refusal === undefined) return;
+        this.#lastRefusal = refusal;
+        if (this.#isSettled) break;
+        this.#entry.refusal = refusal;
+        if (refusal.status === 'held') pause = Math.min(pause, refusal.forMs + 1);
+        if (refusal.status === 'unavailable' && !this.#request.retryWhenUnavailable) this.#refuse();
+      }
+      const left = until - clock.now();
+      if (left <= 0) this.#refuse();
+      if (this.#isSettled) break;
+      const isWoken = await this.#wakeup.within(Math.min(left, Math.max(1, pause)));
+      if (!isWoken) poll = polls.next();
+    }
+    await this.#abandon();
+  }
+
+  /** @returns undefined: the lock is the caller's */
+  async #attempt(): Promise<Refusal | undefined> {
+    const { clock, store } = this.#context;
+    const { attemptTimeout, request } = this.#request;
+    // Before the store is asked, so that no message falls between its reply and the pause.
+    this.#arm();
+    this.#wakeup.reset();
+    this.#hasAsked = true;
+    const askedAt = clock.now();
+    const reply = await store.acquire(request, attemptTimeout).catch(unavailable);
+    if (reply.status !== 'granted') return reply;
+    const { grant } = reply;
+    const afterMs = clock.now() - askedAt;
+    if (!this.#isSettled && afterMs < leaseValidity(request.leaseMs)) {
+      this.#settle(true);
+      this.#resolve(this.#request.hold(grant, askedAt));
+      return undefined;
+    }
+    await this.#release(grant);
+    return { status: 'late', afterMs };
+  }
+
+  /** Before the next attempt: otherwise that would find the lock held by an owner that is gone. */
+  async #release(grant: LockGrant): Promise<void> {
+    const { reporter, wakeups } = this.#context;
+    await grant.release().catch((error: unknown) => reporter.error('release', { key: this.keys[0] }, error));
+    for (const key of this.#request.request.keys) wakeups.wake(key);
+  }
+
+  /** Removes what an attempt may have left: a ticket, or the claim of a waiting writer. */
+  async #abandon(): Promise<void> {
+    const { reporter, store } = this.#context;
+    const { request } = this.#request;
+    const isLeft =
+      request.ticket !== undefined || (request.permits === 1 && this.#lastRefusal?.status === 'held');
+    if (!this.#hasAsked || !isLeft || request.ticketMs === 0) return;
+    await store
+      .abandon(request)
+      .catch((error: unknown) => reporter.error('lock', { key: this.keys[0] }, error));
+  }
+
+  #refuse(): void {
+    this.stop(this.#request.error(this.#entry.refusal));
+  }
+
+  #settle(acquired: boolean): void {
+    this.#isSettled = true;
+    this.#unlisten?.();
+    this.#disarm?.();
+    this.#entry.leave(acquired);
+  }
+}
+
+function unavailable(error: unknown): LockReply {
+  if (!(error instanceof StoreUnavailableError)) throw error;
+  return { status: 'unavailable', servers: [{ server: 'the store', answer: error }] };
+}

@@ -1,0 +1,179 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { expressRateLimitStoreOptions } from '../../src/adapters/express-rate-limit/index.js';
+import { fastifyRateLimitStoreOptions } from '../../src/adapters/fastify-rate-limit/index.js';
+import { clientIpOptions } from '../../src/adapters/http/client-ip.js';
+import { ipKeyOptions } from '../../src/adapters/http/ip-key.js';
+import { rateLimitHeadersOptions } from '../../src/adapters/http/rate-limit-headers.js';
+import { ioredisOptions } from '../../src/adapters/ioredis/index.js';
+import { memoryOptions } from '../../src/adapters/memory/index.js';
+import { getOrSetOptions, invalidateOptions, invalidationTarget, setOptions } from '../../src/core/cache.js';
+import { cachingOptions } from '../../src/core/caching.js';
+import { consumeOptions, limitOptions, runOptions } from '../../src/core/limits/limit-options.js';
+import { concurrencyRule, windowRule } from '../../src/core/limits/rules.js';
+import { acquireOptions, lockOptions, lockTimes } from '../../src/core/locks/lock-options.js';
+import type { OptionSchema } from '../../src/core/option-schema.js';
+import { cacheOptions } from '../../src/core/options.js';
+import { cachedOptions } from '../../src/decorators/cached.js';
+import { invalidatesOptions } from '../../src/decorators/invalidates.js';
+import { lockedOptions } from '../../src/decorators/locked.js';
+import { rateLimitedOptions } from '../../src/decorators/rate-limited.js';
+import { projectFolder } from '../support/project-folder.js';
+
+interface Group {
+  readonly schema: OptionSchema;
+  /** The interfaces that document its options, by source file. */
+  readonly documented: readonly (readonly [file: string, ...interfaces: string[]])[];
+  /** A group whose table has these options already. */
+  readonly extends?: string;
+}
+
+const LIMITS = 'src/core/limits/limit-options.ts';
+const LOCKS = 'src/core/locks/lock-options.ts';
+
+/** Every set of options that there is, by the heading of its table in docs/options.md. */
+export const GROUPS: Readonly<Record<string, Group>> = {
+  'new Caching': { schema: cachingOptions, documented: [['src/core/caching.ts', 'CachingOptions']] },
+  defaults: { schema: cacheOptions, documented: [['src/core/options.ts', 'CacheOptions']] },
+  '@Cached': {
+    schema: cachedOptions,
+    documented: [['src/decorators/cached.ts', 'CachedOptions']],
+    extends: 'defaults',
+  },
+  getOrSet: {
+    schema: getOrSetOptions,
+    documented: [['src/core/cache.ts', 'GetOrSetOptions']],
+    extends: 'defaults',
+  },
+  set: { schema: setOptions, documented: [['src/core/cache.ts', 'SetOptions']], extends: 'defaults' },
+  '@Invalidates': {
+    schema: invalidatesOptions,
+    documented: [['src/decorators/invalidates.ts', 'InvalidatesOptions']],
+  },
+  'invalidate: target': {
+    schema: invalidationTarget,
+    documented: [['src/core/cache.ts', 'InvalidationTargetOptions']],
+  },
+  'invalidate: options': {
+    schema: invalidateOptions,
+    documented: [['src/core/cache.ts', 'InvalidateOptions']],
+  },
+  limits: { schema: limitOptions, documented: [[LIMITS, 'LimitOptions']] },
+  '@RateLimited': {
+    schema: rateLimitedOptions,
+    documented: [
+      [
+        'src/decorators/rate-limited-options.ts',
+        'CallOptions',
+        'InlineRule',
+        'SeveralRules',
+        'Throwing',
+        'Waiting',
+      ],
+      ['src/core/limits/rules.ts', 'WindowRule', 'ConcurrencyRule'],
+    ],
+    extends: 'limits',
+  },
+  consume: { schema: consumeOptions, documented: [[LIMITS, 'ConsumeOptions']], extends: 'limits' },
+  run: { schema: runOptions, documented: [[LIMITS, 'RunOptions']], extends: 'consume' },
+  'a rule with a window': { schema: windowRule, documented: [['src/core/limits/rules.ts', 'WindowRule']] },
+  'a concurrency rule': {
+    schema: concurrencyRule,
+    documented: [['src/core/limits/rules.ts', 'ConcurrencyRule', 'WindowRule']],
+  },
+  locks: { schema: lockTimes, documented: [[LOCKS, 'LockTimes']] },
+  '@Locked': {
+    schema: lockedOptions,
+    documented: [['src/decorators/locked-options.ts', 'LockedCallOptions', 'OneKey', 'SeveralKeys']],
+    extends: 'withLease',
+  },
+  acquire: { schema: acquireOptions, documented: [[LOCKS, 'AcquireOptions']], extends: 'locks' },
+  withLease: { schema: lockOptions, documented: [[LOCKS, 'LockOptions']], extends: 'acquire' },
+  memory: { schema: memoryOptions, documented: [['src/adapters/memory/index.ts', 'MemoryOptions']] },
+  ioredis: { schema: ioredisOptions, documented: [['src/adapters/ioredis/index.ts', 'IoredisOptions']] },
+  clientIp: { schema: clientIpOptions, documented: [['src/adapters/http/client-ip.ts', 'ClientIpOptions']] },
+  ipKey: { schema: ipKeyOptions, documented: [['src/adapters/http/ip-key.ts', 'IpKeyOptions']] },
+  rateLimitHeaders: {
+    schema: rateLimitHeadersOptions,
+    documented: [['src/adapters/http/rate-limit-headers.ts', 'RateLimitHeadersOptions']],
+  },
+  expressRateLimitStore: {
+    schema: expressRateLimitStoreOptions,
+    documented: [['src/adapters/express-rate-limit/index.ts', 'ExpressRateLimitStoreOptions']],
+  },
+  fastifyRateLimitStore: {
+    schema: fastifyRateLimitStoreOptions,
+    documented: [['src/adapters/fastify-rate-limit/index.ts', 'FastifyRateLimitStoreOptions']],
+  },
+};
+
+interface Documented {
+  readonly text: string;
+  /** What follows `@default`; undefined: nothing does. */
+  readonly default: string | undefined;
+}
+
+/** The doc comment of each option of a group, as users see it in their editor. */
+export function documentedOptions(group: Group): ReadonlyMap<string, Documented> {
+  const found = new Map<string, Documented>();
+  for (const [file, ...interfaces] of group.documented) {
+    const source = readFileSync(path.join(projectFolder, file), 'utf8');
+    for (const name of interfaces) {
+      const body = new RegExp(`interface ${name}\\b[^]*?\\n\\}`).exec(source)?.[0];
+      if (body === undefined) throw new Error(`Expected an interface ${name} in ${file}.`);
+      for (const [, comment = '', option = ''] of body.matchAll(
+        /\/\*\*((?:(?!\*\/)[^])*)\*\/\s*readonly (\w+)\??:/g,
+      )) {
+        if (!found.has(option)) found.set(option, parseComment(comment));
+      }
+    }
+  }
+  return found;
+}
+
+/** The default of an option as it is written. */
+export function defaultText(value: unknown): string {
+  return value === undefined ? '' : typeof value === 'string' ? `'${value}'` : String(value);
+}
+
+/** The page says once what a duration looks like. */
+const DURATION_EXAMPLES = / such as '15m', '1h30m', '90 s' or 250 \(milliseconds\)/;
+
+/** The tables of docs/options.md, by heading. */
+export function optionTable(heading: string): string {
+  const group = GROUPS[heading]!;
+  const inherited = group.extends === undefined ? {} : GROUPS[group.extends]!.schema;
+  const documented = documentedOptions(group);
+  const rows = Object.entries(group.schema)
+    .filter(([name]) => !(name in inherited) || documented.has(name))
+    .map(([name, { accepts, default: fallback }]) => {
+      const doc = documented.get(name);
+      if (doc === undefined) throw new Error(`Expected a doc comment of ${name}, in ${heading}.`);
+      const shown = defaultText(fallback) === '' ? (doc.default ?? '') : `\`${defaultText(fallback)}\``;
+      const is = accepts.replace(DURATION_EXAMPLES, '');
+      return `| \`${name}\` | ${is} | ${shown} | ${doc.text} |`;
+    });
+  const more =
+    group.extends === undefined ? [] : ['', `And those of [${group.extends}](#${anchor(group.extends)}).`];
+  return ['| option | is | default | what it does |', '| --- | --- | --- | --- |', ...rows, ...more].join(
+    '\n',
+  );
+}
+
+/** As GitHub makes them of headings. */
+function anchor(heading: string): string {
+  return heading
+    .toLowerCase()
+    .replaceAll(/[^\w -]/g, '')
+    .replaceAll(' ', '-');
+}
+
+function parseComment(comment: string): Documented {
+  const text = comment
+    .split('\n')
+    .map((line) => line.replace(/^\s*\* ?/, '').trim())
+    .join(' ')
+    .trim();
+  const [what = '', fallback] = text.split('@default');
+  return { text: what.trim(), default: fallback?.trim() };
+}
