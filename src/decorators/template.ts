@@ -4,13 +4,16 @@
  */
 type Scalar = string | number | boolean | bigint | Date | null | undefined;
 
-/** The type one step along a path; of a union, every member must have the step. */
+/**
+ * The type one step along a path; of a union, every member must have the step. Behind the last element that a tuple
+ * names, it is the type of the rest.
+ */
 type Step<T, Head extends string> = Head extends keyof T
   ? T[Head]
   : [T] extends [readonly unknown[]]
-    ? Head extends Position
+    ? Head extends Position & `${infer Index extends number}`
       ? number extends T['length']
-        ? T[number]
+        ? T[Index]
         : never
       : never
     : never;
