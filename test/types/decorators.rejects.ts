@@ -221,13 +221,6 @@ export class Templates {
   }
 }
 
-/** A limit: this one is correct. It compiles with a key function. */
-export class TypeParameter<Row extends { readonly id: string }> {
-  // error: is not assignable to type
-  @Cached({ key: 'row:{0.id}' })
-  async ofClass(_row: Row): Promise<void> {}
-}
-
 export class Callbacks {
   // error: Type 'string' is not assignable to type 'number'
   @Cached({ key: (id: number) => [id] })
