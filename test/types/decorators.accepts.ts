@@ -49,6 +49,18 @@ export class Templates {
   async rest(...ids: number[]): Promise<number> {
     return ids.length;
   }
+  @Cached({ key: 'r:{0}:{1}:{7}' })
+  async restAfterText(_lang: string, ...ids: number[]): Promise<number> {
+    return ids.length;
+  }
+  @Cached({ key: 'r:{0.id}:{1}' })
+  async restAfterObject(_user: User, ...ids: string[]): Promise<number> {
+    return ids.length;
+  }
+  @Cached({ key: 'r:{0}:{1}:{2.0}:{3.2}' })
+  async tuples(
+    ..._args: [no: number, text?: string, ...rest: readonly [boolean, ...number[]][]]
+  ): Promise<void> {}
   @Cached({ key: 'a:{0}:{0.deep.path}' })
   async anything(a: any): Promise<unknown> {
     return a;

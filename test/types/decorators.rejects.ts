@@ -185,6 +185,15 @@ export class Templates {
   @Cached({ key: 'user:{0.id}' })
   async method28(_user: { id: string | number }): Promise<void> {}
   // error: cache key template: {1} is not a scalar argument of the method
+  @Cached({ key: 'user:{0}:{1}' })
+  async restOfObjects(_id: string, ..._users: User[]): Promise<void> {}
+  // error: cache key template: {7} may be values that print alike, such as 1 and '1': use a function
+  @Cached({ key: 'user:{0}:{7}' })
+  async restOfTwoTypes(_id: string, ..._ids: (string | number)[]): Promise<void> {}
+  // error: cache key template: {0.2} is not a scalar argument of the method
+  @Cached({ key: 'user:{0.2}' })
+  async behindTheEnd(_pair: [string, string]): Promise<void> {}
+  // error: cache key template: {1} is not a scalar argument of the method
   @Cached({ tags: 'org:{1}' })
   async method29(_id: string): Promise<void> {}
   // error: cache key template: {1} is not a scalar argument of the method
@@ -210,13 +219,6 @@ export class Templates {
   async besideTemplate(_user: User): Promise<User> {
     return user;
   }
-}
-
-/** A limit: this one is correct. It compiles with a key function. */
-export class TypeParameter<Row extends { readonly id: string }> {
-  // error: is not assignable to type
-  @Cached({ key: 'row:{0.id}' })
-  async ofClass(_row: Row): Promise<void> {}
 }
 
 export class Callbacks {
