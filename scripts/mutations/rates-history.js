@@ -10,6 +10,8 @@ const CHECKER = 'test/rates/check-admissions.ts';
 const INTERVALS = 'test/rates/judge-intervals.ts';
 const WINDOWS = 'test/rates/judge-windows.ts';
 const COUNTER = 'test/rates/judge-counter.ts';
+const WINDOWS_OF_CALLS = 'test/rates/windows-of-calls.ts';
+const COUNTER_WINDOWS = 'test/rates/counter-windows.ts';
 const RUNS = 'test/rates/check-runs.ts';
 const under = (algorithm) =>
   `${algorithm}: pressed by several processes, it admits what it should, all of it`;
@@ -136,10 +138,65 @@ export const ratesHistoryMutations = [
     guard: 'an admission of the counter needs room in its estimate',
     file: COUNTER,
     where: 'judgeCounter',
-    search: 'mustRefuse(call, call.received))',
-    replace: 'false && mustRefuse(call, call.received))',
+    search: 'least > limit + 1e-6 ?',
+    replace: 'false ?',
     test: CHECKER_TEST,
     title: 'sliding-counter: one unit too many is found',
+  },
+  {
+    guard: 'a counter counts nothing of the window before a gap',
+    file: COUNTER_WINDOWS,
+    where: 'linkOf',
+    search: 'if (window.endsBefore - previous.endsAfter < 2 * perMs - GRAIN_MS) return',
+    replace: 'if (true) return',
+    test: CHECKER_TEST,
+    title: 'a counter: after a window without admissions, the next window begins with the next call',
+  },
+  {
+    guard: 'the windows of a counter agree with each other',
+    file: COUNTER_WINDOWS,
+    where: 'counterWindows',
+    search: 'low - high > GRAIN_MS ?',
+    replace: 'false ?',
+    test: CHECKER_TEST,
+    title:
+      'a counter: a window that begins between the end of the one before and a whole window later is wrong',
+  },
+  {
+    guard: 'no window is longer than its rule says',
+    file: WINDOWS_OF_CALLS,
+    where: 'windowsOfCalls',
+    search: ' || leftOf(call) > perMs)',
+    replace: ')',
+    test: CHECKER_TEST,
+    title: 'fixed-window: a window that is 1 ms too long is found',
+  },
+  {
+    guard: 'the window of a slow call is known where only one fits',
+    file: WINDOWS_OF_CALLS,
+    where: 'windowsOfCalls',
+    search: 'if (place.endsBefore - low >= perMs || high - place.endsAfter >= perMs)',
+    replace: 'if (call.received - call.sent > perMs / 4)',
+    test: CHECKER_TEST,
+    title: 'a counter: a call with a late reply belongs to the window that its reset gives',
+  },
+  {
+    guard: 'a slow call may belong to each window that fits',
+    file: WINDOWS_OF_CALLS,
+    where: 'finish',
+    search: 'unitsOf(doubts, (low, high) => mayEnd({ endsAfter, endsBefore }, low, high))',
+    replace: 'unitsOf(doubts, () => false)',
+    test: CHECKER_TEST,
+    title: 'a fixed window: a call that may belong to either of two windows justifies refusals in both',
+  },
+  {
+    guard: 'a slow call belongs to no window that does not fit',
+    file: WINDOWS_OF_CALLS,
+    where: 'finish',
+    search: 'unitsOf(doubts, (low, high) => mayEnd({ endsAfter, endsBefore }, low, high))',
+    replace: 'unitsOf(doubts, () => true)',
+    test: CHECKER_TEST,
+    title: 'a fixed window: a call that may belong to either of two windows justifies refusals in both',
   },
   {
     guard: 'a run is not refused while a slot is free',

@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import { runInNewContext } from 'node:vm';
 
 import test from 'ava';
@@ -6,6 +5,7 @@ import fc from 'fast-check';
 
 import { canonical } from '../../src/core/canonical.js';
 import { KeyError } from '../../src/core/errors.js';
+import { equalValue } from '../support/same-value.js';
 
 const text = (value: unknown) => canonical(value, 'Users.find');
 const STANDS_IN_NO_KEY = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp} '*?[\]\\{}]/u;
@@ -357,13 +357,22 @@ function reordered(value: unknown): unknown {
 
 test('two values have the same text if they are deeply equal, and only then', (t) => {
   let equal = 0;
+  // For these two, util.isDeepStrictEqual of Node 22.23 throws.
+  const left = new Map<unknown, unknown>([
+    [undefined, Buffer.from('a')],
+    [[], []],
+  ]);
+  const right = new Map<unknown, unknown>([
+    [[], undefined],
+    [{}, undefined],
+  ]);
   fc.assert(
     fc.property(small, small, (a, b) => {
-      const same = isDeepStrictEqual(a, b);
+      const same = equalValue(a, b);
       if (same) equal++;
       return (text(a) === text(b)) === same;
     }),
-    { numRuns: 10_000 },
+    { numRuns: 10_000, examples: [[left, right]] },
   );
   t.true(equal > 10, 'pairs that are equal are among those tried');
 });
@@ -371,7 +380,7 @@ test('two values have the same text if they are deeply equal, and only then', (t
 test('arrays of arguments have the same text if they are deeply equal, and only then', (t) => {
   fc.assert(
     fc.property(fc.array(scalar, { maxLength: 3 }), fc.array(scalar, { maxLength: 3 }), (a, b) => {
-      return (text(a) === text(b)) === isDeepStrictEqual(a, b);
+      return (text(a) === text(b)) === equalValue(a, b);
     }),
     { numRuns: 10_000 },
   );

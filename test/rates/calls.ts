@@ -39,7 +39,12 @@ export interface Run {
 }
 
 export interface Violation {
-  readonly rule: 'over the limit' | 'refused with room' | 'told to wait too long' | 'told to wait too short';
+  readonly rule:
+    | 'over the limit'
+    | 'refused with room'
+    | 'told to wait too long'
+    | 'told to wait too short'
+    | 'wrong window';
   /** In ms since the first call. */
   readonly at: number;
   readonly detail: string;

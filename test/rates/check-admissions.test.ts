@@ -6,6 +6,8 @@ import { idealLimiter, playHistory, type IdealLimiter } from './ideal-limiter.js
 
 const ALGORITHMS = ['gcra', 'token-bucket', 'sliding-log', 'sliding-counter', 'fixed-window'] as const;
 const PLAY = { callers: 12, ms: 3_000 };
+/** The longest is more than two windows of 250 ms. */
+const STALLS = { stallMs: 600 };
 
 function rule(algorithm: CheckedRule['algorithm'], more: Partial<CheckedRule> = {}): CheckedRule {
   return { algorithm, limit: 10, perMs: 250, ...more };
@@ -27,6 +29,29 @@ for (const algorithm of ALGORITHMS) {
       const { violations, admitted, expected } = checkAdmissions(calls, [checked]);
       t.deepEqual(violations.slice(0, 3), [], `seed ${seed}`);
       t.true(admitted >= expected.least && admitted <= expected.most, `seed ${seed}: ${admitted}`);
+    }
+  });
+
+  test(`${algorithm}: nothing is found in such a history when the server or its callers stall`, (t) => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const checked = rule(algorithm, { limit: [3, 10, 40][seed % 3]! });
+      const costs = seed % 2 === 0 ? [1] : [1, 1, 3];
+      const stallMs = [100, 300, 600, 1_500][seed % 4]!;
+      const lostOneIn = seed % 5 === 0 ? 500 : Infinity;
+      const calls = playHistory(idealLimiter(checked), { seed, ...PLAY, costs, stallMs, lostOneIn });
+      const { violations, unknown } = checkAdmissions(calls, [checked]);
+      t.deepEqual(violations.slice(0, 3), [], `seed ${seed}`);
+      t.is(unknown > 0, lostOneIn < Infinity);
+    }
+  });
+
+  test(`${algorithm}: one unit too many, or too few, is found when the server or its callers stall`, (t) => {
+    for (let seed = 1; seed <= 3; seed++) {
+      const play = { seed, ...PLAY, ...STALLS };
+      const many = playHistory(idealLimiter(rule(algorithm, { limit: 11 })), play);
+      t.true(broken(many, rule(algorithm)).includes('over the limit'), `seed ${seed}`);
+      const few = playHistory(idealLimiter(rule(algorithm, { limit: 9 })), play);
+      t.true(broken(few, rule(algorithm)).includes('refused with room'), `seed ${seed}`);
     }
   });
 
@@ -103,6 +128,70 @@ test('a refusal is justified by what may have been taken, and by nothing else', 
   t.deepEqual(broken([call(0), call(60.5), refused], log), []);
   t.deepEqual(broken([call(0), call(62), refused], log), ['refused with room']);
   t.deepEqual(broken([call(0), call(10, { outcome: 'unknown' }), refused], log), []);
+});
+
+for (const algorithm of ['sliding-counter', 'fixed-window'] as const) {
+  test(`${algorithm}: a window that is 1 ms too long is found`, (t) => {
+    const calls = playHistory(idealLimiter(rule(algorithm, { perMs: 251 })), { seed: 7, ...PLAY, ...STALLS });
+    t.true(broken(calls, rule(algorithm)).includes('wrong window'));
+  });
+}
+
+const COUNTER: CheckedRule = { algorithm: 'sliding-counter', limit: 2, perMs: 100 };
+/** Admitted by a counter, in a window that ends at some time. */
+const counted = (sent: number, end: number, more: Partial<Call> = {}) =>
+  call(sent, { resetMs: end + COUNTER.perMs - sent, ...more });
+
+test('a counter: after a window without admissions, the next window begins with the next call', (t) => {
+  const calls = [counted(0, 100), counted(1, 100), counted(230, 330), counted(231, 330)];
+  const refused = (retryAfterMs: number) => call(240, { outcome: 'refused', resetMs: 190, retryAfterMs });
+  t.deepEqual(broken([...calls, refused(140)], COUNTER), []);
+  t.deepEqual(broken([...calls, refused(160)], COUNTER), ['told to wait too long']);
+  t.deepEqual(broken([...calls, refused(120)], COUNTER), ['told to wait too short']);
+  t.deepEqual(broken([...calls, counted(240, 330)], COUNTER), ['over the limit']);
+  t.deepEqual(broken([...calls, counted(400, 430)], COUNTER), []);
+});
+
+test('a counter: a window that begins between the end of the one before and a whole window later is wrong', (t) => {
+  t.deepEqual(broken([counted(0, 100), counted(150, 200)], COUNTER), []);
+  t.deepEqual(broken([counted(0, 100), counted(150, 250)], COUNTER), ['wrong window']);
+  t.deepEqual(broken([counted(0, 100), counted(50, 150)], COUNTER), ['over the limit', 'wrong window']);
+});
+
+test('a counter: a call with a late reply belongs to the window that its reset gives', (t) => {
+  const late = counted(90, 100, { received: 180 });
+  const refused = (sent: number, end: number, more: Partial<Call> = {}) =>
+    call(sent, { outcome: 'refused', resetMs: end - sent, ...more });
+  // Both units of the window before count for 96% of it, so that there is no room for another one until it is half over.
+  const before = [counted(0, 100), late];
+  t.deepEqual(broken([...before, refused(104, 200, { retryAfterMs: 46 })], COUNTER), []);
+  t.deepEqual(broken([...before, refused(104, 200, { retryAfterMs: 60 })], COUNTER), [
+    'told to wait too long',
+  ]);
+  t.deepEqual(broken([...before, counted(104, 200)], COUNTER), ['over the limit']);
+  t.deepEqual(broken([...before, counted(151, 200)], COUNTER), []);
+});
+
+test('a fixed window: slow calls justify refusals in their own window only', (t) => {
+  const fixed: CheckedRule = { algorithm: 'fixed-window', limit: 2, perMs: 100 };
+  const slow = [0, 1].map((sent) => call(sent, { received: sent + 60, resetMs: 100 - sent }));
+  const refused = (sent: number, end: number) =>
+    call(sent, { outcome: 'refused', resetMs: end - sent, retryAfterMs: end - sent });
+  t.deepEqual(broken([...slow, refused(70, 100)], fixed), []);
+  t.deepEqual(broken([...slow, call(110, { resetMs: 100 }), refused(120, 210)], fixed), [
+    'refused with room',
+  ]);
+});
+
+test('a fixed window: a call that may belong to either of two windows justifies refusals in both', (t) => {
+  const fixed: CheckedRule = { algorithm: 'fixed-window', limit: 1, perMs: 100 };
+  const either = call(90, { received: 210, resetMs: 10 });
+  const refused = (sent: number, end: number) =>
+    call(sent, { outcome: 'refused', resetMs: end - sent, retryAfterMs: end - sent });
+  t.deepEqual(broken([either, refused(95, 100), refused(150, 200)], fixed), []);
+  t.deepEqual(broken([either, refused(95, 100), refused(150, 200), refused(320, 400)], fixed), [
+    'refused with room',
+  ]);
 });
 
 test('of several rules, each admission keeps all, and a refusal needs one', (t) => {

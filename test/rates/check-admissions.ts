@@ -8,14 +8,15 @@ import { mostWithin } from './most-within.js';
 const LONGEST_PAUSE_MS = 10;
 
 /**
- * Is this history of calls on one key possible, if all of these rules hold? Four questions:
+ * Is this history of calls on one key possible, if all of these rules hold? Five questions:
  *
  * - over the limit: no interval holds more units than a rule admits in its length. Only calls that lie in it as a
  *   whole count, so that this is certain whatever the moment of each was;
  * - refused with room: each refusal has a rule that may have had no room. A limiter that admits less than it should
  *   is found by this, as its callers never stop asking;
  * - told to wait too long: nor would there have been room just before the time that it told (times are rounded up);
- * - told to wait too short: nothing that surely was taken before stands in the way at the time that it told.
+ * - told to wait too short: nothing that surely was taken before stands in the way at the time that it told;
+ * - wrong window: the windows of a fixed window and of a sliding counter begin and end as the rule says, by their resets.
  *
  * A refusal by a block cache is another matter: it repeats a refusal of the store in the same process, and must lie
  * within the time that was told then.
@@ -26,6 +27,9 @@ export function checkAdmissions(calls: readonly Call[], rules: readonly CheckedR
   const judges = rules.map((rule) => judgeOf(rule, stored));
   const violations: Violation[] = [
     ...judges.flatMap(({ excess }) => excess.map((one) => ({ ...one, rule: 'over the limit' as const }))),
+    ...judges.flatMap(({ wrongWindows }) =>
+      wrongWindows.map((one) => ({ ...one, rule: 'wrong window' as const })),
+    ),
     ...stored.filter(({ outcome }) => outcome === 'refused').flatMap((call) => judgeRefusal(call, judges)),
     ...judgeRepeated(calls),
   ].map((violation) => ({ ...violation, at: violation.at - begin }));

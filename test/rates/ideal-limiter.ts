@@ -26,6 +26,11 @@ export function idealLimiter({ algorithm, limit, perMs, burst = limit }: Checked
   }
 }
 
+/** Rounded up. Less than a microsecond is an error of the sums. */
+function wholeMs(ms: number): number {
+  return Math.ceil(Math.round(ms * 1_000) / 1_000);
+}
+
 function slidingLog(limit: number, perMs: number): IdealLimiter {
   let taken: number[] = [];
   return (now, cost) => {
@@ -37,8 +42,8 @@ function slidingLog(limit: number, perMs: number): IdealLimiter {
     const wait = allowed || last === undefined ? 0 : last + perMs - now;
     return {
       allowed,
-      retryAfterMs: Math.ceil(wait),
-      resetMs: Math.ceil((taken.at(-1) ?? now) + perMs - now),
+      retryAfterMs: wholeMs(wait),
+      resetMs: wholeMs((taken.at(-1) ?? now) + perMs - now),
     };
   };
 }
@@ -53,8 +58,8 @@ function smooth(rate: number, burst: number): IdealLimiter {
     if (allowed) level -= cost;
     return {
       allowed,
-      retryAfterMs: allowed ? 0 : Math.ceil((cost - level) / rate),
-      resetMs: Math.ceil((burst - level) / rate),
+      retryAfterMs: allowed ? 0 : wholeMs((cost - level) / rate),
+      resetMs: wholeMs((burst - level) / rate),
     };
   };
 }
@@ -66,20 +71,22 @@ function fixedWindow(limit: number, perMs: number): IdealLimiter {
     if (now >= end) [taken, end] = [0, now + perMs];
     const allowed = taken + cost <= limit;
     if (allowed) taken += cost;
-    return { allowed, retryAfterMs: allowed ? 0 : Math.ceil(end - now), resetMs: Math.ceil(end - now) };
+    return { allowed, retryAfterMs: allowed ? 0 : wholeMs(end - now), resetMs: wholeMs(end - now) };
   };
 }
 
 function slidingCounter(limit: number, perMs: number): IdealLimiter {
-  let [window, current, before] = [0, 0, 0];
+  let [start, current, before] = [Number.NEGATIVE_INFINITY, 0, 0];
   return (now, cost) => {
-    const here = Math.floor(now / perMs);
-    if (here > window) [before, current, window] = [here === window + 1 ? current : 0, 0, here];
-    const elapsed = now - here * perMs;
+    const isOver = now >= start + perMs;
+    // After a window without an admission there is nothing to count: the next one begins with this call.
+    if (now >= start + 2 * perMs || (isOver && current === 0)) [start, before, current] = [now, 0, 0];
+    else if (isOver) [start, before, current] = [start + perMs, current, 0];
+    const elapsed = now - start;
     const allowed = before * (1 - elapsed / perMs) + current + cost <= limit;
     if (allowed) current += cost;
-    const resetMs = Math.ceil((current > 0 ? 2 : 1) * perMs - elapsed);
-    return { allowed, retryAfterMs: allowed ? 0 : Math.ceil(wait(elapsed, cost)), resetMs };
+    const resetMs = wholeMs((current > 0 ? 2 : 1) * perMs - elapsed);
+    return { allowed, retryAfterMs: allowed ? 0 : wholeMs(wait(elapsed, cost)), resetMs };
   };
 
   /** Until the window before weighs little enough; if never, until the same is true of this one. */
@@ -90,39 +97,81 @@ function slidingCounter(limit: number, perMs: number): IdealLimiter {
   }
 }
 
-/** A history of callers who never stop asking, over a network that takes its time. The same seed, the same history. */
-export function playHistory(
-  limiter: IdealLimiter,
-  {
-    seed,
-    callers,
-    ms,
-    costs = [1],
-  }: {
-    readonly seed: number;
-    readonly callers: number;
-    readonly ms: number;
-    readonly costs?: readonly number[];
-  },
-): Call[] {
+interface Play {
+  readonly seed: number;
+  readonly callers: number;
+  readonly ms: number;
+  readonly costs?: readonly number[];
+  /** The longest stall: now and then the server, or one process of callers, or all of them do nothing. */
+  readonly stallMs?: number;
+  /** One in so many replies is lost. */
+  readonly lostOneIn?: number;
+}
+
+/**
+ * A history of callers in three processes who ask again and again, over a network that takes its time. The same seed,
+ * the same history.
+ */
+export function playHistory(limiter: IdealLimiter, play: Play): Call[] {
+  const { seed, callers, ms, costs = [1], stallMs = 0, lostOneIn = Infinity } = play;
   const random = randomOf(seed);
+  const stalls = stallMs > 0 ? playStalls(random, ms, stallMs) : [];
   const calls: Call[] = [];
-  const next = (from: number) => {
-    const sent = from + random() * 4;
-    const decided = sent + 0.02 + random() * 2;
-    return { sent, decided, received: decided + 0.02 + random() * 2 };
+  const next = (from: number, process: number) => {
+    const awake = (time: number, who: Stalled): number => afterStalls(stalls, time, who);
+    const sent = awake(from + random() * 4, process);
+    const decided = awake(sent + 0.02 + random() * 2, 'server');
+    return { sent, decided, received: awake(decided + 0.02 + random() * 2, process) };
   };
-  const waiting = Array.from({ length: callers }, () => next(1_000));
+  const waiting = Array.from({ length: callers }, (_, caller) => next(BEGIN, caller % PROCESSES));
   for (;;) {
     const caller = waiting.reduce((first, one, i) => (one.decided < waiting[first]!.decided ? i : first), 0);
     const { sent, decided, received } = waiting[caller]!;
-    if (decided > 1_000 + ms) return calls;
+    if (decided > BEGIN + ms) return calls;
+    const process = caller % PROCESSES;
     const cost = costs[caller % costs.length]!;
     const { allowed, ...times } = limiter(Math.floor(decided * 1_000) / 1_000, cost);
-    const outcome = allowed ? 'admitted' : 'refused';
-    calls.push({ process: caller % 3, sent, received, cost, outcome, source: 'store', ...times });
-    waiting[caller] = next(received);
+    const isLost = lostOneIn < Infinity && random() * lostOneIn < 1;
+    const outcome = isLost ? 'unknown' : allowed ? 'admitted' : 'refused';
+    calls.push({ process, sent, received, cost, outcome, source: 'store', ...times });
+    waiting[caller] = next(received, process);
   }
+}
+
+const BEGIN = 1_000;
+const PROCESSES = 3;
+
+/** One process of callers, all of them, or the server. */
+type Stalled = number | 'callers' | 'server';
+
+interface Stall {
+  readonly who: Stalled;
+  readonly from: number;
+  readonly until: number;
+}
+
+/** One after the other. */
+function playStalls(random: () => number, ms: number, longestMs: number): readonly Stall[] {
+  const stalls: Stall[] = [];
+  let from = BEGIN + random() * longestMs;
+  while (from < BEGIN + ms) {
+    const who = (['callers', 'server', 0, 1, 2] as const)[Math.floor(random() * 5)]!;
+    const until = from + random() * longestMs;
+    stalls.push({ who, from, until });
+    from = until + random() * 2 * longestMs;
+  }
+  return stalls;
+}
+
+/** A time, or soon after the stall that it is in: within half a millisecond, in the same order. */
+function afterStalls(stalls: readonly Stall[], time: number, who: Stalled): number {
+  const stall = stalls.find(
+    (one) =>
+      (one.who === who || (one.who === 'callers' && who !== 'server')) &&
+      one.from <= time &&
+      time < one.until,
+  );
+  return stall === undefined ? time : stall.until + ((time - stall.from) / (stall.until - stall.from)) * 0.5;
 }
 
 function randomOf(seed: number): () => number {

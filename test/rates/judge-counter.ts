@@ -1,76 +1,59 @@
 import { CLOCK_GRAIN_MS, type Call, type CheckedRule } from './calls.js';
+import { counterWindows } from './counter-windows.js';
 import { densest } from './densest.js';
-import type { Judge } from './judge.js';
+import type { Finding, Judge } from './judge.js';
 import { mostWithin } from './most-within.js';
-import { countUnits } from './units.js';
+import { windowsOfCalls } from './windows-of-calls.js';
 
 /**
  * The sliding counter: what was admitted in the window before counts by the share of it that a window until now would
- * still cover. Where its windows end is told by the resets: what is admitted counts until the end of the next one.
+ * still cover. The resets say where its windows end, because units count until the end of the window after theirs.
  */
 export function judgeCounter(rule: CheckedRule, calls: readonly Call[]): Judge {
   const { limit, perMs } = rule;
-  const sure = calls.filter(({ outcome }) => outcome === 'admitted');
-  const sureUnits = countUnits(sure);
-  const possibleUnits = countUnits(
-    calls
-      .filter(({ outcome }) => outcome !== 'refused')
-      .map((call) => (call.outcome === 'unknown' ? { ...call, received: Infinity } : call)),
+  const found = windowsOfCalls(calls, perMs, ({ outcome, resetMs }) =>
+    // With no units in the present window, those of the window before count until the end of the present one.
+    outcome === 'admitted' || resetMs > perMs ? resetMs - perMs : resetMs,
   );
-  const { low, high } = boundary(sure, perMs);
-  const mustRefuse = (call: Call, at: number): boolean => {
-    const [first, last] = [low, high].map((edge) => Math.floor((at - edge) / perMs));
-    return [first!, last!].every((window) => {
-      const [start, startsBy] = [low + window * perMs, high + window * perMs];
-      const before = Math.max(
-        0,
-        sureUnits.receivedBefore(Math.min(start, call.sent)) - sureUnits.sentBefore(startsBy - perMs),
-      );
-      const current = Math.max(0, sureUnits.receivedBy(call.sent) - sureUnits.sentBefore(startsBy));
-      const share = clamp(1 - (at - start) / perMs);
-      return before * share + current + call.cost > limit + 1e-6;
-    });
-  };
+  const { windows, windowOf, contradictions } = counterWindows(found, perMs);
+  /** What units count for at some time: those of a window that ends at `end`, and those of the window before. */
+  const weight = (before: number, current: number, end: number, at: number): number =>
+    before * clamp((end - at) / perMs) + current * clamp((end + perMs - at) / perMs);
   return {
     excess: [
-      ...densest(sure, (length) =>
-        length + CLOCK_GRAIN_MS < perMs ? mostWithin(rule).most(length) : Infinity,
+      ...densest(
+        calls.filter(({ outcome }) => outcome === 'admitted'),
+        (length) => (length + CLOCK_GRAIN_MS < perMs ? mostWithin(rule).most(length) : Infinity),
       ),
-      ...sure
-        .filter((call) => mustRefuse(call, call.received))
-        .map(({ sent, cost }) => ({ at: sent, detail: `${cost} units when the estimate had no room` })),
+      ...windows.flatMap(({ admitted, endsAfter, surelyBefore }) => {
+        let current = 0;
+        // All that were received by some time were admitted by then, in this window: the last of them had room.
+        return admitted
+          .toSorted((a, b) => a.received - b.received)
+          .flatMap(({ sent, received, cost }): Finding[] => {
+            current += cost;
+            const least = weight(surelyBefore, current, endsAfter, Math.min(received, endsAfter));
+            const detail = `${cost} units when the estimate had no room`;
+            return least > limit + 1e-6 ? [{ at: sent, detail }] : [];
+          });
+      }),
+      ...found.tooSoon,
     ],
+    wrongWindows: [...found.impossible, ...contradictions],
     mayRefuse(call, at) {
-      const [first, last] = [low, high].map((edge) => Math.floor((at - edge) / perMs));
-      return [first!, last!].some((window) => {
-        const [start, startsBy] = [low + window * perMs, high + window * perMs];
-        const before =
-          possibleUnits.sentBy(Math.min(startsBy, call.received)) -
-          possibleUnits.receivedBefore(start - perMs);
-        const current = Math.max(
-          0,
-          possibleUnits.sentBy(call.received) - possibleUnits.receivedBefore(start),
-        );
-        const share = clamp(1 - (at - startsBy) / perMs);
-        return before * share + current + call.cost > limit - 1e-6;
-      });
+      const window = windowOf(call);
+      if (window === undefined) return true;
+      const before = window.mostBefore(call.received);
+      const current = window.sure.sentBy(call.received) + window.doubtful.sentBy(call.received);
+      return weight(before, current, window.endsBefore, at) + call.cost > limit - 1e-6;
     },
-    mustRefuse,
+    mustRefuse(call, at) {
+      const window = windowOf(call);
+      if (window === undefined) return false;
+      const current = window.sure.receivedBy(call.sent);
+      return weight(window.surelyBefore, current, window.endsAfter, at) + call.cost > limit + 1e-6;
+    },
   };
-}
-
-/** Between which two moments a window ends, of all the windows that follow each other without a gap. */
-function boundary(calls: readonly Call[], perMs: number): { readonly low: number; readonly high: number } {
-  let [low, high] = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
-  const [first] = calls;
-  if (first === undefined) return { low: 0, high: 0 };
-  const about = first.received + first.resetMs;
-  for (const { sent, received, resetMs } of calls) {
-    const shift = Math.round((received + resetMs - about) / perMs) * perMs;
-    low = Math.max(low, sent + resetMs - 1 - shift);
-    high = Math.min(high, received + resetMs - shift);
-  }
-  return { low, high };
 }
 
 function clamp(share: number): number {

@@ -27,6 +27,7 @@ export function judgeIntervals(rule: CheckedRule, calls: readonly Call[]): Judge
     excess: densest(sure, (length) =>
       length + CLOCK_GRAIN_MS < horizonMs ? most(length + CLOCK_GRAIN_MS) : Infinity,
     ),
+    wrongWindows: [],
     mayRefuse(call, at) {
       const taken = possibleUnits.sentBy(call.received);
       for (const start of starts) {

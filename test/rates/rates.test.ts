@@ -48,8 +48,14 @@ const RULES: readonly Window[] = [
   { algorithm: 'fixed-window', limit: LIMIT, per: PER_MS },
 ];
 
-async function judged(key: string, rules: readonly Window[], costs: readonly number[]) {
-  const calls = await consumeHistory(limited(key, rules), SECONDS * 1_000, costs);
+async function judged(
+  key: string,
+  rules: readonly Window[],
+  costs: readonly number[],
+  stops: readonly number[] = [],
+) {
+  const stopped = stops.reduce((sum, one) => sum + one, 0);
+  const calls = await consumeHistory(limited(key, rules), SECONDS * 1_000 + stopped, costs, stops);
   const verdict = checkAdmissions(
     calls,
     rules.map(({ per, ...rule }) => ({ ...rule, perMs: per })),
@@ -68,6 +74,21 @@ for (const rule of RULES) {
       t.deepEqual(verdict.violations.slice(0, 5), []);
       t.true(verdict.admitted >= verdict.expected.least && verdict.admitted <= verdict.expected.most);
       t.true(calls.some(({ source }) => source === 'denialCache'));
+    },
+  );
+}
+
+for (const rule of RULES.filter(({ per }) => per === PER_MS)) {
+  const { algorithm } = rule;
+  test.serial(
+    `${algorithm}: it admits the same when all processes stop for part of a window and for more than two`,
+    async (t) => {
+      t.timeout(SECONDS * 1_000 + 60_000);
+      const stops = [0.6 * PER_MS, 2.4 * PER_MS];
+      const { verdict } = await judged(`stopped ${algorithm}`, [rule], [1, 1, 1, 3], stops);
+      say(t, algorithm, verdict);
+      t.deepEqual(verdict.violations.slice(0, 5), []);
+      t.true(verdict.admitted >= verdict.expected.least && verdict.admitted <= verdict.expected.most);
     },
   );
 }
