@@ -167,7 +167,7 @@ test('a mistake in the store is no failure of the store: it reaches the caller w
 
 // --- lost replies --------------------------------------------------------------------------------------------------------
 
-test('the lost reply to a named request is asked for once more, a moment later, and charged once', async (t) => {
+test('a named request whose reply is lost is sent again, a moment later, and charged once', async (t) => {
   const { limits, stage, clock, of, used } = limitRig(t, { limits: { onUnavailable: 'deny' } });
   stage.fail('consume', 'reply lost', 1);
   const asking = limits.consume('k', RULE, { requestId: 'r' });
@@ -188,18 +188,37 @@ test('a request without a name is never sent twice', async (t) => {
   t.is(await used('k', RULE), 1);
 });
 
-test('a named request is not sent again when the store has refused it, nor a third time', async (t) => {
-  const { limits, stage, clock } = limitRig(t, { limits: { onUnavailable: 'deny' } });
+test('a named request is not sent again when the store has refused it', async (t) => {
+  const { limits, stage } = limitRig(t, { limits: { onUnavailable: 'deny' } });
   stage.fail('consume', 'refused', 1);
   await t.throwsAsync(limits.consume('k', RULE, { requestId: 'r' }), { instanceOf: StoreUnavailableError });
   t.is(stage.asked.length, 1);
-  stage.fail('consume', 'never sent', 2);
+});
+
+test('a named request whose reply is lost is sent until the connection is back', async (t) => {
+  const { limits, stage, clock, used } = limitRig(t, {
+    limits: { onUnavailable: 'deny', storeTimeout: '2s' },
+  });
+  stage.fail('consume', 'reply lost', 1);
+  const asking = limits.consume('k', RULE, { requestId: 'r' });
+  await clock.advance(0);
+  stage.fail('consume', 'refused', 2);
+  await clock.advance(700);
+  t.like(await asking, { allowed: true, source: 'store', remaining: 3 });
+  t.is(stage.asked.length, 4);
+  t.is(await used('k', RULE), 1);
+});
+
+test('what is thrown for a named request that may have been counted says so', async (t) => {
+  const { limits, stage, clock } = limitRig(t, { limits: { onUnavailable: 'deny' } });
+  stage.fail('consume', 'reply lost', 1);
   const asking = t.throwsAsync(limits.consume('k', RULE, { requestId: 'r' }), {
     instanceOf: StoreUnavailableError,
   });
+  await clock.advance(0);
+  stage.fail('consume', 'refused', 9);
   await clock.advance(1_000);
-  await asking;
-  t.is(stage.asked.length, 3);
+  t.is((await asking)?.outcome, 'unknown');
 });
 
 test('a named request is not sent again when its budget is spent, and else within what is left of it', async (t) => {
@@ -236,6 +255,8 @@ test('a named request is not sent again when its budget is spent, and else withi
   t.deepEqual(asked.slice(3), [
     { at: 200, budget: 50 },
     { at: 250, budget: 650 },
+    { at: 600, budget: 300 },
+    { at: 825, budget: 75 },
   ]);
 });
 

@@ -4,16 +4,17 @@ import { connect } from 'node:net';
 import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
 
-const LIMIT_MS = 800;
-
 /**
- * Whether a Docker engine answers, in any of the places where Testcontainers looks, within a second.
+ * Whether a Docker engine answers, in any of the places where Testcontainers looks, within `limitMs`.
  * Testcontainers itself is not asked: to load it takes about as long, and where there is no engine it would
  * wait for a dead address.
  */
-export async function dockerAnswers(addresses: readonly string[] = usualAddresses()): Promise<boolean> {
+export async function dockerAnswers(
+  addresses: readonly string[] = usualAddresses(),
+  limitMs = 800,
+): Promise<boolean> {
   const answers = addresses.map(async (address) => {
-    if (!(await answersAt(address))) throw new Error(`Nothing answers at ${address}.`);
+    if (!(await answersAt(address, limitMs))) throw new Error(`Nothing answers at ${address}.`);
     return true;
   });
   return Promise.any(answers).catch(() => false);
@@ -46,18 +47,21 @@ function property(name: string): string | undefined {
   return line?.slice(line.indexOf('=') + 1).trim();
 }
 
-function answersAt(address: string): Promise<boolean> {
+function answersAt(address: string, limitMs: number): Promise<boolean> {
   if (!URL.canParse(address)) return Promise.resolve(false);
   const { protocol, hostname, port, pathname } = new URL(address);
-  if (protocol === 'unix:' || protocol === 'npipe:') return answersPing({ socketPath: pathname });
+  if (protocol === 'unix:' || protocol === 'npipe:') return answersPing({ socketPath: pathname }, limitMs);
   const place = { host: hostname, port: Number(port === '' ? 2_375 : port) };
   // Behind TLS it is enough that somebody listens: the certificates are Testcontainers' affair.
-  return process.env['DOCKER_TLS_VERIFY'] === '1' ? accepts(place) : answersPing(place);
+  return process.env['DOCKER_TLS_VERIFY'] === '1' ? accepts(place, limitMs) : answersPing(place, limitMs);
 }
 
-function answersPing(place: { socketPath: string } | { host: string; port: number }): Promise<boolean> {
+function answersPing(
+  place: { socketPath: string } | { host: string; port: number },
+  limitMs: number,
+): Promise<boolean> {
   return new Promise((resolve) => {
-    const ping = request({ ...place, path: '/_ping', signal: AbortSignal.timeout(LIMIT_MS) }, (response) => {
+    const ping = request({ ...place, path: '/_ping', signal: AbortSignal.timeout(limitMs) }, (response) => {
       response.resume();
       // Any web server may answer; this header names an engine, be it Docker or Podman.
       resolve(response.statusCode === 200 && response.headers['api-version'] !== undefined);
@@ -67,9 +71,9 @@ function answersPing(place: { socketPath: string } | { host: string; port: numbe
   });
 }
 
-function accepts(place: { host: string; port: number }): Promise<boolean> {
+function accepts(place: { host: string; port: number }, limitMs: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect({ ...place, timeout: LIMIT_MS });
+    const socket = connect({ ...place, timeout: limitMs });
     const settle = (answer: boolean) => (): void => {
       socket.destroy();
       resolve(answer);

@@ -53,8 +53,8 @@ export interface ConsumeOptions extends LimitOptions {
   readonly cost?: number | undefined;
   /**
    * Names this request: the same one again, within the window and at most a minute, gets the same answer and is
-   * charged once (one that was refused, or was given back, asks anew). With it, a lost reply is asked for once more
-   * within the budget. Not with a `concurrency` rule.
+   * charged once (one that was refused, or was given back, asks anew). With it, a request whose reply is lost is sent
+   * again, within `storeTimeout`. Not with a `concurrency` rule.
    */
   readonly requestId?: string | undefined;
   /**

@@ -1,3 +1,4 @@
+import { Backoff } from '../backoff.js';
 import { allowAll, decide, decideWithoutStore } from './decide.js';
 import type { Decision } from './decision.js';
 import { DenialCache } from './denial-cache.js';
@@ -12,6 +13,9 @@ import { newToken } from '../token.js';
 
 /** What a new connection takes, in ms, if nothing else is wrong. */
 const RECONNECT_MS = 100;
+const MAX_RETRY_PAUSE_MS = 400;
+/** With less time than this, a repeated request would end before its reply comes. */
+const MIN_RETRY_PAUSE_MS = 10;
 const MAX_LOCAL_KEYS = 100_000;
 
 /** Decides about a call: from what is known locally, by the store, or by the policy for a store that does not answer. */
@@ -79,19 +83,25 @@ export class RateLimiter {
   }
 
   /**
-   * A request that may be repeated is sent a second time if its reply was lost and there is time left. Not at once: a
-   * reply is lost with its connection, and a new one takes a moment.
+   * Sends a request that may be repeated again, after a pause, when its reply was lost: until the store answers or the
+   * time is used up. Later attempts may fail because the connection is not there yet: the first may still have been
+   * counted, so its error is the one that is thrown.
    */
   async #consume(request: RateRequest, timeoutMs: number, askedAt: number): Promise<RateReply> {
-    if (!request.repeatable) return this.#store.consume(request, timeoutMs);
-    try {
-      return await this.#store.consume(request, timeoutMs);
-    } catch (error) {
-      const left = (): number => timeoutMs - (this.#clock.now() - askedAt);
-      const isLost = error instanceof StoreUnavailableError && error.outcome === 'unknown';
-      if (!isLost || left() <= 0) throw error;
-      await this.#pause(Math.min(left() / 2, RECONNECT_MS * (0.75 + this.#clock.random() / 2)));
-      return this.#store.consume(request, left());
+    const backoff = new Backoff(this.#clock, RECONNECT_MS, MAX_RETRY_PAUSE_MS);
+    let lost: StoreUnavailableError | undefined;
+    for (;;) {
+      const remainingMs = timeoutMs - (this.#clock.now() - askedAt);
+      try {
+        return await this.#store.consume(request, remainingMs);
+      } catch (error) {
+        if (!request.repeatable || !(error instanceof StoreUnavailableError)) throw error;
+        if (lost === undefined && error.outcome !== 'unknown') throw error;
+        lost ??= error;
+      }
+      const pauseMs = Math.min(backoff.next(), (timeoutMs - (this.#clock.now() - askedAt)) / 2);
+      if (pauseMs < MIN_RETRY_PAUSE_MS) throw lost;
+      await this.#pause(pauseMs);
     }
   }
 
