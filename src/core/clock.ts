@@ -1,9 +1,11 @@
-import { performance } from 'node:perf_hooks';
 import type { Clock } from './ports.js';
+
+/** Loaded with the first look, not at import. It is not the global of this name, which fake timers replace. */
+let performance: (typeof import('node:perf_hooks'))['performance'] | undefined;
 
 /** The process' own monotonic clock; its timers never keep the process alive. */
 export const systemClock: Clock = {
-  now: () => performance.now(),
+  now: () => (performance ??= process.getBuiltinModule('node:perf_hooks').performance).now(),
   after: (ms, task) => {
     const timer = setTimeout(task, ms);
     timer.unref();

@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import { describe } from '../describe.js';
 import { OptionsError } from '../errors.js';
+import { nodeCrypto } from '../node-crypto.js';
 import type { RuleSet } from './rule-set.js';
 
 /**
@@ -22,7 +22,8 @@ export function requestToken(requestId: string, { scope, slots }: RuleSet, where
     );
   }
   // JSON, for it keeps lone surrogates apart.
-  return createHash('sha256')
+  return nodeCrypto()
+    .createHash('sha256')
     .update(JSON.stringify([requestId, scope]))
     .digest('base64url');
 }
