@@ -77,6 +77,15 @@ async function bundle(extension, plugins, outputs) {
 }
 
 function writeExports() {
-  const text = `${JSON.stringify({ ...manifest, exports: exportsOf(), typesVersions: typesVersionsOf() }, undefined, 2)}\n`;
-  if (text !== readFileSync(at('package.json'), 'utf8')) writeFileSync(at('package.json'), text);
+  const file = at('package.json');
+  const whole = { ...manifest, exports: exportsOf(), typesVersions: typesVersionsOf() };
+  const text = `${JSON.stringify(whole, undefined, 2)}\n`;
+  if (text === readFileSync(file, 'utf8')) return;
+  if (process.env.CI) {
+    console.error(
+      'package.json does not have the subpaths of scripts/subpaths.js. Commit what npm run build writes.',
+    );
+    process.exit(1);
+  }
+  writeFileSync(file, text);
 }

@@ -154,6 +154,13 @@ test('neither code nor declarations of a subpath reach a peer that is not its ow
   }
 });
 
+test('what is internal is not declared', async (t) => {
+  const declarations = await filesIn('.d.cts');
+  t.true(declarations.length >= subpaths().length);
+  for (const file of declarations)
+    t.notRegex(await readFile(file, 'utf8'), /@internal|readonly engine\b/, file);
+});
+
 test('no CommonJS file requires a package that is ESM only', async (t) => {
   const { resolve } = createRequire(path.join(projectFolder, 'package.json'));
   const required = new Map<string, string>();
