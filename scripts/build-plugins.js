@@ -9,11 +9,19 @@ export function compiledSources(folder) {
     name: 'compiled-sources',
     resolveId: (id) =>
       id.startsWith('.') || path.isAbsolute(id) ? null : fileURLToPath(import.meta.resolve(id)),
-    load: (id) =>
-      id.startsWith(folder)
-        ? { code: readFileSync(id, 'utf8'), map: JSON.parse(readFileSync(`${id}.map`, 'utf8')) }
-        : null,
+    load: (id) => ({
+      code: oneByteEach(readFileSync(id, 'utf8')),
+      map: id.startsWith(folder) ? JSON.parse(readFileSync(`${id}.map`, 'utf8')) : null,
+    }),
   };
+}
+
+/** A single dash in a comment would make V8 keep the whole file in two bytes for each character, and read it slower. */
+function oneByteEach(code) {
+  return code.replace(
+    /[^\0-\xff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 /** The licenses of packages that are bundled go with their code. */

@@ -203,6 +203,12 @@ test('every file of code has its sources with it, and the licenses of what is bu
   for (const name of bundled) t.true(licenses.includes(`${name}:\n`));
 });
 
+test('no character of the code takes more than a byte: compiling it would take longer', async (t) => {
+  for (const file of [...(await filesIn('.js')), ...(await filesIn('.cjs'))]) {
+    t.notRegex(await readFile(file, 'utf8'), /[^\0-\u00ff]/, file);
+  }
+});
+
 // --- What it does in projects of others ---
 
 test.serial('import(), require() and the declarations of a subpath have the same names', async (t) => {
