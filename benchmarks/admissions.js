@@ -11,7 +11,7 @@ import { environment, versions } from './support/results.js';
 import { timelinePicture, timelinesPicture } from './support/timelines.js';
 
 const { Caching, RateLimitExceededError } = await import('../dist/index.js');
-const { ioredis } = await import('../dist/adapters/ioredis/index.js');
+const { ioredis } = await import('../dist/ioredis.js');
 
 const LIMIT = 20;
 const PER_MS = 1_000;

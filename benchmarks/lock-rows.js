@@ -12,7 +12,7 @@ import { environment, versions, writeResult } from './support/results.js';
 import { startSlowReplies } from './support/slow-replies.js';
 import { table } from './support/table.js';
 import { Caching } from '../dist/index.js';
-import { ioredis } from '../dist/adapters/ioredis/index.js';
+import { ioredis } from '../dist/ioredis.js';
 
 const { Redis } = fromRoot('ioredis');
 const { default: Redlock } = fromRoot('redlock');

@@ -70,7 +70,7 @@ async function main() {
 
 async function worker() {
   const { Caching, createDecorators, subscribe } = await import('../dist/index.js');
-  const { ioredis } = await import('../dist/adapters/ioredis/index.js');
+  const { ioredis } = await import('../dist/ioredis.js');
   const { decorate } = await import('./support/decorate.js');
   let unhandled = 0;
   process.on('unhandledRejection', () => unhandled++);

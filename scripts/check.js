@@ -4,7 +4,7 @@ import { performance } from 'node:perf_hooks';
 import process from 'node:process';
 
 const STEPS = [
-  ['build', 'compiles src to dist'],
+  ['build', 'compiles src, and bundles it to dist'],
   ['check:types', 'types, with legacy decorators'],
   ['check:types:standard', 'types, with standard decorators'],
   ['check:types:demo', 'types of the demo, on the built package'],

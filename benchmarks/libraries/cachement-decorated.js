@@ -1,5 +1,5 @@
 import { Cached, Caching, Invalidates } from '../../dist/index.js';
-import { ioredis } from '../../dist/adapters/ioredis/index.js';
+import { ioredis } from '../../dist/ioredis.js';
 import { decorate } from '../support/decorate.js';
 
 export const name = 'cachement (decorated)';

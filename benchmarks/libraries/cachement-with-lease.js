@@ -1,5 +1,5 @@
 import { Caching } from '../../dist/index.js';
-import { ioredis } from '../../dist/adapters/ioredis/index.js';
+import { ioredis } from '../../dist/ioredis.js';
 
 export const name = 'cachement (withLease)';
 export const rootPackages = ['cachement', 'redlock', 'ioredis'];

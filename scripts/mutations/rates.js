@@ -12,6 +12,7 @@ const WAITS = 'src/core/limits/limit-waits.ts';
 const RULES = 'src/core/limits/rule-set.ts';
 const ALGORITHMS_TEST = 'test/core/rate-algorithms.test.ts';
 const PROPERTIES_TEST = 'test/core/rate-properties.test.ts';
+const EXPIRING_TEST = 'test/core/expiring.test.ts';
 const LOCAL_TEST = 'test/core/local-rate-store.test.ts';
 const RULES_TEST = 'test/core/rate-rules.test.ts';
 const LIMITS_TEST = 'test/core/limits.test.ts';
@@ -43,9 +44,9 @@ export const ratesMutations = [
   {
     guard: 'what is kept ends by the latest time that was seen',
     file: 'src/core/limits/expiring.ts',
-    where: 'Expiring',
-    search: '(latest = Math.max(latest, clock.now()))',
-    replace: '(latest = clock.now())',
+    where: 'Expiring.#now',
+    search: 'this.#latest = Math.max(this.#latest, this.#clock.now());',
+    replace: 'this.#latest = this.#clock.now();',
     test: ALGORITHMS_TEST,
     title: 'fixed-window lets no more through because its clock steps back',
   },
@@ -81,10 +82,21 @@ export const ratesMutations = [
     guard: 'what is kept is bounded',
     file: 'src/core/limits/expiring.ts',
     where: 'Expiring.set',
-    search: 'max: this.#max,',
-    replace: 'max: this.#max * 1_000,',
+    search: 'this.#kept.size >= this.#max',
+    replace: 'this.#kept.size >= this.#max * 1_000',
     test: LOCAL_TEST,
     title: 'a flood of new keys keeps no more than the store may keep',
+  },
+  {
+    guard: 'what is asked for goes last where there is too much',
+    file: 'src/core/limits/expiring.ts',
+    where: 'Expiring.get',
+    search: `    kept.leave();
+    kept.enterBefore(this.#ends);
+    return kept.value;`,
+    replace: '    return kept.value;',
+    test: EXPIRING_TEST,
+    title: 'what is kept is what a list in the order of use would keep',
   },
   {
     guard: 'rules that changed since they were resolved are resolved again',

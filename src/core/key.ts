@@ -2,13 +2,13 @@
  * Keys. A *logical key* (`user:42`) is what users see and what events carry; in Redis it stands behind the
  * namespace and a word for its kind. docs/keys.md is the page for users.
  */
-import { createHash } from 'node:crypto';
 import { types } from 'node:util';
 
 import { canonical } from './canonical.js';
 import { describe, quote } from './describe.js';
 import { KeyError, OptionsError } from './errors.js';
 import { escapeCharacter, escapePart, escapeText } from './escape.js';
+import { nodeCrypto } from './builtin-modules.js';
 
 /** What a part of a key may be. */
 export type KeyPart = string | number | bigint | boolean | Date | null | undefined;
@@ -206,7 +206,7 @@ export function boundKey(key: string): string {
   if (escape !== -1 && escape + (key[escape + 1] === 'u' ? 6 : 3) > end) end = escape;
   const last = key.charCodeAt(end - 1);
   if (last >= 0xd800 && last <= 0xdbff) end--;
-  return `${key.slice(0, end)}~${createHash('sha256').update(key).digest('base64url')}`;
+  return `${key.slice(0, end)}~${nodeCrypto().createHash('sha256').update(key).digest('base64url')}`;
 }
 
 function finished(text: string, where: string): string {

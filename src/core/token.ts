@@ -1,5 +1,5 @@
-import { randomFillSync } from 'node:crypto';
 import { Buffer } from 'node:buffer';
+import { nodeCrypto } from './builtin-modules.js';
 
 const BYTES = 12;
 const pool = Buffer.alloc(BYTES * 256);
@@ -11,7 +11,7 @@ let used = pool.length;
  */
 export function newToken(): string {
   if (used === pool.length) {
-    randomFillSync(pool);
+    nodeCrypto().randomFillSync(pool);
     used = 0;
   }
   return pool.toString('base64url', used, (used += BYTES));

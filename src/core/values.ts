@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { crc32 } from 'node:zlib';
+import { nodeZlib } from './builtin-modules.js';
 import { describe } from './describe.js';
 import { ValueError } from './errors.js';
 import { isJsonSafe, parseJson } from './json-safe.js';
@@ -87,7 +87,7 @@ function encodeBytes(codec: number, bytes: ArrayBufferView, limits: ValueLimits)
   const shown = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const payload = Buffer.allocUnsafe(shown.length + CHECKSUM_BYTES);
   shown.copy(payload);
-  payload.writeUInt32BE(crc32(shown), shown.length);
+  payload.writeUInt32BE(nodeZlib().crc32(shown), shown.length);
   return { codec, payload };
 }
 
@@ -133,6 +133,6 @@ export function decodeValue(codec: number, payload: Buffer): { readonly value: u
 function checkedBytes(payload: Buffer): Buffer {
   const end = payload.length - CHECKSUM_BYTES;
   const bytes = payload.subarray(0, end);
-  if (payload.readUInt32BE(end) !== crc32(bytes)) throw new RangeError('The checksum is wrong.');
+  if (payload.readUInt32BE(end) !== nodeZlib().crc32(bytes)) throw new RangeError('The checksum is wrong.');
   return bytes;
 }

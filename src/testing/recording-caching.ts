@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { memory } from '../adapters/memory/index.js';
 import { Caching, type CachingOptions } from '../core/caching.js';
 import { eventNames, subscribe, type CachementEvents, type EventName } from '../core/events.js';
@@ -30,7 +29,7 @@ export interface Recording {
  */
 export function recordingCaching(options: Partial<Omit<CachingOptions, 'clock'>> = {}): Recording {
   const clock = fakeClock();
-  const namespace = options.namespace ?? `recording-${randomUUID()}`;
+  const namespace = options.namespace ?? `recording-${crypto.randomUUID()}`;
   const defaults = { ttl: '1m', ...options.defaults } as const;
   const caching = new Caching({ adapter: memory(), ...options, defaults, namespace, clock });
   const events: RecordedEvent[] = [];

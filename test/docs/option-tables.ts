@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { expressRateLimitStoreOptions } from '../../src/adapters/express-rate-limit/index.js';
-import { fastifyRateLimitStoreOptions } from '../../src/adapters/fastify-rate-limit/index.js';
+import { expressRateLimitStoreOptions } from '../../src/adapters/express-rate-limit/store-options.js';
+import { fastifyRateLimitStoreOptions } from '../../src/adapters/fastify-rate-limit/store-options.js';
 import { clientIpOptions } from '../../src/adapters/http/client-ip.js';
 import { ipKeyOptions } from '../../src/adapters/http/ip-key.js';
 import { rateLimitHeadersOptions } from '../../src/adapters/http/rate-limit-headers.js';
-import { ioredisOptions } from '../../src/adapters/ioredis/index.js';
-import { memoryOptions } from '../../src/adapters/memory/index.js';
+import { ioredisOptions } from '../../src/adapters/ioredis/ioredis-options.js';
+import { memoryOptions } from '../../src/adapters/memory/memory-options.js';
 import { getOrSetOptions, invalidateOptions, invalidationTarget, setOptions } from '../../src/core/cache.js';
 import { cachingOptions } from '../../src/core/caching.js';
 import { consumeOptions, limitOptions, runOptions } from '../../src/core/limits/limit-options.js';
@@ -89,8 +89,11 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   },
   acquire: { schema: acquireOptions, documented: [[LOCKS, 'AcquireOptions']], extends: 'locks' },
   withLease: { schema: lockOptions, documented: [[LOCKS, 'LockOptions']], extends: 'acquire' },
-  memory: { schema: memoryOptions, documented: [['src/adapters/memory/index.ts', 'MemoryOptions']] },
-  ioredis: { schema: ioredisOptions, documented: [['src/adapters/ioredis/index.ts', 'IoredisOptions']] },
+  memory: { schema: memoryOptions, documented: [['src/adapters/memory/memory-options.ts', 'MemoryOptions']] },
+  ioredis: {
+    schema: ioredisOptions,
+    documented: [['src/adapters/ioredis/ioredis-options.ts', 'IoredisOptions']],
+  },
   clientIp: { schema: clientIpOptions, documented: [['src/adapters/http/client-ip.ts', 'ClientIpOptions']] },
   ipKey: { schema: ipKeyOptions, documented: [['src/adapters/http/ip-key.ts', 'IpKeyOptions']] },
   rateLimitHeaders: {
@@ -99,11 +102,11 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   },
   expressRateLimitStore: {
     schema: expressRateLimitStoreOptions,
-    documented: [['src/adapters/express-rate-limit/index.ts', 'ExpressRateLimitStoreOptions']],
+    documented: [['src/adapters/express-rate-limit/store-options.ts', 'ExpressRateLimitStoreOptions']],
   },
   fastifyRateLimitStore: {
     schema: fastifyRateLimitStoreOptions,
-    documented: [['src/adapters/fastify-rate-limit/index.ts', 'FastifyRateLimitStoreOptions']],
+    documented: [['src/adapters/fastify-rate-limit/store-options.ts', 'FastifyRateLimitStoreOptions']],
   },
 };
 

@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
-import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { projectFolder } from '../support/project-folder.js';
+import { strictOptions, type CompilerSettings, type Decorators } from './compiler-settings.js';
 
 const run = promisify(execFile);
 
@@ -11,17 +12,15 @@ const run = promisify(execFile);
 export interface ConsumerProject {
   readonly folder: string;
   /**
-   * Compiles `consumers/<source>.ts` as strictly as a user may, every declaration file included, and runs it.
+   * Compiles `consumers/<source>.ts`, and what is beside it under the same name, and runs it.
    * @returns what it printed
    */
-  compileAndRun(source: string, options: ConsumerOptions): Promise<string>;
+  compileAndRun(source: string, settings: CompilerSettings, decorators?: Decorators): Promise<string>;
+  /** Compiles a text, and does not run it. */
+  compile(text: string, settings: CompilerSettings): Promise<void>;
+  /** Runs a text as a module of one kind. @returns what it printed */
+  run(text: string, type: 'module' | 'commonjs', nodeOptions?: readonly string[]): Promise<string>;
   remove(): Promise<void>;
-}
-
-export interface ConsumerOptions {
-  /** The `type` in its package.json: whether `import` stays `import` or becomes `require()`. */
-  readonly type: 'module' | 'commonjs';
-  readonly decorators: 'legacy' | 'standard';
 }
 
 /**
@@ -46,7 +45,19 @@ export async function createConsumer(tarball: string, peers: readonly string[]):
     await remove();
     throw error;
   }
-  return { folder, remove, compileAndRun: (source, options) => compileAndRun(folder, source, options) };
+  return {
+    folder,
+    remove,
+    compileAndRun: (source, settings, decorators = 'legacy') =>
+      compileAndRun(folder, source, settings, decorators),
+    compile: async (text, settings) => {
+      const program = await newProgram(folder, settings, 'legacy');
+      await writeFile(path.join(program, 'main.ts'), text);
+      await compile(program, settings);
+    },
+    run: (text, type, nodeOptions = []) =>
+      node(folder, [...nodeOptions, `--input-type=${type}`, '--eval', text]),
+  };
 }
 
 async function install(folder: string, packages: readonly string[]): Promise<void> {
@@ -65,44 +76,50 @@ async function specifiers(names: readonly string[]): Promise<readonly string[]> 
   });
 }
 
-async function compileAndRun(project: string, source: string, options: ConsumerOptions): Promise<string> {
-  const { type, decorators } = options;
-  const folder = path.join(project, `${source}-${type}-${decorators}`);
-  await mkdir(folder);
-  await copyFile(
-    path.join(projectFolder, 'test/package/consumers', `${source}.ts`),
-    path.join(folder, 'main.ts'),
+async function compileAndRun(
+  project: string,
+  source: string,
+  settings: CompilerSettings,
+  decorators: Decorators,
+): Promise<string> {
+  const program = await newProgram(project, settings, decorators);
+  const consumers = path.join(projectFolder, 'test/package/consumers');
+  const files = (await readdir(consumers)).filter((file) => file.startsWith(`${source}.`));
+  await Promise.all(
+    files.map((file) => {
+      const name = file === `${source}.ts` ? 'main.ts' : file;
+      return copyFile(path.join(consumers, file), path.join(program, name));
+    }),
   );
-  await writeFile(path.join(folder, 'package.json'), JSON.stringify({ type }));
-  await writeFile(
-    path.join(folder, 'tsconfig.json'),
-    JSON.stringify({ compilerOptions: strictest(decorators) }),
-  );
-  await compile(folder);
-  const { stdout } = await run(process.execPath, [path.join(folder, 'main.js')]);
-  return stdout.trim();
+  await compile(program, settings);
+  return node(program, ['main.js']);
 }
 
-function strictest(decorators: ConsumerOptions['decorators']): object {
-  return {
-    target: 'es2023',
-    module: 'nodenext',
-    strict: true,
-    exactOptionalPropertyTypes: true,
-    noUncheckedIndexedAccess: true,
-    skipLibCheck: false,
-    types: ['node'],
-    experimentalDecorators: decorators === 'legacy',
-    emitDecoratorMetadata: decorators === 'legacy',
-  };
+/** A folder for a program, below those packages that the project has. */
+async function newProgram(
+  project: string,
+  settings: CompilerSettings,
+  decorators: Decorators,
+): Promise<string> {
+  const folder = await mkdtemp(path.join(project, 'program-'));
+  await writeFile(path.join(folder, 'package.json'), JSON.stringify({ type: settings.type }));
+  const compilerOptions = strictOptions(settings, decorators);
+  await writeFile(path.join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions }));
+  return folder;
 }
 
-async function compile(folder: string): Promise<void> {
-  const compiler = path.join(projectFolder, 'node_modules/typescript/bin/tsc');
+async function compile(folder: string, { compiler }: CompilerSettings): Promise<void> {
   try {
-    await run(process.execPath, [compiler, '--pretty', 'false'], { cwd: folder });
+    await node(folder, [path.join(projectFolder, 'node_modules', compiler, 'bin/tsc'), '--pretty', 'false']);
   } catch (error) {
     const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string };
     throw new Error(`The consumer does not compile:\n${stdout}${stderr}`, { cause: error });
   }
+}
+
+async function node(cwd: string, args: readonly string[]): Promise<string> {
+  // What this process is told by AVA, or by who runs the tests, is not for the other one.
+  const { NODE_OPTIONS: _options, ...env } = process.env;
+  const { stdout } = await run(process.execPath, [...args], { cwd, env });
+  return stdout.trim();
 }

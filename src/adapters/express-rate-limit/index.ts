@@ -1,24 +1,11 @@
 import type { Caching } from '../../core/caching.js';
 import { OptionsError } from '../../core/errors.js';
-import { oneOf, parseOptions, text, unchecked, type Option } from '../../core/option-schema.js';
+import { parseOptions } from '../../core/option-schema.js';
 import type { WindowRule } from '../../core/limits/rules.js';
 import { checkCaching, counted, COUNT_ONLY, STRICTLY } from '../http/hit-counter.js';
+import { expressRateLimitStoreOptions, type ExpressRateLimitStoreOptions } from './store-options.js';
 
-export interface ExpressRateLimitStoreOptions {
-  /** Where hits are counted. It stays the caller's: it is not closed with the limiter. */
-  readonly caching: Caching;
-  /**
-   * How hits are counted: those of the window that began with the first of them, or of the last `windowMs` by
-   * estimate. The other algorithms have no number of hits, which is all that express-rate-limit looks at.
-   * @default 'fixed-window'
-   */
-  readonly algorithm?: 'fixed-window' | 'sliding-counter' | undefined;
-  /**
-   * Keeps limiters apart: two of the same name and window count together.
-   * @default 'express'
-   */
-  readonly name?: string | undefined;
-}
+export type { ExpressRateLimitStoreOptions } from './store-options.js';
 
 /** Hits of one client, as express-rate-limit wants them. */
 export interface HitInfo {
@@ -44,13 +31,6 @@ export interface ExpressRateLimitStore {
 }
 
 const WHERE = 'expressRateLimitStore({ ... })';
-
-/** The same as a schema: names, checks and defaults. */
-export const expressRateLimitStoreOptions = {
-  caching: unchecked<Caching>('a Caching'),
-  algorithm: oneOf(['fixed-window', 'sliding-counter'], 'fixed-window'),
-  name: text('api', 'express'),
-} satisfies Record<keyof ExpressRateLimitStoreOptions, Option<unknown>>;
 
 /**
  * A store for express-rate-limit: one counter for all processes. Where the store of the `Caching` does not answer it

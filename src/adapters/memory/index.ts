@@ -1,28 +1,12 @@
 import { StoreUnavailableError } from '../../core/errors.js';
 import { LocalRateStore } from '../../core/limits/local-rate-store.js';
-import { defaultsOf, integer, parseOptions, resolveOptions, type Option } from '../../core/option-schema.js';
+import { defaultsOf, parseOptions, resolveOptions } from '../../core/option-schema.js';
 import type { Adapter, Backend, EntryStore, Host, RateStore } from '../../core/ports.js';
+import { memoryOptions, type MemoryOptions } from './memory-options.js';
 import { locksWhileOpen, MemoryLocks } from './memory-locks.js';
 import { MemoryStore } from './memory-store.js';
 
-export interface MemoryOptions {
-  /**
-   * The most records: values, leases and tags together. The least recently used are evicted first.
-   * @default 100_000
-   */
-  readonly maxEntries?: number | undefined;
-  /**
-   * The most bytes of all keys and records together. The least recently used are evicted first.
-   * @default 268_435_456
-   */
-  readonly maxBytes?: number | undefined;
-}
-
-/** The same as a schema: names, checks and defaults. */
-export const memoryOptions = {
-  maxEntries: integer({ min: 1, default: 100_000 }),
-  maxBytes: integer({ min: 1, default: 256 * 1024 * 1024, of: 'bytes' }),
-} satisfies Record<keyof MemoryOptions, Option<unknown>>;
+export type { MemoryOptions } from './memory-options.js';
 
 /**
  * The embedded adapter: every port in this process, with the semantics of the Redis adapter. Several `Caching`

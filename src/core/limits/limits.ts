@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { nodeCrypto } from '../builtin-modules.js';
 import type { Key } from '../cache.js';
 import type { Decision } from './decision.js';
 import { describe } from '../describe.js';
@@ -220,7 +220,8 @@ function requestToken(requestId: string, { names, concurrencyRules }: RuleSet, w
     );
   }
   // As JSON, which keeps lone surrogates apart.
-  return createHash('sha256')
+  return nodeCrypto()
+    .createHash('sha256')
     .update(JSON.stringify([requestId, names]))
     .digest('base64url');
 }

@@ -26,6 +26,14 @@ class Users {
   }
 }
 
+/** What the declarations of this project say of these is inferred, so the package must have names for it. */
+export const plainVerbs = ({ cache, limits, locks }: Caching) => ({
+  cache,
+  consume: limits.consume.bind(limits),
+  take: () => locks.acquire('inferred', { lease: '1s' }),
+});
+export const recordingOf = () => recordingCaching();
+
 async function main(): Promise<void> {
   const caching = new Caching({ adapter: memory(), namespace: 'consumer', defaults: { ttl: '1m' } });
   Caching.setDefault(caching);

@@ -15,4 +15,5 @@ export type Adapters = ConstructorParameters<typeof Caching>[0]['adapter'];
 
 client.disconnect();
 cluster.disconnect();
-console.log(`adapters: ${adapters.map((adapter: Adapters) => adapter.name).join(', ')}`);
+const names = new Set(adapters.map((adapter: Adapters) => adapter.name));
+console.log(`adapters: ${adapters.length} of ${[...names].join()}`);

@@ -1,0 +1,41 @@
+/**
+ * What users import, and where its source begins. A subpath is added by a line here: the build makes its files, and
+ * writes it into `exports` and `typesVersions` of package.json.
+ */
+export const SUBPATHS = {
+  '.': 'src/index.ts',
+  './memory': 'src/adapters/memory/index.ts',
+  './ioredis': 'src/adapters/ioredis/index.ts',
+  './tsyringe': 'src/adapters/tsyringe/index.ts',
+  './http': 'src/adapters/http/index.ts',
+  './express-rate-limit': 'src/adapters/express-rate-limit/index.ts',
+  './fastify-rate-limit': 'src/adapters/fastify-rate-limit/index.ts',
+  './testing': 'src/testing/index.ts',
+};
+
+/** The name of its files in dist: `.` -> index, `./memory` -> memory */
+export function fileOf(subpath) {
+  return subpath === '.' ? 'index' : subpath.slice('./'.length);
+}
+
+/** `exports`: which file each kind of import gets, and which types. */
+export function exportsOf() {
+  const subpaths = Object.keys(SUBPATHS).map((subpath) => [
+    subpath,
+    {
+      import: { types: file(subpath, 'd.ts'), default: file(subpath, 'js') },
+      require: { types: file(subpath, 'd.cts'), default: file(subpath, 'cjs') },
+    },
+  ]);
+  return { ...Object.fromEntries(subpaths), './package.json': './package.json' };
+}
+
+/** `typesVersions`: the same for `moduleResolution: node`, which knows no `exports`. It finds the root by `types`. */
+export function typesVersionsOf() {
+  const subpaths = Object.keys(SUBPATHS).filter((subpath) => subpath !== '.');
+  return { '*': Object.fromEntries(subpaths.map((subpath) => [fileOf(subpath), [file(subpath, 'd.cts')]])) };
+}
+
+function file(subpath, extension) {
+  return `./dist/${fileOf(subpath)}.${extension}`;
+}

@@ -1,0 +1,14 @@
+/**
+ * Modules of Node.js that are loaded by the first call that needs them, not at import: with them, importing this package
+ * takes a quarter longer.
+ */
+let crypto: typeof import('node:crypto') | undefined;
+let zlib: typeof import('node:zlib') | undefined;
+
+export function nodeCrypto(): typeof import('node:crypto') {
+  return (crypto ??= process.getBuiltinModule('node:crypto'));
+}
+
+export function nodeZlib(): typeof import('node:zlib') {
+  return (zlib ??= process.getBuiltinModule('node:zlib'));
+}
