@@ -19,8 +19,8 @@ const SECONDS = 8;
 const RULES = [
   { algorithm: 'gcra' },
   { algorithm: 'token-bucket', burst: 10 },
-  { algorithm: 'sliding-log' },
-  { algorithm: 'sliding-counter' },
+  { algorithm: 'sliding-window-log' },
+  { algorithm: 'sliding-window-counter' },
   { algorithm: 'fixed-window' },
 ];
 /** Bars of a picture alone, and of one beside others. */

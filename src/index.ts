@@ -1,8 +1,14 @@
-export type { Acknowledgement, Cache, GetOrSetOptions, InvalidateOptions, SetOptions } from './core/cache.js';
+export type {
+  Acknowledgement,
+  Cache,
+  GetOrSetOptions,
+  InvalidateOptions,
+  SetOptions,
+} from './core/cache/cache.js';
 export { Caching, type CachingOptions } from './core/caching.js';
 export { currentLease } from './core/locks/current-lease.js';
-export type { Decision, RuleDecision } from './core/limits/decision.js';
-export type { Duration } from './core/duration.js';
+export type { Decision, RuleDecision } from './core/ports/decision.js';
+export type { Duration } from './core/shared/duration.js';
 export {
   CachementError,
   DecorationError,
@@ -17,9 +23,10 @@ export {
   StoreSetupError,
   StoreUnavailableError,
   ValueError,
-} from './core/errors.js';
-export { subscribe, type CachementEvents, type EventName } from './core/events.js';
-export { key, type Key, type KeyPart } from './core/key.js';
+} from './core/shared/errors.js';
+export { subscribe, type CachementEvents, type EventName } from './core/shared/events.js';
+export { key } from './core/keys/key-tag.js';
+export type { Key, KeyPart } from './core/keys/key.js';
 export type { Lease } from './core/locks/lease.js';
 export type {
   ConsumeOptions,
@@ -30,32 +37,27 @@ export type {
 export type { Limits } from './core/limits/limits.js';
 export type { AcquireOptions, LockOptions, LockTarget, LockTimes } from './core/locks/lock-options.js';
 export type { Locks } from './core/locks/locks.js';
-export type { CacheOptions, OnUnavailable } from './core/options.js';
+export type { CacheOptions, OnUnavailable } from './core/cache/cache-options.js';
+export type { Adapter, Backend, AdapterHost } from './core/ports/adapter.js';
 export type {
-  Adapter,
   Algorithm,
-  Backend,
-  Clock,
-  EntryStore,
-  FillReply,
-  Host,
-  LeaseReply,
-  LockGrant,
-  LockReply,
-  LockRequest,
-  LockStore,
-  Minted,
   RateReply,
   RateRequest,
   RateRule,
   RateStore,
   RuleReading,
-  ServerAnswer,
+} from './core/ports/rate-store.js';
+export type { Clock, Timer } from './core/ports/clock.js';
+export type {
+  EntryStore,
+  FillReply,
+  LeaseReply,
+  TagState as Minted,
   Snapshot,
-  Timer,
-} from './core/ports.js';
+} from './core/ports/entry-store.js';
+export type { LockGrant, LockReply, LockRequest, LockStore, ServerAnswer } from './core/ports/lock-store.js';
 export type { ConcurrencyRule, Rule, WindowRule } from './core/limits/rules.js';
-export type { AsyncMethodDecorator } from './decorators/around.js';
+export type { AsyncMethodDecorator } from './decorators/shared/around.js';
 export { Cached, type CachedOptions } from './decorators/cached.js';
 export { createDecorators } from './decorators/create-decorators.js';
 export { Invalidates, type InvalidatesOptions, type Timing } from './decorators/invalidates.js';
@@ -69,4 +71,4 @@ export {
   withCaching,
   type CachingSource,
   type ContainerLike,
-} from './decorators/resolve.js';
+} from './decorators/shared/resolve-caching.js';

@@ -63,7 +63,7 @@ export const httpMutations = [
   {
     guard: 'a store that does not answer is 503',
     file: REFUSAL,
-    where: 'refusalOf',
+    where: 'errorResponse',
     search: 'status: 503,\n    headers',
     replace: 'status: 429,\n    headers',
     test: 'test/http/refusal.test.ts',

@@ -28,21 +28,21 @@ export const ratesHistoryMutations = [
   },
   {
     guard: 'the log admits its limit, and no unit more (Lua)',
-    file: 'src/adapters/ioredis/limits/sliding-log-lua.ts',
+    file: 'src/adapters/ioredis/limits/sliding-window-log-lua.ts',
     where: 'fits',
     search: 'return rule.used + ask <= rule.limit',
     replace: 'return rule.used + ask <= rule.limit + 1',
     test: RATES_TEST,
-    title: under('sliding-log'),
+    title: under('sliding-window-log'),
   },
   {
     guard: 'the counter counts the window before (Lua)',
-    file: 'src/adapters/ioredis/limits/sliding-counter-lua.ts',
+    file: 'src/adapters/ioredis/limits/sliding-window-counter-lua.ts',
     where: 'weight',
     search: 'return rule.previous * rule.rest + rule.current * rule.per',
     replace: 'return rule.current * rule.per',
     test: RATES_TEST,
-    title: under('sliding-counter'),
+    title: under('sliding-window-counter'),
   },
   {
     guard: 'a window admits its limit, and no unit more (Lua)',
@@ -78,7 +78,7 @@ export const ratesHistoryMutations = [
     search: "if (!may(sent)) return [{ rule: 'refused with room', at: sent, detail: told }];\n  if (!may(",
     replace: 'if (!may(sent)) return [];\n  if (!may(',
     test: CHECKER_TEST,
-    title: 'sliding-log: one unit too few is found',
+    title: 'sliding-window-log: one unit too few is found',
   },
   {
     guard: 'a wait that is told is not too long',
@@ -141,7 +141,7 @@ export const ratesHistoryMutations = [
     search: 'least > limit + 1e-6 ?',
     replace: 'false ?',
     test: CHECKER_TEST,
-    title: 'sliding-counter: one unit too many is found',
+    title: 'sliding-window-counter: one unit too many is found',
   },
   {
     guard: 'a counter counts nothing of the window before a gap',

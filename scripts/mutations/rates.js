@@ -2,8 +2,8 @@
 
 const LOCAL = 'src/core/limits/local-rate-store.ts';
 const METER = 'src/core/limits/rate-meter.ts';
-const LOG = 'src/core/limits/rate-sliding-log.ts';
-const COUNTER = 'src/core/limits/rate-sliding-counter.ts';
+const LOG = 'src/core/limits/rate-sliding-window-log.ts';
+const COUNTER = 'src/core/limits/rate-sliding-window-counter.ts';
 const BLOCKS = 'src/core/limits/block-cache.ts';
 const JUDGE = 'src/core/limits/limit-judge.ts';
 const RUNS = 'src/core/limits/limit-runs.ts';
@@ -58,7 +58,7 @@ export const ratesMutations = [
     replace: 'if (at >= end) break;',
     test: PROPERTIES_TEST,
     title:
-      'sliding-log: whoever comes back after the time he was told has room, and not a millisecond before',
+      'sliding-window-log: whoever comes back after the time he was told has room, and not a millisecond before',
   },
   {
     guard: 'the window before counts for its share',
@@ -67,7 +67,7 @@ export const ratesMutations = [
     search: 'current: 0, previous: state.current };',
     replace: 'current: 0, previous: 0 };',
     test: ALGORITHMS_TEST,
-    title: 'sliding-counter lets the window before count for its share',
+    title: 'sliding-window-counter lets the window before count for its share',
   },
   {
     guard: 'only requests that took something are remembered',

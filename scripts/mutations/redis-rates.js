@@ -5,7 +5,7 @@ const CONSUME = 'src/adapters/ioredis/limits/rate-consume.ts';
 const BATCHES = 'src/adapters/ioredis/limits/rate-batches.ts';
 const LUA = 'src/adapters/ioredis/limits/rate-lua.ts';
 const METER = 'src/adapters/ioredis/limits/meter-lua.ts';
-const LOG = 'src/adapters/ioredis/limits/sliding-log-lua.ts';
+const LOG = 'src/adapters/ioredis/limits/sliding-window-log-lua.ts';
 const CONTRACT = 'test/contract/ioredis.test.ts';
 const RATES = 'test/adapters/ioredis-rates.test.ts';
 const TWIN = 'test/adapters/ioredis-rates-twin.test.ts';
@@ -65,7 +65,7 @@ export const redisRatesMutations = [
     search: '(rule.serial + i) % 1e10',
     replace: 'i',
     test: TWIN,
-    title: 'Property: Redis counts to the last digit as core does, whatever time does: sliding-log',
+    title: 'Property: Redis counts to the last digit as core does, whatever time does: sliding-window-log',
   },
 
   // --- once and no more -------------------------------------------------------------------------------------------------

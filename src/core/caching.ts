@@ -1,20 +1,21 @@
 import { CacheEngine } from './cache/cache-engine.js';
-import { Cache } from './cache.js';
-import { systemClock } from './clock.js';
-import { describe } from './describe.js';
-import { OptionsError } from './errors.js';
-import { channels } from './events.js';
-import { checkNamespace } from './key.js';
+import { Cache } from './cache/cache.js';
+import { systemClock } from './shared/system-clock.js';
+import { describe } from './shared/describe.js';
+import { OptionsError } from './shared/errors.js';
+import { channels } from './shared/events.js';
+import { checkNamespace, kindOf } from './keys/store-keys.js';
 import { limitOptions, type LimitOptions } from './limits/limit-options.js';
 import { LimitEngine } from './limits/limit-engine.js';
 import { Limits } from './limits/limits.js';
 import { LockEngine } from './locks/lock-engine.js';
 import { lockTimes, type LockTimes } from './locks/lock-options.js';
 import { Locks } from './locks/locks.js';
-import { flag, parseOptions, unchecked, type Option } from './option-schema.js';
-import { brand, shared } from './registry.js';
-import { cacheOptions, type CacheOptions } from './options.js';
-import type { Adapter, Backend, Clock } from './ports.js';
+import { flag, parseOptions, unchecked, type Option } from './shared/option-schema.js';
+import { brand, shared } from './shared/registry.js';
+import { cacheOptions, type CacheOptions } from './cache/cache-options.js';
+import type { Adapter, Backend } from './ports/adapter.js';
+import type { Clock } from './ports/clock.js';
 
 export interface CachingOptions {
   /** Where entries live: `memory()` from 'cachement/memory', `ioredis(...)` from 'cachement/ioredis'. */
@@ -103,11 +104,7 @@ export class Caching {
     this.#backend = adapter.open({
       namespace,
       clock,
-      wake: (name) => {
-        if (name.startsWith(`${namespace}:lock:`)) this.engines.locks.wake(name);
-        else if (name.startsWith(`${namespace}:rate:`)) this.engines.limits.wake(name);
-        else this.engines.cache.wake(name);
-      },
+      wake: (storeKey) => this.#wake(storeKey),
       degraded: (error) => channels.degraded.publish({ namespace, method: undefined, error }),
       recovered: () => {
         channels.recovered.publish({ namespace, method: undefined });
@@ -140,6 +137,18 @@ export class Caching {
     await Promise.all([...Object.values(this.engines).map((engine) => engine.close())]);
     await this.#backend.close();
     if (defaults.caching === this) defaults.caching = undefined;
+  }
+
+  #wake(storeKey: string): void {
+    const { cache, limits, locks } = this.engines;
+    switch (kindOf(this.namespace, storeKey)) {
+      case 'lock':
+        return locks.wake(storeKey);
+      case 'rate':
+        return limits.wake(storeKey);
+      default:
+        return cache.wake(storeKey);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,16 +1,20 @@
-import type { Key } from '../core/cache.js';
-import { KeyError } from '../core/errors.js';
-import { defaultKey } from '../core/key.js';
-import { oneOf, parseOptions, unchecked, type Option } from '../core/option-schema.js';
-import { CACHE_DEFAULTS, cacheOptions, resolveCachePolicy, type CacheOptions } from '../core/options.js';
-import { normaliseTags } from '../core/tags.js';
-import { around, callAsync, type AsyncMethodDecorator } from './around.js';
-import { compileKey, compileTemplates, type KeyOption } from './compile-key.js';
-import { decoratorOptions } from './decorator-options.js';
-import { MethodName } from './method-name.js';
-import { perCaching } from './per-caching.js';
-import { resolveCaching, type CachingSource } from './resolve.js';
-import type { Template } from './template.js';
+import type { Key } from '../core/cache/cache.js';
+import { KeyError } from '../core/shared/errors.js';
+import { defaultKey } from '../core/keys/argument-key.js';
+import { oneOf, parseOptions, unchecked, type Option } from '../core/shared/option-schema.js';
+import {
+  CACHE_DEFAULTS,
+  cacheOptions,
+  resolveCachePolicy,
+  type CacheOptions,
+} from '../core/cache/cache-options.js';
+import { normaliseTags } from '../core/cache/tags.js';
+import { around, callAsync, type AsyncMethodDecorator } from './shared/around.js';
+import { compileKey, compileTemplates, type KeyOption } from './shared/compile-key.js';
+import { decoratorOptions } from './shared/decorator-options.js';
+import { MethodName } from './shared/method-name.js';
+import { perCaching, resolveCaching, type CachingSource } from './shared/resolve-caching.js';
+import type { Template } from './shared/key-template-type.js';
 
 export interface CachedOptions<
   This,
@@ -119,6 +123,7 @@ export function decorateCached<This, A extends readonly unknown[], R>(
       const caching = resolveCaching(self, cache, () => name.forErrors(self));
       const run = (): Promise<unknown> => callAsync(original, self, args, () => name.forErrors(self));
       const engine = caching.engines.cache;
+      const label = (): string => name.forEvents(self);
       if (!engine.enabled) return run();
       if (when !== undefined && !when.apply(self, args)) {
         engine.bypass();
@@ -127,11 +132,11 @@ export function decorateCached<This, A extends readonly unknown[], R>(
       let key: string;
       let argumentTags: readonly string[];
       try {
-        key = keyOf === undefined ? defaultKey(name.forKeys(self), args) : keyOf(self, args);
+        key = keyOf === undefined ? defaultKey(name.forKeys(self), args) : keyOf(args, self);
         argumentTags = tags.ofArguments(args);
       } catch (error) {
         if (!(error instanceof KeyError) || onKeyError === 'throw') throw error;
-        engine.report('key', name.forEvents(self), error);
+        engine.report('key', label, error);
         engine.bypass();
         return run();
       }
@@ -142,7 +147,7 @@ export function decorateCached<This, A extends readonly unknown[], R>(
         resultTags: tags.ofResult === undefined ? undefined : (result) => tags.ofResult!(self, result, args),
         unless: unless === undefined ? undefined : (result) => unless.apply(self, [result, ...args]),
         policy: policyOf(caching),
-        method: name.forEvents(self),
+        method: label,
         site: joinPoint,
       });
     };

@@ -1,6 +1,6 @@
 import { Caching } from '../core/caching.js';
-import { describe } from '../core/describe.js';
-import { OptionsError } from '../core/errors.js';
+import { describe } from '../core/shared/describe.js';
+import { OptionsError } from '../core/shared/errors.js';
 import { decorateCached, type Cached } from './cached.js';
 import { decorateInvalidates, type Invalidates } from './invalidates.js';
 import { decorateLocked, type Locked } from './locked.js';

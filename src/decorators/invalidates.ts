@@ -1,16 +1,16 @@
-import type { Key } from '../core/cache.js';
-import { InvalidationError, invalidationQueued, OptionsError } from '../core/errors.js';
-import { logicalKey } from '../core/key.js';
-import { flag, oneOf, parseOptions, unchecked, type Option } from '../core/option-schema.js';
-import type { OnUnavailable } from '../core/options.js';
-import type { Target } from '../core/pending-invalidations.js';
-import { normaliseTags } from '../core/tags.js';
-import { around, callAsync, type AsyncMethodDecorator } from './around.js';
-import { compileKeys, type KeysOption } from './compile-key.js';
-import { decoratorOptions } from './decorator-options.js';
-import { MethodName } from './method-name.js';
-import { resolveCaching, type CachingSource } from './resolve.js';
-import type { Template } from './template.js';
+import type { Key } from '../core/cache/cache.js';
+import { InvalidationError, invalidationQueued, OptionsError } from '../core/shared/errors.js';
+import { logicalKey } from '../core/keys/key.js';
+import { flag, oneOf, parseOptions, unchecked, type Option } from '../core/shared/option-schema.js';
+import type { OnUnavailable } from '../core/cache/cache-options.js';
+import type { InvalidationTarget } from '../core/cache/pending-invalidations.js';
+import { normaliseTags } from '../core/cache/tags.js';
+import { around, callAsync, type AsyncMethodDecorator } from './shared/around.js';
+import { compileKeys, type KeysOption } from './shared/compile-key.js';
+import { decoratorOptions } from './shared/decorator-options.js';
+import { MethodName } from './shared/method-name.js';
+import { resolveCaching, type CachingSource } from './shared/resolve-caching.js';
+import type { Template } from './shared/key-template-type.js';
 
 /** When the invalidation is sent. */
 export type Timing = 'after' | 'before' | 'both';
@@ -120,7 +120,7 @@ export function decorateInvalidates<This, A extends readonly unknown[], R>(
     const name = new MethodName('@Invalidates', joinPoint, given.name, undefined);
     const keysOf = compileKeys(keys, `keys of ${at}`);
     const tagsOf = compileKeys(tags, `tags of ${at}`);
-    const targetOf = (self: unknown, result: unknown, args: unknown[]): Target => {
+    const targetOf = (self: unknown, result: unknown, args: unknown[]): InvalidationTarget => {
       try {
         return {
           keys: keysOf(self, [result, ...args], args).map((key) => logicalKey(key, `keys of ${at}`)),
@@ -141,7 +141,7 @@ export function decorateInvalidates<This, A extends readonly unknown[], R>(
       const engine = caching.engines.cache;
       if (!engine.enabled || (when !== undefined && !when.apply(self, args))) return run();
       const invalidate = async (result: unknown): Promise<void> => {
-        const failure = await engine.invalidate(targetOf(self, result, args), name.forEvents(self));
+        const failure = await engine.invalidate(targetOf(self, result, args), () => name.forEvents(self));
         if (failure !== undefined && onUnavailable === 'throw') throw invalidationQueued(failure, result);
       };
       if (timing !== 'after') await invalidate(undefined);

@@ -1,7 +1,7 @@
-import type { Key } from '../core/key.js';
+import type { Key } from '../core/keys/key.js';
 import type { LockOptions } from '../core/locks/lock-options.js';
-import type { CachingSource } from './resolve.js';
-import type { Template } from './template.js';
+import type { CachingSource } from './shared/resolve-caching.js';
+import type { Template } from './shared/key-template-type.js';
 
 export interface LockedCallOptions<This, A extends readonly unknown[]> extends Omit<LockOptions, 'signal'> {
   /** The signal of a call, if it has one: it ends the wait, not a lease that was got; the call rejects with its reason. */

@@ -1,14 +1,14 @@
-import { OptionsError } from '../core/errors.js';
-import { defaultKey, logicalKey } from '../core/key.js';
+import { OptionsError } from '../core/shared/errors.js';
+import { defaultKey } from '../core/keys/argument-key.js';
+import { logicalKey } from '../core/keys/key.js';
 import { LOCK_DEFAULTS, checkPossible, lockOptions, resolveLockPolicy } from '../core/locks/lock-options.js';
-import { callback, parseOptions, unchecked, type Option } from '../core/option-schema.js';
-import { around, callAsync, type AsyncMethodDecorator } from './around.js';
-import { compileKey, compileKeys, type KeyOption, type KeysOption } from './compile-key.js';
-import { decoratorOptions } from './decorator-options.js';
+import { callback, parseOptions, unchecked, type Option } from '../core/shared/option-schema.js';
+import { around, callAsync, type AsyncMethodDecorator } from './shared/around.js';
+import { compileKey, compileKeys, type KeyOption, type KeysOption } from './shared/compile-key.js';
+import { decoratorOptions } from './shared/decorator-options.js';
 import type { LockedOptions } from './locked-options.js';
-import { MethodName } from './method-name.js';
-import { perCaching } from './per-caching.js';
-import { resolveCaching } from './resolve.js';
+import { MethodName } from './shared/method-name.js';
+import { perCaching, resolveCaching } from './shared/resolve-caching.js';
 
 /** The options of `@Locked` as a schema: names, checks and defaults. */
 export const lockedOptions = {
@@ -73,13 +73,13 @@ export function decorateLocked<This, A extends readonly unknown[], R>(
       }
       const given = signalOf?.apply(self, args);
       const fixed = policyOf(caching);
-      const method = name.forEvents(self);
-      const where = `@Locked on ${method}`;
+      const method = (): string => name.forEvents(self);
+      const place = (): string => name.forErrors(self);
       const policy =
         given === undefined
           ? fixed
-          : { ...fixed, ...parseOptions({ signal: lockOptions.signal }, { signal: given }, where) };
-      return engine.run(engine.call(keysOf(self, args), policy, method, where), run);
+          : { ...fixed, ...parseOptions({ signal: lockOptions.signal }, { signal: given }, place()) };
+      return engine.run(engine.call(keysOf(self, args), policy, method, place), run);
     };
   });
 }
@@ -93,8 +93,8 @@ function compileLockKeys(
   if (keys === undefined) {
     const keyOf =
       compileKey(key, `key of ${at}`) ??
-      ((self: unknown, args: unknown[]) => defaultKey(name.forKeys(self), args));
-    return (self, args) => [keyOf(self, args)];
+      ((args: unknown[], self: unknown) => defaultKey(name.forKeys(self), args));
+    return (self, args) => [keyOf(args, self)];
   }
   if (key !== undefined) throw new OptionsError(`${at} has key and keys. Give it one of the two.`);
   if (Array.isArray(keys) && keys.length === 0) {

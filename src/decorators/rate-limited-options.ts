@@ -1,9 +1,9 @@
-import type { Key } from '../core/key.js';
-import type { Duration } from '../core/duration.js';
+import type { Key } from '../core/keys/key.js';
+import type { Duration } from '../core/shared/duration.js';
 import type { LimitOptions } from '../core/limits/limit-options.js';
 import type { ConcurrencyRule, Rule, WindowRule } from '../core/limits/rules.js';
-import type { CachingSource } from './resolve.js';
-import type { Template } from './template.js';
+import type { CachingSource } from './shared/resolve-caching.js';
+import type { Template } from './shared/key-template-type.js';
 
 interface CallOptions<This, A extends readonly unknown[], K extends string> extends LimitOptions {
   /**

@@ -1,5 +1,5 @@
-import { KeyError, OptionsError } from '../core/errors.js';
-import { logicalKey } from '../core/key.js';
+import { KeyError, OptionsError } from '../core/shared/errors.js';
+import { logicalKey } from '../core/keys/key.js';
 import type { LimitRunOptions } from '../core/limits/limit-engine.js';
 import { consumeOptions, limitOptions } from '../core/limits/limit-options.js';
 import {
@@ -22,14 +22,13 @@ import {
   unchecked,
   type Given,
   type Option,
-} from '../core/option-schema.js';
-import { around, callAsync, type AsyncMethodDecorator } from './around.js';
-import { compileKey, type KeyOption } from './compile-key.js';
-import { decoratorOptions } from './decorator-options.js';
-import { MethodName } from './method-name.js';
-import { perCaching } from './per-caching.js';
+} from '../core/shared/option-schema.js';
+import { around, callAsync, type AsyncMethodDecorator } from './shared/around.js';
+import { compileKey, type KeyOption } from './shared/compile-key.js';
+import { decoratorOptions } from './shared/decorator-options.js';
+import { MethodName } from './shared/method-name.js';
 import type { RateLimitedOptions } from './rate-limited-options.js';
-import { resolveCaching } from './resolve.js';
+import { perCaching, resolveCaching } from './shared/resolve-caching.js';
 
 type OfCall<T> = (this: unknown, ...args: readonly unknown[]) => T;
 
@@ -94,7 +93,7 @@ export function decorateRateLimited<This, A extends readonly unknown[], R>(
     );
     const keyOf =
       compileKey(given.key, `key of ${at}`) ??
-      ((self: unknown) => logicalKey(name.forKeys(self), `key of ${at}`));
+      ((_args: unknown[], self: unknown) => logicalKey(name.forKeys(self), `key of ${at}`));
     const where = (self: unknown): string => name.forErrors(self);
     const rulesOf = compileRules(given, options, at, where);
     const costOf = compileCost(given, where);
@@ -105,10 +104,10 @@ export function decorateRateLimited<This, A extends readonly unknown[], R>(
       const run = (): Promise<unknown> => callAsync(original, self, args, () => name.forErrors(self));
       const engine = caching.engines.limits;
       if (!engine.enabled || (when !== undefined && !when.apply(self, args))) return run();
-      const method = name.forEvents(self);
+      const method = (): string => name.forEvents(self);
       let key: string;
       try {
-        key = keyOf(self, args);
+        key = keyOf(args, self);
       } catch (error) {
         if (!(error instanceof KeyError) || dryRun !== true) throw error;
         engine.report('key', method, error);
@@ -121,7 +120,7 @@ export function decorateRateLimited<This, A extends readonly unknown[], R>(
         policy: policyOf(caching),
         cost: costOf(self, args),
       };
-      const call = engine.call(request, `@RateLimited on ${method}`);
+      const call = engine.call(request, () => name.forErrors(self));
       return engine.run(call, runOptionsOf(self, args), run);
     };
   });

@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '../core/ports.js';
+import type { Clock, Timer } from '../core/ports/clock.js';
 
 export interface FakeClock extends Clock {
   /**

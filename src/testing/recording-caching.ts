@@ -1,6 +1,6 @@
 import { memory } from '../adapters/memory/index.js';
 import { Caching, type CachingOptions } from '../core/caching.js';
-import { eventNames, subscribe, type CachementEvents, type EventName } from '../core/events.js';
+import { eventNames, subscribe, type CachementEvents, type EventName } from '../core/shared/events.js';
 import { fakeClock, type FakeClock } from './fake-clock.js';
 
 export type RecordedEvent = {

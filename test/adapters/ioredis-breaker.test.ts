@@ -1,9 +1,9 @@
 import test, { type ExecutionContext } from 'ava';
 import { Redis } from 'ioredis';
-import { StoreUnavailableError } from '../../src/core/errors.js';
-import type { Clock } from '../../src/core/ports.js';
+import { StoreUnavailableError } from '../../src/core/shared/errors.js';
+import type { Clock } from '../../src/core/ports/clock.js';
 import { fakeClock, type FakeClock } from '../../src/testing/fake-clock.js';
-import { newToken } from '../../src/core/token.js';
+import { newToken } from '../../src/core/shared/token.js';
 import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/free-port.js';
 import { startProxy, type Proxy } from '../support/proxy.js';
@@ -299,15 +299,15 @@ test('a reply that was lost, asked for again, is the same', async (t) => {
     const record = valueOf(token);
     // From here on the server knows the scripts: a reply that says it does not is another matter.
     await store(entries, entry('b'));
-    await entries.mint([tag('b')], undefined, newToken(), 60_000);
+    await entries.getOrCreateNonces([tag('b')], undefined, newToken(), 60_000);
     await entries.remove([entry('b')]);
     await lost(token, () => entries.lease(entry('a'), token, 60_000, undefined));
     t.is((await entries.lease(entry('a'), token, 60_000, undefined)).status, 'granted');
     await lost(token, () => entries.fill(entry('a'), token, record, LATER));
     t.is(await entries.fill(entry('a'), token, record, LATER), 'stored');
     t.true(record.equals((await side.getBuffer(entry('a')))!));
-    await lost(fresh, () => entries.mint([tag('a')], undefined, fresh, 60_000));
-    t.deepEqual((await entries.mint([tag('a')], undefined, newToken(), 60_000)).nonces, [fresh]);
+    await lost(fresh, () => entries.getOrCreateNonces([tag('a')], undefined, fresh, 60_000));
+    t.deepEqual((await entries.getOrCreateNonces([tag('a')], undefined, newToken(), 60_000)).nonces, [fresh]);
     await lost(entry('a'), () => entries.remove([entry('a')]));
     await t.notThrowsAsync(entries.remove([entry('a')]));
   }

@@ -5,9 +5,9 @@
 import { Cluster, Redis } from 'ioredis';
 import { Cluster as Cluster5, Redis as Redis5 } from 'ioredis5';
 import { ioredis } from '../../src/adapters/ioredis/index.js';
-import { systemClock } from '../../src/core/clock.js';
-import type { Clock } from '../../src/core/ports.js';
-import { newToken } from '../../src/core/token.js';
+import { systemClock } from '../../src/core/shared/system-clock.js';
+import type { Clock } from '../../src/core/ports/clock.js';
+import { newToken } from '../../src/core/shared/token.js';
 
 const [kind, major, when, ...ports] = process.argv.slice(2);
 const host = '127.0.0.1';

@@ -1,8 +1,8 @@
 import test, { type ExecutionContext } from 'ava';
 import type { Redis } from 'ioredis';
-import { slotOf } from '../../src/adapters/ioredis/slots.js';
-import { StoreUnavailableError } from '../../src/core/errors.js';
-import { newToken } from '../../src/core/token.js';
+import { slotOf } from '../../src/adapters/ioredis/commands/cluster-slot.js';
+import { StoreUnavailableError } from '../../src/core/shared/errors.js';
+import { newToken } from '../../src/core/shared/token.js';
 import { fakeClock, type FakeClock } from '../../src/testing/fake-clock.js';
 import { eventually } from '../support/eventually.js';
 import { startCluster, type RedisCluster, type RedisServer } from '../support/servers.js';

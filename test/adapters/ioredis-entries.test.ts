@@ -1,8 +1,12 @@
 import test, { type ExecutionContext } from 'ava';
 import type { Redis } from 'ioredis';
-import { encodeLease, WIRE_VERSION } from '../../src/core/entry.js';
-import { EPOCH_BYTES, EPOCHS_IDENTITY, EPOCHS_LENGTH } from '../../src/core/tags.js';
-import { newToken } from '../../src/core/token.js';
+import { encodeLease, WIRE_VERSION } from '../../src/core/ports/entry-format.js';
+import {
+  TAG_CHANGE_BYTES,
+  TAG_CHANGES_IDENTITY,
+  TAG_CHANGES_LENGTH,
+} from '../../src/core/ports/tag-changes.js';
+import { newToken } from '../../src/core/shared/token.js';
 import { eventually } from '../support/eventually.js';
 import { startCluster, startRedis, type RedisCluster, type RedisServer } from '../support/servers.js';
 import { MAJORS, ready, store, valueOf, type Rig, type Target } from './ioredis-rig.js';
@@ -278,25 +282,25 @@ on(
   'minting gives the fresh nonce to those that are absent and keeps the others',
   async (t, { entries, tag, clear }) => {
     const [first, second] = [newToken(), newToken()];
-    t.deepEqual((await entries.mint([tag('a')], undefined, first, 60_000)).nonces, [first]);
-    const minted = await entries.mint([clear, tag('a')], undefined, second, 60_000);
+    t.deepEqual((await entries.getOrCreateNonces([tag('a')], undefined, first, 60_000)).nonces, [first]);
+    const minted = await entries.getOrCreateNonces([clear, tag('a')], undefined, second, 60_000);
     t.deepEqual(minted.nonces, [second, first]);
-    t.is(minted.epochs.length, 0);
+    t.is(minted.tagChanges.length, 0);
     t.deepEqual(await entries.nonces([clear, tag('a'), tag('b')]), [second, first, null]);
-    t.deepEqual((await entries.mint([], undefined, first, 60_000)).nonces, []);
+    t.deepEqual((await entries.getOrCreateNonces([], undefined, first, 60_000)).nonces, []);
   },
 );
 
 on(
   'minting makes nonces live longer, never shorter, and never for ever',
   async (t, { entries, tag }, side) => {
-    await entries.mint([tag('a')], undefined, newToken(), 60_000);
-    await entries.mint([tag('a')], undefined, newToken(), 1_000);
+    await entries.getOrCreateNonces([tag('a')], undefined, newToken(), 60_000);
+    await entries.getOrCreateNonces([tag('a')], undefined, newToken(), 1_000);
     t.true((await side.pttl(tag('a'))) > 50_000);
-    await entries.mint([tag('a')], undefined, newToken(), 90_000);
+    await entries.getOrCreateNonces([tag('a')], undefined, newToken(), 90_000);
     t.true((await side.pttl(tag('a'))) > 80_000);
     await side.persist(tag('a'));
-    await entries.mint([tag('a')], undefined, newToken(), 1_000);
+    await entries.getOrCreateNonces([tag('a')], undefined, newToken(), 1_000);
     const left = await side.pttl(tag('a'));
     t.true(left > 0 && left <= 1_000);
   },
@@ -307,26 +311,26 @@ on('minting replaces what is no nonce and what are no epochs', async (t, { entri
   await side.rpush(tag('list'), 'x');
   await side.set(tag('text'), 'too short');
   await side.set(epochs, 'too short');
-  const minted = await entries.mint([tag('list'), tag('text')], epochs, fresh, 60_000);
+  const minted = await entries.getOrCreateNonces([tag('list'), tag('text')], epochs, fresh, 60_000);
   t.deepEqual(minted.nonces, [fresh, fresh]);
-  t.is(minted.epochs.length, EPOCHS_LENGTH);
+  t.is(minted.tagChanges.length, TAG_CHANGES_LENGTH);
   t.is(await side.type(tag('list')), 'string');
 });
 
 on('epochs begin as the fresh nonce and zeros, and stay', async (t, { entries, epochs, clear }, side) => {
   const fresh = newToken();
-  const first = await entries.mint([clear], epochs, fresh, 60_000);
-  const expected = Buffer.alloc(EPOCHS_LENGTH);
+  const first = await entries.getOrCreateNonces([clear], epochs, fresh, 60_000);
+  const expected = Buffer.alloc(TAG_CHANGES_LENGTH);
   expected.write(fresh, 'latin1');
-  t.deepEqual(Buffer.from(first.epochs), expected);
-  const second = await entries.mint([clear], epochs, newToken(), 60_000);
-  t.deepEqual(Buffer.from(second.epochs), expected);
+  t.deepEqual(Buffer.from(first.tagChanges), expected);
+  const second = await entries.getOrCreateNonces([clear], epochs, newToken(), 60_000);
+  t.deepEqual(Buffer.from(second.tagChanges), expected);
   const left = await side.pttl(epochs);
   t.true(left > 50_000 && left <= 60_000);
 });
 
 on('removing nonces marks their buckets in the epochs', async (t, { entries, epochs, tag, clear }, side) => {
-  await entries.mint([clear, tag('a'), tag('b')], epochs, newToken(), 60_000);
+  await entries.getOrCreateNonces([clear, tag('a'), tag('b')], epochs, newToken(), 60_000);
   const fresh = newToken();
   await entries.removeNonces([tag('a')], epochs, [0, 255], fresh);
   const nonces = await entries.nonces([clear, tag('a'), tag('b')]);
@@ -335,12 +339,16 @@ on('removing nonces marks their buckets in the epochs', async (t, { entries, epo
     [false, true, false],
   );
   const bytes = (await side.getBuffer(epochs))!;
-  t.is(bytes.length, EPOCHS_LENGTH);
+  t.is(bytes.length, TAG_CHANGES_LENGTH);
   const bucket = (i: number): string =>
-    bytes.toString('latin1', EPOCHS_IDENTITY + EPOCH_BYTES * i, EPOCHS_IDENTITY + EPOCH_BYTES * (i + 1));
-  t.is(bucket(0), fresh.slice(0, EPOCH_BYTES));
-  t.is(bucket(255), fresh.slice(0, EPOCH_BYTES));
-  t.is(bucket(1), '\0'.repeat(EPOCH_BYTES));
+    bytes.toString(
+      'latin1',
+      TAG_CHANGES_IDENTITY + TAG_CHANGE_BYTES * i,
+      TAG_CHANGES_IDENTITY + TAG_CHANGE_BYTES * (i + 1),
+    );
+  t.is(bucket(0), fresh.slice(0, TAG_CHANGE_BYTES));
+  t.is(bucket(255), fresh.slice(0, TAG_CHANGE_BYTES));
+  t.is(bucket(1), '\0'.repeat(TAG_CHANGE_BYTES));
   t.true((await side.pttl(epochs)) > 0, 'they keep their end');
 });
 

@@ -1,8 +1,8 @@
 import test, { type ExecutionContext } from 'ava';
 import type { Redis } from 'ioredis';
-import { StoreUnavailableError } from '../../src/core/errors.js';
-import { EPOCH_BYTES, EPOCHS_IDENTITY } from '../../src/core/tags.js';
-import { newToken } from '../../src/core/token.js';
+import { StoreUnavailableError } from '../../src/core/shared/errors.js';
+import { TAG_CHANGE_BYTES, TAG_CHANGES_IDENTITY } from '../../src/core/ports/tag-changes.js';
+import { newToken } from '../../src/core/shared/token.js';
 import { eventually } from '../support/eventually.js';
 import { startRedis } from '../support/servers.js';
 import { admin, callsOf, MAJORS, ready, store, valueOf, type Rig } from './ioredis-rig.js';
@@ -55,7 +55,7 @@ for (const major of MAJORS) {
     const record = await store(entries, entry('value'));
     const waited = newToken();
     await entries.lease(entry('lease'), waited, 60_000, undefined);
-    await entries.mint([clear, tag('a')], epochs, newToken(), 60_000);
+    await entries.getOrCreateNonces([clear, tag('a')], epochs, newToken(), 60_000);
     await side.config('SET', 'maxmemory', '1');
 
     t.true(record.equals((await entries.read(entry('value'), [clear])).record!), 'hits are served');
@@ -65,9 +65,13 @@ for (const major of MAJORS) {
       /^lease was refused by redis:.*OOM/,
     );
     await refused(t, entries.fill(entry('lease'), waited, valueOf(waited), LATER), /OOM/);
-    await refused(t, entries.mint([tag('new')], undefined, newToken(), 60_000), /OOM/);
+    await refused(t, entries.getOrCreateNonces([tag('new')], undefined, newToken(), 60_000), /OOM/);
     t.is((await entries.lease(entry('lease'), newToken(), 60_000, undefined)).status, 'held');
-    t.is((await entries.mint([clear], epochs, newToken(), 90_000)).nonces.length, 1, 'those that are there');
+    t.is(
+      (await entries.getOrCreateNonces([clear], epochs, newToken(), 90_000)).nonces.length,
+      1,
+      'those that are there',
+    );
     t.true(await entries.extend(entry('lease'), waited, 60_000));
 
     await entries.remove([entry('value'), entry('lease')]);
@@ -77,7 +81,11 @@ for (const major of MAJORS) {
     await entries.removeNonces([tag('a')], epochs, [7], mark);
     t.deepEqual(await entries.nonces([tag('a')]), [null]);
     t.is(
-      await side.getrange(epochs, EPOCHS_IDENTITY + 7 * EPOCH_BYTES, EPOCHS_IDENTITY + 8 * EPOCH_BYTES - 1),
+      await side.getrange(
+        epochs,
+        TAG_CHANGES_IDENTITY + 7 * TAG_CHANGE_BYTES,
+        TAG_CHANGES_IDENTITY + 8 * TAG_CHANGE_BYTES - 1,
+      ),
       mark.slice(0, 8),
     );
     await entries.removeNonces([], epochs, [7], newToken());

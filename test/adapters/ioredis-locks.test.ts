@@ -2,16 +2,16 @@ import test, { type ExecutionContext } from 'ava';
 import type { Cluster } from 'ioredis';
 import { acquireScript, type AcquireReply } from '../../src/adapters/ioredis/locks/acquire-scripts.js';
 import { extendScript, releaseScript } from '../../src/adapters/ioredis/locks/held-scripts.js';
-import { Link } from '../../src/adapters/ioredis/link.js';
-import type { Scripts } from '../../src/adapters/ioredis/scripts.js';
-import { resolveTarget } from '../../src/adapters/ioredis/target.js';
-import { slotOf } from '../../src/adapters/ioredis/slots.js';
+import { RedisConnection } from '../../src/adapters/ioredis/connection/redis-connection.js';
+import type { ScriptRunner } from '../../src/adapters/ioredis/commands/script.js';
+import { resolveTarget } from '../../src/adapters/ioredis/connection/target.js';
+import { slotOf } from '../../src/adapters/ioredis/commands/cluster-slot.js';
 import { Caching } from '../../src/core/caching.js';
 import { ioredis } from '../../src/adapters/ioredis/index.js';
-import { systemClock } from '../../src/core/clock.js';
-import { StoreUnavailableError } from '../../src/core/errors.js';
-import { entryKey, lockKey } from '../../src/core/key.js';
-import type { LockGrant, LockReply, LockRequest } from '../../src/core/ports.js';
+import { systemClock } from '../../src/core/shared/system-clock.js';
+import { StoreUnavailableError } from '../../src/core/shared/errors.js';
+import { entryKey, lockKey } from '../../src/core/keys/store-keys.js';
+import type { LockGrant, LockReply, LockRequest } from '../../src/core/ports/lock-store.js';
 import { eventually } from '../support/eventually.js';
 import { redisForFile, startCluster, startRedis } from '../support/servers.js';
 import { admin, MAJORS, ready, type Target } from './ioredis-rig.js';
@@ -45,7 +45,7 @@ async function rigFor(t: ExecutionContext, target: Target = server().url) {
 }
 
 /** The scripts themselves, as any owner. */
-async function scriptsFor(t: ExecutionContext, namespace: string): Promise<Scripts> {
+async function scriptsFor(t: ExecutionContext, namespace: string): Promise<ScriptRunner> {
   const settings = {
     clock: systemClock,
     namespace,
@@ -53,7 +53,7 @@ async function scriptsFor(t: ExecutionContext, namespace: string): Promise<Scrip
     connectTimeout: 20_000,
     changed: () => {},
   };
-  const link = new Link(resolveTarget(server().url), 'locks', settings, () => {});
+  const link = new RedisConnection(resolveTarget(server().url), 'locks', settings, () => {});
   t.teardown(() => link.close());
   link.open();
   await link.check();
@@ -61,7 +61,7 @@ async function scriptsFor(t: ExecutionContext, namespace: string): Promise<Scrip
 }
 
 function acquireAs(
-  scripts: Scripts,
+  scripts: ScriptRunner,
   owner: string,
   keys: readonly string[],
   parts: { readonly permits?: number; readonly ticket?: string } = {},
@@ -180,7 +180,11 @@ test('every key has an end, which is that of the lock’s', async (t) => {
   ];
   for (const name of ['a', 'c', 'e']) heldFor(await locks.acquire(request({ keys: [lock(name)] })));
   heldFor(await locks.acquire(request({ keys: [lock('d')], ticket: 'u' })));
-  t.is((await side.keys(`${namespace}:lock:*`)).length, 5 + 3 + 2 + 2, 'locks, fences, wishes, a queue');
+  t.is(
+    (await side.keys(`${namespace}:lock:*`)).length,
+    5 + 3 + 2 + 2,
+    'locks, fences, pending writers, a queue',
+  );
   await seen(LONG);
   for (const grant of grants) t.is(await grant.extend(LONG * 2), 'extended');
   t.true((await side.pttl(lock('a'))) > LONG);

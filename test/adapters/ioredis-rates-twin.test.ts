@@ -1,13 +1,14 @@
 import { deepStrictEqual } from 'node:assert/strict';
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
-import { channelOf, Link } from '../../src/adapters/ioredis/link.js';
+import { channelOf, RedisConnection } from '../../src/adapters/ioredis/connection/redis-connection.js';
 import { RedisRateStore } from '../../src/adapters/ioredis/limits/rate-store.js';
-import { resolveTarget } from '../../src/adapters/ioredis/target.js';
-import { systemClock } from '../../src/core/clock.js';
-import { rateRuleKey, rateSubject } from '../../src/core/key.js';
+import { resolveTarget } from '../../src/adapters/ioredis/connection/target.js';
+import { systemClock } from '../../src/core/shared/system-clock.js';
+import { rateRuleKey, rateSubject } from '../../src/core/keys/store-keys.js';
 import { LocalRateStore } from '../../src/core/limits/local-rate-store.js';
-import type { Algorithm, Clock, RateRule, RateStore } from '../../src/core/ports.js';
+import type { Algorithm, RateRule, RateStore } from '../../src/core/ports/rate-store.js';
+import type { Clock } from '../../src/core/ports/clock.js';
 import { redisForFile } from '../support/servers.js';
 import { admin } from './ioredis-rig.js';
 import { RateReference } from './rate-reference.js';
@@ -43,7 +44,7 @@ interface Take {
   readonly cost: number;
   readonly token: string;
   readonly repeatable: boolean;
-  readonly forced: boolean;
+  readonly force: boolean;
 }
 
 type Step =
@@ -82,7 +83,7 @@ function plans(
       cost: fc.constantFrom(...sizes.costs),
       token: fc.constantFrom('a', 'b', 'c', 'd'),
       repeatable: repeats ? fc.constantFrom(false, false, true) : fc.constant(false),
-      forced: fc.constantFrom(false, false, false, true),
+      force: fc.constantFrom(false, false, false, true),
     });
     const longest = Math.max(...rules.map(({ perMs }) => perMs)) * 1_000;
     const us = fc.oneof(
@@ -155,7 +156,7 @@ async function perform(
           // A request is remembered by its token, and asks for the same rules when it comes again.
           if (take.repeatable) Object.assign(request, { token: `${take.token}-${take.which.join('-')}` });
           const most = Math.min(...request.rules.map(({ burst }) => burst));
-          return store.consume({ ...request, cost: take.forced ? take.cost : Math.min(take.cost, most) });
+          return store.consume({ ...request, cost: take.force ? take.cost : Math.min(take.cost, most) });
         }),
       );
     case 'refund':
@@ -179,21 +180,27 @@ async function redisStore(t: ExecutionContext, now: () => number): Promise<RateS
     ...{ clock: systemClock, namespace: NAMESPACE, timeout: 20_000, connectTimeout: 20_000 },
     changed: () => {},
   };
-  const link = new Link(resolveTarget(server().url), 'commands', settings, () => {});
+  const link = new RedisConnection(resolveTarget(server().url), 'commands', settings, () => {});
   t.teardown(() => link.close());
   link.open();
   await link.check();
-  return new RedisRateStore(link.scripts, link.servers, channelOf(NAMESPACE), { ...settings, now });
+  return new RedisRateStore(link.scripts, link.topology, channelOf(NAMESPACE), { ...settings, now });
 }
 
-const WINDOWED = ['gcra', 'token-bucket', 'sliding-log', 'sliding-counter', 'fixed-window'] as const;
+const WINDOWED = [
+  'gcra',
+  'token-bucket',
+  'sliding-window-log',
+  'sliding-window-counter',
+  'fixed-window',
+] as const;
 const KINDS: readonly { title: string; algorithms: readonly Algorithm[]; sizes: Sizes }[] = [
   ...WINDOWED.map((algorithm) => ({ title: algorithm, algorithms: [algorithm], sizes: SMALL })),
   { title: 'concurrency', algorithms: ['concurrency'], sizes: SMALL },
   { title: 'all algorithms together', algorithms: [...WINDOWED, 'concurrency'], sizes: SMALL },
   {
     title: 'numbers that no double holds exactly',
-    algorithms: ['gcra', 'sliding-counter', 'fixed-window'],
+    algorithms: ['gcra', 'sliding-window-counter', 'fixed-window'],
     sizes: HUGE,
   },
 ];
@@ -233,7 +240,7 @@ test('a key lives until the clock, set back meanwhile, has come to the end of wh
   for (const algorithm of [...WINDOWED, 'concurrency'] as const) {
     const subject = rateSubject(NAMESPACE, `back ${algorithm}`);
     const rule = { key: rateRuleKey(subject, algorithm), algorithm, limit: 5, perMs: HOURS, burst: 5 };
-    const request = { subject, rules: [rule], cost: 1, repeatable: false, forced: false };
+    const request = { subject, rules: [rule], cost: 1, repeatable: false, force: false };
     now = EPOCH + 3 * HOURS * 1_000;
     await redis.consume({ ...request, token: 'a' });
     now = EPOCH;

@@ -1,14 +1,21 @@
 import test, { type ExecutionContext } from 'ava';
 import type { Redis } from 'ioredis';
-import { memoryKey } from '../../src/adapters/ioredis/limits/rate-consume.js';
-import { ALGORITHMS, TIME } from '../../src/adapters/ioredis/limits/rate-lua.js';
-import { slotOf } from '../../src/adapters/ioredis/slots.js';
-import { systemClock } from '../../src/core/clock.js';
-import { StoreUnavailableError } from '../../src/core/errors.js';
-import { boundKey, rateRuleKey, rateSubject } from '../../src/core/key.js';
-import type { Algorithm, RateReply, RateRequest, RateRule, RuleReading } from '../../src/core/ports.js';
-import { rateAlgorithms } from '../../src/core/limits/rate-algorithms.js';
-import { newToken } from '../../src/core/token.js';
+import { memoryKey } from '../../src/adapters/ioredis/limits/consume-script.js';
+import { ALGORITHMS, TIME } from '../../src/adapters/ioredis/limits/lua/prelude.js';
+import { slotOf } from '../../src/adapters/ioredis/commands/cluster-slot.js';
+import { systemClock } from '../../src/core/shared/system-clock.js';
+import { StoreUnavailableError } from '../../src/core/shared/errors.js';
+import { hashIfLong } from '../../src/core/keys/key.js';
+import { rateRuleKey, rateSubject } from '../../src/core/keys/store-keys.js';
+import type {
+  Algorithm,
+  RateReply,
+  RateRequest,
+  RateRule,
+  RuleReading,
+} from '../../src/core/ports/rate-store.js';
+import { rateAlgorithms } from '../../src/core/limits/algorithms/index.js';
+import { newToken } from '../../src/core/shared/token.js';
 import { eventually } from '../support/eventually.js';
 import { startProxy } from '../support/proxy.js';
 import { redisForFile, startCluster, startRedis } from '../support/servers.js';
@@ -31,7 +38,7 @@ function rates(rig: Rig): RateRig {
   const subject = (key: string): string => rateSubject(rig.namespace, key);
   const consume: RateRig['consume'] = (key, rules, request) =>
     rig.backend.rates.consume({
-      ...{ subject: subject(key), rules, cost: 1, token: newToken(), repeatable: false, forced: false },
+      ...{ subject: subject(key), rules, cost: 1, token: newToken(), repeatable: false, force: false },
       ...request,
     });
   return {
@@ -105,7 +112,7 @@ test('a budget that is over ends its own call and no other of the batch', async 
     rig.backend.rates.consume(
       {
         ...{ subject: subject('k'), rules: [rule('k', 'gcra', 9)], cost: 1, token: newToken() },
-        ...{ repeatable: false, forced: false },
+        ...{ repeatable: false, force: false },
       },
       budget,
     );
@@ -113,7 +120,7 @@ test('a budget that is over ends its own call and no other of the batch', async 
   for (const call of hurried) {
     const error = await t.throwsAsync(call, {
       instanceOf: StoreUnavailableError,
-      message: /within the budget of [57] ms/,
+      message: /within the caller's [57] ms/,
     });
     t.is(error.outcome, 'unknown');
   }
@@ -258,7 +265,7 @@ test('what stands at our names and is not ours is replaced, never a crash', asyn
       backend.rates.refund({ subject: subject(key), rules, cost: 1, token, quiet: false }),
     );
     await planted();
-    const { blockedMs } = await consume(key, rules, { token, repeatable: true, forced: true });
+    const { blockedMs } = await consume(key, rules, { token, repeatable: true, force: true });
     t.is(blockedMs, 0);
     await backend.rates.reset(
       subject(key),
@@ -283,8 +290,8 @@ test('a key without an end that refuses gets one: the window', async (t) => {
     gcra: (key) => side.set(key, `meter ${future} ${future}`),
     'token-bucket': (key) => side.set(key, `meter ${future} ${future}`),
     'fixed-window': (key) => side.set(key, `window ${future} 99`),
-    'sliding-counter': (key) => side.set(key, `counter ${future} 99 0`),
-    'sliding-log': (key) => side.zadd(key, future, '1:a', future, '2:b'),
+    'sliding-window-counter': (key) => side.set(key, `counter ${future} 99 0`),
+    'sliding-window-log': (key) => side.zadd(key, future, '1:a', future, '2:b'),
     concurrency: (key) => side.zadd(key, future, 'a', future, 'b'),
   };
   for (const algorithm of ALL) {
@@ -340,7 +347,7 @@ test('no key is ever without an end', async (t) => {
     const chosen = ALL.filter((_, n) => (i >> n) % 2 === 1 || n === i % 6);
     const rules = chosen.map((algorithm) => rule(key, algorithm, 1 + (i % 5), 60_000 + i));
     const token = `t${i % 11}`;
-    const request = { token, repeatable: i % 3 === 0, forced: i % 5 === 0, cost: i % 4 };
+    const request = { token, repeatable: i % 3 === 0, force: i % 5 === 0, cost: i % 4 };
     await consume(key, rules, { ...request, cost: Math.min(request.cost, 1 + (i % 5)) });
     if (i % 4 === 1)
       await backend.rates.refund({ subject: subject(key), rules, cost: 1, token, quiet: true });
@@ -390,7 +397,7 @@ test('the prefix of a passed client is on every key and on no name that is told'
 
 test('subjects of any length and any characters count for themselves', async (t) => {
   const { rule, consume } = await rateRig(t, shared().url);
-  const keys = ['x', 'y'].map((end) => boundKey('\u{1f600}'.repeat(50_000) + end));
+  const keys = ['x', 'y'].map((end) => hashIfLong('\u{1f600}'.repeat(50_000) + end));
   const odd = ['a b', "'", '"', '*', '\\', 'ü', 'a:b', 'a%7Bb'];
   for (const key of [...keys, ...odd]) {
     const { rules } = await consume(
@@ -406,7 +413,7 @@ test('subjects of any length and any characters count for themselves', async (t)
 
 test('a log counts exactly however large a cost and its limit are', async (t) => {
   const { rule, take, subject, backend } = await rateRig(t, shared().url);
-  const log = rule('k', 'sliding-log', 3_000);
+  const log = rule('k', 'sliding-window-log', 3_000);
   t.is((await take('k', log, { cost: 1_700, token: 'a' })).used, 1_700);
   t.is((await take('k', log, { cost: 1_300, token: 'b' })).used, 3_000);
   t.false((await take('k', log)).allowed);
@@ -414,5 +421,5 @@ test('a log counts exactly however large a cost and its limit are', async (t) =>
   t.is((await take('k', log, { cost: 1_000, token: 'c' })).used, 2_800);
   await backend.rates.refund({ subject: subject('k'), rules: [log], cost: 1_000, token: 'a', quiet: true });
   t.is((await take('k', log, { cost: 0 })).used, 1_800);
-  t.is((await take('k', log, { cost: 10_000, forced: true })).used, 3_000);
+  t.is((await take('k', log, { cost: 10_000, force: true })).used, 3_000);
 });

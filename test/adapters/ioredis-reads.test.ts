@@ -1,7 +1,7 @@
 import test, { type ExecutionContext } from 'ava';
 import { Cluster, type Redis } from 'ioredis';
-import { slotOf } from '../../src/adapters/ioredis/slots.js';
-import { StoreUnavailableError } from '../../src/core/errors.js';
+import { slotOf } from '../../src/adapters/ioredis/commands/cluster-slot.js';
+import { StoreUnavailableError } from '../../src/core/shared/errors.js';
 import { startCluster, startRedis } from '../support/servers.js';
 import { admin, callsOf, open, ready, store, type Rig } from './ioredis-rig.js';
 
@@ -49,7 +49,7 @@ test('10,000 reads of one tick are 20 commands', async (t) => {
 
 test('a nonce that many calls ask for is asked for once', async (t) => {
   const { entries, entry, clear, tag, side } = await alone(t);
-  await entries.mint([tag('a'), tag('b')], undefined, 'n'.repeat(16), 60_000);
+  await entries.getOrCreateNonces([tag('a'), tag('b')], undefined, 'n'.repeat(16), 60_000);
   const looked = await lookups(side, async () => {
     const wanted = [[clear], [clear, tag('a')], [tag('b'), tag('a')], [clear], [tag('a'), clear, tag('a')]];
     const found = await Promise.all(wanted.map((keys, i) => entries.read(entry(String(i)), keys)));
@@ -77,7 +77,7 @@ test('while something is under way, calls of later ticks travel together', async
 test('a call with more nonces than a command carries is served', async (t) => {
   const { entries, entry, tag } = await alone(t);
   const tags = Array.from({ length: 1_000 }, (_, i) => tag(String(i)));
-  await entries.mint(tags, undefined, 'n'.repeat(16), 60_000);
+  await entries.getOrCreateNonces(tags, undefined, 'n'.repeat(16), 60_000);
   const [small, large] = await Promise.all([entries.read(entry('a'), []), entries.read(entry('b'), tags)]);
   t.deepEqual(small.nonces, []);
   t.is(large.nonces.filter((nonce) => nonce === 'n'.repeat(16)).length, 1_000);

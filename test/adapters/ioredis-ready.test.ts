@@ -3,11 +3,11 @@ import { createServer as createHttpServer } from 'node:http';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { inspect } from 'node:util';
 import { Cluster, Redis } from 'ioredis';
-import { StoreSetupError } from '../../src/core/errors.js';
-import { lockKey, rateRuleKey, rateSubject } from '../../src/core/key.js';
-import type { Algorithm } from '../../src/core/ports.js';
-import { rateAlgorithms } from '../../src/core/limits/rate-algorithms.js';
-import { newToken } from '../../src/core/token.js';
+import { StoreSetupError } from '../../src/core/shared/errors.js';
+import { lockKey, rateRuleKey, rateSubject } from '../../src/core/keys/store-keys.js';
+import type { Algorithm } from '../../src/core/ports/rate-store.js';
+import { rateAlgorithms } from '../../src/core/limits/algorithms/index.js';
+import { newToken } from '../../src/core/shared/token.js';
 import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/free-port.js';
 import { startCluster, startRedis, type RedisServer } from '../support/servers.js';
@@ -325,8 +325,8 @@ async function everyVerb(t: ExecutionContext, rig: Awaited<ReturnType<typeof rea
   t.is((await entries.lease(key, newToken(), 60_000, undefined)).status, 'held');
   t.true(await entries.extend(key, token, 60_000));
   t.is(await entries.fill(key, token, valueOf(token), LATER), 'stored');
-  t.is((await entries.mint([clear, tag('a')], epochs, newToken(), 60_000)).nonces.length, 2);
-  await entries.mint([clear, tag('a')], epochs, newToken(), 90_000);
+  t.is((await entries.getOrCreateNonces([clear, tag('a')], epochs, newToken(), 60_000)).nonces.length, 2);
+  await entries.getOrCreateNonces([clear, tag('a')], epochs, newToken(), 90_000);
   t.truthy((await entries.read(key, [clear, tag('a')])).record);
   await entries.removeNonces([tag('a')], epochs, [1], newToken());
   await entries.remove([key]);
@@ -344,18 +344,18 @@ async function everyRate(t: ExecutionContext, { namespace, backend: { rates } }:
   const rules = (Object.keys(rateAlgorithms) as Algorithm[]).map((algorithm) => ({
     ...{ key: rateRuleKey(subject, algorithm), algorithm, limit, perMs: 60_000, burst: limit },
   }));
-  const request = { subject, rules, cost: 1, token: newToken(), repeatable: true, forced: false };
+  const request = { subject, rules, cost: 1, token: newToken(), repeatable: true, force: false };
   t.true((await rates.consume(request)).rules.every(({ allowed }) => allowed));
-  await rates.consume({ ...request, token: 'forced', cost: 5, forced: true });
+  await rates.consume({ ...request, token: 'forced', cost: 5, force: true });
   t.false((await rates.consume({ ...request, token: 'refused' })).rules.some(({ allowed }) => allowed));
   t.true(await rates.renew(rules, request.token));
   await rates.refund({ ...request, quiet: false });
   const short = { ...request, rules: rules.map((rule) => ({ ...rule, perMs: 1 })), repeatable: false };
-  const log = rules.findIndex(({ algorithm }) => algorithm === 'sliding-log');
+  const log = rules.findIndex(({ algorithm }) => algorithm === 'sliding-window-log');
   const ended = async (): Promise<boolean> =>
     (await rates.consume({ ...short, cost: 0 })).rules[log]!.used === 0;
   await eventually('what the log has is older than its window', ended);
-  await rates.consume({ ...short, forced: true });
+  await rates.consume({ ...short, force: true });
   await rates.block(subject, 60_000);
   await rates.reset(
     subject,

@@ -2,12 +2,14 @@ import type { ExecutionContext } from 'ava';
 import { Cluster, Redis } from 'ioredis';
 import { Cluster as Cluster5, Redis as Redis5 } from 'ioredis5';
 import { ioredis, type IoredisOptions } from '../../src/adapters/ioredis/index.js';
-import { systemClock } from '../../src/core/clock.js';
-import { encodeEntry } from '../../src/core/entry.js';
-import { StoreUnavailableError } from '../../src/core/errors.js';
-import { clearKey, entryKey, epochsKey, tagKey } from '../../src/core/key.js';
-import type { Backend, Clock, EntryStore } from '../../src/core/ports.js';
-import { newToken } from '../../src/core/token.js';
+import { systemClock } from '../../src/core/shared/system-clock.js';
+import { encodeEntry } from '../../src/core/ports/entry-format.js';
+import { StoreUnavailableError } from '../../src/core/shared/errors.js';
+import { clearKey, entryKey, tagChangesKey, tagKey } from '../../src/core/keys/store-keys.js';
+import type { Backend } from '../../src/core/ports/adapter.js';
+import type { Clock } from '../../src/core/ports/clock.js';
+import type { EntryStore } from '../../src/core/ports/entry-store.js';
+import { newToken } from '../../src/core/shared/token.js';
 import { LATER } from '../support/later.js';
 
 /** A backend with its host, which records what it is told. */
@@ -59,7 +61,7 @@ export function open(t: ExecutionContext, target: Target, rigOptions: RigOptions
     woken,
     changes,
     clear: clearKey(namespace),
-    epochs: epochsKey(namespace),
+    epochs: tagChangesKey(namespace),
     entry: (key) => entryKey(namespace, key),
     tag: (name) => tagKey(namespace, name),
   };

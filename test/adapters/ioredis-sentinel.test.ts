@@ -1,5 +1,5 @@
 import test from 'ava';
-import { newToken } from '../../src/core/token.js';
+import { newToken } from '../../src/core/shared/token.js';
 import { eventually } from '../support/eventually.js';
 import { startSentinel } from '../support/servers.js';
 import { admin, MAJORS, ready, store } from './ioredis-rig.js';

@@ -1,7 +1,7 @@
-import type { RateReply, RateRequest, RateRule, RateStore } from '../../src/core/ports.js';
-import { rateAlgorithms } from '../../src/core/limits/rate-algorithms.js';
-import { toMs } from '../../src/core/limits/rate-arithmetic.js';
-import { renewSlot, type ConcurrencyState } from '../../src/core/limits/rate-concurrency.js';
+import type { RateReply, RateRequest, RateRule, RateStore } from '../../src/core/ports/rate-store.js';
+import { rateAlgorithms } from '../../src/core/limits/algorithms/index.js';
+import { toMs } from '../../src/core/limits/algorithms/algorithm.js';
+import { renewSlot, type ConcurrencyState } from '../../src/core/limits/algorithms/concurrency.js';
 
 /**
  * The arithmetic of core and nothing else: it forgets nothing by itself. What it counts is what any store must, however
@@ -18,18 +18,18 @@ export class RateReference implements RateStore {
     this.#now = now;
   }
 
-  async consume({ subject, rules, cost, token, repeatable, forced }: RateRequest): Promise<RateReply> {
+  async consume({ subject, rules, cost, token, repeatable, force }: RateRequest): Promise<RateReply> {
     const memory = `${subject}#${token}`;
     const before = repeatable ? this.#replies.get(memory) : undefined;
     if (before !== undefined) return before;
     const now = this.#now();
     const blockedMs = toMs(Math.max(0, (this.#blocks.get(subject) ?? now) - now));
     const allowed = rules.map((rule) =>
-      rateAlgorithms[rule.algorithm].fits(rule, this.#states.get(rule.key), now, cost, token),
+      rateAlgorithms[rule.algorithm].hasRoom(rule, this.#states.get(rule.key), now, cost, token),
     );
-    const takes = cost > 0 && (forced || (blockedMs === 0 && allowed.every(Boolean)));
+    const takes = cost > 0 && (force || (blockedMs === 0 && allowed.every(Boolean)));
     const readings = rules.map((rule, i) => {
-      const { take, amounts } = rateAlgorithms[rule.algorithm];
+      const { consume: take, status: amounts } = rateAlgorithms[rule.algorithm];
       let state = this.#states.get(rule.key);
       if (takes) this.#states.set(rule.key, (state = take(rule, state, now, cost, token)));
       return { allowed: allowed[i]!, ...amounts(rule, state, now, cost) };
@@ -43,7 +43,7 @@ export class RateReference implements RateStore {
     for (const rule of rules) {
       const state = this.#states.get(rule.key);
       if (state === undefined) continue;
-      const left = rateAlgorithms[rule.algorithm].give(rule, state, this.#now(), cost, token);
+      const left = rateAlgorithms[rule.algorithm].refund(rule, state, this.#now(), cost, token);
       if (left === undefined) this.#states.delete(rule.key);
       else this.#states.set(rule.key, left);
     }

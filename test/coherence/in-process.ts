@@ -1,5 +1,5 @@
 import { memory } from '../../src/adapters/memory/index.js';
-import { clearKey, entryKey, epochsKey, tagKey } from '../../src/core/key.js';
+import { clearKey, entryKey, tagChangesKey, tagKey } from '../../src/core/keys/store-keys.js';
 import { fakeClock } from '../../src/testing/fake-clock.js';
 import { LocalNode } from './local-node.js';
 import type { Place, Target } from './place.js';
@@ -80,7 +80,7 @@ export function namesOf(namespace: string, { keys = [], tags = [], all = false }
     ? [
         ...namesOf(namespace, { keys: ['k', 'inner', 'outer'], tags: ['org'] }),
         clearKey(namespace),
-        epochsKey(namespace),
+        tagChangesKey(namespace),
       ]
     : [];
   return [

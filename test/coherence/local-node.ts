@@ -1,7 +1,8 @@
-import type { Cache } from '../../src/core/cache.js';
+import type { Cache } from '../../src/core/cache/cache.js';
 import { Caching } from '../../src/core/caching.js';
-import { entryKey } from '../../src/core/key.js';
-import type { Adapter, Clock } from '../../src/core/ports.js';
+import { entryKey } from '../../src/core/keys/store-keys.js';
+import type { Adapter } from '../../src/core/ports/adapter.js';
+import type { Clock } from '../../src/core/ports/clock.js';
 import type { HeldCall, Load, Node, ReadOptions, Target, Version } from './place.js';
 import { Stage, staged, type Moment, type Verb } from './stage.js';
 

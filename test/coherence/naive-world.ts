@@ -1,4 +1,4 @@
-import { StoreUnavailableError } from '../../src/core/errors.js';
+import { StoreUnavailableError } from '../../src/core/shared/errors.js';
 import type { OpenCache, WorldCache } from './scheduled-world.js';
 import type { ScheduledStore } from './scheduled-store.js';
 

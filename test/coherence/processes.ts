@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis';
-import { entryKey } from '../../src/core/key.js';
+import { entryKey } from '../../src/core/keys/store-keys.js';
 import { eventually } from '../support/eventually.js';
 import { startWorker, type Worker } from '../support/process.js';
 import { namesOf } from './in-process.js';

@@ -1,5 +1,5 @@
 import { InFlightLoads, type InFlightLoad } from '../../src/core/cache/in-flight-loads.js';
-import { Wakeups, type Wakeup } from '../../src/core/wakeups.js';
+import { Wakeups, type Wakeup } from '../../src/core/shared/wakeups.js';
 
 /** What the engines of this process have under way. */
 export interface Activity {

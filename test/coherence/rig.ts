@@ -1,11 +1,11 @@
 import type { ExecutionContext } from 'ava';
 import { memory } from '../../src/adapters/memory/index.js';
-import type { Cache } from '../../src/core/cache.js';
+import type { Cache } from '../../src/core/cache/cache.js';
 import { Caching } from '../../src/core/caching.js';
-import type { CachementEvents, EventName } from '../../src/core/events.js';
-import { subscribe } from '../../src/core/events.js';
-import type { CacheOptions } from '../../src/core/options.js';
-import type { EntryStore } from '../../src/core/ports.js';
+import type { CachementEvents, EventName } from '../../src/core/shared/events.js';
+import { subscribe } from '../../src/core/shared/events.js';
+import type { CacheOptions } from '../../src/core/cache/cache-options.js';
+import type { EntryStore } from '../../src/core/ports/entry-store.js';
 import { fakeClock, type FakeClock } from '../../src/testing/fake-clock.js';
 import { deferred } from './deferred.js';
 import { Stage, staged } from './stage.js';
@@ -50,7 +50,7 @@ export function rig(t: ExecutionContext, count = 1, defaults: CacheOptions = {})
     'load',
     'coalesced',
     'fill',
-    'refused',
+    'notStored',
     'invalidate',
     'error',
   ];

@@ -1,8 +1,10 @@
 import type fc from 'fast-check';
 import { memory } from '../../src/adapters/memory/index.js';
-import { MemoryStore } from '../../src/adapters/memory/memory-store.js';
-import { StoreUnavailableError } from '../../src/core/errors.js';
-import type { Adapter, Clock, EntryStore, Host } from '../../src/core/ports.js';
+import { MemoryEntryStore } from '../../src/adapters/memory/memory-entry-store.js';
+import { StoreUnavailableError } from '../../src/core/shared/errors.js';
+import type { Adapter, AdapterHost } from '../../src/core/ports/adapter.js';
+import type { Clock } from '../../src/core/ports/clock.js';
+import type { EntryStore } from '../../src/core/ports/entry-store.js';
 
 /**
  * What becomes of one request: it is served; it never arrives; it is served and the reply is lost; the caller is
@@ -12,10 +14,10 @@ export type Fault = 'none' | 'refused' | 'reply lost' | 'late';
 
 /** A store that several `Caching` share, every request and every reply of which waits for the scheduler. */
 export class ScheduledStore {
-  readonly memory: MemoryStore;
+  readonly memory: MemoryEntryStore;
   readonly #scheduler: fc.Scheduler;
   readonly #faults: Fault[];
-  readonly #hosts: Host[] = [];
+  readonly #hosts: AdapterHost[] = [];
   readonly #down = new Set<number>();
   /** Requests that nobody waits for any more. */
   readonly stragglers: Promise<unknown>[] = [];
@@ -24,7 +26,9 @@ export class ScheduledStore {
   constructor(clock: Clock, scheduler: fc.Scheduler, faults: readonly Fault[]) {
     this.#scheduler = scheduler;
     this.#faults = [...faults];
-    this.memory = new MemoryStore(clock, { maxEntries: 10_000, maxBytes: 1e9 }, (key) => this.#wake(key));
+    this.memory = new MemoryEntryStore(clock, { maxEntries: 10_000, maxBytes: 1e9 }, (key) =>
+      this.#wake(key),
+    );
   }
 
   /** While it is down for one of the openers, each of its requests is refused. */
@@ -63,9 +67,12 @@ export class ScheduledStore {
       fill: (key, token, record, until) => pass(`fill ${key}`, () => memory.fill(key, token, record, until)),
       release: (key, token) => pass(`release ${key}`, () => memory.release(key, token)),
       remove: (keys) => pass(`remove ${keys.join(' ')}`, () => memory.remove(keys)),
-      mint: (nonces, epochs, fresh, ttl) => pass('mint', () => memory.mint(nonces, epochs, fresh, ttl)),
-      removeNonces: (nonces, epochs, buckets, fresh) =>
-        pass(`removeNonces ${nonces.join(' ')}`, () => memory.removeNonces(nonces, epochs, buckets, fresh)),
+      getOrCreateNonces: (nonces, tagChanges, fresh, ttl) =>
+        pass('getOrCreateNonces', () => memory.getOrCreateNonces(nonces, tagChanges, fresh, ttl)),
+      removeNonces: (nonces, tagChanges, buckets, fresh) =>
+        pass(`removeNonces ${nonces.join(' ')}`, () =>
+          memory.removeNonces(nonces, tagChanges, buckets, fresh),
+        ),
     };
   }
 

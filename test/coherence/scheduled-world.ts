@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { Caching } from '../../src/core/caching.js';
-import type { GetOrSetOptions } from '../../src/core/cache.js';
-import { StoreUnavailableError } from '../../src/core/errors.js';
-import { clearKey, entryKey, epochsKey, tagKey } from '../../src/core/key.js';
+import type { GetOrSetOptions } from '../../src/core/cache/cache.js';
+import { StoreUnavailableError } from '../../src/core/shared/errors.js';
+import { clearKey, entryKey, tagChangesKey, tagKey } from '../../src/core/keys/store-keys.js';
 import { assertQuiet, watchActivity } from './quiet.js';
 import { ScheduledStore, type Fault } from './scheduled-store.js';
 import { steppedClock, type SteppedClock } from './stepped-clock.js';
@@ -61,7 +61,7 @@ const NAMES = [
   tagKey(NAMESPACE, 'known'),
   tagKey(NAMESPACE, 'told'),
   clearKey(NAMESPACE),
-  epochsKey(NAMESPACE),
+  tagChangesKey(NAMESPACE),
 ];
 const LOAD_FAILED = 'the loader failed';
 

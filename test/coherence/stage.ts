@@ -1,5 +1,7 @@
-import { StoreUnavailableError } from '../../src/core/errors.js';
-import type { Adapter, Clock, EntryStore, Host } from '../../src/core/ports.js';
+import { StoreUnavailableError } from '../../src/core/shared/errors.js';
+import type { Adapter, AdapterHost } from '../../src/core/ports/adapter.js';
+import type { Clock } from '../../src/core/ports/clock.js';
+import type { EntryStore } from '../../src/core/ports/entry-store.js';
 import { deferred, type Deferred } from './deferred.js';
 
 export type Verb = keyof EntryStore;
@@ -25,11 +27,11 @@ export class Stage {
   readonly #holds: Waiting[] = [];
   readonly #failures: { readonly verb: Verb; readonly moment: Moment }[] = [];
   readonly #sent = new Map<Verb, (() => Promise<unknown>)[]>();
-  #host: Host | undefined;
+  #host: AdapterHost | undefined;
   #down = false;
   #dead = false;
 
-  attach(host: Host): void {
+  attach(host: AdapterHost): void {
     this.#host = host;
   }
 
@@ -120,7 +122,7 @@ function stagedStore(store: EntryStore, stage: Stage): EntryStore {
     fill: (...args) => stage.pass('fill', () => store.fill(...args)),
     release: (...args) => stage.pass('release', () => store.release(...args)),
     remove: (...args) => stage.pass('remove', () => store.remove(...args)),
-    mint: (...args) => stage.pass('mint', () => store.mint(...args)),
+    getOrCreateNonces: (...args) => stage.pass('getOrCreateNonces', () => store.getOrCreateNonces(...args)),
     removeNonces: (...args) => stage.pass('removeNonces', () => store.removeNonces(...args)),
   };
 }

@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '../../src/core/ports.js';
+import type { Clock, Timer } from '../../src/core/ports/clock.js';
 
 export interface SteppedClock extends Clock {
   /** Moves time on by `ms` at once: what is due runs, in its order, before anything that it sets off. */

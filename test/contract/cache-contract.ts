@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer';
 import type { ExecutionContext, TestFn } from 'ava';
 import type { Caching, CachingOptions } from '../../src/core/caching.js';
-import { OptionsError, StoreUnavailableError, ValueError } from '../../src/core/errors.js';
-import { subscribe, type CachementEvents, type EventName } from '../../src/core/events.js';
+import { OptionsError, StoreUnavailableError, ValueError } from '../../src/core/shared/errors.js';
+import { subscribe, type CachementEvents, type EventName } from '../../src/core/shared/events.js';
 
 export interface OpenCachings {
   /** On one store. */
@@ -183,11 +183,11 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
   });
 
   it('a value over maxValueBytes is returned and not stored', async (t, { cache }) => {
-    const refused = record('refused', t);
+    const notStored = record('notStored', t);
     const large = 'x'.repeat(2_000);
     t.is(await cache.getOrSet('k', () => large, { maxValueBytes: 1_000 }), large);
     t.false(await cache.has('k'));
-    t.is(refused[0]!.reason, 'too large');
+    t.is(notStored[0]!.reason, 'too-large');
     t.false(await cache.set('k', large, { maxValueBytes: 1_000 }));
     t.true(await cache.set('k', large, { maxValueBytes: 3_000 }));
   });
@@ -211,13 +211,13 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
     class Money {
       readonly amount = 1;
     }
-    const refused = record('refused', t);
+    const notStored = record('notStored', t);
     const money = new Money();
     t.is(await cache.getOrSet('k', () => money, { onUnsupported: 'bypass' }), money);
     t.false(await cache.set('k', money, { onUnsupported: 'bypass' }));
     t.false(await cache.has('k'));
     t.deepEqual(
-      refused.map(({ reason }) => reason),
+      notStored.map(({ reason }) => reason),
       ['unsupported', 'unsupported'],
     );
   });

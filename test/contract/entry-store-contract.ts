@@ -7,11 +7,15 @@ import {
   TOKEN_AT,
   tokenOf,
   WIRE_VERSION,
-} from '../../src/core/entry.js';
-import { StoreUnavailableError } from '../../src/core/errors.js';
-import type { EntryStore } from '../../src/core/ports.js';
-import { EPOCH_BYTES, EPOCHS_IDENTITY, EPOCHS_LENGTH } from '../../src/core/tags.js';
-import { newToken } from '../../src/core/token.js';
+} from '../../src/core/ports/entry-format.js';
+import { StoreUnavailableError } from '../../src/core/shared/errors.js';
+import type { EntryStore } from '../../src/core/ports/entry-store.js';
+import {
+  TAG_CHANGE_BYTES,
+  TAG_CHANGES_IDENTITY,
+  TAG_CHANGES_LENGTH,
+} from '../../src/core/ports/tag-changes.js';
+import { newToken } from '../../src/core/shared/token.js';
 import { LATER } from '../support/later.js';
 
 /** A store under test, with names that belong to one test. */
@@ -20,7 +24,7 @@ export interface OpenStore {
   readonly entry: (key: string) => string;
   readonly tag: (name: string) => string;
   readonly clear: string;
-  readonly epochs: string;
+  readonly tagChanges: string;
   /** Keys of which the opener was told that others' leases ended, in order. */
   woken(): readonly string[];
   /** Resolves once the opener has been told of each of these. What was told of one of them comes in order. */
@@ -37,7 +41,7 @@ export interface Deviations {
   readonly [title: string]: string;
 }
 
-/** What every `EntryStore` must do: see its words in src/core/ports.ts. */
+/** What every `EntryStore` must do: see its words in src/core/ports. */
 export function entryStoreContract(
   test: TestFn,
   name: string,
@@ -67,11 +71,11 @@ export function entryStoreContract(
     entry,
     tag,
     clear,
-    epochs,
+    tagChanges,
   }) => {
-    const { nonces } = await store.mint([tag('a'), tag('b')], undefined, newToken(), 60_000);
-    await store.removeNonces([tag('b')], epochs, [], newToken());
-    const [other] = (await store.mint([tag('b')], undefined, newToken(), 60_000)).nonces;
+    const { nonces } = await store.getOrCreateNonces([tag('a'), tag('b')], undefined, newToken(), 60_000);
+    await store.removeNonces([tag('b')], tagChanges, [], newToken());
+    const [other] = (await store.getOrCreateNonces([tag('b')], undefined, newToken(), 60_000)).nonces;
     const [a] = nonces;
     t.not(a, other);
     t.deepEqual((await store.read(entry('k'), [tag('b'), clear, tag('a'), tag('b')])).nonces, [
@@ -92,7 +96,7 @@ export function entryStoreContract(
   });
 
   it('serves many reads at once, each with its own', async (t, { store, entry, tag }) => {
-    const [nonce] = (await store.mint([tag('a')], undefined, newToken(), 60_000)).nonces;
+    const [nonce] = (await store.getOrCreateNonces([tag('a')], undefined, newToken(), 60_000)).nonces;
     const keys = Array.from({ length: 700 }, (_, i) => entry(`k${i}`));
     const { record } = await fill(store, keys[3]!);
     const found = await Promise.all(keys.map((key) => store.read(key, [tag('a')])));
@@ -446,74 +450,93 @@ export function entryStoreContract(
   it('mints for the absent and keeps what stands', async (t, { store, tag, clear }) => {
     const first = newToken();
     const second = newToken();
-    t.deepEqual((await store.mint([tag('a')], undefined, first, 60_000)).nonces, [first]);
-    t.deepEqual((await store.mint([clear, tag('a')], undefined, second, 60_000)).nonces, [second, first]);
-    t.deepEqual((await store.mint([tag('a'), clear], undefined, newToken(), 60_000)).nonces, [first, second]);
+    t.deepEqual((await store.getOrCreateNonces([tag('a')], undefined, first, 60_000)).nonces, [first]);
+    t.deepEqual((await store.getOrCreateNonces([clear, tag('a')], undefined, second, 60_000)).nonces, [
+      second,
+      first,
+    ]);
+    t.deepEqual((await store.getOrCreateNonces([tag('a'), clear], undefined, newToken(), 60_000)).nonces, [
+      first,
+      second,
+    ]);
     t.deepEqual(await store.nonces([clear, tag('a')]), [second, first]);
   });
 
   it('agrees with itself when many mint at once', async (t, { store, tag }) => {
     const minted = await Promise.all(
-      Array.from({ length: 50 }, () => store.mint([tag('a'), tag('b')], undefined, newToken(), 60_000)),
+      Array.from({ length: 50 }, () =>
+        store.getOrCreateNonces([tag('a'), tag('b')], undefined, newToken(), 60_000),
+      ),
     );
     t.is(new Set(minted.map(({ nonces }) => nonces[0])).size, 1);
     t.is(new Set(minted.map(({ nonces }) => nonces[1])).size, 1);
   });
 
   it('lets nonces live for the ttl asked for', async (_t, { store, tag, ends }) => {
-    await store.mint([tag('a')], undefined, newToken(), 9_000);
+    await store.getOrCreateNonces([tag('a')], undefined, newToken(), 9_000);
     await ends(tag('a'), 9_000);
   });
 
   it('lengthens the life of a nonce', async (_t, { store, tag, ends }) => {
-    await store.mint([tag('a')], undefined, newToken(), 2_000);
-    await store.mint([tag('a')], undefined, newToken(), 9_000);
+    await store.getOrCreateNonces([tag('a')], undefined, newToken(), 2_000);
+    await store.getOrCreateNonces([tag('a')], undefined, newToken(), 9_000);
     await ends(tag('a'), 9_000);
   });
 
   it('never shortens the life of a nonce', async (_t, { store, tag, ends }) => {
-    await store.mint([tag('a')], undefined, newToken(), 9_000);
-    await store.mint([tag('a')], undefined, newToken(), 2_000);
+    await store.getOrCreateNonces([tag('a')], undefined, newToken(), 9_000);
+    await store.getOrCreateNonces([tag('a')], undefined, newToken(), 2_000);
     await ends(tag('a'), 9_000);
   });
 
-  it('does for the epochs what it does for nonces: they begin as an identity and zeros', async (t, opened) => {
-    const { store, tag, epochs, ends } = opened;
-    t.is((await store.mint([tag('a')], undefined, newToken(), 2_000)).epochs.length, 0);
+  it('does for the tag changes what it does for nonces: they begin as an identity and zeros', async (t, opened) => {
+    const { store, tag, tagChanges, ends } = opened;
+    t.is((await store.getOrCreateNonces([tag('a')], undefined, newToken(), 2_000)).tagChanges.length, 0);
     const first = newToken();
-    const made = await store.mint([], epochs, first, 2_000);
-    t.is(made.epochs.length, EPOCHS_LENGTH);
-    t.is(Buffer.from(made.epochs.subarray(0, EPOCHS_IDENTITY)).toString('latin1'), first);
-    t.true(made.epochs.subarray(EPOCHS_IDENTITY).every((byte) => byte === 0));
-    const kept = await store.mint([tag('b')], epochs, newToken(), 9_000);
-    t.deepEqual(bytesOf(kept.epochs), bytesOf(made.epochs));
-    await ends(epochs, 9_000);
+    const made = await store.getOrCreateNonces([], tagChanges, first, 2_000);
+    t.is(made.tagChanges.length, TAG_CHANGES_LENGTH);
+    t.is(Buffer.from(made.tagChanges.subarray(0, TAG_CHANGES_IDENTITY)).toString('latin1'), first);
+    t.true(made.tagChanges.subarray(TAG_CHANGES_IDENTITY).every((byte) => byte === 0));
+    const kept = await store.getOrCreateNonces([tag('b')], tagChanges, newToken(), 9_000);
+    t.deepEqual(bytesOf(kept.tagChanges), bytesOf(made.tagChanges));
+    await ends(tagChanges, 9_000);
   });
 
-  it('mints another nonce after the removal of one, and other epochs after theirs', async (t, opened) => {
-    const { store, tag, epochs } = opened;
-    const before = await store.mint([tag('a')], epochs, newToken(), 60_000);
-    await store.removeNonces([tag('a')], epochs, [7], newToken());
-    await store.remove([epochs]);
-    const after = await store.mint([tag('a')], epochs, newToken(), 60_000);
+  it('mints another nonce after the removal of one, and other tag changes after theirs', async (t, opened) => {
+    const { store, tag, tagChanges } = opened;
+    const before = await store.getOrCreateNonces([tag('a')], tagChanges, newToken(), 60_000);
+    await store.removeNonces([tag('a')], tagChanges, [7], newToken());
+    await store.remove([tagChanges]);
+    const after = await store.getOrCreateNonces([tag('a')], tagChanges, newToken(), 60_000);
     t.not(after.nonces[0], before.nonces[0]);
-    t.notDeepEqual(identityOf(after.epochs), identityOf(before.epochs));
+    t.notDeepEqual(identityOf(after.tagChanges), identityOf(before.tagChanges));
   });
 
   // --- removeNonces -----------------------------------------------------------------------------------------------------------
 
-  it('removes nonces, and minds nothing that is absent', async (t, { store, entry, tag, clear, epochs }) => {
-    const { nonces } = await store.mint([clear, tag('a'), tag('b')], undefined, newToken(), 60_000);
-    await store.removeNonces([tag('a'), tag('absent')], epochs, [1], newToken());
-    await store.removeNonces([tag('a')], epochs, [1], newToken());
+  it('removes nonces, and minds nothing that is absent', async (t, {
+    store,
+    entry,
+    tag,
+    clear,
+    tagChanges,
+  }) => {
+    const { nonces } = await store.getOrCreateNonces(
+      [clear, tag('a'), tag('b')],
+      undefined,
+      newToken(),
+      60_000,
+    );
+    await store.removeNonces([tag('a'), tag('absent')], tagChanges, [1], newToken());
+    await store.removeNonces([tag('a')], tagChanges, [1], newToken());
     const snapshot = await store.read(entry('k'), [clear, tag('a'), tag('b')]);
     t.deepEqual(snapshot.nonces, [nonces[0], null, nonces[2]]);
   });
 
-  it('marks the given buckets of the epochs, and only those', async (t, { store, tag, epochs }) => {
-    const before = (await store.mint([], epochs, newToken(), 60_000)).epochs;
-    await store.removeNonces([tag('a'), tag('b')], epochs, [0, 200, 255], newToken());
-    const after = (await store.mint([], epochs, newToken(), 60_000)).epochs;
+  it('marks the given buckets of the tag changes, and only those', async (t, { store, tag, tagChanges }) => {
+    const before = (await store.getOrCreateNonces([], tagChanges, newToken(), 60_000)).tagChanges;
+    await store.removeNonces([tag('a'), tag('b')], tagChanges, [0, 200, 255], newToken());
+    const after = (await store.getOrCreateNonces([], tagChanges, newToken(), 60_000)).tagChanges;
     t.deepEqual(identityOf(after), identityOf(before));
     for (let bucket = 0; bucket < 256; bucket++) {
       const changed = !bucketIn(after, bucket).equals(bucketIn(before, bucket));
@@ -521,33 +544,33 @@ export function entryStoreContract(
     }
   });
 
-  it('marks the same bucket anew each time', async (t, { store, epochs }) => {
+  it('marks the same bucket anew each time', async (t, { store, tagChanges }) => {
     const seen = new Set<string>();
     for (let i = 0; i < 5; i++) {
-      const { epochs: now } = await store.mint([], epochs, newToken(), 60_000);
+      const { tagChanges: now } = await store.getOrCreateNonces([], tagChanges, newToken(), 60_000);
       seen.add(bucketIn(now, 9).toString('hex'));
-      await store.removeNonces([], epochs, [9], newToken());
+      await store.removeNonces([], tagChanges, [9], newToken());
     }
     t.is(seen.size, 5);
   });
 
-  it('makes no epochs where none are', async (t, { store, tag, epochs }) => {
-    await store.removeNonces([tag('a')], epochs, [3], newToken());
+  it('makes no tag changes where none are', async (t, { store, tag, tagChanges }) => {
+    await store.removeNonces([tag('a')], tagChanges, [3], newToken());
     const identity = newToken();
-    const { epochs: made } = await store.mint([], epochs, identity, 60_000);
+    const { tagChanges: made } = await store.getOrCreateNonces([], tagChanges, identity, 60_000);
     t.is(identityOf(made).toString('latin1'), identity);
-    t.true(made.subarray(EPOCHS_IDENTITY).every((byte) => byte === 0));
+    t.true(made.subarray(TAG_CHANGES_IDENTITY).every((byte) => byte === 0));
   });
 
-  it('leaves the life of the epochs as it is', async (_t, { store, epochs, ends }) => {
-    await store.mint([], epochs, newToken(), 9_000);
-    await store.removeNonces([], epochs, [3], newToken());
-    await ends(epochs, 9_000);
+  it('leaves the life of the tag changes as it is', async (_t, { store, tagChanges, ends }) => {
+    await store.getOrCreateNonces([], tagChanges, newToken(), 9_000);
+    await store.removeNonces([], tagChanges, [3], newToken());
+    await ends(tagChanges, 9_000);
   });
 
   // --- close --------------------------------------------------------------------------------------------------------------------
 
-  it('refuses every verb once it is closed', async (t, { store, entry, tag, epochs, close }) => {
+  it('refuses every verb once it is closed', async (t, { store, entry, tag, tagChanges, close }) => {
     await close();
     await close();
     const verbs: Record<keyof EntryStore, () => Promise<unknown>> = {
@@ -558,8 +581,8 @@ export function entryStoreContract(
       fill: () => store.fill(entry('k'), newToken(), valueOf(newToken()), LATER),
       release: () => store.release(entry('k'), newToken()),
       remove: () => store.remove([entry('k')]),
-      mint: () => store.mint([tag('a')], undefined, newToken(), 1_000),
-      removeNonces: () => store.removeNonces([tag('a')], epochs, [], newToken()),
+      getOrCreateNonces: () => store.getOrCreateNonces([tag('a')], undefined, newToken(), 1_000),
+      removeNonces: () => store.removeNonces([tag('a')], tagChanges, [], newToken()),
     };
     for (const [verb, call] of Object.entries(verbs)) {
       const error = await t.throwsAsync(call, { instanceOf: StoreUnavailableError }, verb);
@@ -602,11 +625,11 @@ function bytesOf(bytes: Uint8Array | null): Buffer | null {
   return bytes === null ? null : Buffer.from(bytes);
 }
 
-function identityOf(epochs: Uint8Array): Buffer {
-  return Buffer.from(epochs.subarray(0, EPOCHS_IDENTITY));
+function identityOf(tagChanges: Uint8Array): Buffer {
+  return Buffer.from(tagChanges.subarray(0, TAG_CHANGES_IDENTITY));
 }
 
-function bucketIn(epochs: Uint8Array, bucket: number): Buffer {
-  const start = EPOCHS_IDENTITY + bucket * EPOCH_BYTES;
-  return Buffer.from(epochs.subarray(start, start + EPOCH_BYTES));
+function bucketIn(tagChanges: Uint8Array, bucket: number): Buffer {
+  const start = TAG_CHANGES_IDENTITY + bucket * TAG_CHANGE_BYTES;
+  return Buffer.from(tagChanges.subarray(start, start + TAG_CHANGE_BYTES));
 }

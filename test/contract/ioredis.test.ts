@@ -2,8 +2,15 @@ import test, { type ExecutionContext } from 'ava';
 import { Cluster, Redis } from 'ioredis';
 import { ioredis } from '../../src/adapters/ioredis/index.js';
 import { Caching, type CachingOptions } from '../../src/core/caching.js';
-import { systemClock } from '../../src/core/clock.js';
-import { clearKey, entryKey, epochsKey, lockKey, rateSubject, tagKey } from '../../src/core/key.js';
+import { systemClock } from '../../src/core/shared/system-clock.js';
+import {
+  clearKey,
+  entryKey,
+  tagChangesKey,
+  lockKey,
+  rateSubject,
+  tagKey,
+} from '../../src/core/keys/store-keys.js';
 import { eventually } from '../support/eventually.js';
 import {
   startCluster,
@@ -62,7 +69,7 @@ for (const kind of ['one Redis', 'a Redis Cluster'] as const) {
       entry: (key) => entryKey(namespace, key),
       tag: (name) => tagKey(namespace, name),
       clear: clearKey(namespace),
-      epochs: epochsKey(namespace),
+      tagChanges: tagChangesKey(namespace),
       woken: () => woken,
       told: async (keys) => {
         await eventually(`messages for ${keys.join(', ')}`, () => keys.every((key) => woken.includes(key)));

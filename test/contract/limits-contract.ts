@@ -1,7 +1,7 @@
 import type { ExecutionContext, TestFn } from 'ava';
 import type { Caching, CachingOptions } from '../../src/core/caching.js';
-import { RateLimitExceededError } from '../../src/core/errors.js';
-import type { Algorithm } from '../../src/core/ports.js';
+import { RateLimitExceededError } from '../../src/core/shared/errors.js';
+import type { Algorithm } from '../../src/core/ports/rate-store.js';
 import type { Rule } from '../../src/core/limits/rules.js';
 import { deferred } from '../coherence/deferred.js';
 
@@ -21,8 +21,8 @@ type Open = (
 const WINDOWED: readonly Exclude<Algorithm, 'concurrency'>[] = [
   'gcra',
   'token-bucket',
-  'sliding-log',
-  'sliding-counter',
+  'sliding-window-log',
+  'sliding-window-counter',
   'fixed-window',
 ];
 /** A window in which nothing comes back while a test runs. */

@@ -1,6 +1,6 @@
 import type { ExecutionContext, TestFn } from 'ava';
-import { StoreUnavailableError } from '../../src/core/errors.js';
-import type { LockGrant, LockReply, LockRequest, LockStore } from '../../src/core/ports.js';
+import { StoreUnavailableError } from '../../src/core/shared/errors.js';
+import type { LockGrant, LockReply, LockRequest, LockStore } from '../../src/core/ports/lock-store.js';
 
 /** A store under test, with names that belong to one test. */
 export interface OpenLockStore {
@@ -21,7 +21,7 @@ const LONG = 60_000;
 /** What a test waits for, and the least that a machine that is busy lets pass in time. */
 const SHORT = 300;
 
-/** What every `LockStore` must do: see its words in src/core/ports.ts. */
+/** What every `LockStore` must do: see its words in src/core/ports. */
 export function lockStoreContract(
   test: TestFn,
   name: string,
@@ -32,7 +32,7 @@ export function lockStoreContract(
     test.serial(`${name}: ${title}`, async (t) => {
       const opened = await open(t);
       t.teardown(() => opened.close());
-      t.is(opened.store.single, single);
+      t.is(opened.store.hasSingleAuthority, single);
       await run(t, opened);
     });
   };

@@ -6,7 +6,7 @@ import {
   LockNotObtainedError,
   LockUnavailableError,
   OptionsError,
-} from '../../src/core/errors.js';
+} from '../../src/core/shared/errors.js';
 import type { AcquireOptions } from '../../src/core/locks/lock-options.js';
 
 export interface OpenForLocks {

@@ -1,7 +1,14 @@
 import test, { type ExecutionContext } from 'ava';
 import { memory } from '../../src/adapters/memory/index.js';
 import { Caching, type CachingOptions } from '../../src/core/caching.js';
-import { clearKey, entryKey, epochsKey, lockKey, rateSubject, tagKey } from '../../src/core/key.js';
+import {
+  clearKey,
+  entryKey,
+  tagChangesKey,
+  lockKey,
+  rateSubject,
+  tagKey,
+} from '../../src/core/keys/store-keys.js';
 import { fakeClock } from '../../src/testing/fake-clock.js';
 import { cacheContract } from './cache-contract.js';
 import { entryStoreContract } from './entry-store-contract.js';
@@ -34,7 +41,7 @@ entryStoreContract(
       entry: (key) => entryKey(NAMESPACE, key),
       tag: (name) => tagKey(NAMESPACE, name),
       clear: clearKey(NAMESPACE),
-      epochs: epochsKey(NAMESPACE),
+      tagChanges: tagChangesKey(NAMESPACE),
       woken: () => woken,
       told: async () => {},
       ends: async (name, ms) => {

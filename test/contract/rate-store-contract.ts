@@ -1,7 +1,13 @@
 import type { ExecutionContext, TestFn } from 'ava';
-import { StoreUnavailableError } from '../../src/core/errors.js';
-import type { Algorithm, RateReply, RateRequest, RateRule, RateStore } from '../../src/core/ports.js';
-import { newToken } from '../../src/core/token.js';
+import { StoreUnavailableError } from '../../src/core/shared/errors.js';
+import type {
+  Algorithm,
+  RateReply,
+  RateRequest,
+  RateRule,
+  RateStore,
+} from '../../src/core/ports/rate-store.js';
+import { newToken } from '../../src/core/shared/token.js';
 
 /** A store under test, with names that belong to one test. */
 export interface OpenRates {
@@ -17,14 +23,20 @@ export interface OpenRates {
   close(): Promise<void>;
 }
 
-const WINDOWED = ['gcra', 'token-bucket', 'sliding-log', 'sliding-counter', 'fixed-window'] as const;
+const WINDOWED = [
+  'gcra',
+  'token-bucket',
+  'sliding-window-log',
+  'sliding-window-counter',
+  'fixed-window',
+] as const;
 const ALL: readonly Algorithm[] = [...WINDOWED, 'concurrency'];
 /** A window that does not end while a test runs. */
 const LONG = 3_600_000;
 /** One that does, and lasts long enough for what must happen within it. */
 const SHORT = 1_500;
 
-/** What every `RateStore` must do: see its words in src/core/ports.ts. The numbers themselves: test/core. */
+/** What every `RateStore` must do: see its words in src/core/ports. The numbers themselves: test/core. */
 export function rateStoreContract(
   test: TestFn,
   name: string,
@@ -108,10 +120,10 @@ export function rateStoreContract(
 
     it(`${algorithm}: what is forced is taken beyond the limit`, async (t, { store, subject }) => {
       const rule = ruleOf(subject('k'), { algorithm, limit: 2 });
-      for (let i = 0; i < 3; i++) await consume(store, subject('k'), [rule], { forced: true });
-      const reply = only(await consume(store, subject('k'), [rule], { forced: true }));
+      for (let i = 0; i < 3; i++) await consume(store, subject('k'), [rule], { force: true });
+      const reply = only(await consume(store, subject('k'), [rule], { force: true }));
       // A log keeps no more entries than its limit: the newest say when there is room again.
-      t.like(reply, { allowed: false, used: algorithm === 'sliding-log' ? 2 : 4, remaining: 0 });
+      t.like(reply, { allowed: false, used: algorithm === 'sliding-window-log' ? 2 : 4, remaining: 0 });
     });
   }
 
@@ -216,7 +228,7 @@ export function rateStoreContract(
   });
 
   it('forgets the answer to a request whose units are given back', async (t, { store, subject }) => {
-    const rule = ruleOf(subject('k'), { algorithm: 'sliding-log', limit: 3 });
+    const rule = ruleOf(subject('k'), { algorithm: 'sliding-window-log', limit: 3 });
     const repeated = { token: newToken(), repeatable: true };
     await consume(store, subject('k'), [rule], repeated);
     await refund(store, subject('k'), [rule], { token: repeated.token });
@@ -325,7 +337,7 @@ export function rateStoreContract(
     t.like(only(refused), { allowed: true, used: 0 });
     t.is((await consume(store, subject('other'), [])).blockedMs, 0);
     t.is(
-      only(await consume(store, subject('k'), [rule], { forced: true })).used,
+      only(await consume(store, subject('k'), [rule], { force: true })).used,
       1,
       'what is forced is taken',
     );
@@ -403,7 +415,7 @@ function consume(
   rules: readonly RateRule[],
   request: Partial<RateRequest> = {},
 ): Promise<RateReply> {
-  const usual = { cost: 1, token: newToken(), repeatable: false, forced: false };
+  const usual = { cost: 1, token: newToken(), repeatable: false, force: false };
   return store.consume({ subject, rules, ...usual, ...request });
 }
 

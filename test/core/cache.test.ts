@@ -1,9 +1,9 @@
 import { Buffer } from 'node:buffer';
 import test from 'ava';
-import { encodeLease, VALUE } from '../../src/core/entry.js';
-import { StoreUnavailableError } from '../../src/core/errors.js';
-import { entryKey, epochsKey } from '../../src/core/key.js';
-import { newToken } from '../../src/core/token.js';
+import { encodeLease, VALUE } from '../../src/core/ports/entry-format.js';
+import { StoreUnavailableError } from '../../src/core/shared/errors.js';
+import { entryKey, tagChangesKey } from '../../src/core/keys/store-keys.js';
+import { newToken } from '../../src/core/shared/token.js';
 import { HeldLoad, rig, Row, settled } from '../coherence/rig.js';
 import { LATER } from '../support/later.js';
 
@@ -429,7 +429,7 @@ test('a load that waited for its lease while an invalidation came is stored: it 
 
 // --- tags that only a load tells ------------------------------------------------------------------------------------
 
-test('a tag that is invalidated during the load keeps the value out, with the epochs evicted before or after', async (t) => {
+test('a tag that is invalidated during the load keeps the value out, with the tag changes evicted before or after', async (t) => {
   for (const when of ['before', 'after'] as const) {
     const { openers, store, namespace } = rig(t, 2);
     const [here, there] = openers;
@@ -439,10 +439,10 @@ test('a tag that is invalidated during the load keeps the value out, with the ep
     const first = here!.cache.getOrSet('key', held.run, options);
     await held.entered;
     row.write();
-    if (when === 'before') await store.remove([epochsKey(namespace)]);
+    if (when === 'before') await store.remove([tagChangesKey(namespace)]);
     await there!.cache.invalidate({ tags: ['org'] });
-    if (when === 'after') await store.remove([epochsKey(namespace)]);
-    // The epochs are there again, and somebody has minted a nonce for the tag.
+    if (when === 'after') await store.remove([tagChangesKey(namespace)]);
+    // The tag changes are there again, and somebody has minted a nonce for the tag.
     await there!.cache.getOrSet('other', row.load, options);
     held.finish();
     t.is(await first, 1);
@@ -510,7 +510,7 @@ test('a load that takes its whole ttl is not stored', async (t) => {
   held.finish();
   t.is(await first, 1);
   t.false(await cache.has('key'));
-  t.is(of('refused')[0]!.reason, 'expired');
+  t.is(of('notStored')[0]!.reason, 'expired');
 });
 
 test('a loader that lives keeps its lease, for twenty times its length and no longer', async (t) => {
@@ -663,7 +663,7 @@ test('a store that never answers a fill costs those who joined the load their bu
 });
 
 test('a set that the store fails leaves no lease behind', async (t) => {
-  for (const verb of ['mint', 'fill'] as const) {
+  for (const verb of ['getOrCreateNonces', 'fill'] as const) {
     const { openers } = rig(t);
     const { cache, stage } = openers[0]!;
     stage.fail(verb, 'request');
@@ -713,7 +713,7 @@ test('after a load whose lease was lost, no entry of an earlier load is returned
   const [here, there] = openers;
   const row = new Row();
   const mine = new HeldLoad(row);
-  const minted = here!.stage.hold('mint', 'reply');
+  const minted = here!.stage.hold('getOrCreateNonces', 'reply');
   const first = here!.cache.getOrSet('key', mine.run);
   await minted.reached;
   // The lease is evicted before the load begins, and another process takes one.
@@ -737,7 +737,7 @@ test('a call joins no load that began before one whose value this process has re
   const { openers, clock } = rig(t);
   const { cache, stage } = openers[0]!;
   const row = new Row();
-  const minted = stage.hold('mint', 'reply');
+  const minted = stage.hold('getOrCreateNonces', 'reply');
   const one = new HeldLoad(row);
   const first = cache.getOrSet('key', one.run);
   await minted.reached;
@@ -763,7 +763,7 @@ test('a stored value is returned by the process that loaded it, however slow its
   const { openers, clock } = rig(t);
   const { cache, stage } = openers[0]!;
   const row = new Row();
-  const minted = stage.hold('mint', 'reply');
+  const minted = stage.hold('getOrCreateNonces', 'reply');
   const first = cache.getOrSet('key', row.load);
   await minted.reached;
   await clock.advance(100);

@@ -3,8 +3,8 @@ import { runInNewContext } from 'node:vm';
 import test from 'ava';
 import fc from 'fast-check';
 
-import { canonical } from '../../src/core/canonical.js';
-import { KeyError } from '../../src/core/errors.js';
+import { canonical } from '../../src/core/keys/argument-key.js';
+import { KeyError } from '../../src/core/shared/errors.js';
 import { equalValue } from '../support/same-value.js';
 
 const text = (value: unknown) => canonical(value, 'Users.find');

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { memory } from '../../src/adapters/memory/index.js';
-import { systemClock } from '../../src/core/clock.js';
+import { systemClock } from '../../src/core/shared/system-clock.js';
 import { Caching } from '../../src/core/caching.js';
 
 const LONG = [2 ** 31, 30 * 86_400_000, Number.MAX_SAFE_INTEGER, Number.POSITIVE_INFINITY];

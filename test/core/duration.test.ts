@@ -1,8 +1,8 @@
 import test from 'ava';
 import fc from 'fast-check';
 
-import { milliseconds, type Duration } from '../../src/core/duration.js';
-import { OptionsError } from '../../src/core/errors.js';
+import { milliseconds, type Duration } from '../../src/core/shared/duration.js';
+import { OptionsError } from '../../src/core/shared/errors.js';
 
 const accepted: readonly (readonly [Duration, number])[] = [
   [0, 0],

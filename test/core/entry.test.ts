@@ -12,7 +12,7 @@ import {
   VALUE,
   WAITED,
   WIRE_VERSION,
-} from '../../src/core/entry.js';
+} from '../../src/core/ports/entry-format.js';
 
 const ALPHABET = [...'ABCXYZabcxyz0189-_'];
 const token = fc.string({ unit: fc.constantFrom(...ALPHABET), minLength: 16, maxLength: 16 });

@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { Expiring } from '../../src/core/limits/expiring.js';
+import { TtlCache } from '../../src/core/shared/ttl-cache.js';
 import { setClock } from './rate-rig.js';
 
 /** The same in a list, the most recently used last. Nothing in it is fast. */
@@ -51,7 +51,7 @@ test('what is kept is what a list in the order of use would keep', (t) => {
       fc.array(step, { maxLength: 60, size: 'max' }),
       (max, steps) => {
         const clock = setClock();
-        const kept = new Expiring<number>(clock, max);
+        const kept = new TtlCache<number>(clock, max);
         const listed = new Listed(max);
         return steps.every((one, i) => {
           switch (one.does) {
@@ -81,7 +81,7 @@ test('what is kept is what a list in the order of use would keep', (t) => {
 
 test('a life is rounded up to whole milliseconds, and is one at least', (t) => {
   const clock = setClock();
-  const kept = new Expiring<string>(clock, 3);
+  const kept = new TtlCache<string>(clock, 3);
   kept.set('short', 'value', -5);
   kept.set('long', 'value', 1.2);
   clock.ms += 1;

@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events';
 import test from 'ava';
-import { LockLostError, StoreUnavailableError } from '../../src/core/errors.js';
+import { LockLostError, StoreUnavailableError } from '../../src/core/shared/errors.js';
 import type { Lease } from '../../src/core/locks/lease.js';
 import { pausable, type PausableClock } from '../coherence/stage.js';
 import {

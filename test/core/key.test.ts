@@ -5,23 +5,19 @@ import { runInNewContext } from 'node:vm';
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 
-import { KeyError, OptionsError } from '../../src/core/errors.js';
+import { KeyError, OptionsError } from '../../src/core/shared/errors.js';
 import {
-  boundKey,
-  checkNamespace,
-  clearKey,
-  compileTemplate,
-  defaultKey,
-  entryKey,
-  epochsKey,
-  key,
+  hashIfLong,
   keyFromParts,
   keyFromString,
   logicalKey,
   renderPart,
-  tagKey,
   type KeyPart,
-} from '../../src/core/key.js';
+} from '../../src/core/keys/key.js';
+import { checkNamespace, clearKey, entryKey, tagChangesKey, tagKey } from '../../src/core/keys/store-keys.js';
+import { compileTemplate } from '../../src/core/keys/key-template.js';
+import { defaultKey } from '../../src/core/keys/argument-key.js';
+import { key } from '../../src/core/keys/key-tag.js';
 
 const STANDS_IN_NO_KEY = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp} '*?[\]\\{}]/u;
 const WHERE = 'key of @Cached on Users.find';
@@ -292,7 +288,7 @@ test('input 26: a template of 50 KB of braces is refused at once', (t) => {
   }
   t.throws(() => compileTemplate('{0}'.repeat(20_000), WHERE), { instanceOf: OptionsError });
   t.throws(() => compileTemplate(`{0.${'a.'.repeat(25_000)}`, WHERE), { instanceOf: OptionsError });
-  t.is(compileTemplate('{0}:'.repeat(12_500), WHERE)(['a']).length, boundKey('a:'.repeat(12_500)).length);
+  t.is(compileTemplate('{0}:'.repeat(12_500), WHERE)(['a']).length, hashIfLong('a:'.repeat(12_500)).length);
 });
 
 test('input 27: undefined arguments at the end do not count in the default key, others do', (t) => {
@@ -312,11 +308,11 @@ test('every kind of name has its own place under the namespace', (t) => {
   t.is(entryKey('shop', 'user:42'), 'shop:cache:user:42');
   t.is(tagKey('shop', 'org:7'), 'shop:tag:{shop}:org:7');
   t.is(clearKey('shop'), 'shop:clear:{shop}');
-  t.is(epochsKey('shop'), 'shop:epochs:{shop}');
+  t.is(tagChangesKey('shop'), 'shop:tag-changes:{shop}');
 });
 
 test('no two names are one, whatever the namespaces, keys and tags', (t) => {
-  const segment = fc.constantFrom('a', 'cache', 'tag', 'clear', 'epochs', 'lock', '', 'a.b');
+  const segment = fc.constantFrom('a', 'cache', 'tag', 'clear', 'tag-changes', 'lock', '', 'a.b');
   const joined = fc.array(segment, { minLength: 1, maxLength: 4 }).map((segments) => segments.join(':'));
   const namespace = joined.filter((text) => {
     try {
@@ -329,12 +325,12 @@ test('no two names are one, whatever the namespaces, keys and tags', (t) => {
     fc.tuple(fc.constant('entry'), namespace, joined),
     fc.tuple(fc.constant('tag'), namespace, joined),
     fc.tuple(fc.constant('clear'), namespace, fc.constant('')),
-    fc.tuple(fc.constant('epochs'), namespace, fc.constant('')),
+    fc.tuple(fc.constant('tag-changes'), namespace, fc.constant('')),
   );
   const inRedis = ([kind, space, text]: [string, string, string]) => {
     if (kind === 'entry') return entryKey(space, text);
     if (kind === 'tag') return tagKey(space, text);
-    return kind === 'clear' ? clearKey(space) : epochsKey(space);
+    return kind === 'clear' ? clearKey(space) : tagChangesKey(space);
   };
   fc.assert(
     fc.property(name, name, (a, b) => (inRedis(a) === inRedis(b)) === (a.join('|') === b.join('|'))),
@@ -370,7 +366,7 @@ test('a namespace is 1 to 64 plain characters', (t) => {
 
 test('a namespace with the word for a kind after a colon is refused, with another in its place', (t) => {
   t.throws(() => checkNamespace('shop:cache'), { instanceOf: OptionsError, message: /'shop-cache'/ });
-  for (const kind of ['tag', 'clear', 'epochs', 'lock', 'rate', 'session', 'queue']) {
+  for (const kind of ['tag', 'clear', 'tag-changes', 'lock', 'rate', 'session', 'queue']) {
     t.throws(() => checkNamespace(`shop:${kind}:eu`), { instanceOf: OptionsError });
   }
   t.is(checkNamespace('shop:cached'), 'shop:cached');
@@ -760,11 +756,11 @@ test('a tagged template keeps the rules of templates', (t) => {
 
 test('a key of 256 units stays, one of 257 is its beginning and the SHA-256 of the whole', (t) => {
   const whole = `user:${'x'.repeat(251)}`;
-  t.is(boundKey(whole), whole);
+  t.is(hashIfLong(whole), whole);
   const long = `${whole}y`;
   const digest = createHash('sha256').update(long).digest('base64url');
-  t.is(boundKey(long), `${long.slice(0, 80)}~${digest}`);
-  t.is(boundKey(boundKey(long)), boundKey(long));
+  t.is(hashIfLong(long), `${long.slice(0, 80)}~${digest}`);
+  t.is(hashIfLong(hashIfLong(long)), hashIfLong(long));
 });
 
 test('a long key is the same in every way to it', (t) => {

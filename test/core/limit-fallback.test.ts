@@ -1,5 +1,5 @@
 import test from 'ava';
-import { OptionsError, RateLimitExceededError, StoreUnavailableError } from '../../src/core/errors.js';
+import { OptionsError, RateLimitExceededError, StoreUnavailableError } from '../../src/core/shared/errors.js';
 import { LimitEngine } from '../../src/core/limits/limit-engine.js';
 import { Limits } from '../../src/core/limits/limits.js';
 import { LocalRateStore } from '../../src/core/limits/local-rate-store.js';
@@ -85,7 +85,7 @@ test('local: each of several processes counts to its share, rounded up', async (
   t.is(await through({ limit: 10, per: '1h' }, 'a'), 4);
   t.is(await through({ limit: 1, per: '1h' }, 'b'), 1);
   t.is(await through({ limit: 3, per: '1h', burst: 30 }, 'c'), 10);
-  t.is(await through({ algorithm: 'sliding-log', limit: 7, per: '1h' }, 'd'), 3);
+  t.is(await through({ algorithm: 'sliding-window-log', limit: 7, per: '1h' }, 'd'), 3);
   t.like(await limits.consume('e', { limit: 10, per: '1h' }), { limit: 4, remaining: 3 });
   t.like(await limits.consume('f', { limit: 10, per: '1h' }, { processes: 10 }), { limit: 1, remaining: 0 });
 });
@@ -141,7 +141,7 @@ test('local: slots are held and given back in this process', async (t) => {
 
 test('a flood of keys while the store is away keeps no more than its bound', async (t) => {
   const store = new LocalRateStore(setClock(), { maxKeys: 100_000 }, () => {});
-  const request = { subject: SUBJECT, cost: 1, token: 't', repeatable: false, forced: false };
+  const request = { subject: SUBJECT, cost: 1, token: 't', repeatable: false, force: false };
   for (let i = 0; i < 110_000; i++) {
     await store.consume({ ...request, rules: [rateRule('gcra', 1, { key: String(i) })] });
   }

@@ -1,11 +1,12 @@
 import type { ExecutionContext } from 'ava';
 import { memory } from '../../src/adapters/memory/index.js';
 import { Caching, type CachingOptions } from '../../src/core/caching.js';
-import { StoreUnavailableError } from '../../src/core/errors.js';
-import type { CachementEvents } from '../../src/core/events.js';
+import { StoreUnavailableError } from '../../src/core/shared/errors.js';
+import type { CachementEvents } from '../../src/core/shared/events.js';
 import type { Limits } from '../../src/core/limits/limits.js';
-import type { Adapter, Host, RateStore } from '../../src/core/ports.js';
-import { subscribe } from '../../src/core/events.js';
+import type { Adapter, AdapterHost } from '../../src/core/ports/adapter.js';
+import type { RateStore } from '../../src/core/ports/rate-store.js';
+import { subscribe } from '../../src/core/shared/events.js';
 import { fakeClock, type FakeClock } from '../../src/testing/fake-clock.js';
 
 /** How a store fails: it was not asked, it has done it and the reply was lost, or it was never heard of again. */
@@ -96,7 +97,7 @@ class Stage implements StagedRates {
   around(adapter: Adapter): Adapter {
     return {
       name: 'staged',
-      open: (host: Host) => {
+      open: (host: AdapterHost) => {
         const backend = adapter.open(host);
         const { rates } = backend;
         const staged: RateStore = {

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { RateLimitExceededError, StoreUnavailableError } from '../../src/core/errors.js';
+import { RateLimitExceededError, StoreUnavailableError } from '../../src/core/shared/errors.js';
 import type { Rule } from '../../src/core/limits/rules.js';
 import { deferred } from '../coherence/deferred.js';
 import { limitRig, settled } from './limit-rig.js';

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { StoreUnavailableError } from '../../src/core/errors.js';
+import { StoreUnavailableError } from '../../src/core/shared/errors.js';
 import type { Rule } from '../../src/core/limits/rules.js';
 import { deferred } from '../coherence/deferred.js';
 import { limitRig, settled, type LimitRig } from './limit-rig.js';
@@ -116,7 +116,7 @@ test('who waits for a slot asks now and then, for a message may be lost', async 
   const rules = [
     { key: `${died.subject}:concurrency`, algorithm: 'concurrency', limit: 1, perMs: 1_000, burst: 1 },
   ] as const;
-  await rig.store.consume({ ...died, rules, forced: false });
+  await rig.store.consume({ ...died, rules, force: false });
   const waiting = outcome(limits.run('k', slots, () => 7, { wait: '5s' }));
   const times: number[] = [];
   const start = clock.now();

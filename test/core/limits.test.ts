@@ -1,7 +1,7 @@
 import test from 'ava';
 import { memory } from '../../src/adapters/memory/index.js';
 import { Caching } from '../../src/core/caching.js';
-import { RateLimitExceededError, StoreUnavailableError } from '../../src/core/errors.js';
+import { RateLimitExceededError, StoreUnavailableError } from '../../src/core/shared/errors.js';
 import type { Rule } from '../../src/core/limits/rules.js';
 import { limitRig } from './limit-rig.js';
 
@@ -192,7 +192,7 @@ test('a refund gives back no more than was taken', async (t) => {
 
 test('a refund by request gives back the units of that request', async (t) => {
   const { limits, clock } = limitRig(t);
-  const log: Rule = { algorithm: 'sliding-log', limit: 3, per: '1m' };
+  const log: Rule = { algorithm: 'sliding-window-log', limit: 3, per: '1m' };
   await limits.consume('k', log, { requestId: 'first' });
   await clock.advance(10_000);
   await limits.consume('k', log);

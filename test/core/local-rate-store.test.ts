@@ -59,15 +59,15 @@ test('a blocked subject is read all the same, and charged only by force', async 
   const rule = rateRule('fixed-window', 2);
   await store.block(SUBJECT, 1_000);
   t.like((await consume([rule])).rules[0], { allowed: true, used: 0 });
-  t.like((await consume([rule], { forced: true })).rules[0], { allowed: true, used: 1 });
+  t.like((await consume([rule], { force: true })).rules[0], { allowed: true, used: 1 });
 });
 
 test('several rules take together or not at all, each by its own algorithm', async (t) => {
   const { consume, look } = rateRig();
   const rules = [
     rateRule('gcra', 3),
-    rateRule('sliding-log', 3),
-    rateRule('sliding-counter', 3),
+    rateRule('sliding-window-log', 3),
+    rateRule('sliding-window-counter', 3),
     rateRule('fixed-window', 2),
     rateRule('token-bucket', 3),
     rateRule('concurrency', 3),

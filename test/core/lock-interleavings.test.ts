@@ -1,9 +1,10 @@
 import test from 'ava';
-import { MemoryLocks } from '../../src/adapters/memory/memory-locks.js';
-import { lockKey } from '../../src/core/key.js';
+import { MemoryLockStore } from '../../src/adapters/memory/memory-lock-store.js';
+import { lockKey } from '../../src/core/keys/store-keys.js';
 import { LockEngine } from '../../src/core/locks/lock-engine.js';
 import { Locks } from '../../src/core/locks/locks.js';
-import type { Clock, LockStore } from '../../src/core/ports.js';
+import type { Clock } from '../../src/core/ports/clock.js';
+import type { LockStore } from '../../src/core/ports/lock-store.js';
 import { fakeClock, type FakeClock } from '../../src/testing/fake-clock.js';
 import { deferred } from '../coherence/deferred.js';
 import { pausable, type PausableClock } from '../coherence/stage.js';
@@ -43,10 +44,10 @@ class Way {
 
 function world(open: Open): World {
   const clock = fakeClock();
-  const memory = new MemoryLocks(clock, () => {});
+  const memory = new MemoryLockStore(clock, () => {});
   const way = new Way();
   const staged: LockStore = {
-    single: true,
+    hasSingleAuthority: true,
     acquire: async (request) => {
       const reply = await memory.acquire(request);
       await way.replies;

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import test from 'ava';
-import { KeyError, OptionsError } from '../../src/core/errors.js';
+import { KeyError, OptionsError } from '../../src/core/shared/errors.js';
 import {
   LOCK_DEFAULTS,
   lockedKeys,
@@ -12,7 +12,7 @@ import {
   type LockPolicy,
   type LockTimes,
 } from '../../src/core/locks/lock-options.js';
-import { parseOptions, resolveOptions, type Given } from '../../src/core/option-schema.js';
+import { parseOptions, resolveOptions, type Given } from '../../src/core/shared/option-schema.js';
 import { lockRig, scriptedRig } from './lock-rig.js';
 
 const WHERE = '@Locked on Invoices.settle';
@@ -160,7 +160,7 @@ test('several lock servers have no fair locks and no permits, and say why', asyn
     instanceOf: OptionsError,
     message: /3 servers with 2 permits each let 3 in/,
   });
-  t.throws(() => engine.call(['k'], engine.policy({ permits: 2 }, WHERE), 'Invoices.settle', WHERE), {
+  t.throws(() => engine.call(['k'], engine.policy({ permits: 2 }, WHERE), () => 'Invoices.settle', WHERE), {
     message: /^@Locked on Invoices\.settle has permits/,
   });
   t.is(asked.length, 0);

@@ -1,12 +1,13 @@
 import type { ExecutionContext } from 'ava';
-import { MemoryLocks } from '../../src/adapters/memory/memory-locks.js';
-import { StoreUnavailableError } from '../../src/core/errors.js';
-import { subscribe, type CachementEvents, type EventName } from '../../src/core/events.js';
+import { MemoryLockStore } from '../../src/adapters/memory/memory-lock-store.js';
+import { StoreUnavailableError } from '../../src/core/shared/errors.js';
+import { subscribe, type CachementEvents, type EventName } from '../../src/core/shared/events.js';
 import { lockTimes, type LockTimes } from '../../src/core/locks/lock-options.js';
-import { parseOptions } from '../../src/core/option-schema.js';
+import { parseOptions } from '../../src/core/shared/option-schema.js';
 import { LockEngine } from '../../src/core/locks/lock-engine.js';
 import { Locks } from '../../src/core/locks/locks.js';
-import type { Clock, LockGrant, LockReply, LockRequest, LockStore } from '../../src/core/ports.js';
+import type { Clock } from '../../src/core/ports/clock.js';
+import type { LockGrant, LockReply, LockRequest, LockStore } from '../../src/core/ports/lock-store.js';
 import { fakeClock, type FakeClock } from '../../src/testing/fake-clock.js';
 import { deferred, type Deferred } from '../coherence/deferred.js';
 import { pausable, type PausableClock } from '../coherence/stage.js';
@@ -23,7 +24,7 @@ function parsed(defaults: LockTimes) {
 }
 
 function record(t: ExecutionContext, namespace: string): EventsOf {
-  const names = ['lock', 'unlock', 'lockRefused', 'lockLost', 'error'] as const;
+  const names = ['lock', 'unlock', 'lockNotAcquired', 'lockLost', 'error'] as const;
   const events = new Map<EventName, unknown[]>(names.map((name) => [name, []]));
   const stops = names.map((name) =>
     subscribe(name, (event) => {
@@ -61,14 +62,14 @@ export interface LockRig {
 export function lockRig(t: ExecutionContext, count = 1, defaults: LockTimes = {}): LockRig {
   const clock = fakeClock();
   const namespace = `locks-${++rigs}`;
-  const memory = new MemoryLocks(clock, (name) => {
+  const memory = new MemoryLockStore(clock, (name) => {
     for (const opener of openers) if (!opener.deaf) opener.engine.wake(name);
   });
   const openers = Array.from({ length: count }, (): Opener => {
     const asked: LockRequest[] = [];
     const abandoned: LockRequest[] = [];
     const store: LockStore = {
-      single: true,
+      hasSingleAuthority: true,
       acquire: (request) => {
         asked.push(request);
         return memory.acquire(request);
@@ -167,7 +168,7 @@ export function scriptedRig(
   const replies: LockReply[] = [];
   let closing = false;
   const store: LockStore = {
-    single,
+    hasSingleAuthority: single,
     acquire: (request, budget) => {
       const one = { request, budget, reply: deferred<LockReply>() };
       asked.push(one);

@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events';
 import test from 'ava';
-import { LockNotObtainedError, LockUnavailableError } from '../../src/core/errors.js';
+import { LockNotObtainedError, LockUnavailableError } from '../../src/core/shared/errors.js';
 import type { AcquireOptions } from '../../src/core/locks/lock-options.js';
 import type { Lease } from '../../src/core/locks/lease.js';
 import type { Locks } from '../../src/core/locks/locks.js';
@@ -260,7 +260,7 @@ test('a lock that others hold for all of the wait is not obtained, and the error
   t.true(refused.error instanceof LockNotObtainedError);
   t.like(refused.error, { code: 'E_LOCK_NOT_OBTAINED', keys: ['k'], waitedMs: 2_000 });
   t.regex((refused.error as Error).message, /^Others hold the lock on 'k', and did for all of 2000 ms\./);
-  t.like(of('lockRefused'), [{ keys: ['k'], waitedMs: 2_000, reason: 'held', method: undefined }]);
+  t.like(of('lockNotAcquired'), [{ keys: ['k'], waitedMs: 2_000, reason: 'held', method: undefined }]);
 });
 
 test('the last attempt is made at the end of the wait', async (t) => {
@@ -315,7 +315,7 @@ test('when too few servers answer at last the error has what each of them said',
     "Too few lock servers have answered to say whether the lock on 'k', 'l' is free: " +
       'server 1: a is down; server 2: b is slow.',
   );
-  t.like(of('lockRefused'), [{ reason: 'unavailable' }]);
+  t.like(of('lockNotAcquired'), [{ reason: 'unavailable' }]);
 });
 
 test('a wait that ends before anybody of the process was answered says that nobody was', async (t) => {
@@ -352,7 +352,7 @@ test('a signal that has aborted before asks nobody', async (t) => {
   const reason = new Error('gone');
   await t.throwsAsync(locks.acquire('k', { signal: AbortSignal.abort(reason) }), { is: reason });
   t.is(asked.length, 0);
-  t.like(of('lockRefused'), [{ reason: 'aborted', waitedMs: 0 }]);
+  t.like(of('lockNotAcquired'), [{ reason: 'aborted', waitedMs: 0 }]);
 });
 
 for (const where of [
@@ -375,7 +375,7 @@ for (const where of [
     await settled();
     t.is(waiting.error, reason);
     t.is(getEventListeners(signal, 'abort').length, 0);
-    t.like(of('lockRefused'), [{ reason: 'aborted' }]);
+    t.like(of('lockNotAcquired'), [{ reason: 'aborted' }]);
     asked[0]!.reply.resolve(held());
     await clock.advance(500);
     t.is(clock.timers, 0);

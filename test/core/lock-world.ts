@@ -1,10 +1,15 @@
 import fc from 'fast-check';
-import { MemoryLocks } from '../../src/adapters/memory/memory-locks.js';
-import { LockNotObtainedError, LockUnavailableError, StoreUnavailableError } from '../../src/core/errors.js';
-import { lockKey } from '../../src/core/key.js';
+import { MemoryLockStore } from '../../src/adapters/memory/memory-lock-store.js';
+import {
+  LockNotObtainedError,
+  LockUnavailableError,
+  StoreUnavailableError,
+} from '../../src/core/shared/errors.js';
+import { lockKey } from '../../src/core/keys/store-keys.js';
 import { LockEngine } from '../../src/core/locks/lock-engine.js';
 import { Locks } from '../../src/core/locks/locks.js';
-import type { Clock, LockGrant, LockReply, LockStore } from '../../src/core/ports.js';
+import type { Clock } from '../../src/core/ports/clock.js';
+import type { LockGrant, LockReply, LockStore } from '../../src/core/ports/lock-store.js';
 import { assertQuiet, watchActivity } from '../coherence/quiet.js';
 import { pausable, type PausableClock } from '../coherence/stage.js';
 import { steppedClock } from '../coherence/stepped-clock.js';
@@ -85,7 +90,7 @@ class LockWorld {
   readonly #plan: LockPlan;
   readonly #clock = steppedClock();
   readonly #activity = watchActivity();
-  readonly #memory: MemoryLocks;
+  readonly #memory: MemoryLockStore;
   readonly #faults: Fault[];
   readonly #clocks: readonly PausableClock[];
   readonly #openers: readonly ReturnType<OpenLocks>[];
@@ -98,7 +103,7 @@ class LockWorld {
     this.#plan = plan;
     this.#faults = [...plan.faults];
     this.#activity.forget();
-    this.#memory = new MemoryLocks(this.#clock, (name) => this.#wake(name));
+    this.#memory = new MemoryLockStore(this.#clock, (name) => this.#wake(name));
     this.#clocks = Array.from({ length: plan.openers }, () => pausable(this.#clock));
     this.#openers = this.#clocks.map((clock, opener) => open(this.#store(opener), clock));
   }
@@ -235,7 +240,7 @@ class LockWorld {
       servers: [{ server: 'the world', answer: new StoreUnavailableError('It is away.', 'unknown') }],
     });
     return {
-      single: true,
+      hasSingleAuthority: true,
       acquire: async (request) => {
         const reply = await this.#request(opener, 'acquire', () => this.#memory.acquire(request), away);
         return reply.status === 'granted' ? { ...reply, grant: this.#grant(opener, reply.grant) } : reply;

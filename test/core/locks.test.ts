@@ -8,7 +8,7 @@ import {
   LockUnavailableError,
   OptionsError,
   StoreUnavailableError,
-} from '../../src/core/errors.js';
+} from '../../src/core/shared/errors.js';
 import type { Lease } from '../../src/core/locks/lease.js';
 import { fakeClock } from '../../src/testing/fake-clock.js';
 import { deferred } from '../coherence/deferred.js';
@@ -103,7 +103,7 @@ test('events tell who waited for a lock, who got it and how long it was held', a
   const { clock, openers, of, namespace } = lockRig(t);
   const { engine } = openers[0]!;
   const gate = deferred();
-  const callOf = (method: string) => engine.call(['k'], engine.policy({}, method), method, method);
+  const callOf = (method: string) => engine.call(['k'], engine.policy({}, method), () => method, method);
   const first = engine.run(callOf('Invoices.settle'), () => gate.promise);
   const second = engine.run(callOf('Invoices.cancel'), () => {});
   await clock.advance(100);
@@ -279,7 +279,7 @@ test("onUnavailable 'run' runs the work unlocked at the first answer of too few 
     return 'ran';
   });
   t.is(result, 'ran');
-  t.like(of('lockRefused'), [{ reason: 'unavailable' }]);
+  t.like(of('lockNotAcquired'), [{ reason: 'unavailable' }]);
   t.deepEqual(of('unlock'), []);
   t.is(clock.timers, 0);
 });

@@ -1,4 +1,5 @@
-import type { Clock, LockRequest, LockStore } from '../../src/core/ports.js';
+import type { Clock } from '../../src/core/ports/clock.js';
+import type { LockRequest, LockStore } from '../../src/core/ports/lock-store.js';
 
 /** As much of a lease as the worlds of these tests look at. */
 export interface WorldLease {

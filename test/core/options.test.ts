@@ -1,5 +1,5 @@
 import test from 'ava';
-import { OptionsError } from '../../src/core/errors.js';
+import { OptionsError } from '../../src/core/shared/errors.js';
 import {
   abortSignal,
   callback,
@@ -13,14 +13,14 @@ import {
   parseOptions,
   resolveOptions,
   text,
-} from '../../src/core/option-schema.js';
+} from '../../src/core/shared/option-schema.js';
 import {
   CACHE_DEFAULTS,
   cacheOptions,
   resolveCachePolicy,
   type CacheOptions,
   type CachePolicy,
-} from '../../src/core/options.js';
+} from '../../src/core/cache/cache-options.js';
 
 function policyOf(options: CacheOptions, defaults: CacheOptions = {}): CachePolicy {
   const base = resolveOptions(parseOptions(cacheOptions, defaults, 'defaults'), CACHE_DEFAULTS);

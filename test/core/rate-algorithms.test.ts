@@ -1,5 +1,5 @@
 import test from 'ava';
-import type { RateRule } from '../../src/core/ports.js';
+import type { RateRule } from '../../src/core/ports/rate-store.js';
 import { rateRig, rateRule } from './rate-rig.js';
 
 /** When, what is asked, and what is said: allowed, used, remaining, retry after, reset. */
@@ -22,7 +22,7 @@ function table(title: string, rule: RateRule, steps: readonly Step[]): void {
       clock.ms = at;
       if (what === 'give') await give(rule, units);
       const cost = what === 'give' || what === 'look' ? 0 : units;
-      const reading = await take(rule, { cost, forced: what === 'force' });
+      const reading = await take(rule, { cost, force: what === 'force' });
       const { allowed, used, remaining, retryAfterMs, resetMs } = reading;
       t.deepEqual([allowed, used, remaining, retryAfterMs, resetMs], said, `${what} ${units} at ${at}`);
     }
@@ -109,50 +109,66 @@ table(
   ],
 );
 
-table('sliding-log lets a unit through when one leaves the window', rateRule('sliding-log', 3), [
-  [1000, 'take', 1, true, 1, 2, 0, 1000],
-  [1400, 'take', 2, true, 3, 0, 1000, 1000],
-  [1999, 'take', 1, false, 3, 0, 1, 401],
-  [1999, 'take', 2, false, 3, 0, 401, 401],
-  [2000, 'take', 1, true, 3, 0, 400, 1000],
-  [2400, 'look', 0, true, 1, 2, 0, 600],
-  [3000, 'look', 0, true, 0, 3, 0, 0],
-]);
+table(
+  'sliding-window-log lets a unit through when one leaves the window',
+  rateRule('sliding-window-log', 3),
+  [
+    [1000, 'take', 1, true, 1, 2, 0, 1000],
+    [1400, 'take', 2, true, 3, 0, 1000, 1000],
+    [1999, 'take', 1, false, 3, 0, 1, 401],
+    [1999, 'take', 2, false, 3, 0, 401, 401],
+    [2000, 'take', 1, true, 3, 0, 400, 1000],
+    [2400, 'look', 0, true, 1, 2, 0, 600],
+    [3000, 'look', 0, true, 0, 3, 0, 0],
+  ],
+);
 
-table('sliding-log keeps of what is forced what says when there is room', rateRule('sliding-log', 3), [
-  [1000, 'take', 2, true, 2, 1, 1000, 1000],
-  [1500, 'force', 2, false, 3, 0, 1000, 1000],
-  [1500, 'force', 9, false, 3, 0, 1000, 1000],
-  [2499, 'look', 0, false, 3, 0, 1, 1],
-  [2500, 'look', 0, true, 0, 3, 0, 0],
-]);
+table(
+  'sliding-window-log keeps of what is forced what says when there is room',
+  rateRule('sliding-window-log', 3),
+  [
+    [1000, 'take', 2, true, 2, 1, 1000, 1000],
+    [1500, 'force', 2, false, 3, 0, 1000, 1000],
+    [1500, 'force', 9, false, 3, 0, 1000, 1000],
+    [2499, 'look', 0, false, 3, 0, 1, 1],
+    [2500, 'look', 0, true, 0, 3, 0, 0],
+  ],
+);
 
-table('sliding-log gives the newest back first', rateRule('sliding-log', 3), [
+table('sliding-window-log gives the newest back first', rateRule('sliding-window-log', 3), [
   [1000, 'take', 2, true, 2, 1, 1000, 1000],
   [1500, 'take', 1, true, 3, 0, 500, 1000],
   [1600, 'give', 1, true, 2, 1, 0, 400],
   [1600, 'give', 9, true, 0, 3, 0, 0],
 ]);
 
-table('sliding-counter lets the window before count for its share', rateRule('sliding-counter', 10), [
-  [1000, 'take', 8, true, 8, 2, 1750, 2000],
-  [1000, 'take', 3, false, 8, 2, 1125, 2000],
-  [2000, 'look', 0, true, 8, 2, 0, 1000],
-  [2250, 'take', 4, true, 10, 0, 500, 1750],
-  [2250, 'take', 1, false, 10, 0, 125, 1750],
-  [2374, 'take', 1, false, 10, 0, 1, 1626],
-  [2375, 'take', 1, true, 10, 0, 125, 1625],
-  [3000, 'look', 0, true, 5, 5, 0, 1000],
-  [4000, 'look', 0, true, 0, 10, 0, 0],
-]);
+table(
+  'sliding-window-counter lets the window before count for its share',
+  rateRule('sliding-window-counter', 10),
+  [
+    [1000, 'take', 8, true, 8, 2, 1750, 2000],
+    [1000, 'take', 3, false, 8, 2, 1125, 2000],
+    [2000, 'look', 0, true, 8, 2, 0, 1000],
+    [2250, 'take', 4, true, 10, 0, 500, 1750],
+    [2250, 'take', 1, false, 10, 0, 125, 1750],
+    [2374, 'take', 1, false, 10, 0, 1, 1626],
+    [2375, 'take', 1, true, 10, 0, 125, 1625],
+    [3000, 'look', 0, true, 5, 5, 0, 1000],
+    [4000, 'look', 0, true, 0, 10, 0, 0],
+  ],
+);
 
-table('sliding-counter forces into its window and gives back from it first', rateRule('sliding-counter', 4), [
-  [1000, 'take', 4, true, 4, 0, 2000, 2000],
-  [2500, 'force', 6, false, 8, 0, 1500, 1500],
-  [2500, 'give', 5, true, 3, 1, 0, 1500],
-  [2500, 'give', 3, true, 1, 3, 0, 500],
-  [2500, 'give', 9, true, 0, 4, 0, 0],
-]);
+table(
+  'sliding-window-counter forces into its window and gives back from it first',
+  rateRule('sliding-window-counter', 4),
+  [
+    [1000, 'take', 4, true, 4, 0, 2000, 2000],
+    [2500, 'force', 6, false, 8, 0, 1500, 1500],
+    [2500, 'give', 5, true, 3, 1, 0, 1500],
+    [2500, 'give', 3, true, 1, 3, 0, 500],
+    [2500, 'give', 9, true, 0, 4, 0, 0],
+  ],
+);
 
 table('concurrency lets as many run as it has slots, until their lease ends', rateRule('concurrency', 2), [
   [1000, 'take', 1, true, 1, 1, 0, 1000],
@@ -166,7 +182,7 @@ table('concurrency lets as many run as it has slots, until their lease ends', ra
 
 test('a log gives back first what the token has taken', async (t) => {
   const { clock, take, give, look } = rateRig();
-  const rule = rateRule('sliding-log', 3);
+  const rule = rateRule('sliding-window-log', 3);
   await take(rule, { token: 'mine', cost: 2 });
   clock.ms += 500;
   await take(rule);
@@ -178,7 +194,7 @@ test('a log gives back first what the token has taken', async (t) => {
 
 test('a log that gives more back than the token took goes on with the newest', async (t) => {
   const { clock, take, give, look } = rateRig();
-  const rule = rateRule('sliding-log', 4);
+  const rule = rateRule('sliding-window-log', 4);
   await take(rule, { token: 'mine' });
   clock.ms += 300;
   await take(rule);
@@ -190,7 +206,13 @@ test('a log that gives more back than the token took goes on with the newest', a
 
 // --- a clock that steps back -----------------------------------------------------------------------------------------
 
-for (const algorithm of ['gcra', 'token-bucket', 'fixed-window', 'sliding-counter', 'sliding-log'] as const) {
+for (const algorithm of [
+  'gcra',
+  'token-bucket',
+  'fixed-window',
+  'sliding-window-counter',
+  'sliding-window-log',
+] as const) {
   test(`${algorithm} stands still while a clock that stepped back catches up`, async (t) => {
     const { clock, take, look } = rateRig();
     const rule = rateRule(algorithm, 2);

@@ -1,11 +1,17 @@
 import test from 'ava';
 import fc from 'fast-check';
-import type { Algorithm, RateRule } from '../../src/core/ports.js';
-import { rateAlgorithms } from '../../src/core/limits/rate-algorithms.js';
+import type { Algorithm, RateRule } from '../../src/core/ports/rate-store.js';
+import { rateAlgorithms } from '../../src/core/limits/algorithms/index.js';
 import { rateRig, rateRule, type RateRig } from './rate-rig.js';
 
 const RUNS = { numRuns: 300 };
-const WINDOWED = ['gcra', 'token-bucket', 'sliding-log', 'sliding-counter', 'fixed-window'] as const;
+const WINDOWED = [
+  'gcra',
+  'token-bucket',
+  'sliding-window-log',
+  'sliding-window-counter',
+  'fixed-window',
+] as const;
 
 /** What was let through: when, in ms, and how many units. */
 interface Admitted {
@@ -58,7 +64,7 @@ function everyStretch(
 test('the sliding log lets no more than its limit through in any window', async (t) => {
   await fc.assert(
     fc.asyncProperty(limits, calls, async (limit, made) => {
-      const admitted = await history(rateRule('sliding-log', limit), made);
+      const admitted = await history(rateRule('sliding-window-log', limit), made);
       return everyStretch(admitted, 1000, (units) => units <= limit);
     }),
     RUNS,
@@ -79,7 +85,7 @@ for (const algorithm of ['gcra', 'token-bucket'] as const) {
   });
 }
 
-for (const algorithm of ['fixed-window', 'sliding-counter'] as const) {
+for (const algorithm of ['fixed-window', 'sliding-window-counter'] as const) {
   test(`${algorithm} lets less than twice its limit through in any window`, async (t) => {
     await fc.assert(
       fc.asyncProperty(limits, calls, async (limit, made) => {
@@ -169,7 +175,7 @@ async function play(
   for (const { pause, cost, does } of made) {
     clock.ms += pause;
     if (does === 'give') await give(rule, cost);
-    else if (does === 'force') await take(rule, { cost, forced: true });
+    else if (does === 'force') await take(rule, { cost, force: true });
     else if (cost <= rule.burst) await take(rule, { cost });
   }
 }
@@ -254,7 +260,7 @@ test('states hold whole numbers only, so that a store in another language keeps 
     typeof value === 'number' ? [value] : Object.values(value as object).flatMap(numbers);
   fc.assert(
     fc.property(
-      fc.constantFrom<Algorithm>('gcra', 'fixed-window', 'sliding-counter'),
+      fc.constantFrom<Algorithm>('gcra', 'fixed-window', 'sliding-window-counter'),
       fc.integer({ min: 1, max: 1_000_000 }),
       fc.integer({ min: 1, max: 86_400_000 }),
       fc.array(fc.tuple(fc.integer({ min: 0, max: 100_000_000 }), fc.integer({ min: 1, max: 1000 })), {
@@ -267,7 +273,7 @@ test('states hold whole numbers only, so that a store in another language keeps 
         let state: unknown;
         for (const [us, cost] of made) {
           now += us;
-          state = rateAlgorithms[algorithm].take(rule, state, now, cost, 'token');
+          state = rateAlgorithms[algorithm].consume(rule, state, now, cost, 'token');
           if (!numbers(state).every(Number.isSafeInteger)) return false;
         }
         return true;

@@ -1,6 +1,7 @@
 import { LocalRateStore } from '../../src/core/limits/local-rate-store.js';
-import type { Clock, RateReply, RateRequest, RateRule, RuleReading, Timer } from '../../src/core/ports.js';
-import { newToken } from '../../src/core/token.js';
+import type { Clock, Timer } from '../../src/core/ports/clock.js';
+import type { RateReply, RateRequest, RateRule, RuleReading } from '../../src/core/ports/rate-store.js';
+import { newToken } from '../../src/core/shared/token.js';
 
 /** A clock that goes where the test puts it, back too. */
 export interface SetClock extends Clock {
@@ -43,7 +44,7 @@ export function rateRig(maxKeys = 1_000): RateRig {
       cost: 1,
       token: newToken(),
       repeatable: false,
-      forced: false,
+      force: false,
       ...options,
     });
   const take: RateRig['take'] = async (rule, options) => (await consume([rule], options)).rules[0]!;

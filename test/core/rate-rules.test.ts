@@ -1,6 +1,6 @@
 import test from 'ava';
-import { KeyError, OptionsError } from '../../src/core/errors.js';
-import { describe } from '../../src/core/describe.js';
+import { KeyError, OptionsError } from '../../src/core/shared/errors.js';
+import { describe } from '../../src/core/shared/describe.js';
 import { memory } from '../../src/adapters/memory/index.js';
 import { Caching } from '../../src/core/caching.js';
 import { resolveRules, storeRules, type Rule } from '../../src/core/limits/rules.js';
@@ -67,7 +67,7 @@ const NO_RULES: readonly (readonly [given: unknown, says: RegExp])[] = [
   ...[0, -1, Number.NaN, Infinity, 1.5, '2', null].map(
     (burst) => [{ limit: 1, per: '1s', burst }, /^burst of here is a whole number from 1 /] as const,
   ),
-  ...['fixed-window', 'sliding-log', 'sliding-counter'].map(
+  ...['fixed-window', 'sliding-window-log', 'sliding-window-counter'].map(
     (algorithm) =>
       [
         { algorithm, limit: 1, per: '1s', burst: 2 },
@@ -95,8 +95,8 @@ const NO_RULES: readonly (readonly [given: unknown, says: RegExp])[] = [
   [{ algorithm: 'concurrency', limit: 1, lease: 0 }, /^lease of here is a duration/],
   [{ algorithm: 'concurrency', limit: '1' }, /^limit of here is a whole number/],
   [
-    { algorithm: 'sliding-log', limit: 100_001, per: '1d' },
-    /at most 100000 for 'sliding-log'.*Use 'sliding-counter'/,
+    { algorithm: 'sliding-window-log', limit: 100_001, per: '1d' },
+    /at most 100000 for 'sliding-window-log'.*Use 'sliding-window-counter'/,
   ],
   [[], /^here takes 1 to 16 rules, and 0 were given/],
   [

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { ReleaseRetries } from '../../src/core/release-retries.js';
+import { ReleaseRetries } from '../../src/core/shared/release-retries.js';
 import { fakeClock } from '../../src/testing/fake-clock.js';
 import { rig } from '../coherence/rig.js';
 import { limitRig } from './limit-rig.js';

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { memory } from '../../src/adapters/memory/index.js';
 import { Caching } from '../../src/core/caching.js';
-import { KeyError } from '../../src/core/errors.js';
+import { KeyError } from '../../src/core/shared/errors.js';
 import { fakeClock } from '../../src/testing/index.js';
 import { rig, settled } from '../coherence/rig.js';
 

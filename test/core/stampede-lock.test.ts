@@ -6,17 +6,18 @@ import {
   LockUnavailableError,
   OptionsError,
   StoreUnavailableError,
-} from '../../src/core/errors.js';
-import { subscribe, type CachementEvents } from '../../src/core/events.js';
-import { entryKey } from '../../src/core/key.js';
+} from '../../src/core/shared/errors.js';
+import { subscribe, type CachementEvents } from '../../src/core/shared/events.js';
+import { entryKey } from '../../src/core/keys/store-keys.js';
 import {
   CACHE_DEFAULTS,
   cacheOptions,
   resolveCachePolicy,
   type CacheOptions,
-} from '../../src/core/options.js';
-import { parseOptions } from '../../src/core/option-schema.js';
-import type { Adapter, LockReply, LockStore } from '../../src/core/ports.js';
+} from '../../src/core/cache/cache-options.js';
+import { parseOptions } from '../../src/core/shared/option-schema.js';
+import type { Adapter } from '../../src/core/ports/adapter.js';
+import type { LockReply, LockStore } from '../../src/core/ports/lock-store.js';
 import { fakeClock, type FakeClock } from '../../src/testing/fake-clock.js';
 import { HeldLoad, rig, Row, settled } from '../coherence/rig.js';
 import { watch } from './lock-rig.js';

@@ -2,8 +2,8 @@ import { Buffer } from 'node:buffer';
 import vm from 'node:vm';
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
-import { ValueError } from '../../src/core/errors.js';
-import { MAX_DEPTH, MAX_SPARSE_LENGTH } from '../../src/core/value-limits.js';
+import { ValueError } from '../../src/core/shared/errors.js';
+import { MAX_DEPTH, MAX_SPARSE_LENGTH } from '../../src/core/values/value-limits.js';
 import {
   BUFFER_CODEC,
   BYTES_CODEC,
@@ -11,7 +11,7 @@ import {
   encodeValue,
   JSON_CODEC,
   RICH_CODEC,
-} from '../../src/core/values.js';
+} from '../../src/core/values/value-codec.js';
 import { sameValue } from '../support/same-value.js';
 
 const LIMITS = { maxBytes: 8 * 1024 * 1024, maxDepth: 100 };
@@ -436,12 +436,12 @@ test('A value that is deeper than allowed is refused, at the last level that is 
     refuses(t, nested(101, innermost), {
       path: '[0]'.repeat(100),
       found: /depth of 100/,
-      reason: 'too deep',
+      reason: 'too-deep',
     });
   }
-  refuses(t, nested(100, new Map()), { path: '[0]'.repeat(100), found: /depth of 100/, reason: 'too deep' });
-  refuses(t, nested(100, new Set()), { path: '[0]'.repeat(100), found: /depth of 100/, reason: 'too deep' });
-  refuses(t, nested(100, {}), { path: '[0]'.repeat(100), found: /depth of 100/, reason: 'too deep' });
+  refuses(t, nested(100, new Map()), { path: '[0]'.repeat(100), found: /depth of 100/, reason: 'too-deep' });
+  refuses(t, nested(100, new Set()), { path: '[0]'.repeat(100), found: /depth of 100/, reason: 'too-deep' });
+  refuses(t, nested(100, {}), { path: '[0]'.repeat(100), found: /depth of 100/, reason: 'too-deep' });
 });
 
 test('Whatever depth is allowed, nothing is written that would not be read', (t) => {
@@ -450,7 +450,7 @@ test('Whatever depth is allowed, nothing is written that would not be read', (t)
     t.true(sameValue(decodeValue(codec, payload)?.value, nested(MAX_DEPTH, innermost)));
     const beyond = { ...LIMITS, maxDepth: 1_000_000 };
     const error = t.throws(() => encodeValue(nested(200_000, innermost), beyond), { instanceOf: ValueError });
-    t.is(error.reason, 'too deep');
+    t.is(error.reason, 'too-deep');
   }
 });
 
@@ -472,7 +472,7 @@ test('A value is refused from the first byte over the limit, of whatever kind', 
     t.notThrows(() => encodeValue(value, { ...LIMITS, maxBytes: payload.length }));
     const limits = { ...LIMITS, maxBytes: payload.length - 1 };
     const error = t.throws(() => encodeValue(value, limits), { instanceOf: ValueError });
-    t.is(error.reason, 'too large');
+    t.is(error.reason, 'too-large');
     t.regex(error.message, new RegExp(`${payload.length - 1} bytes`));
   }
 });
@@ -491,21 +491,21 @@ test('What is far too large is refused without being walked to its end', (t) => 
     { value: [new Date(0), Buffer.alloc(LIMITS.maxBytes + 1), unread], path: '[1]' },
   ];
   for (const { value, path } of values)
-    refuses(t, value, { path, found: /over 8388608 bytes/, reason: 'too large' });
+    refuses(t, value, { path, found: /over 8388608 bytes/, reason: 'too-large' });
 });
 
 test('An array of 100 million holes is refused', (t) => {
   const sparse: unknown[] = [];
   sparse[100_000_000] = 1;
-  refuses(t, { sparse }, { path: '.sparse', found: /8388608 bytes/, reason: 'too large' });
-  refuses(t, new Array(100_000_000), { path: '', found: /8388608 bytes/, reason: 'too large' });
+  refuses(t, { sparse }, { path: '.sparse', found: /8388608 bytes/, reason: 'too-large' });
+  refuses(t, new Array(100_000_000), { path: '', found: /8388608 bytes/, reason: 'too-large' });
 });
 
 test('An array with holes is kept up to a length that can be walked', (t) => {
   const sparse = Object.assign([], { 7: 'x', length: MAX_SPARSE_LENGTH });
   roundTrip(t, sparse, RICH_CODEC);
   sparse.length++;
-  refuses(t, { sparse }, { path: '.sparse', found: /holes and a length of 1000001/, reason: 'too large' });
+  refuses(t, { sparse }, { path: '.sparse', found: /holes and a length of 1000001/, reason: 'too-large' });
 });
 
 // --- bytes that anybody may have written ------------------------------------------------------------------------

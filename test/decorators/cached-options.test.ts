@@ -439,7 +439,7 @@ test('a result that would not come back equal rejects, or passes uncached where 
   await t.throwsAsync(new Users().strict('1'), { instanceOf: ValueError, message: /User/ });
   t.true((await new Users().lax('1')) instanceof User);
   t.deepEqual(
-    recording.of('refused').map(({ key, reason, method }) => [key, reason, method]),
+    recording.of('notStored').map(({ key, reason, method }) => [key, reason, method]),
     [['lax:1', 'unsupported', 'Users.lax']],
   );
 });
@@ -524,7 +524,7 @@ test('while the store is away the method runs, and an error event names it', asy
     }
   }
   const users = new Users();
-  adapter.fail('read', 'lease', 'mint', 'nonces', 'fill', 'release');
+  adapter.fail('read', 'lease', 'getOrCreateNonces', 'nonces', 'fill', 'release');
   t.is(await users.find('1'), 1);
   t.is(await users.find('1'), 2);
   t.true(recording.of('error').length > 0);

@@ -53,7 +53,7 @@ function withoutLockServers(): Adapter {
     open: (host) => ({
       ...inner.open(host),
       locks: {
-        single: true,
+        hasSingleAuthority: true,
         acquire: async () => ({
           status: 'unavailable',
           servers: [{ server: 'test:1', answer: new Error('The test broke the lock servers.') }],
@@ -208,7 +208,7 @@ test('a lock that others hold for all of the wait: LockNotObtainedError, and the
   t.true(error.waitedMs >= 2_000, String(error.waitedMs));
   t.is(runs, 1);
   t.deepEqual(
-    recording.of('lockRefused').map(({ keys, reason, method }) => ({ keys, reason, method })),
+    recording.of('lockNotAcquired').map(({ keys, reason, method }) => ({ keys, reason, method })),
     [{ keys: ['invoice:1'], reason: 'held', method: 'Invoices.settle' }],
   );
   letOut('a');
@@ -498,7 +498,7 @@ test('a signal ends the wait with its reason; it is found by a function of the c
   await clock.advance(1_000);
   invoices.aborts.abort(new RangeError('the request is gone'));
   t.is((await second).message, 'the request is gone');
-  t.is(recording.of('lockRefused')[0]?.reason, 'aborted');
+  t.is(recording.of('lockNotAcquired')[0]?.reason, 'aborted');
   letOut('first');
   await first;
 });

@@ -675,7 +675,7 @@ test('options that cannot be are refused while the class is defined, by name', (
     ],
     [{ ...limit, burst: 0 }, /^burst of @RateLimited on login is a whole number .* and 0 was given/],
     [
-      { ...limit, burst: 9, algorithm: 'sliding-log' },
+      { ...limit, burst: 9, algorithm: 'sliding-window-log' },
       /^@RateLimited on login has a burst, which only 'gcra' /,
     ],
     [{ limit: () => 5, per: '1  m' }, /^per of @RateLimited on login is a duration .* and '1  m' was given/],

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import test from 'ava';
 import { memory } from '../../src/adapters/memory/index.js';
-import * as errors from '../../src/core/errors.js';
+import * as errors from '../../src/core/shared/errors.js';
 import {
   bindCaching,
   Cached,

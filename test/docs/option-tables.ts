@@ -7,13 +7,18 @@ import { ipKeyOptions } from '../../src/adapters/http/ip-key.js';
 import { rateLimitHeadersOptions } from '../../src/adapters/http/rate-limit-headers.js';
 import { ioredisOptions } from '../../src/adapters/ioredis/ioredis-options.js';
 import { memoryOptions } from '../../src/adapters/memory/memory-options.js';
-import { getOrSetOptions, invalidateOptions, invalidationTarget, setOptions } from '../../src/core/cache.js';
+import {
+  getOrSetOptions,
+  invalidateOptions,
+  invalidationTarget,
+  setOptions,
+} from '../../src/core/cache/cache.js';
 import { cachingOptions } from '../../src/core/caching.js';
 import { consumeOptions, limitOptions, runOptions } from '../../src/core/limits/limit-options.js';
 import { concurrencyRule, windowRule } from '../../src/core/limits/rules.js';
 import { acquireOptions, lockOptions, lockTimes } from '../../src/core/locks/lock-options.js';
-import type { OptionSchema } from '../../src/core/option-schema.js';
-import { cacheOptions } from '../../src/core/options.js';
+import type { OptionSchema } from '../../src/core/shared/option-schema.js';
+import { cacheOptions } from '../../src/core/cache/cache-options.js';
 import { cachedOptions } from '../../src/decorators/cached.js';
 import { invalidatesOptions } from '../../src/decorators/invalidates.js';
 import { lockedOptions } from '../../src/decorators/locked.js';
@@ -34,7 +39,7 @@ const LOCKS = 'src/core/locks/lock-options.ts';
 /** Every set of options that there is, by the heading of its table in docs/options.md. */
 export const GROUPS: Readonly<Record<string, Group>> = {
   'new Caching': { schema: cachingOptions, documented: [['src/core/caching.ts', 'CachingOptions']] },
-  defaults: { schema: cacheOptions, documented: [['src/core/options.ts', 'CacheOptions']] },
+  defaults: { schema: cacheOptions, documented: [['src/core/cache/cache-options.ts', 'CacheOptions']] },
   '@Cached': {
     schema: cachedOptions,
     documented: [['src/decorators/cached.ts', 'CachedOptions']],
@@ -42,21 +47,21 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   },
   getOrSet: {
     schema: getOrSetOptions,
-    documented: [['src/core/cache.ts', 'GetOrSetOptions']],
+    documented: [['src/core/cache/cache.ts', 'GetOrSetOptions']],
     extends: 'defaults',
   },
-  set: { schema: setOptions, documented: [['src/core/cache.ts', 'SetOptions']], extends: 'defaults' },
+  set: { schema: setOptions, documented: [['src/core/cache/cache.ts', 'SetOptions']], extends: 'defaults' },
   '@Invalidates': {
     schema: invalidatesOptions,
     documented: [['src/decorators/invalidates.ts', 'InvalidatesOptions']],
   },
   'invalidate: target': {
     schema: invalidationTarget,
-    documented: [['src/core/cache.ts', 'InvalidationTargetOptions']],
+    documented: [['src/core/cache/cache.ts', 'InvalidationTargetOptions']],
   },
   'invalidate: options': {
     schema: invalidateOptions,
-    documented: [['src/core/cache.ts', 'InvalidateOptions']],
+    documented: [['src/core/cache/cache.ts', 'InvalidateOptions']],
   },
   limits: { schema: limitOptions, documented: [[LIMITS, 'LimitOptions']] },
   '@RateLimited': {

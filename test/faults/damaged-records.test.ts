@@ -2,13 +2,13 @@ import { Buffer } from 'node:buffer';
 import test from 'ava';
 import { Redis } from 'ioredis';
 import { ioredis } from '../../src/adapters/ioredis/index.js';
-import { entryKey } from '../../src/core/key.js';
+import { entryKey } from '../../src/core/keys/store-keys.js';
 import { Caching } from '../../src/index.js';
 import { startRedis } from '../support/servers.js';
 
 const NAMESPACE = 'damaged';
 const RECORDS = 400;
-/** The header of a record ends here (src/core/entry.ts). */
+/** The header of a record ends here (src/core/ports/entry-format.ts). */
 const HEADER = 60;
 const ENTRY = { id: 1, name: 'Ada' };
 

@@ -42,7 +42,7 @@ export function faultService(url: string, options: FaultServiceOptions = {}): Fa
     'degraded',
     'recovered',
     'invalidate',
-    'refused',
+    'notStored',
   ];
   const stops = names.map((name) =>
     subscribe(name, (event) => {

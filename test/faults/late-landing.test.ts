@@ -1,7 +1,7 @@
 import test from 'ava';
 import { Redis } from 'ioredis';
 import { ioredis } from '../../src/adapters/ioredis/index.js';
-import { entryKey } from '../../src/core/key.js';
+import { entryKey } from '../../src/core/keys/store-keys.js';
 import { Caching, type CachingOptions } from '../../src/index.js';
 import { eventually } from '../support/eventually.js';
 import { startRedis, type RedisServer } from '../support/servers.js';

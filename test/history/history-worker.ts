@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { ioredis } from '../../src/adapters/ioredis/index.js';
-import type { Adapter, EntryStore } from '../../src/core/ports.js';
+import type { Adapter } from '../../src/core/ports/adapter.js';
+import type { EntryStore } from '../../src/core/ports/entry-store.js';
 import { Cached, Caching, Invalidates } from '../../src/index.js';
 import { serveWorker, type WorkerContext } from '../support/process.js';
 import type { HistoryEvent } from './check-history.js';
@@ -35,7 +36,7 @@ function unfenced(adapter: Adapter): Adapter {
         fill,
         release: (...args) => entries.release(...args),
         remove: (...args) => entries.remove(...args),
-        mint: (...args) => entries.mint(...args),
+        getOrCreateNonces: (...args) => entries.getOrCreateNonces(...args),
         removeNonces: (...args) => entries.removeNonces(...args),
       };
       return { ...backend, entries: open, ready: () => backend.ready(), close: () => backend.close() };

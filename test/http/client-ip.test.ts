@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import test from 'ava';
 import { clientIp, type ClientIpOptions } from '../../src/adapters/http/index.js';
-import { OptionsError } from '../../src/core/errors.js';
+import { OptionsError } from '../../src/core/shared/errors.js';
 
 function from(remoteAddress: string | undefined, forwarded?: string | readonly string[]) {
   return { headers: { 'x-forwarded-for': forwarded }, socket: { remoteAddress } };

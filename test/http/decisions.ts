@@ -1,4 +1,4 @@
-import type { Decision, RuleDecision } from '../../src/core/limits/decision.js';
+import type { Decision, RuleDecision } from '../../src/core/ports/decision.js';
 
 export function ruleDecision(of: Partial<RuleDecision> = {}): RuleDecision {
   return {

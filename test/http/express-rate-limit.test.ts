@@ -2,7 +2,7 @@ import test, { type ExecutionContext } from 'ava';
 import express, { type ErrorRequestHandler, type Express } from 'express';
 import { rateLimit, type Options, type RateLimitRequestHandler } from 'express-rate-limit';
 import { expressRateLimitStore } from '../../src/adapters/express-rate-limit/index.js';
-import { refusalOf } from '../../src/adapters/http/index.js';
+import { errorResponse } from '../../src/adapters/http/index.js';
 import { memory } from '../../src/adapters/memory/index.js';
 import { Caching, OptionsError, StoreUnavailableError } from '../../src/index.js';
 import { eventually } from '../support/eventually.js';
@@ -41,7 +41,7 @@ async function limited(t: ExecutionContext, options: Partial<Options>): Promise<
 }
 
 const answerRefusal: ErrorRequestHandler = (error, _request, response, next) => {
-  const refusal = refusalOf(error);
+  const refusal = errorResponse(error);
   if (refusal === undefined) return next(error);
   response.status(refusal.status).set(refusal.headers).json(refusal.body);
 };
@@ -166,7 +166,7 @@ for (const kind of PLACES) {
   });
 
   on('the sliding counter admits exactly the limit, and counts beyond it', async (t, instance) => {
-    const store = expressRateLimitStore({ caching: instance(), algorithm: 'sliding-counter' });
+    const store = expressRateLimitStore({ caching: instance(), algorithm: 'sliding-window-counter' });
     const { url, limiter, log } = await limited(t, { store });
     const seen = await statuses(9, url);
     t.is(seen.filter((status) => status === 200).length, 5);
@@ -239,7 +239,7 @@ test('options that cannot be are refused', (t) => {
     });
   };
   refuses({}, /^caching of expressRateLimitStore\({ ... }\) is a Caching, and undefined was given/);
-  refuses({ caching, algorithm: 'gcra' }, /'fixed-window' or 'sliding-counter'.*'gcra' was given/);
+  refuses({ caching, algorithm: 'gcra' }, /'fixed-window' or 'sliding-window-counter'.*'gcra' was given/);
   refuses({ caching, name: '' }, /^name of/);
   refuses({ caching, prefix: 'x' }, /no option 'prefix'/);
 });

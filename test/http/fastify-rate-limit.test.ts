@@ -2,7 +2,7 @@ import fastifyRateLimit from '@fastify/rate-limit';
 import test, { type ExecutionContext } from 'ava';
 import { fastify, type FastifyInstance } from 'fastify';
 import { fastifyRateLimitStore } from '../../src/adapters/fastify-rate-limit/index.js';
-import { refusalOf } from '../../src/adapters/http/index.js';
+import { errorResponse } from '../../src/adapters/http/index.js';
 import { memory } from '../../src/adapters/memory/index.js';
 import { Caching, OptionsError } from '../../src/index.js';
 import { eventually } from '../support/eventually.js';
@@ -24,7 +24,7 @@ async function limited(
 ): Promise<string> {
   const app = fastify();
   app.setErrorHandler((error, _request, reply) => {
-    const refusal = refusalOf(error);
+    const refusal = errorResponse(error);
     if (refusal === undefined) return reply.send(error);
     return reply.status(refusal.status).headers(refusal.headers).send(refusal.body);
   });

@@ -1,7 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { ipKey } from '../../src/adapters/http/index.js';
-import { OptionsError } from '../../src/core/errors.js';
+import { OptionsError } from '../../src/core/shared/errors.js';
 
 test('an IPv4 address is its own key', (t) => {
   t.is(ipKey('203.0.113.7'), '203.0.113.7');

@@ -1,7 +1,7 @@
 import type { ExecutionContext } from 'ava';
 import { ioredis } from '../../src/adapters/ioredis/index.js';
 import { memory } from '../../src/adapters/memory/index.js';
-import type { Adapter } from '../../src/core/ports.js';
+import type { Adapter } from '../../src/core/ports/adapter.js';
 import { Caching, type LimitOptions } from '../../src/index.js';
 import { startRedis, type RedisServer } from '../support/servers.js';
 

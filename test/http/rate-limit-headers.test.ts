@@ -1,7 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { rateLimitHeaders } from '../../src/adapters/http/index.js';
-import { OptionsError, RateLimitExceededError } from '../../src/core/errors.js';
+import { OptionsError, RateLimitExceededError } from '../../src/core/shared/errors.js';
 import { decisionOf, ruleDecision } from './decisions.js';
 
 const refused = ruleDecision({ allowed: false, remaining: 0, retryAfterMs: 1_001, resetMs: 30_000 });

@@ -1,7 +1,7 @@
 import test, { type ExecutionContext } from 'ava';
 import express, { type ErrorRequestHandler } from 'express';
 import { fastify } from 'fastify';
-import { clientIp, ipKey, refusalOf } from '../../src/adapters/http/index.js';
+import { clientIp, ipKey, errorResponse } from '../../src/adapters/http/index.js';
 import { createDecorators } from '../../src/index.js';
 import { eventually } from '../support/eventually.js';
 import type { RedisServer } from '../support/servers.js';
@@ -21,7 +21,7 @@ async function service(t: ExecutionContext): Promise<{ sessions: Login; server: 
       key: 'login:{0}',
       rules: [
         { name: 'minute', algorithm: 'fixed-window', limit: 3, per: '1m' },
-        { name: 'hour', algorithm: 'sliding-log', limit: 100, per: '1h' },
+        { name: 'hour', algorithm: 'sliding-window-log', limit: 100, per: '1h' },
       ],
     })
     async login(client: string): Promise<string> {
@@ -32,7 +32,7 @@ async function service(t: ExecutionContext): Promise<{ sessions: Login; server: 
 }
 
 const answerRefusal: ErrorRequestHandler = (error, _request, response, next) => {
-  const refusal = refusalOf(error);
+  const refusal = errorResponse(error);
   if (refusal === undefined) return next(error);
   response.status(refusal.status).set(refusal.headers).json(refusal.body);
 };
@@ -51,7 +51,7 @@ const FRAMEWORKS = {
     const app = fastify();
     app.get('/', async (request) => sessions.login(ipKey(clientIp(request, { trustedProxies: 1 }))));
     app.setErrorHandler((error, _request, reply) => {
-      const refusal = refusalOf(error);
+      const refusal = errorResponse(error);
       if (refusal === undefined) return reply.send(error);
       return reply.status(refusal.status).headers(refusal.headers).send(refusal.body);
     });

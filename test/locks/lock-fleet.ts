@@ -2,7 +2,7 @@ import type { ExecutionContext, TestFn } from 'ava';
 import { Redis } from 'ioredis';
 import { ioredis, type IoredisOptions } from '../../src/adapters/ioredis/index.js';
 import { Caching, type CachingOptions } from '../../src/core/caching.js';
-import { lockKey } from '../../src/core/key.js';
+import { lockKey } from '../../src/core/keys/store-keys.js';
 import { eventually } from '../support/eventually.js';
 import { startProxy, type Proxy } from '../support/proxy.js';
 import { startIndependent, startRedis, type RedisServer } from '../support/servers.js';

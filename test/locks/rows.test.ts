@@ -1,7 +1,7 @@
 import test from 'ava';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ioredis } from '../../src/adapters/ioredis/index.js';
-import { lockKey } from '../../src/core/key.js';
+import { lockKey } from '../../src/core/keys/store-keys.js';
 import { LockLostError, LockUnavailableError, OptionsError } from '../../src/index.js';
 import { eventually } from '../support/eventually.js';
 import { lockFleetForFile } from './lock-fleet.js';

@@ -1,5 +1,5 @@
-import type { Algorithm } from '../../src/core/ports.js';
-import type { Decision } from '../../src/core/limits/decision.js';
+import type { Algorithm } from '../../src/core/ports/rate-store.js';
+import type { Decision } from '../../src/core/ports/decision.js';
 
 /** A rule as the checkers take it: in plain numbers. */
 export interface CheckedRule {

@@ -4,7 +4,13 @@ import { checkAdmissions } from './check-admissions.js';
 import { checkRuns } from './check-runs.js';
 import { idealLimiter, playHistory, type IdealLimiter } from './ideal-limiter.js';
 
-const ALGORITHMS = ['gcra', 'token-bucket', 'sliding-log', 'sliding-counter', 'fixed-window'] as const;
+const ALGORITHMS = [
+  'gcra',
+  'token-bucket',
+  'sliding-window-log',
+  'sliding-window-counter',
+  'fixed-window',
+] as const;
 const PLAY = { callers: 12, ms: 3_000 };
 /** The longest is more than two windows of 250 ms. */
 const STALLS = { stallMs: 600 };
@@ -115,14 +121,14 @@ const call = (sent: number, more: Partial<Call> = {}): Call => ({
 });
 
 test('a log: the call that is surely in the window is one too many, the one that may be outside is not', (t) => {
-  const log: CheckedRule = { algorithm: 'sliding-log', limit: 2, perMs: 100 };
+  const log: CheckedRule = { algorithm: 'sliding-window-log', limit: 2, perMs: 100 };
   t.deepEqual(broken([call(0), call(50), call(98)], log), ['over the limit']);
   t.deepEqual(broken([call(0), call(50), call(98, { received: 101 })], log), []);
   t.deepEqual(broken([call(0, { cost: 2 }), call(98)], log), ['over the limit']);
 });
 
 test('a refusal is justified by what may have been taken, and by nothing else', (t) => {
-  const log: CheckedRule = { algorithm: 'sliding-log', limit: 2, perMs: 100 };
+  const log: CheckedRule = { algorithm: 'sliding-window-log', limit: 2, perMs: 100 };
   const refused = call(60, { outcome: 'refused', retryAfterMs: 1 });
   t.deepEqual(broken([call(0), refused], log), ['refused with room']);
   t.deepEqual(broken([call(0), call(60.5), refused], log), []);
@@ -130,14 +136,14 @@ test('a refusal is justified by what may have been taken, and by nothing else', 
   t.deepEqual(broken([call(0), call(10, { outcome: 'unknown' }), refused], log), []);
 });
 
-for (const algorithm of ['sliding-counter', 'fixed-window'] as const) {
+for (const algorithm of ['sliding-window-counter', 'fixed-window'] as const) {
   test(`${algorithm}: a window that is 1 ms too long is found`, (t) => {
     const calls = playHistory(idealLimiter(rule(algorithm, { perMs: 251 })), { seed: 7, ...PLAY, ...STALLS });
     t.true(broken(calls, rule(algorithm)).includes('wrong window'));
   });
 }
 
-const COUNTER: CheckedRule = { algorithm: 'sliding-counter', limit: 2, perMs: 100 };
+const COUNTER: CheckedRule = { algorithm: 'sliding-window-counter', limit: 2, perMs: 100 };
 /** Admitted by a counter, in a window that ends at some time. */
 const counted = (sent: number, end: number, more: Partial<Call> = {}) =>
   call(sent, { resetMs: end + COUNTER.perMs - sent, ...more });
@@ -196,8 +202,8 @@ test('a fixed window: a call that may belong to either of two windows justifies 
 
 test('of several rules, each admission keeps all, and a refusal needs one', (t) => {
   const rules: CheckedRule[] = [
-    { algorithm: 'sliding-log', limit: 2, perMs: 100 },
-    { algorithm: 'sliding-log', limit: 3, perMs: 1_000 },
+    { algorithm: 'sliding-window-log', limit: 2, perMs: 100 },
+    { algorithm: 'sliding-window-log', limit: 3, perMs: 1_000 },
   ];
   const found = (calls: Call[]) => checkAdmissions(calls, rules).violations.map(({ rule }) => rule);
   const refusedAt = (at: number, retryAfterMs: number) => call(at, { outcome: 'refused', retryAfterMs });
@@ -207,7 +213,7 @@ test('of several rules, each admission keeps all, and a refusal needs one', (t) 
 });
 
 test('a refusal of the block cache lies within what the store had told this process', (t) => {
-  const log: CheckedRule = { algorithm: 'sliding-log', limit: 1, perMs: 100 };
+  const log: CheckedRule = { algorithm: 'sliding-window-log', limit: 1, perMs: 100 };
   const store = call(10, { outcome: 'refused', retryAfterMs: 90 });
   const repeated = (sent: number, more: Partial<Call> = {}) =>
     call(sent, { outcome: 'refused', source: 'denialCache', retryAfterMs: 5, ...more });

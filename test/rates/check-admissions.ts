@@ -92,7 +92,7 @@ function expected(calls: readonly Call[], rules: readonly CheckedRule[]): Verdic
     const isSmooth = algorithm === 'gcra' || algorithm === 'token-bucket';
     const most = isSmooth ? burst + limit * windows : limit * (Math.floor(windows) + 2);
     // The counter never quite fills a window: the last unit has room only when that window is over.
-    const least = algorithm === 'sliding-counter' ? limit - 1 : limit;
+    const least = algorithm === 'sliding-window-counter' ? limit - 1 : limit;
     return {
       least: least * Math.floor(pressedMs(calls) / perMs),
       most: Math.floor(most),

@@ -12,14 +12,14 @@ interface IdealDecision {
 /** Each algorithm by its definition, for the checker to find nothing in. */
 export function idealLimiter({ algorithm, limit, perMs, burst = limit }: CheckedRule): IdealLimiter {
   switch (algorithm) {
-    case 'sliding-log':
+    case 'sliding-window-log':
       return slidingLog(limit, perMs);
     case 'gcra':
     case 'token-bucket':
       return smooth(limit / perMs, burst);
     case 'fixed-window':
       return fixedWindow(limit, perMs);
-    case 'sliding-counter':
+    case 'sliding-window-counter':
       return slidingCounter(limit, perMs);
     case 'concurrency':
       throw new Error('Slots are not a matter of time.');

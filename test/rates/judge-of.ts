@@ -7,13 +7,13 @@ import { judgeWindows } from './judge-windows.js';
 /** @param calls those that the store decided, and those of which nobody knows */
 export function judgeOf(rule: CheckedRule, calls: readonly Call[]): Judge {
   switch (rule.algorithm) {
-    case 'sliding-log':
+    case 'sliding-window-log':
     case 'gcra':
     case 'token-bucket':
       return judgeIntervals(rule, calls);
     case 'fixed-window':
       return judgeWindows(rule, calls);
-    case 'sliding-counter':
+    case 'sliding-window-counter':
       return judgeCounter(rule, calls);
     case 'concurrency':
       throw new Error('Slots are judged by the bodies that ran: check-runs.ts.');

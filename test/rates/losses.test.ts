@@ -7,7 +7,7 @@ import { startProxy } from '../support/proxy.js';
 import { redisForFile, startSentinel } from '../support/servers.js';
 
 const redis = redisForFile(test, { local: true });
-const RULE = { limit: 5, per: '1h', algorithm: 'sliding-log' } as const;
+const RULE = { limit: 5, per: '1h', algorithm: 'sliding-window-log' } as const;
 
 async function limitsOn(t: ExecutionContext, target: Parameters<typeof ioredis>[0]) {
   const caching = new Caching({
@@ -55,7 +55,7 @@ test('a failover forgets what the replica had not heard of, and the limit holds 
   t.is(await admitted(2, consume), 2);
   const side = beside(t, replica.url);
   await eventually('the replica has heard of two', async () => {
-    return (await side.zcard('losses:rate:{failover}:sliding-log-3600000')) === 2;
+    return (await side.zcard('losses:rate:{failover}:sliding-window-log-3600000')) === 2;
   });
 
   await replica.pause();

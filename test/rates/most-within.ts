@@ -9,7 +9,7 @@ export interface Most {
 
 export function mostWithin({ algorithm, limit, perMs, burst = limit }: CheckedRule): Most {
   switch (algorithm) {
-    case 'sliding-log':
+    case 'sliding-window-log':
       return { most: () => limit, horizonMs: perMs };
     case 'gcra':
     case 'token-bucket':
@@ -17,7 +17,7 @@ export function mostWithin({ algorithm, limit, perMs, burst = limit }: CheckedRu
     // A window begins with the first unit in it, so that no stretch as long has all of two. The counter must have let go
     // of some of the one before.
     case 'fixed-window':
-    case 'sliding-counter':
+    case 'sliding-window-counter':
       return { most: () => 2 * limit - 1, horizonMs: perMs };
     case 'concurrency':
       return { most: () => limit, horizonMs: 0 };

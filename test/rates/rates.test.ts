@@ -43,8 +43,8 @@ const RULES: readonly Window[] = [
   // So slow that the unit after the burst comes later than any reply.
   { algorithm: 'gcra', limit: LIMIT, per: 1_000 },
   { algorithm: 'token-bucket', limit: LIMIT, per: 1_000, burst: 10 },
-  { algorithm: 'sliding-log', limit: LIMIT, per: PER_MS },
-  { algorithm: 'sliding-counter', limit: LIMIT, per: PER_MS },
+  { algorithm: 'sliding-window-log', limit: LIMIT, per: PER_MS },
+  { algorithm: 'sliding-window-counter', limit: LIMIT, per: PER_MS },
   { algorithm: 'fixed-window', limit: LIMIT, per: PER_MS },
 ];
 
@@ -98,7 +98,7 @@ test.serial(
   async (t) => {
     t.timeout(SECONDS * 1_000 + 60_000);
     const rules: readonly Window[] = [
-      { algorithm: 'sliding-log', limit: 10, per: 100 },
+      { algorithm: 'sliding-window-log', limit: 10, per: 100 },
       { algorithm: 'gcra', limit: 30, per: 500 },
     ];
     const { verdict } = await judged('several', rules, [1, 2]);

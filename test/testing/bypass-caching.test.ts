@@ -35,7 +35,7 @@ test('decorated methods run as if they were not decorated', async (t) => {
 
 test('limited methods run without a limit, locked ones without a lock, and their currentLease() is there', async (t) => {
   const events: unknown[] = [];
-  for (const name of ['limit', 'lock', 'unlock', 'lockRefused'] as const) {
+  for (const name of ['limit', 'lock', 'unlock', 'lockNotAcquired'] as const) {
     t.teardown(subscribe(name, (event) => events.push(event)));
   }
   const released: (() => void)[] = [];

@@ -71,7 +71,7 @@ test('limits and locks are kept too, in order, with their method', async (t) => 
       ['limit', 'Accounts.login'],
       ['limit', 'Accounts.login'],
       ['lock', 'Accounts.settle'],
-      ['lockRefused', 'Accounts.settle'],
+      ['lockNotAcquired', 'Accounts.settle'],
       ['unlock', 'Accounts.settle'],
     ],
   );
@@ -82,7 +82,7 @@ test('limits and locks are kept too, in order, with their method', async (t) => 
       ['login:%3A%3A1', false],
     ],
   );
-  t.deepEqual(recording.of('lockRefused')[0]?.keys, ['account:1']);
+  t.deepEqual(recording.of('lockNotAcquired')[0]?.keys, ['account:1']);
 });
 
 test('time stands still until the test moves it, so that expiry needs no sleep', async (t) => {

@@ -1,4 +1,4 @@
-import type { Duration } from '../../src/core/duration.js';
+import type { Duration } from '../../src/core/shared/duration.js';
 
 // error: Type '"5 minuets"' is not assignable to type 'Duration'
 export const unitInWords: Duration = '5 minuets';

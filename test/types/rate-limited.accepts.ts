@@ -49,7 +49,7 @@ export class Keys {
 export class Rules {
   readonly plan = 10;
 
-  @RateLimited({ limit: 5, per: '1m', algorithm: 'sliding-log', rule: 'logins' })
+  @RateLimited({ limit: 5, per: '1m', algorithm: 'sliding-window-log', rule: 'logins' })
   async window(): Promise<void> {}
   @RateLimited({ limit: 5, per: '1m', algorithm: 'token-bucket', burst: 20 })
   async bucket(): Promise<void> {}
@@ -71,7 +71,7 @@ export class Rules {
     key: 'api:{0.ip}',
     rules: [
       { name: 'second', limit: 10, per: '1s' },
-      { limit: 1_000, per: '1d', algorithm: 'sliding-counter' },
+      { limit: 1_000, per: '1d', algorithm: 'sliding-window-counter' },
       { limit: 2, algorithm: 'concurrency' },
     ],
   })

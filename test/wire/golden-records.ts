@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
-import { encodeEntry, encodeLease, type Entry } from '../../src/core/entry.js';
-import { encodeValue } from '../../src/core/values.js';
+import { encodeEntry, encodeLease, type Entry } from '../../src/core/ports/entry-format.js';
+import { encodeValue } from '../../src/core/values/value-codec.js';
 
 const LIMITS = { maxBytes: 1 << 20, maxDepth: 100 };
 

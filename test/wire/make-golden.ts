@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { WIRE_VERSION } from '../../src/core/entry.js';
+import { WIRE_VERSION } from '../../src/core/ports/entry-format.js';
 import { projectFolder } from '../support/project-folder.js';
 import { goldenRecords } from './golden-records.js';
 

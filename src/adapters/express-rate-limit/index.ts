@@ -1,8 +1,8 @@
 import type { Caching } from '../../core/caching.js';
-import { OptionsError } from '../../core/errors.js';
-import { parseOptions } from '../../core/option-schema.js';
+import { OptionsError } from '../../core/shared/errors.js';
+import { parseOptions } from '../../core/shared/option-schema.js';
 import type { WindowRule } from '../../core/limits/rules.js';
-import { checkCaching, counted, COUNT_ONLY, STRICTLY } from '../http/hit-counter.js';
+import { checkCaching, hitsOf, UNLIMITED, DENY_ON_ERROR } from '../http/hit-counter.js';
 import { expressRateLimitStoreOptions, type ExpressRateLimitStoreOptions } from './store-options.js';
 
 export type { ExpressRateLimitStoreOptions } from './store-options.js';
@@ -50,11 +50,11 @@ class CachementStore implements ExpressRateLimitStore {
   readonly prefix: string;
   readonly localKeys = false;
   readonly #caching: Caching;
-  readonly #algorithm: 'fixed-window' | 'sliding-counter';
+  readonly #algorithm: 'fixed-window' | 'sliding-window-counter';
   readonly #name: string;
   #rule: WindowRule | undefined;
 
-  constructor(caching: Caching, algorithm: 'fixed-window' | 'sliding-counter', name: string) {
+  constructor(caching: Caching, algorithm: 'fixed-window' | 'sliding-window-counter', name: string) {
     this.#caching = caching;
     this.#algorithm = algorithm;
     this.#name = name;
@@ -62,26 +62,26 @@ class CachementStore implements ExpressRateLimitStore {
   }
 
   init({ windowMs }: { readonly windowMs: number }): void {
-    this.#rule = { algorithm: this.#algorithm, limit: COUNT_ONLY, per: windowMs };
+    this.#rule = { algorithm: this.#algorithm, limit: UNLIMITED, per: windowMs };
   }
 
   async get(key: string): Promise<HitInfo | undefined> {
-    const { hits, resetMs } = counted(
-      await this.#caching.limits.peek(this.#key(key), this.#hits(), STRICTLY),
+    const { hits, resetMs } = hitsOf(
+      await this.#caching.limits.peek(this.#key(key), this.#hits(), DENY_ON_ERROR),
     );
     return hits === 0 ? undefined : hitInfo(hits, resetMs);
   }
 
   async increment(key: string): Promise<HitInfo> {
-    const { hits, resetMs } = counted(
-      await this.#caching.limits.penalty(this.#key(key), this.#hits(), 1, STRICTLY),
+    const { hits, resetMs } = hitsOf(
+      await this.#caching.limits.penalty(this.#key(key), this.#hits(), 1, DENY_ON_ERROR),
     );
     // A Caching that is not enabled counts nothing, and there is at least this one.
     return hitInfo(Math.max(1, hits), resetMs);
   }
 
   async decrement(key: string): Promise<void> {
-    await this.#caching.limits.refund(this.#key(key), this.#hits(), 1, STRICTLY);
+    await this.#caching.limits.refund(this.#key(key), this.#hits(), 1, DENY_ON_ERROR);
   }
 
   async resetKey(key: string): Promise<void> {

@@ -1,10 +1,10 @@
-import { parseOptions } from '../../core/option-schema.js';
+import { parseOptions } from '../../core/shared/option-schema.js';
 import { checkCaching } from '../http/hit-counter.js';
-import { RouteHits, type FastifyRateLimitStore, type RouteLimitOptions } from './route-hits.js';
+import { RouteHits, type FastifyRateLimitStore, type RouteLimitOptions } from './route-store.js';
 import { fastifyRateLimitStoreOptions, type FastifyRateLimitStoreOptions } from './store-options.js';
 
 export type { FastifyRateLimitStoreOptions } from './store-options.js';
-export type { FastifyRateLimitStore, Hits, HitsCallback, RouteLimitOptions } from './route-hits.js';
+export type { FastifyRateLimitStore, Hits, HitsCallback, RouteLimitOptions } from './route-store.js';
 
 /** What @fastify/rate-limit 10 and 11 take as `store`: they construct it themselves. */
 export type FastifyRateLimitStoreClass = new (options: RouteLimitOptions) => FastifyRateLimitStore;

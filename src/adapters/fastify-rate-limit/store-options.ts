@@ -1,5 +1,5 @@
 import type { Caching } from '../../core/caching.js';
-import { text, unchecked, type Option } from '../../core/option-schema.js';
+import { text, unchecked, type Option } from '../../core/shared/option-schema.js';
 
 export interface FastifyRateLimitStoreOptions {
   /** Where hits are counted. It stays the caller's: it is not closed with the server. */

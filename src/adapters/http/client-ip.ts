@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
-import { OptionsError } from '../../core/errors.js';
-import { integer, parseOptions, type Option } from '../../core/option-schema.js';
+import { OptionsError } from '../../core/shared/errors.js';
+import { integer, parseOptions, type Option } from '../../core/shared/option-schema.js';
 
 /** What is read of a request: Node's own, and those of Express and Fastify, are such. */
 export interface RequestWithAddress {

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
-import { describe } from '../../core/describe.js';
-import { OptionsError } from '../../core/errors.js';
-import { integer, parseOptions, type Option } from '../../core/option-schema.js';
+import { describe } from '../../core/shared/describe.js';
+import { OptionsError } from '../../core/shared/errors.js';
+import { integer, parseOptions, type Option } from '../../core/shared/option-schema.js';
 
 export interface IpKeyOptions {
   /**

@@ -1,6 +1,6 @@
-import type { Decision, RuleDecision } from '../../core/limits/decision.js';
-import { RateLimitExceededError } from '../../core/errors.js';
-import { oneOf, parseOptions, type Option } from '../../core/option-schema.js';
+import type { Decision, RuleDecision } from '../../core/ports/decision.js';
+import { RateLimitExceededError } from '../../core/shared/errors.js';
+import { oneOf, parseOptions, type Option } from '../../core/shared/option-schema.js';
 
 export interface RateLimitHeadersOptions {
   /**

@@ -1,43 +1,47 @@
-import type { Backend, Host } from '../../core/ports.js';
-import type { BackendSettings } from './backend-settings.js';
-import type { Breaker } from './breaker.js';
-import { restOfConnections } from './connections.js';
-import { RedisEntryStore } from './entry-store.js';
-import { channelOf, Link } from './link.js';
-import { RedisLockStore } from './locks/lock-store.js';
+import type { AdapterHost, Backend } from '../../core/ports/adapter.js';
+import type { CircuitBreaker } from './commands/circuit-breaker.js';
+import { channelOf, RedisConnection } from './connection/redis-connection.js';
+import type { Target } from './connection/target.js';
+import { waitForEndedConnections } from './connection/watch-client.js';
+import { RedisEntryStore } from './entries/entry-store.js';
 import { RedisRateStore } from './limits/rate-store.js';
-import type { Target } from './target.js';
+import type { IoredisSettings } from './ioredis-options.js';
+import { RedisLockStore } from './locks/lock-store.js';
 
-/** Everything of one `Caching` on Redis: the connections, and the ports that work on them. */
-export function openBackend(target: Target, settings: BackendSettings, host: Host): Backend {
+/** Everything of one `Caching` on Redis: the connections, and the stores that use them. */
+export function openBackend(target: Target, settings: IoredisSettings, host: AdapterHost): Backend {
   const { namespace, clock } = host;
   const { timeout, connectTimeout } = settings;
   const channel = channelOf(namespace);
-  const open = new Set<Breaker>();
-  const changed = (breaker: Breaker, reason: Error | undefined): void => {
-    const degraded = open.size > 0;
-    if (reason === undefined) open.delete(breaker);
-    else open.add(breaker);
-    if (!degraded && reason !== undefined) host.degraded(reason);
-    else if (degraded && open.size === 0) host.recovered();
+  const openBreakers = new Set<CircuitBreaker>();
+  const changed = (breaker: CircuitBreaker, reason: Error | undefined): void => {
+    const wasDegraded = openBreakers.size > 0;
+    if (reason === undefined) openBreakers.delete(breaker);
+    else openBreakers.add(breaker);
+    if (!wasDegraded && reason !== undefined) host.degraded(reason);
+    else if (wasDegraded && openBreakers.size === 0) host.recovered();
   };
-  const wake = (name: string): void => host.wake(name);
-  const link = new Link(target, 'commands', { clock, namespace, timeout, connectTimeout, changed }, wake);
-  const { reads, scripts, servers } = link;
+  const connection = new RedisConnection(
+    target,
+    'commands',
+    { clock, namespace, timeout, connectTimeout, changed },
+    (key) => host.wake(key),
+  );
+  const { scripts, topology } = connection;
   const locks = new RedisLockStore(target, settings, host);
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
-    await Promise.all([locks.close(), link.close()]);
-    await restOfConnections();
+    await Promise.all([locks.close(), connection.close()]);
+    await waitForEndedConnections();
   };
-  link.open();
+  connection.open();
 
   return {
-    entries: new RedisEntryStore(reads, scripts, servers, channel),
-    rates: new RedisRateStore(scripts, servers, channel, { clock, timeout }),
+    entries: new RedisEntryStore(topology, scripts, channel, { clock, timeout }),
+    rates: new RedisRateStore(scripts, topology, channel, { clock, timeout }),
     locks,
     ready: async () => {
-      await link.check();
+      await connection.check();
       await locks.ready();
     },
     close: () => {

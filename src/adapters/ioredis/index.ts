@@ -1,13 +1,13 @@
 import type { RedisOptions } from 'ioredis';
-import { defaultsOf, parseOptions, resolveOptions } from '../../core/option-schema.js';
-import type { Adapter } from '../../core/ports.js';
+import { defaultsOf, parseOptions, resolveOptions } from '../../core/shared/option-schema.js';
+import type { Adapter } from '../../core/ports/adapter.js';
 import { openBackend } from './backend.js';
-import type { ExistingClient } from './client.js';
+import type { ExistingClient } from './connection/client-types.js';
 import { ioredisOptions, type IoredisOptions } from './ioredis-options.js';
-import { resolveLockServers } from './locks/lock-targets.js';
-import { resolveTarget } from './target.js';
+import { resolveLockServers } from './locks/lock-server-options.js';
+import { resolveTarget } from './connection/target.js';
 
-export type { ExistingClient } from './client.js';
+export type { ExistingClient } from './connection/client-types.js';
 export type { IoredisOptions } from './ioredis-options.js';
 
 /**

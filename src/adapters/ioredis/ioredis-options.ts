@@ -1,7 +1,8 @@
 import type { RedisOptions } from 'ioredis';
-import type { Duration } from '../../core/duration.js';
-import { duration, unchecked, type Option } from '../../core/option-schema.js';
-import type { ExistingClient } from './client.js';
+import type { Duration } from '../../core/shared/duration.js';
+import { duration, unchecked, type Option } from '../../core/shared/option-schema.js';
+import type { ExistingClient } from './connection/client-types.js';
+import type { SingleTarget } from './connection/target.js';
 
 export interface IoredisOptions {
   /**
@@ -32,3 +33,13 @@ export const ioredisOptions = {
   connectTimeout: duration({ ...TIMEOUT_LIMITS, default: '2s' }),
   lockServers: unchecked<readonly unknown[]>('a list of servers'),
 } satisfies Record<keyof IoredisOptions, Option<unknown>>;
+
+/** The options, checked and with their defaults. */
+export interface IoredisSettings {
+  /** In ms. */
+  readonly timeout: number;
+  /** In ms. */
+  readonly connectTimeout: number;
+  /** Independent servers for locks; undefined: locks are on the target. */
+  readonly lockServers: readonly SingleTarget[] | undefined;
+}

@@ -1,4 +1,4 @@
-import { integer, type Option } from '../../core/option-schema.js';
+import { integer, type Option } from '../../core/shared/option-schema.js';
 
 export interface MemoryOptions {
   /**

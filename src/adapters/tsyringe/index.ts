@@ -1,8 +1,8 @@
 import { types } from 'node:util';
 import type { DependencyContainer, InjectionToken } from 'tsyringe';
 import { Caching } from '../../core/caching.js';
-import { shared } from '../../core/registry.js';
-import { bindInstance, isBound } from '../../decorators/resolve.js';
+import { shared } from '../../core/shared/registry.js';
+import { bindInstance, isBound } from '../../decorators/shared/resolve-caching.js';
 
 const watched = shared('tsyringe', () => new WeakSet<DependencyContainer>());
 

@@ -1,5 +1,6 @@
-import type { Tagged } from '../entry.js';
-import type { CachePolicy } from '../options.js';
+import type { MethodLabel } from '../shared/event-publisher.js';
+import type { TagVersion } from '../ports/entry-format.js';
+import type { CachePolicy } from './cache-options.js';
 
 /** One cached call, as decorators and verbs pass it to the engine. */
 export interface CacheCall<T> {
@@ -13,7 +14,7 @@ export interface CacheCall<T> {
   readonly unless: ((value: T) => boolean) | undefined;
   readonly policy: CachePolicy;
   /** `Class.method` in events; undefined for the plain verbs. */
-  readonly method: string | undefined;
+  readonly method: MethodLabel | undefined;
   /** The decorated method whose load this is; undefined for the plain verbs. */
   readonly site: LoadSite | undefined;
 }
@@ -31,7 +32,7 @@ export interface CallKeys {
 }
 
 export type LookupResult =
-  | { readonly status: 'hit'; readonly value: unknown; readonly tags: readonly Tagged[] }
+  | { readonly status: 'hit'; readonly value: unknown; readonly tags: readonly TagVersion[] }
   /** `replaces`: the token of a value that is there and does not count any more. */
   | { readonly status: 'miss'; readonly replaces: string | undefined }
   /** The store cannot be asked, or must not be believed about this key. */

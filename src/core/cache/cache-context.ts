@@ -1,34 +1,35 @@
-import type { Clock, EntryStore } from '../ports.js';
-import { Floors } from '../floors.js';
+import type { Clock } from '../ports/clock.js';
+import type { EntryStore } from '../ports/entry-store.js';
+import { HighWaterMarks } from '../shared/high-water-marks.js';
 import { InFlightLoads } from './in-flight-loads.js';
 import type { LoadLocks } from './load-lock.js';
-import { PendingInvalidations, type Target } from '../pending-invalidations.js';
-import { RedisNames } from '../redis-names.js';
-import { ReleaseRetries } from '../release-retries.js';
-import { Reporter } from '../reporter.js';
-import { StoreTime } from '../store-time.js';
-import { bucketOf } from '../tags.js';
-import { newToken } from '../token.js';
-import { Wakeups } from '../wakeups.js';
+import { PendingInvalidations, type InvalidationTarget } from './pending-invalidations.js';
+import { StoreKeys } from '../keys/store-keys.js';
+import { ReleaseRetries } from '../shared/release-retries.js';
+import { EventPublisher } from '../shared/event-publisher.js';
+import { StoreClock } from './store-clock.js';
+import { tagBucket } from '../ports/tag-changes.js';
+import { newToken } from '../shared/token.js';
+import { Wakeups } from '../shared/wakeups.js';
 
 /** What the steps of a cached call share: one for each `Caching`. */
 export interface CacheContext {
   readonly store: EntryStore;
   readonly clock: Clock;
-  readonly names: RedisNames;
-  readonly reporter: Reporter;
+  readonly names: StoreKeys;
+  readonly reporter: EventPublisher;
   readonly inFlight: InFlightLoads;
-  readonly floors: Floors;
+  readonly floors: HighWaterMarks;
   readonly pending: PendingInvalidations;
   readonly releases: ReleaseRetries;
-  readonly storeTime: StoreTime;
+  readonly storeTime: StoreClock;
   /** Calls that wait for another process to load a key. */
   readonly wakeups: Wakeups;
   /** The load leases that this process holds: token by key in the store. */
   readonly heldLeases: Map<string, string>;
   readonly loadLocks: LoadLocks;
-  /** Orders the calls, lookups and loads of this process: each gets a number of its own. */
-  readonly nextSequence: () => number;
+  /** Orders the calls, lookups and loads of this process: each takes the next number. */
+  sequence: number;
 }
 
 export interface CacheContextSetup {
@@ -39,37 +40,36 @@ export interface CacheContextSetup {
 }
 
 export function createCacheContext({ namespace, store, clock, loadLocks }: CacheContextSetup): CacheContext {
-  const names = new RedisNames(namespace);
-  let sequence = 0;
+  const names = new StoreKeys(namespace);
   return {
     store,
     clock,
     names,
-    reporter: new Reporter(namespace),
+    reporter: new EventPublisher(namespace),
     inFlight: new InFlightLoads(),
-    floors: new Floors(),
+    floors: new HighWaterMarks(),
     pending: new PendingInvalidations((target) => sendInvalidation(store, names, target), clock),
     releases: new ReleaseRetries(clock),
-    storeTime: new StoreTime(),
+    storeTime: new StoreClock(),
     wakeups: new Wakeups(),
     heldLeases: new Map(),
     loadLocks,
-    nextSequence: () => ++sequence,
+    sequence: 0,
   };
 }
 
 /** Sends an invalidation to the store. @throws StoreUnavailableError */
 export async function sendInvalidation(
   store: EntryStore,
-  names: RedisNames,
-  { keys, tags, all }: Target,
+  names: StoreKeys,
+  { keys, tags, all }: InvalidationTarget,
 ): Promise<void> {
   const sent: Promise<void>[] = [];
   if (keys.length > 0) sent.push(store.remove(keys.map((key) => names.entry(key))));
   if (all || tags.length > 0) {
     const nonceKeys = names.tags(tags);
     if (all) nonceKeys.push(names.clear);
-    sent.push(store.removeNonces(nonceKeys, names.epochs, tags.map(bucketOf), newToken()));
+    sent.push(store.removeNonces(nonceKeys, names.tagChanges, tags.map(tagBucket), newToken()));
   }
   await Promise.all(sent);
 }

@@ -1,3 +1,4 @@
+import type { MethodLabel } from '../shared/event-publisher.js';
 import { MISS, NOT_VALIDATED, type CacheCall, type CallKeys, type LookupResult } from './cache-call.js';
 import {
   createCacheContext,
@@ -6,7 +7,7 @@ import {
   type CacheContextSetup,
 } from './cache-context.js';
 import { prepareEntry, writeEntry } from './entry-writer.js';
-import { KeyError, type StoreUnavailableError } from '../errors.js';
+import { KeyError, type StoreUnavailableError } from '../shared/errors.js';
 import { InFlightLoad, type LoadResult } from './in-flight-loads.js';
 import { currentLoadContext, enclosingLoadOf, type LoadContext } from './load-context.js';
 import { releaseAll, releaseLater, requestLease, type LoadLease } from './load-lease.js';
@@ -18,12 +19,12 @@ import {
   type CacheDefaults,
   type cacheOptions,
   type CachePolicy,
-} from '../options.js';
-import { resolveOptions, type Given } from '../option-schema.js';
-import type { Target } from '../pending-invalidations.js';
-import { quote } from '../describe.js';
-import { pair } from '../tags.js';
-import { newToken } from '../token.js';
+} from './cache-options.js';
+import { resolveOptions, type Given } from '../shared/option-schema.js';
+import type { InvalidationTarget } from './pending-invalidations.js';
+import { quote } from '../shared/describe.js';
+import { zipTagVersions } from './tags.js';
+import { newToken } from '../shared/token.js';
 
 export interface CacheEngineSetup extends CacheContextSetup {
   readonly defaults: Given<typeof cacheOptions>;
@@ -63,12 +64,12 @@ export class CacheEngine {
   async read<T>(call: CacheCall<T>): Promise<T> {
     if (!this.enabled) return call.load();
     const context = this.#context;
-    const { clock, inFlight, nextSequence } = context;
+    const { clock, inFlight } = context;
     const outer = currentLoadContext();
     const itself = enclosingLoadOf(outer, context, call.key);
     if (itself !== undefined) return this.#loadWithinItself(call, itself, outer);
 
-    const startedAt = nextSequence();
+    const startedAt = ++context.sequence;
     const keys = this.#keysOf(call);
     let requestedAt = clock.now();
     let found = await lookup(context, call, keys);
@@ -148,13 +149,13 @@ export class CacheEngine {
       if (reply.status !== 'granted') return false;
       inFlight.detach([call.key], [], false);
       const lease: LoadLease = { token, minted, grantedAt: reply.at, askedAt };
-      const tags = pair(call.tags, minted.nonces, 1);
+      const tags = zipTagVersions(call.tags, minted.nonces, 1);
       if (tags === undefined) {
         await store.release(keys.entry, token);
         return false;
       }
       const isStored = (await writeEntry(context, call, keys, lease, tags, entry)) === 'stored';
-      if (isStored) pending.settleKey(call.key, version);
+      if (isStored) pending.clearKey(call.key, version);
       return isStored;
     } catch (error) {
       releaseLater(context, keys.entry, token, call.policy.lease);
@@ -166,7 +167,10 @@ export class CacheEngine {
    * Invalidates entries.
    * @returns why the store could not take it; then it is queued, and this process reads past what it covers
    */
-  async invalidate(target: Target, method: string | undefined): Promise<StoreUnavailableError | undefined> {
+  async invalidate(
+    target: InvalidationTarget,
+    method: MethodLabel | undefined,
+  ): Promise<StoreUnavailableError | undefined> {
     const { keys, tags, all } = target;
     if (!this.enabled) return undefined;
     const { inFlight, names, pending, reporter, store } = this.#context;
@@ -175,7 +179,7 @@ export class CacheEngine {
     inFlight.detach(keys, tags, all);
     try {
       await sendInvalidation(store, names, target);
-      for (const key of keys) pending.settleKey(key, version);
+      for (const key of keys) pending.clearKey(key, version);
     } catch (error) {
       failure = reporter.unavailable('invalidate', { key: keys[0], method }, error);
       pending.add(target);
@@ -197,16 +201,16 @@ export class CacheEngine {
 
   /** For the adapter: the store answers again, so queued invalidations can be sent. */
   recover(): void {
-    if (this.#context.pending.any) void this.#context.pending.retry();
+    if (this.#context.pending.isPending) void this.#context.pending.retry();
   }
 
   /** There are invalidations that are not acknowledged yet. */
   get pending(): boolean {
-    return this.#context.pending.any;
+    return this.#context.pending.isPending;
   }
 
   /** For decorators: an error that the caller does not see. */
-  report(operation: string, method: string, error: unknown): void {
+  report(operation: string, method: MethodLabel, error: unknown): void {
     this.#context.reporter.error(operation, { method }, error);
   }
 
@@ -244,7 +248,7 @@ export class CacheEngine {
     const isOverride = site !== undefined && site !== itself.site && site.name === itself.site?.name;
     if (!isOverride) {
       const error = new KeyError(
-        `The load of ${quote(key)} asks for its own key${method === undefined ? '' : ` (${method})`}. It would wait for ` +
+        `The load of ${quote(key)} asks for its own key${method === undefined ? '' : ` (${method()})`}. It would wait for ` +
           'itself, so this call runs uncached. Give one of the two another key, or call the method that it decorates.',
       );
       this.#context.reporter.error('load', call, error);
@@ -306,6 +310,6 @@ export class CacheEngine {
     if (result.validFrom >= startedAt) return true;
     if (validFrom < startedAt) return false;
     const isCovered = call.tags.every((tag) => result.tags?.some((one) => one.tag === tag));
-    return isCovered && this.#context.floors.allows(call.key, result.loadedAt);
+    return isCovered && this.#context.floors.permits(call.key, result.loadedAt);
   }
 }

@@ -1,14 +1,15 @@
 import { NOT_VALIDATED, type CacheCall, type CallKeys } from './cache-call.js';
 import type { CacheContext } from './cache-context.js';
-import { encodeEntry, tagNames, type Tagged } from '../entry.js';
-import { ValueError } from '../errors.js';
+import { encodeEntry, tagNames, type TagVersion } from '../ports/entry-format.js';
+import { ValueError } from '../shared/errors.js';
 import { nonceTtl, type LoadLease } from './load-lease.js';
-import type { FillReply } from '../ports.js';
-import type { Subject } from '../reporter.js';
-import { pair, sameEpochs } from '../tags.js';
-import { newToken } from '../token.js';
-import { MAX_DEPTH } from '../value-limits.js';
-import { encodeValue, type EncodedValue } from '../values.js';
+import type { FillReply } from '../ports/entry-store.js';
+import type { EventSubject } from '../shared/event-publisher.js';
+import { zipTagVersions } from './tags.js';
+import { unchangedBuckets } from '../ports/tag-changes.js';
+import { newToken } from '../shared/token.js';
+import { MAX_DEPTH } from '../values/value-limits.js';
+import { encodeValue, type EncodedValue } from '../values/value-codec.js';
 
 /** A value that is to be stored. */
 export interface PreparedEntry {
@@ -36,10 +37,10 @@ export function prepareEntry<T>(
     return { encoded: encodeValue(value, { maxBytes: policy.maxValueBytes, maxDepth: MAX_DEPTH }), ttl };
   } catch (error) {
     if (!(error instanceof ValueError)) throw error;
-    const isTooLarge = error.reason === 'too large';
+    const isTooLarge = error.reason === 'too-large';
     if (!isTooLarge && policy.onUnsupported === 'throw') throw error;
     context.reporter.error('encode', call, error);
-    context.reporter.refused(call, isTooLarge ? 'too large' : 'unsupported');
+    context.reporter.notStored(call, isTooLarge ? 'too-large' : 'unsupported');
     return undefined;
   }
 }
@@ -51,15 +52,15 @@ export function prepareEntry<T>(
  */
 export async function writeEntry(
   { clock, reporter, store }: CacheContext,
-  subject: Subject,
+  subject: EventSubject,
   keys: CallKeys,
   lease: LoadLease,
-  tags: readonly Tagged[],
+  tags: readonly TagVersion[],
   entry: PreparedEntry | undefined,
 ): Promise<FillReply | 'released'> {
   const left = entry === undefined ? 0 : Math.floor(entry.ttl - (clock.now() - lease.askedAt));
   if (entry === undefined || left <= 0) {
-    if (entry !== undefined) reporter.refused(subject, 'expired');
+    if (entry !== undefined) reporter.notStored(subject, 'expired');
     return (await store.release(keys.entry, lease.token)) ? 'released' : 'refused';
   }
   const { encoded, ttl } = entry;
@@ -77,7 +78,7 @@ export async function writeEntry(
   if (reply === 'stored') {
     reporter.publish('fill', subject.method, { key: subject.key, bytes: record.length, ttlMs: left });
   } else {
-    reporter.refused(subject, reply === 'expired' ? 'expired' : 'invalidated');
+    reporter.notStored(subject, reply === 'expired' ? 'expired' : 'invalidated');
   }
   return reply;
 }
@@ -92,10 +93,17 @@ export async function readResultTags<T>(
   call: CacheCall<T>,
   lease: LoadLease,
   tags: readonly string[],
-): Promise<readonly Tagged[] | undefined> {
+): Promise<readonly TagVersion[] | undefined> {
   if (tags.length === 0) return [];
-  const now = await store.mint(names.tags(tags), names.epochs, newToken(), nonceTtl(call.policy.ttl));
-  return sameEpochs(lease.minted.epochs, now.epochs, tags) ? pair(tags, now.nonces) : undefined;
+  const now = await store.getOrCreateNonces(
+    names.tags(tags),
+    names.tagChanges,
+    newToken(),
+    nonceTtl(call.policy.ttl),
+  );
+  return unchangedBuckets(lease.minted.tagChanges, now.tagChanges, tags)
+    ? zipTagVersions(tags, now.nonces)
+    : undefined;
 }
 
 /**
@@ -106,12 +114,13 @@ export async function readResultTags<T>(
  * @throws StoreUnavailableError
  */
 export async function finishAndValidate(
-  { names, nextSequence, store }: CacheContext,
+  context: CacheContext,
   lease: LoadLease,
-  tags: readonly Tagged[],
+  tags: readonly TagVersion[],
   finish: () => Promise<FillReply | 'released'>,
 ): Promise<number> {
-  const validFrom = nextSequence();
+  const { names, store } = context;
+  const validFrom = ++context.sequence;
   const [reply, nonces] = await Promise.all([finish(), store.nonces(names.nonces(tagNames(tags)))]);
   const isCurrent =
     nonces[0] === lease.minted.nonces[0] && tags.every(({ nonce }, i) => nonces[i + 1] === nonce);

@@ -1,4 +1,4 @@
-import type { Tagged } from '../entry.js';
+import type { TagVersion } from '../ports/entry-format.js';
 
 export interface LoadResult {
   readonly value: unknown;
@@ -7,7 +7,7 @@ export interface LoadResult {
   /** This process' clock when the load began. */
   readonly loadedAt: number;
   /** The tags the value depends on, with their nonces; undefined if they could not be read. */
-  readonly tags: readonly Tagged[] | undefined;
+  readonly tags: readonly TagVersion[] | undefined;
 }
 
 /** One load of one key in this process, shared by all calls that may share it. */

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { LoadSite } from './cache-call.js';
-import type { Tagged } from '../entry.js';
-import { shared } from '../registry.js';
+import type { TagVersion } from '../ports/entry-format.js';
+import { shared } from '../shared/registry.js';
 
 /** The tags of the cached calls that were made while a load runs, for `inheritTags`. */
 export class TagTracker {
@@ -10,7 +10,7 @@ export class TagTracker {
   isComplete = true;
 
   /** @param tags undefined: not known */
-  add(tags: readonly Tagged[] | undefined): void {
+  add(tags: readonly TagVersion[] | undefined): void {
     if (tags === undefined) {
       this.isComplete = false;
       return;
@@ -22,16 +22,16 @@ export class TagTracker {
     }
   }
 
-  get tags(): readonly Tagged[] {
+  get tags(): readonly TagVersion[] {
     return [...this.#nonces].map(([tag, nonce]) => ({ tag, nonce }));
   }
 }
 
 /** Undefined if a nonce is missing or was seen with two values: the entry must not be stored. */
 export function mergeTags(
-  own: readonly Tagged[] | undefined,
+  own: readonly TagVersion[] | undefined,
   tracker: TagTracker | undefined,
-): readonly Tagged[] | undefined {
+): readonly TagVersion[] | undefined {
   if (own === undefined || tracker === undefined) return own;
   tracker.add(own);
   return tracker.isComplete ? tracker.tags : undefined;

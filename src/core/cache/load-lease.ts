@@ -1,18 +1,18 @@
 import type { CacheCall, CallKeys } from './cache-call.js';
 import type { CacheContext } from './cache-context.js';
-import { Backoff } from '../backoff.js';
-import { StoreUnavailableError } from '../errors.js';
+import { Backoff } from '../shared/backoff.js';
+import { StoreUnavailableError } from '../shared/errors.js';
 import type { InFlightLoad, LoadResult } from './in-flight-loads.js';
 import { validate } from './lookup.js';
-import type { LeaseReply, Minted } from '../ports.js';
-import { newToken } from '../token.js';
-import { Wakeup } from '../wakeups.js';
+import type { LeaseReply, TagState } from '../ports/entry-store.js';
+import { newToken } from '../shared/token.js';
+import { Wakeup } from '../shared/wakeups.js';
 
 /** The right to store what is loaded under it: one in the whole fleet for each key. */
 export interface LoadLease {
   readonly token: string;
   /** The nonces as they were before the load. */
-  readonly minted: Minted;
+  readonly minted: TagState;
   /** The store's clock when it was granted. */
   readonly grantedAt: number;
   /** This process' clock when it was asked for, which is earlier. */
@@ -55,7 +55,7 @@ export async function acquireLoadLease<T>(
   requestedAt: number,
   waitedMs: number,
 ): Promise<LoadLeaseResult> {
-  const { clock, reporter, nextSequence, wakeups } = context;
+  const { clock, reporter, wakeups } = context;
   const token = newToken();
   const waitUntil = clock.now() + call.policy.lockTimeout - waitedMs;
   const polls = new Backoff(clock, INITIAL_POLL_MS, MAX_POLL_MS);
@@ -68,7 +68,7 @@ export async function acquireLoadLease<T>(
       if (timeout <= 0) return NONE;
       wakeup.reset();
       const askedAt = clock.now();
-      const validFrom = nextSequence();
+      const validFrom = ++context.sequence;
       const [reply, minted] = await requestLease(context, call, keys, token, replaces, timeout);
       load.storeTimeSpent += clock.now() - askedAt;
       switch (reply.status) {
@@ -123,15 +123,15 @@ export async function requestLease<T>(
   token: string,
   replaces: string | undefined,
   timeout?: number,
-): Promise<readonly [LeaseReply, Minted]> {
+): Promise<readonly [LeaseReply, TagState]> {
   const askedAt = clock.now();
-  const epochs = resultTags === undefined ? undefined : names.epochs;
+  const tagChanges = resultTags === undefined ? undefined : names.tagChanges;
   const both = await Promise.all([
     store.lease(keys.entry, token, policy.lease, replaces, timeout),
-    store.mint(keys.nonces, epochs, newToken(), nonceTtl(policy.ttl), timeout),
+    store.getOrCreateNonces(keys.nonces, tagChanges, newToken(), nonceTtl(policy.ttl), timeout),
   ]);
   const [reply] = both;
-  if (reply.status === 'granted' || reply.status === 'held') storeTime.tell(reply.at, askedAt);
+  if (reply.status === 'granted' || reply.status === 'held') storeTime.sync(reply.at, askedAt);
   return both;
 }
 

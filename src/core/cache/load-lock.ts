@@ -1,7 +1,7 @@
 import type { CacheCall } from './cache-call.js';
-import { LockNotObtainedError, LockUnavailableError } from '../errors.js';
-import type { Clock } from '../ports.js';
-import type { Reporter } from '../reporter.js';
+import { LockNotObtainedError, LockUnavailableError } from '../shared/errors.js';
+import type { Clock } from '../ports/clock.js';
+import type { EventPublisher, MethodLabel } from '../shared/event-publisher.js';
 
 /** A lock for loads, from whatever locks the `Caching` has. */
 export interface LoadLocks {
@@ -17,7 +17,7 @@ export interface LoadLocks {
       readonly renew: number;
       readonly timeout: number;
     },
-    method: string | undefined,
+    method: MethodLabel | undefined,
   ): Promise<{ release(): Promise<void> }>;
 }
 
@@ -43,7 +43,7 @@ export async function acquireLoadLock<T>(
     clock,
     reporter,
     loadLocks,
-  }: { readonly clock: Clock; readonly reporter: Reporter; readonly loadLocks: LoadLocks },
+  }: { readonly clock: Clock; readonly reporter: EventPublisher; readonly loadLocks: LoadLocks },
   { key, method, policy }: CacheCall<T>,
   requestedAt: number,
 ): Promise<LoadLock> {

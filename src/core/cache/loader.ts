@@ -1,12 +1,12 @@
 import { NOT_VALIDATED, type CacheCall, type CallKeys, type LookupResult } from './cache-call.js';
 import type { CacheContext } from './cache-context.js';
 import { finishAndValidate, prepareEntry, readResultTags, writeEntry } from './entry-writer.js';
-import { channels } from '../events.js';
+import { channels } from '../shared/events.js';
 import type { InFlightLoad } from './in-flight-loads.js';
 import { mergeTags, runLoader, TagTracker } from './load-context.js';
 import { acquireLoadLease, keepExtending, releaseLater, type LoadLease } from './load-lease.js';
 import { acquireLoadLock, type LoadLock } from './load-lock.js';
-import { pair } from '../tags.js';
+import { zipTagVersions } from './tags.js';
 
 /**
  * The load of a missing key: lock and lease, then the loader, then the write. Never rejects: `load` carries the result
@@ -52,11 +52,11 @@ export async function loadMissing<T>(
 
 /** The value is returned and never stored. @throws what the loader throws */
 async function loadUncached<T>(context: CacheContext, load: InFlightLoad, call: CacheCall<T>): Promise<void> {
-  const { clock, floors, nextSequence } = context;
-  const validFrom = nextSequence();
+  const { clock, floors } = context;
+  const validFrom = ++context.sequence;
   const loadedAt = (load.loaderStartedAt = clock.now());
   const value = await callLoader(context, call, false, undefined);
-  floors.raise(call.key, loadedAt);
+  floors.record(call.key, loadedAt);
   load.resolve({ value, validFrom, loadedAt, tags: undefined });
 }
 
@@ -71,7 +71,7 @@ async function loadWithLease<T>(
   keys: CallKeys,
   lease: LoadLease,
 ): Promise<number> {
-  const { clock, floors, nextSequence, pending, reporter, store } = context;
+  const { clock, floors, pending, reporter, store } = context;
   const { policy } = call;
   const tracker = policy.inheritTags ? new TagTracker() : undefined;
   const endExtending = keepExtending(context, keys.entry, lease.token, policy.lease);
@@ -79,26 +79,26 @@ async function loadWithLease<T>(
   try {
     // Invalidations that came while the load waited for its lease precede it.
     load.isDetached = false;
-    const validFrom = nextSequence();
+    const validFrom = ++context.sequence;
     const loadedAt = (load.loaderStartedAt = clock.now());
     const value = await callLoader(context, call, true, tracker);
     const entry = call.unless?.(value) === true ? undefined : prepareEntry(context, call, value);
-    const argumentTags = mergeTags(pair(call.tags, lease.minted.nonces, 1), tracker);
+    const argumentTags = mergeTags(zipTagVersions(call.tags, lease.minted.nonces, 1), tracker);
     const resultTags = (call.resultTags?.(value) ?? []).filter(
       (tag) => !argumentTags?.some((one) => one.tag === tag),
     );
     // Callers get the value before it is stored, and storing may fail.
-    const floor = floors.raise(call.key, loadedAt);
+    const floor = floors.record(call.key, loadedAt);
     load.resolve({ value, validFrom, loadedAt, tags: resultTags.length === 0 ? argumentTags : undefined });
     isResolved = true;
-    const isInvalidated = load.isDetached || pending.covers(call.key, [...call.tags, ...resultTags]);
+    const isInvalidated = load.isDetached || pending.matches(call.key, [...call.tags, ...resultTags]);
     const moreTags =
       argumentTags === undefined || isInvalidated
         ? undefined
         : await readResultTags(context, call, lease, resultTags);
     if (argumentTags === undefined || moreTags === undefined) {
       const isByKey = argumentTags === undefined || isInvalidated;
-      if (entry !== undefined) reporter.refused(call, isByKey ? 'invalidated' : 'tag invalidated');
+      if (entry !== undefined) reporter.notStored(call, isByKey ? 'invalidated' : 'tag-invalidated');
       await store.release(keys.entry, lease.token);
       return NOT_VALIDATED;
     }
@@ -106,7 +106,7 @@ async function loadWithLease<T>(
     return await finishAndValidate(context, lease, tags, async () => {
       const reply = await writeEntry(context, call, keys, lease, tags, entry);
       // The lease was held throughout, so no older load can be stored: restore the previous floor.
-      if (reply !== 'refused') floors.lower(call.key, loadedAt, floor);
+      if (reply !== 'refused') floors.undo(call.key, loadedAt, floor);
       return reply;
     });
   } catch (error) {

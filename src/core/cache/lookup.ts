@@ -1,12 +1,12 @@
 import { MISS, UNAVAILABLE, type CacheCall, type CallKeys, type LookupResult } from './cache-call.js';
 import type { CacheContext } from './cache-context.js';
-import { decodeEntry, isLease, tagNames, tokenOf, type Entry } from '../entry.js';
-import { channels, type CachementEvents } from '../events.js';
-import type { Snapshot } from '../ports.js';
-import type { Subject } from '../reporter.js';
-import { decodeValue } from '../values.js';
+import { decodeEntry, isLease, tagNames, tokenOf, type Entry } from '../ports/entry-format.js';
+import { channels, type CachementEvents } from '../shared/events.js';
+import type { Snapshot } from '../ports/entry-store.js';
+import type { EventSubject } from '../shared/event-publisher.js';
+import { decodeValue } from '../values/value-codec.js';
 
-interface LookupRequest extends Subject {
+interface LookupRequest extends EventSubject {
   readonly tags: readonly string[];
 }
 
@@ -18,7 +18,7 @@ export async function lookup<T>(
 ): Promise<LookupResult> {
   const { store, pending, reporter } = context;
   const { storeTimeout } = call.policy;
-  if (pending.covers(call.key, call.tags)) return UNAVAILABLE;
+  if (pending.matches(call.key, call.tags)) return UNAVAILABLE;
   let snapshot: Snapshot;
   try {
     snapshot = await store.read(keys.entry, keys.nonces, storeTimeout);
@@ -32,7 +32,7 @@ export async function lookup<T>(
 /** The lookup of the plain verbs, whose callers see a failure of the store. @throws StoreUnavailableError */
 export async function peek(context: CacheContext, key: string): Promise<LookupResult> {
   const { store, names, pending } = context;
-  if (pending.covers(key, [])) return MISS;
+  if (pending.matches(key, [])) return MISS;
   const snapshot = await store.read(names.entry(key), [names.clear]);
   const found = await validate(context, { key, tags: [], method: undefined }, snapshot, undefined);
   return found.status === 'unavailable' ? MISS : found;
@@ -55,7 +55,7 @@ export async function validate(
   if (entry.clearNonce !== nonces[0]) return miss(context, request, 'invalidated', entry.token);
   if (entry.tags.length > 0 || request.tags.length > 0) {
     // Before the nonces are read: if a pending invalidation completes meanwhile, the nonces read afterwards differ.
-    if (pending.covers(request.key, tagNames(entry.tags))) return UNAVAILABLE;
+    if (pending.matches(request.key, tagNames(entry.tags))) return UNAVAILABLE;
     let isCurrent: boolean;
     try {
       isCurrent = await tagVersionsMatch(context, entry, request.tags, nonces, storeTimeout);
@@ -65,7 +65,7 @@ export async function validate(
     }
     if (!isCurrent) return miss(context, request, 'invalidated', entry.token);
   }
-  if (!floors.allows(request.key, storeTime.local(entry.loadStart))) {
+  if (!floors.isEmpty && !floors.permits(request.key, storeTime.toLocalTime(entry.loadStart))) {
     return miss(context, request, 'outdated', entry.token);
   }
   const decoded = decodeValue(entry.codec, entry.payload);
@@ -96,7 +96,7 @@ async function tagVersionsMatch(
 
 function miss(
   { reporter }: CacheContext,
-  { key, method }: Subject,
+  { key, method }: EventSubject,
   cause: CachementEvents['miss']['cause'],
   replaces: string | undefined,
 ): LookupResult {

@@ -1,10 +1,10 @@
-import type { Decision } from './decision.js';
-import { Backoff } from '../backoff.js';
-import { StoreUnavailableError } from '../errors.js';
-import { onAbort } from '../on-abort.js';
-import type { Clock } from '../ports.js';
+import type { Decision } from '../ports/decision.js';
+import { Backoff } from '../shared/backoff.js';
+import { StoreUnavailableError } from '../shared/errors.js';
+import { onAbort } from '../shared/on-abort.js';
+import type { Clock } from '../ports/clock.js';
 import { BLOCK } from './rules.js';
-import { Wakeup, Wakeups } from '../wakeups.js';
+import { Wakeup, Wakeups } from '../shared/wakeups.js';
 
 const INITIAL_POLL_MS = 25;
 const MAX_POLL_MS = 250;

@@ -1,11 +1,12 @@
 import type { LimitCall, TakenUnits } from './limit-call.js';
 import type { RateLimiter } from './rate-limiter.js';
-import type { Clock, RateRule, Timer } from '../ports.js';
-import type { Reporter } from '../reporter.js';
+import type { Clock, Timer } from '../ports/clock.js';
+import type { RateRule } from '../ports/rate-store.js';
+import type { EventPublisher } from '../shared/event-publisher.js';
 
 export interface SlotContext {
   readonly clock: Clock;
-  readonly reporter: Reporter;
+  readonly reporter: EventPublisher;
   readonly limiter: RateLimiter;
 }
 
@@ -88,7 +89,7 @@ export class ConcurrencySlot {
     const known = await store.renew(this.#rules, request.token);
     // The store has lost the slot, and its call still runs: it counts again, whether there is room or not.
     if (!known && !this.#isOver) {
-      await store.consume({ ...request, rules: this.#rules, cost: 1, repeatable: false, forced: true });
+      await store.consume({ ...request, rules: this.#rules, cost: 1, repeatable: false, force: true });
     }
   }
 }

@@ -1,7 +1,7 @@
-import type { Decision, RuleDecision } from './decision.js';
-import { quote } from '../describe.js';
-import { RateLimitExceededError } from '../errors.js';
-import type { RateReply, RateRule } from '../ports.js';
+import type { Decision, RuleDecision } from '../ports/decision.js';
+import { quote } from '../shared/describe.js';
+import { RateLimitExceededError } from '../shared/errors.js';
+import type { RateReply, RateRule } from '../ports/rate-store.js';
 import { BLOCK, type ResolvedRule, type RuleSet } from './rules.js';
 
 /**

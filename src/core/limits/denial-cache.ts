@@ -1,9 +1,9 @@
 import { ageDecision } from './decide.js';
-import type { Decision } from './decision.js';
-import { Expiring } from './expiring.js';
-import { Floors } from '../floors.js';
+import type { Decision } from '../ports/decision.js';
+import { TtlCache } from '../shared/ttl-cache.js';
+import { HighWaterMarks } from '../shared/high-water-marks.js';
 import type { LimitCall } from './limit-call.js';
-import type { Clock } from '../ports.js';
+import type { Clock } from '../ports/clock.js';
 import { BLOCK } from './rules.js';
 
 interface Denial {
@@ -25,13 +25,13 @@ const MAX_DENIALS_PER_SUBJECT = 8;
  */
 export class DenialCache {
   readonly #clock: Clock;
-  readonly #denials: Expiring<readonly Denial[]>;
-  readonly #drops = new Floors(MAX_SUBJECTS);
+  readonly #denials: TtlCache<readonly Denial[]>;
+  readonly #drops = new HighWaterMarks(MAX_SUBJECTS);
   #sequence = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
-    this.#denials = new Expiring(clock, MAX_SUBJECTS);
+    this.#denials = new TtlCache(clock, MAX_SUBJECTS);
   }
 
   /** Grows with every drop. To be read before the store is asked: see `add`. */
@@ -56,7 +56,7 @@ export class DenialCache {
    * @param sequence as it was then: the decision is not kept if the subject was dropped since
    */
   add({ subject, rules, cost }: LimitCall, decision: Decision, askedAt: number, sequence: number): void {
-    if (!isFinal(decision) || !this.#drops.allows(subject, sequence)) return;
+    if (!isFinal(decision) || !this.#drops.permits(subject, sequence)) return;
     const { fingerprint } = rules;
     const others = (this.#denials.get(subject) ?? []).filter((one) => one.fingerprint !== fingerprint);
     const denial = { fingerprint, cost, decision, askedAt, until: askedAt + decision.retryAfterMs };
@@ -66,7 +66,7 @@ export class DenialCache {
   }
 
   drop(subject: string): void {
-    this.#drops.raise(subject, ++this.#sequence);
+    this.#drops.record(subject, ++this.#sequence);
     this.#denials.delete(subject);
   }
 

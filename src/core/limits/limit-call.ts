@@ -1,5 +1,6 @@
+import type { MethodLabel } from '../shared/event-publisher.js';
 import type { LimitPolicy } from './limit-options.js';
-import type { RateRequest, RateStore } from '../ports.js';
+import type { RateRequest, RateStore } from '../ports/rate-store.js';
 import type { RuleSet } from './rules.js';
 
 /** One call to a limit, its options resolved. */
@@ -9,7 +10,7 @@ export interface LimitCall {
   /** The key in the store. */
   readonly subject: string;
   /** `Class.method`; undefined for the plain verbs. */
-  readonly method: string | undefined;
+  readonly method: MethodLabel | undefined;
   readonly rules: RuleSet;
   readonly policy: LimitPolicy;
   readonly cost: number;

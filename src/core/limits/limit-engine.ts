@@ -1,15 +1,17 @@
+import type { Place } from '../shared/describe.js';
 import { CapacityWaits } from './capacity-wait.js';
 import { ConcurrencySlots, type ConcurrencySlot } from './concurrency-slots.js';
 import { allowAll, limitExceeded } from './decide.js';
-import type { Decision } from './decision.js';
-import { StoreUnavailableError } from '../errors.js';
+import type { Decision } from '../ports/decision.js';
+import { StoreUnavailableError } from '../shared/errors.js';
 import { LIMIT_DEFAULTS, type limitOptions, type LimitPolicy, type RunOptions } from './limit-options.js';
-import { rateSubject } from '../key.js';
-import { resolveOptions, type Given } from '../option-schema.js';
-import type { Clock, RateStore } from '../ports.js';
+import { rateSubject } from '../keys/store-keys.js';
+import { resolveOptions, type Given } from '../shared/option-schema.js';
+import type { Clock } from '../ports/clock.js';
+import type { RateStore } from '../ports/rate-store.js';
 import type { LimitCall, TakenUnits } from './limit-call.js';
 import { RateLimiter } from './rate-limiter.js';
-import { Reporter } from '../reporter.js';
+import { EventPublisher, type MethodLabel } from '../shared/event-publisher.js';
 import { checkCost, type RuleSet } from './rules.js';
 
 export interface LimitEngineSetup {
@@ -32,7 +34,7 @@ export interface LimitRunOptions {
 /** What a decorator or a verb knows of a call. */
 export interface LimitRequest {
   readonly key: string;
-  readonly method: string | undefined;
+  readonly method: MethodLabel | undefined;
   readonly rules: RuleSet;
   readonly policy: LimitPolicy;
   readonly cost: number;
@@ -50,7 +52,7 @@ export class LimitEngine {
   readonly defaults: LimitPolicy;
   readonly #namespace: string;
   readonly #store: RateStore;
-  readonly #reporter: Reporter;
+  readonly #reporter: EventPublisher;
   readonly #limiter: RateLimiter;
   readonly #waits: CapacityWaits;
   readonly #slots: ConcurrencySlots;
@@ -60,7 +62,7 @@ export class LimitEngine {
     this.defaults = resolveOptions(defaults, LIMIT_DEFAULTS);
     this.#namespace = namespace;
     this.#store = store;
-    this.#reporter = new Reporter(namespace);
+    this.#reporter = new EventPublisher(namespace);
     this.#limiter = new RateLimiter(store, clock, this.#reporter, (subject) => this.wake(subject));
     this.#waits = new CapacityWaits(clock);
     this.#slots = new ConcurrencySlots({ clock, reporter: this.#reporter, limiter: this.#limiter });
@@ -72,12 +74,12 @@ export class LimitEngine {
   }
 
   /**
-   * @param where names the place in errors: `consume`, `@RateLimited on Logins.login`
+   * @param place in errors: `consume`, `@RateLimited on Logins.login`
    * @throws OptionsError if the cost can never be admitted
    */
-  call(request: LimitRequest, where: string): LimitCall {
+  call(request: LimitRequest, place: Place): LimitCall {
     const { key, method, rules, policy, cost, requestToken, force = false } = request;
-    if (!force) checkCost(cost, rules, where);
+    if (!force) checkCost(cost, rules, place);
     const subject = rateSubject(this.#namespace, key);
     return { key, subject, method, rules, policy, cost, requestToken, force, taken: undefined };
   }
@@ -152,7 +154,7 @@ export class LimitEngine {
   }
 
   /** For decorators: an error that the caller does not see. */
-  report(operation: string, method: string, error: unknown): void {
+  report(operation: string, method: MethodLabel, error: unknown): void {
     this.#reporter.error(operation, { method }, error);
   }
 

@@ -1,4 +1,4 @@
-import type { Duration } from '../duration.js';
+import type { Duration } from '../shared/duration.js';
 import {
   abortSignal,
   defaultsOf,
@@ -10,7 +10,7 @@ import {
   unchecked,
   type Option,
   type Resolved,
-} from '../option-schema.js';
+} from '../shared/option-schema.js';
 import { units } from './rules.js';
 
 /**

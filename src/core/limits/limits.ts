@@ -1,10 +1,11 @@
-import { nodeCrypto } from '../builtin-modules.js';
-import type { Key } from '../cache.js';
-import type { Decision } from './decision.js';
-import { describe } from '../describe.js';
-import { milliseconds, type Duration } from '../duration.js';
-import { OptionsError } from '../errors.js';
-import { logicalKey, rateRuleKey } from '../key.js';
+import { nodeCrypto } from '../shared/builtin-modules.js';
+import type { Key } from '../keys/key.js';
+import type { Decision } from '../ports/decision.js';
+import { describe } from '../shared/describe.js';
+import { milliseconds, type Duration } from '../shared/duration.js';
+import { OptionsError } from '../shared/errors.js';
+import { logicalKey } from '../keys/key.js';
+import { rateRuleKey } from '../keys/store-keys.js';
 import type { LimitEngine } from './limit-engine.js';
 import {
   consumeOptions,
@@ -14,7 +15,7 @@ import {
   type LimitOptions,
   type RunOptions,
 } from './limit-options.js';
-import { parseOptions } from '../option-schema.js';
+import { parseOptions } from '../shared/option-schema.js';
 import { checkUnits, resolveRules, type Rule, type RuleSet } from './rules.js';
 
 type Rules = Rule | readonly Rule[];

@@ -1,8 +1,9 @@
-import { Expiring } from './expiring.js';
-import type { Algorithm, Clock, RateReply, RateRequest, RateRule, RateStore } from '../ports.js';
-import { rateAlgorithms } from './rate-algorithms.js';
-import { toMs } from './rate-arithmetic.js';
-import { isFull, renewSlot, type ConcurrencyState } from './rate-concurrency.js';
+import { TtlCache } from '../shared/ttl-cache.js';
+import type { Algorithm, RateReply, RateRequest, RateRule, RateStore } from '../ports/rate-store.js';
+import type { Clock } from '../ports/clock.js';
+import { rateAlgorithms } from './algorithms/index.js';
+import { toMs } from './algorithms/algorithm.js';
+import { isFull, renewSlot, type ConcurrencyState } from './algorithms/concurrency.js';
 
 /** What was counted for one rule and subject. */
 interface Count {
@@ -12,7 +13,7 @@ interface Count {
 
 type RefundRequest = Parameters<RateStore['refund']>[0];
 
-const LONGEST_MEMORY = 60_000;
+const MAX_MEMORY_MS = 60_000;
 
 /**
  * Rate limits of one process: the embedded adapter's, and those of a process whose store is away. Every verb runs
@@ -21,28 +22,28 @@ const LONGEST_MEMORY = 60_000;
 export class LocalRateStore implements RateStore {
   readonly #clock: Clock;
   readonly #wake: (subject: string) => void;
-  readonly #counts: Expiring<Count>;
+  readonly #counts: TtlCache<Count>;
   /** When it ends. */
-  readonly #blocks: Expiring<number>;
-  readonly #answers: Expiring<RateReply>;
+  readonly #blocks: TtlCache<number>;
+  readonly #answers: TtlCache<RateReply>;
 
   constructor(clock: Clock, limits: { readonly maxKeys: number }, wake: (subject: string) => void) {
     this.#clock = clock;
     this.#wake = wake;
-    this.#counts = new Expiring(clock, limits.maxKeys);
-    this.#blocks = new Expiring(clock, limits.maxKeys);
-    this.#answers = new Expiring(clock, limits.maxKeys);
+    this.#counts = new TtlCache(clock, limits.maxKeys);
+    this.#blocks = new TtlCache(clock, limits.maxKeys);
+    this.#answers = new TtlCache(clock, limits.maxKeys);
   }
 
   async consume(request: RateRequest): Promise<RateReply> {
-    const { subject, rules, cost, token, repeatable, forced } = request;
+    const { subject, rules, cost, token, repeatable, force: forced } = request;
     const answer = answerKey(subject, token);
     const before = repeatable ? this.#answers.get(answer) : undefined;
     if (before !== undefined) return before;
     const now = this.#now();
     const blockedMs = toMs(Math.max(0, (this.#blocks.get(subject) ?? now) - now));
     const allowed = rules.map((rule) =>
-      rateAlgorithms[rule.algorithm].fits(rule, this.#stateOf(rule), now, cost, token),
+      rateAlgorithms[rule.algorithm].hasRoom(rule, this.#stateOf(rule), now, cost, token),
     );
     const takes = cost > 0 && (forced || (blockedMs === 0 && allowed.every(Boolean)));
     if (takes) for (const rule of rules) this.#take(rule, now, cost, token);
@@ -50,10 +51,10 @@ export class LocalRateStore implements RateStore {
       blockedMs,
       rules: rules.map((rule, i) => ({
         allowed: allowed[i]!,
-        ...rateAlgorithms[rule.algorithm].amounts(rule, this.#stateOf(rule), now, cost),
+        ...rateAlgorithms[rule.algorithm].status(rule, this.#stateOf(rule), now, cost),
       })),
     };
-    if (takes && repeatable) this.#answers.set(answer, reply, memoryOf(rules));
+    if (takes && repeatable) this.#answers.set(answer, reply, memoryMs(rules));
     return reply;
   }
 
@@ -64,7 +65,7 @@ export class LocalRateStore implements RateStore {
       const state = this.#stateOf(rule);
       if (state === undefined) continue;
       full ||= rule.algorithm === 'concurrency' && isFull(rule, state as ConcurrencyState, now);
-      const left = rateAlgorithms[rule.algorithm].give(rule, state, now, cost, token);
+      const left = rateAlgorithms[rule.algorithm].refund(rule, state, now, cost, token);
       this.#keep(rule, left, now);
     }
     this.#answers.delete(answerKey(subject, token));
@@ -113,7 +114,7 @@ export class LocalRateStore implements RateStore {
   }
 
   #take(rule: RateRule, now: number, cost: number, token: string): void {
-    const state = rateAlgorithms[rule.algorithm].take(rule, this.#stateOf(rule), now, cost, token);
+    const state = rateAlgorithms[rule.algorithm].consume(rule, this.#stateOf(rule), now, cost, token);
     this.#keep(rule, state, now);
   }
 
@@ -121,7 +122,7 @@ export class LocalRateStore implements RateStore {
     const { algorithm } = rule;
     if (state === undefined) this.#counts.delete(rule.key);
     else {
-      const { resetMs } = rateAlgorithms[algorithm].amounts(rule, state, now, 1);
+      const { resetMs } = rateAlgorithms[algorithm].status(rule, state, now, 1);
       this.#counts.set(rule.key, { algorithm, state }, resetMs);
     }
   }
@@ -131,6 +132,6 @@ function answerKey(subject: string, token: string): string {
   return `${subject}#${token}`;
 }
 
-function memoryOf(rules: readonly RateRule[]): number {
-  return Math.min(LONGEST_MEMORY, Math.max(...rules.map(({ perMs }) => perMs)));
+function memoryMs(rules: readonly RateRule[]): number {
+  return Math.min(MAX_MEMORY_MS, Math.max(...rules.map(({ perMs }) => perMs)));
 }

@@ -1,15 +1,16 @@
-import { Backoff } from '../backoff.js';
+import { Backoff } from '../shared/backoff.js';
 import { allowAll, decide, decideWithoutStore } from './decide.js';
-import type { Decision } from './decision.js';
+import type { Decision } from '../ports/decision.js';
 import { DenialCache } from './denial-cache.js';
-import { StoreUnavailableError } from '../errors.js';
+import { StoreUnavailableError } from '../shared/errors.js';
 import type { LimitCall } from './limit-call.js';
 import { LocalRateStore } from './local-rate-store.js';
-import type { Clock, RateReply, RateRequest, RateRule, RateStore } from '../ports.js';
-import { ReleaseRetries } from '../release-retries.js';
-import type { Reporter } from '../reporter.js';
+import type { Clock } from '../ports/clock.js';
+import type { RateReply, RateRequest, RateRule, RateStore } from '../ports/rate-store.js';
+import { ReleaseRetries } from '../shared/release-retries.js';
+import type { EventPublisher } from '../shared/event-publisher.js';
 import { storeRules } from './rules.js';
-import { newToken } from '../token.js';
+import { newToken } from '../shared/token.js';
 
 /** What a new connection takes, in ms, if nothing else is wrong. */
 const RECONNECT_MS = 100;
@@ -26,9 +27,9 @@ export class RateLimiter {
   readonly fallback: LocalRateStore;
   readonly #store: RateStore;
   readonly #clock: Clock;
-  readonly #reporter: Reporter;
+  readonly #reporter: EventPublisher;
 
-  constructor(store: RateStore, clock: Clock, reporter: Reporter, wake: (subject: string) => void) {
+  constructor(store: RateStore, clock: Clock, reporter: EventPublisher, wake: (subject: string) => void) {
     this.#store = store;
     this.#clock = clock;
     this.#reporter = reporter;
@@ -52,7 +53,7 @@ export class RateLimiter {
     const asked = storeRules(rules.activeRules, subject);
     const token = requestToken ?? newToken();
     const repeatable = requestToken !== undefined;
-    const request: RateRequest = { subject, rules: asked, cost, token, repeatable, forced: force };
+    const request: RateRequest = { subject, rules: asked, cost, token, repeatable, force: force };
     const askedAt = this.#clock.now();
     const { sequence } = this.denials;
     let reply: RateReply;
@@ -146,7 +147,7 @@ function shareRequest(request: RateRequest, processes: number): RateRequest {
   const rules = shareRules(request.rules, processes);
   const windows = rules.filter(({ algorithm }) => algorithm !== 'concurrency');
   const most = Math.min(Infinity, ...windows.map(({ burst }) => burst));
-  return { ...request, rules, cost: request.forced ? request.cost : Math.min(request.cost, most) };
+  return { ...request, rules, cost: request.force ? request.cost : Math.min(request.cost, most) };
 }
 
 function shareRules(rules: readonly RateRule[], processes: number): RateRule[] {

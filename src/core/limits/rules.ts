@@ -1,7 +1,7 @@
-import { describe, quote } from '../describe.js';
-import type { Duration } from '../duration.js';
-import { OptionsError } from '../errors.js';
-import { rateRuleKey } from '../key.js';
+import { describe, quote, placeName, type Place } from '../shared/describe.js';
+import type { Duration } from '../shared/duration.js';
+import { OptionsError } from '../shared/errors.js';
+import { rateRuleKey } from '../keys/store-keys.js';
 import {
   duration,
   integer,
@@ -10,8 +10,8 @@ import {
   parseOptions,
   type Given,
   type Option,
-} from '../option-schema.js';
-import type { Algorithm, RateRule } from '../ports.js';
+} from '../shared/option-schema.js';
+import type { Algorithm, RateRule } from '../ports/rate-store.js';
 
 /** At most `limit` units in a window. */
 export interface WindowRule {
@@ -98,7 +98,13 @@ const name = matching(
   /^(?!block$)[A-Za-z0-9_.-]{1,64}$/,
   `1 to 64 characters out of A-Z a-z 0-9 _ . - and not '${BLOCK}'`,
 );
-const WINDOWS = ['gcra', 'token-bucket', 'sliding-log', 'sliding-counter', 'fixed-window'] as const;
+const WINDOWS = [
+  'gcra',
+  'token-bucket',
+  'sliding-window-log',
+  'sliding-window-counter',
+  'fixed-window',
+] as const;
 const algorithm = oneOf([...WINDOWS, 'concurrency']);
 const perOrLease = duration({ min: 1, max: YEAR_MS });
 
@@ -150,10 +156,10 @@ export function storeRules(rules: readonly ResolvedRule[], subject: string): Rat
  * A cost that no rule can ever admit is a mistake of the caller, and not a refusal.
  * @throws OptionsError
  */
-export function checkCost(cost: number, { smallestBurst: rule }: RuleSet, where: string): void {
+export function checkCost(cost: number, { smallestBurst: rule }: RuleSet, place: Place): void {
   if (rule === undefined || cost <= rule.burst) return;
   throw new OptionsError(
-    `${where} costs ${cost} units, and the rule '${rule.name}' never admits more than ${rule.burst} at once: the ` +
+    `${placeName(place)} costs ${cost} units, and the rule '${rule.name}' never admits more than ${rule.burst} at once: the ` +
       'call could never pass.',
   );
 }
@@ -176,10 +182,10 @@ function window(given: Given<typeof windowRule>, where: string): ResolvedRule {
   const { algorithm = 'gcra', burst } = given;
   const limit = required(given.limit, 'limit', units, where);
   const perMs = required(given.per, 'per', perOrLease, where);
-  if (algorithm === 'sliding-log' && limit > MAX_LOG_ENTRIES) {
+  if (algorithm === 'sliding-window-log' && limit > MAX_LOG_ENTRIES) {
     throw new OptionsError(
-      `limit of ${where} is at most ${MAX_LOG_ENTRIES} for 'sliding-log', which keeps an entry for each unit, and ` +
-        `${limit} was given. Use 'sliding-counter' or 'gcra'.`,
+      `limit of ${where} is at most ${MAX_LOG_ENTRIES} for 'sliding-window-log', which keeps an entry for each unit, and ` +
+        `${limit} was given. Use 'sliding-window-counter' or 'gcra'.`,
     );
   }
   if (burst !== undefined && algorithm !== 'gcra' && algorithm !== 'token-bucket') {

@@ -1,6 +1,6 @@
-import { describe, quote } from '../describe.js';
-import { LockNotObtainedError, LockUnavailableError } from '../errors.js';
-import type { LockReply, ServerAnswer } from '../ports.js';
+import { describe, quote } from '../shared/describe.js';
+import { LockNotObtainedError, LockUnavailableError } from '../shared/errors.js';
+import type { LockReply, ServerAnswer } from '../ports/lock-store.js';
 
 /** Why an attempt did not get the lock. `late`: it was granted after its lease could still be proven. */
 export type Refusal =

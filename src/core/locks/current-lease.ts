@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { OptionsError } from '../errors.js';
+import { OptionsError } from '../shared/errors.js';
 import type { Lease } from './lease.js';
-import { shared } from '../registry.js';
+import { shared } from '../shared/registry.js';
 
 /** The lease that a body runs under. */
 export interface LeaseScope {

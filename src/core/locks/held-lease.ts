@@ -1,16 +1,17 @@
 import { setMaxListeners } from 'node:events';
-import { jittered } from '../backoff.js';
-import { quote } from '../describe.js';
-import { LockLostError } from '../errors.js';
+import { jittered } from '../shared/backoff.js';
+import { quote } from '../shared/describe.js';
+import { LockLostError } from '../shared/errors.js';
 import type { Lease } from './lease.js';
-import type { Linked } from '../linked-set.js';
-import type { Clock, LockGrant, Timer } from '../ports.js';
-import type { Reporter } from '../reporter.js';
+import type { Linked } from '../shared/linked-set.js';
+import type { Clock, Timer } from '../ports/clock.js';
+import type { LockGrant } from '../ports/lock-store.js';
+import type { EventPublisher, MethodLabel } from '../shared/event-publisher.js';
 
 export interface HeldLeaseSetup {
   readonly clock: Clock;
-  readonly reporter: Reporter;
-  readonly method: string | undefined;
+  readonly reporter: EventPublisher;
+  readonly method: MethodLabel | undefined;
   /** The logical keys. */
   readonly keys: readonly string[];
   readonly grant: LockGrant;

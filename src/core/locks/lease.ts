@@ -1,5 +1,5 @@
-import { quote } from '../describe.js';
-import { LockLostError } from '../errors.js';
+import { quote } from '../shared/describe.js';
+import { LockLostError } from '../shared/errors.js';
 
 /**
  * A held lock, for as long as it can be proven.

@@ -1,19 +1,20 @@
 import type { Refusal } from './acquire-errors.js';
-import { Backoff } from '../backoff.js';
-import { StoreUnavailableError } from '../errors.js';
+import { Backoff } from '../shared/backoff.js';
+import { StoreUnavailableError } from '../shared/errors.js';
 import { leaseValidity } from './held-lease.js';
-import type { Linked } from '../linked-set.js';
-import { onAbort } from '../on-abort.js';
-import type { Clock, LockGrant, LockReply, LockRequest, LockStore } from '../ports.js';
+import type { Linked } from '../shared/linked-set.js';
+import { onAbort } from '../shared/on-abort.js';
+import type { Clock } from '../ports/clock.js';
+import type { LockGrant, LockReply, LockRequest, LockStore } from '../ports/lock-store.js';
 import { unqueuedEntry, type ProcessQueues, type QueueEntry } from './process-queue.js';
-import type { Reporter } from '../reporter.js';
-import { Wakeup, type Wakeups } from '../wakeups.js';
+import type { EventPublisher } from '../shared/event-publisher.js';
+import { Wakeup, type Wakeups } from '../shared/wakeups.js';
 
 /** What the locks of one `Caching` share. */
 export interface LockContext {
   readonly store: LockStore;
   readonly clock: Clock;
-  readonly reporter: Reporter;
+  readonly reporter: EventPublisher;
   readonly wakeups: Wakeups;
   readonly queues: ProcessQueues<Refusal>;
 }

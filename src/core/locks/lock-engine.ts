@@ -1,10 +1,11 @@
+import type { Place } from '../shared/describe.js';
 import { acquireError, closedError, type Refusal } from './acquire-errors.js';
 import { leaseAround, runWithin, type LeaseScope } from './current-lease.js';
-import { LockNotObtainedError, LockUnavailableError } from '../errors.js';
+import { LockNotObtainedError, LockUnavailableError } from '../shared/errors.js';
 import { HeldLease, leaseValidity } from './held-lease.js';
-import { lockKey } from '../key.js';
+import { lockKey } from '../keys/store-keys.js';
 import { noopLease, reentrantLease, type Lease } from './lease.js';
-import { LinkedSet } from '../linked-set.js';
+import { LinkedSet } from '../shared/linked-set.js';
 import { LockAcquisition, type LockContext } from './lock-acquisition.js';
 import {
   checkPossible,
@@ -16,12 +17,13 @@ import {
   type LockPolicy,
   type lockTimes,
 } from './lock-options.js';
-import { resolveOptions, type Given, type Resolved } from '../option-schema.js';
-import type { Clock, LockGrant, LockRequest, LockStore } from '../ports.js';
+import { resolveOptions, type Given, type Resolved } from '../shared/option-schema.js';
+import type { Clock } from '../ports/clock.js';
+import type { LockGrant, LockRequest, LockStore } from '../ports/lock-store.js';
 import { ProcessQueues } from './process-queue.js';
-import { Reporter } from '../reporter.js';
-import { newToken } from '../token.js';
-import { Wakeups } from '../wakeups.js';
+import { EventPublisher, type MethodLabel } from '../shared/event-publisher.js';
+import { newToken } from '../shared/token.js';
+import { Wakeups } from '../shared/wakeups.js';
 
 export interface LockEngineSetup {
   readonly namespace: string;
@@ -37,7 +39,7 @@ export interface LockCall {
   readonly keys: readonly string[];
   readonly policy: LockPolicy;
   /** `Class.method`; undefined for the plain verbs. */
-  readonly method: string | undefined;
+  readonly method: MethodLabel | undefined;
   /** The most that one attempt may take, in ms. @default what the lease allows */
   readonly attemptTimeout?: number | undefined;
 }
@@ -67,7 +69,7 @@ export class LockEngine {
     this.#context = {
       store,
       clock,
-      reporter: new Reporter(namespace),
+      reporter: new EventPublisher(namespace),
       wakeups: new Wakeups(),
       queues: new ProcessQueues<Refusal>(),
     };
@@ -84,12 +86,12 @@ export class LockEngine {
 
   /**
    * @param keys logical
-   * @param where names the place in errors
+   * @param place in errors
    * @throws OptionsError for what so many keys, or the lock servers, cannot have
    */
-  call(keys: readonly string[], policy: LockPolicy, method: string | undefined, where: string): LockCall {
-    const sorted = sortedKeys(keys, where);
-    checkPossible(policy, sorted.length, this.#context.store.single, where);
+  call(keys: readonly string[], policy: LockPolicy, method: MethodLabel | undefined, place: Place): LockCall {
+    const sorted = sortedKeys(keys, place);
+    checkPossible(policy, sorted.length, this.#context.store.hasSingleAuthority, place);
     return { keys: sorted, policy, method };
   }
 
@@ -132,7 +134,7 @@ export class LockEngine {
       readonly renew: number;
       readonly timeout: number;
     },
-    method: string | undefined,
+    method: MethodLabel | undefined,
   ): Promise<Lease> {
     const { wait, renew, timeout } = times;
     const lease = Math.min(Math.max(times.lease, LEASE_LIMITS.min), LEASE_LIMITS.max);
@@ -196,7 +198,7 @@ export class LockEngine {
     } catch (error) {
       const isAborted = policy.signal?.aborted === true && error === policy.signal.reason;
       const reason = isAborted ? 'aborted' : error instanceof LockNotObtainedError ? 'held' : 'unavailable';
-      reporter.publish('lockRefused', method, { keys, waitedMs: clock.now() - startedAt, reason });
+      reporter.publish('lockNotAcquired', method, { keys, waitedMs: clock.now() - startedAt, reason });
       throw error;
     }
   }

@@ -1,7 +1,7 @@
-import { describe } from '../describe.js';
-import type { Duration } from '../duration.js';
-import { OptionsError } from '../errors.js';
-import { logicalKey, type Key } from '../key.js';
+import { describe, placeName, type Place } from '../shared/describe.js';
+import type { Duration } from '../shared/duration.js';
+import { OptionsError } from '../shared/errors.js';
+import { logicalKey, type Key } from '../keys/key.js';
 import {
   abortSignal,
   checkNames,
@@ -16,7 +16,7 @@ import {
   type Given,
   type Option,
   type Resolved,
-} from '../option-schema.js';
+} from '../shared/option-schema.js';
 
 /** Each is given on the call or the decorator, or for all locks in `new Caching({ locks })`. */
 export interface LockTimes {
@@ -141,25 +141,25 @@ export function resolveLockPolicy(
 export function checkPossible(
   { fair, permits }: LockPolicy,
   keys: number,
-  single: boolean,
-  where: string,
+  hasSingleAuthority: boolean,
+  place: Place,
 ): void {
   if (fair && keys > 1) {
     throw new OptionsError(
-      `${where} is fair and has ${keys} keys. Each key has a queue of its own, and a call might never be first in all ` +
+      `${placeName(place)} is fair and has ${keys} keys. Each key has a queue of its own, and a call might never be first in all ` +
         'of them at once. Lock one key that stands for all of them, or leave fair out.',
     );
   }
-  if (single) return;
+  if (hasSingleAuthority) return;
   if (fair) {
     throw new OptionsError(
-      `${where} is fair, and the locks are on several servers: their queues would disagree about the order. ` +
+      `${placeName(place)} is fair, and the locks are on several servers: their queues would disagree about the order. ` +
         'Leave fair out, or keep the locks on one server.',
     );
   }
   if (permits > 1 && permits !== Infinity) {
     throw new OptionsError(
-      `${where} has permits, and the locks are on several servers: majorities do not bound how many hold a lock ` +
+      `${placeName(place)} has permits, and the locks are on several servers: majorities do not bound how many hold a lock ` +
         '(3 servers with 2 permits each let 3 in). Keep the locks on one server, or use a concurrency limit.',
     );
   }
@@ -184,11 +184,11 @@ export function lockedKeys(target: LockTarget, where: string): readonly string[]
  * Each key once, sorted: all callers ask for several keys in one order, so that no two wait for each other.
  * @throws OptionsError for too many
  */
-export function sortedKeys(keys: readonly string[], where: string): readonly string[] {
+export function sortedKeys(keys: readonly string[], place: Place): readonly string[] {
   const each = [...new Set(keys)].sort();
   if (each.length >= 1 && each.length <= MAX_KEYS) return each;
   throw new OptionsError(
-    `${where} locks from 1 to ${MAX_KEYS} keys at once, and ${each.length} were given. Lock one key that stands ` +
+    `${placeName(place)} locks from 1 to ${MAX_KEYS} keys at once, and ${each.length} were given. Lock one key that stands ` +
       'for all of them.',
   );
 }

@@ -8,7 +8,7 @@ import {
   type LockOptions,
   type LockTarget,
 } from './lock-options.js';
-import { parseOptions, type Given } from '../option-schema.js';
+import { parseOptions, type Given } from '../shared/option-schema.js';
 
 /**
  * The plain verbs behind `@Locked`: `caching.locks`. A lock is a lease: at most one holder at a time, while clocks run at

@@ -1,11 +1,11 @@
-import { KeyedTable } from '../keyed-table.js';
+import { FixedHashMap } from '../shared/fixed-hash-map.js';
 
 /**
  * Callers of this process that want the same lock, in the order in which they came: only the first of them ask the
  * store, so that the store has one waiter for each process and not one for each call.
  */
 export class ProcessQueues<Refusal> {
-  readonly #queues = new KeyedTable<ProcessQueue<Refusal>>();
+  readonly #queues = new FixedHashMap<ProcessQueue<Refusal>>();
 
   /**
    * @param concurrency how many callers may ask the store at once

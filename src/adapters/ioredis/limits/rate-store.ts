@@ -1,46 +1,108 @@
-import type { RateReply, RateRequest, RateRule, RateStore } from '../../../core/ports.js';
-import { RateBatches, type RateSettings } from './rate-batches.js';
-import { memoryKey } from './rate-consume.js';
-import { ALGORITHMS, ruleValues, TIME } from './rate-lua.js';
-import { script, type Scripts } from '../scripts.js';
-import type { Servers } from '../servers.js';
+import type { Clock } from '../../../core/ports/clock.js';
+import type { RateReply, RateRequest, RateRule, RateStore } from '../../../core/ports/rate-store.js';
+import { script, type ScriptRunner } from '../commands/script.js';
+import { Batch, TickBatcher, type BatchedCall } from '../commands/tick-batcher.js';
+import type { Topology } from '../connection/topology.js';
+import { consumeScript, memoryKey } from './consume-script.js';
+import { ALGORITHMS, ruleValues, TIME } from './lua/prelude.js';
+
+export interface RateStoreSettings {
+  readonly clock: Clock;
+  /** In ms. */
+  readonly timeout: number;
+  /** For tests of the arithmetic: microseconds since the epoch, instead of the server's own time. */
+  readonly now?: (() => number) | undefined;
+}
 
 type Refund = Parameters<RateStore['refund']>[0];
 
-/** Rate limits in Redis. Whatever is decided is decided there, in one script, by that server's own time. */
-export class RedisRateStore implements RateStore {
-  readonly #scripts: Scripts;
-  readonly #channel: string;
-  readonly #settings: RateSettings;
-  readonly #batches: RateBatches;
+interface ConsumeCall extends BatchedCall {
+  readonly request: RateRequest;
+  readonly resolve: (reply: RateReply) => void;
+}
 
-  /** @param channel where what was given back is told of */
-  constructor(scripts: Scripts, servers: Servers, channel: string, settings: RateSettings) {
+/**
+ * Requests in one script. Few enough that this process prepares the next batch while the server works on one: with all
+ * requests in one batch, each side would wait for the other.
+ */
+const MAX_REQUESTS = 32;
+
+/**
+ * Rate limits in Redis. Every decision is made there, in one script, by the server's own time. The requests of one tick are
+ * sent as one script (in a Cluster one for each slot, in one write for each node).
+ */
+export class RedisRateStore implements RateStore {
+  readonly #scripts: ScriptRunner;
+  readonly #topology: Topology;
+  readonly #channel: string;
+  readonly #settings: RateStoreSettings;
+  readonly #batcher: TickBatcher<Batch<ConsumeCall>>;
+
+  /** @param channel where the wakeups of refunds are published */
+  constructor(scripts: ScriptRunner, topology: Topology, channel: string, settings: RateStoreSettings) {
     this.#scripts = scripts;
+    this.#topology = topology;
     this.#channel = channel;
     this.#settings = settings;
-    this.#batches = new RateBatches(scripts, servers, settings);
+    const batchSettings = { ...settings, label: `consume on ${topology.where}` };
+    this.#batcher = new TickBatcher<Batch<ConsumeCall>>(
+      () => new Batch(batchSettings),
+      MAX_REQUESTS,
+      (batch) => this.#send(batch),
+    );
   }
 
-  consume(request: RateRequest, budget?: number): Promise<RateReply> {
-    return this.#batches.consume(request, budget);
+  consume(request: RateRequest, timeout?: number): Promise<RateReply> {
+    return new Promise((resolve, reject) => {
+      this.#batcher.batchFor(1).add({ request, resolve, reject, isSettled: false }, timeout);
+    });
   }
 
-  refund(request: Refund, budget?: number): Promise<void> {
-    return this.#scripts.run(refundScript, [request, this.#channel, this.#now()], budget);
+  refund(request: Refund, timeout?: number): Promise<void> {
+    return this.#scripts.run(refundScript, [request, this.#channel, this.#now()], timeout);
   }
 
-  async renew(rules: readonly RateRule[], token: string, budget?: number): Promise<boolean> {
+  async renew(rules: readonly RateRule[], token: string, timeout?: number): Promise<boolean> {
     const slots = rules.filter(({ algorithm }) => algorithm === 'concurrency');
-    return slots.length === 0 || this.#scripts.run(renewScript, [slots, token, this.#now()], budget);
+    return slots.length === 0 || this.#scripts.run(renewScript, [slots, token, this.#now()], timeout);
   }
 
-  block(subject: string, ms: number, budget?: number): Promise<void> {
-    return this.#scripts.run(blockScript, [subject, ms, this.#channel, this.#now()], budget);
+  block(subject: string, ms: number, timeout?: number): Promise<void> {
+    return this.#scripts.run(blockScript, [subject, ms, this.#channel, this.#now()], timeout);
   }
 
-  reset(subject: string, keys: readonly string[], budget?: number): Promise<void> {
-    return this.#scripts.run(resetScript, [subject, keys, this.#channel], budget);
+  reset(subject: string, keys: readonly string[], timeout?: number): Promise<void> {
+    return this.#scripts.run(resetScript, [subject, keys, this.#channel], timeout);
+  }
+
+  #send(batch: Batch<ConsumeCall>): void {
+    const { slotOf } = this.#topology;
+    if (slotOf === undefined) return this.#runScript(batch, batch.calls);
+    const slots = new Map<number, ConsumeCall[]>();
+    for (const call of batch.calls) {
+      const slot = slotOf(this.#scripts.storeKey(call.request.subject));
+      const calls = slots.get(slot);
+      if (calls === undefined) slots.set(slot, [call]);
+      else calls.push(call);
+    }
+    for (const calls of slots.values()) this.#runScript(batch, calls);
+  }
+
+  #runScript(batch: Batch<ConsumeCall>, calls: readonly ConsumeCall[]): void {
+    const requests = calls.map(({ request }) => request);
+    this.#batcher.commandStarted();
+    this.#scripts.run(consumeScript, [requests, this.#now()]).then(
+      (replies) => {
+        this.#batcher.commandEnded();
+        calls.forEach((call, i) => {
+          if (batch.settle(call)) call.resolve(replies[i]!);
+        });
+      },
+      (error: unknown) => {
+        this.#batcher.commandEnded();
+        for (const call of calls) batch.reject(call, error);
+      },
+    );
   }
 
   #now(): string {

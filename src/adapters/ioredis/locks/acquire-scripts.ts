@@ -1,6 +1,6 @@
 import type { Buffer } from 'node:buffer';
-import { CLOCK, HOLDERS, QUEUE, REFUSALS } from './lock-lua.js';
-import { script, whole, type Script, type ScriptArguments } from '../scripts.js';
+import { CLOCK, HOLDERS, QUEUE, REFUSALS } from './lua/lock-prelude.js';
+import { script, toWholeMs, type Script, type ScriptArguments } from '../commands/script.js';
 
 /** What one script was told: the locks of one slot, by their keys. */
 export interface AcquireArguments {
@@ -25,11 +25,11 @@ export type AcquireReply =
 export const FENCE_MS = 24 * 60 * 60 * 1_000;
 
 const HEADER = `
--- KEYS for each lock: itself, its fence, the wish of a writer. With a ticket, of the one lock: queue, places
--- ARGV[1] owner, [2] lease in ms, [3] how long a wish or a place lives in ms (0: nobody waits), [4] least token or '', [5] ticket or '',
+-- KEYS for each lock: itself, its fence, the writer of a writer. With a ticket, of the one lock: queue, places
+-- ARGV[1] owner, [2] lease in ms, [3] how long a writer or a place lives in ms (0: nobody waits), [4] least token or '', [5] ticket or '',
 --      [6] channel, [7] permits or 0 for any number
--- Returns the token, or '' where none is wanted; {ms} if it is held by others: nothing has been taken then
--- Coming again for its own owner it is granted again, with the same token.
+-- Returns the token, or '' if none is requested; {ms} if it is held by others: then nothing is acquired
+-- A repeated request of the same owner is granted again, with the same token.
 local lease = tonumber(ARGV[2])
 local ticket = ARGV[5]
 local locks = ticket == '' and #KEYS / 3 or 1
@@ -38,7 +38,7 @@ local patience = tonumber(ARGV[3])
 local mark = patience > 0 and (ticket == '' and '+' or '#') or nil
 `;
 
-const acquireAlone = script<[AcquireArguments], AcquireReply>({
+const acquireExclusive = script<[AcquireArguments], AcquireReply>({
   name: 'acquire',
   lua: `
 ${HEADER}
@@ -47,12 +47,12 @@ local function lock_of(owner, waited, queued)
   return 'L' .. owner .. (waited and '+' or '-') .. (queued and '#' or '-')
 end
 
--- Most locks are one alone, and free.
+-- The common case: one exclusive lock, and it is free.
 if locks == 1 and ticket == '' then
   local kept = redis.call('MGET', KEYS[2], KEYS[3])
-  local wished = kept[2]
-  if redis.call('SET', KEYS[1], lock_of(ARGV[1], wished == '+', false), 'PX', lease, 'NX') then
-    if wished then redis.call('UNLINK', KEYS[3]) end
+  local pending_writer = kept[2]
+  if redis.call('SET', KEYS[1], lock_of(ARGV[1], pending_writer == '+', false), 'PX', lease, 'NX') then
+    if pending_writer then redis.call('UNLINK', KEYS[3]) end
     if ARGV[4] == '' then return '' end
     local token = math.max(tonumber(ARGV[4]), (tonumber(kept[1] or 0) or 0) + 1, micros())
     token = string.format('%.0f', token)
@@ -68,22 +68,22 @@ local mine = {}
 local mine_all = true
 local left
 for i = 1, locks do
-  local key, wish = KEYS[3 * i - 2], KEYS[3 * i]
-  local kind, found = standing(key)
-  if kind == 'one' and is_held_by(found, ARGV[1]) then
+  local key, writer = KEYS[3 * i - 2], KEYS[3 * i]
+  local kind, found = read_lock(key)
+  if kind == 'exclusive' and is_held_by(found, ARGV[1]) then
     mine[i] = true
-  elseif kind == nil or (kind == 'some' and last_end(key) <= now()) then
+  elseif kind == nil or (kind == 'shared' and last_end(key) <= now()) then
     mine_all = false
   else
     left = math.max(left or 0, refused(key, kind, found, mark, lease))
-    -- New readers stay out until this writer has asked again.
-    if kind == 'some' and mark == '+' and redis.call('PEXPIRE', wish, patience) == 0 then
-      redis.pcall('SET', wish, '-', 'PX', patience)
+    -- Keep new readers out until this writer tries again.
+    if kind == 'shared' and mark == '+' and redis.call('PEXPIRE', writer, patience) == 0 then
+      redis.pcall('SET', writer, '-', 'PX', patience)
     end
   end
 end
 if ticket ~= '' and not mine[1] then
-  local ahead = line_up(queue, places, ticket, patience)
+  local ahead = enqueue(queue, places, ticket, patience)
   left = left or ahead
 end
 if left then return {left} end
@@ -100,19 +100,19 @@ if ARGV[4] ~= '' then
   token = string.format('%.0f', token)
 end
 for i = 1, locks do
-  local key, fence, wish = KEYS[3 * i - 2], KEYS[3 * i - 1], KEYS[3 * i]
+  local key, fence, writer = KEYS[3 * i - 2], KEYS[3 * i - 1], KEYS[3 * i]
   if mine[i] then
     redis.call('PEXPIRE', key, lease)
   else
-    -- Readers who wait for the writer to come and go, and those behind him, are told by his release.
-    local wished = redis.pcall('GET', wish)
+    -- Mark the lock, so that its release wakes waiting readers and queued callers.
+    local pending_writer = redis.pcall('GET', writer)
     local queued = ticket ~= '' and redis.call('ZCARD', queue) > 1
-    redis.call('SET', key, lock_of(ARGV[1], wished == '+', queued), 'PX', lease)
-    if wished then redis.call('UNLINK', wish) end
+    redis.call('SET', key, lock_of(ARGV[1], pending_writer == '+', queued), 'PX', lease)
+    if pending_writer then redis.call('UNLINK', writer) end
   end
   if token then redis.call('SET', fence, token, 'PX', lease + ${FENCE_MS}) end
 end
-if ticket ~= '' then step_out(queue, places, ticket) end
+if ticket ~= '' then dequeue(queue, places, ticket) end
 return token or ''
 `,
   encode: encodeAcquire,
@@ -132,10 +132,10 @@ local sort = permits == 0 and '=any' or '=' .. ARGV[7]
 local mine = {}
 local left
 for i = 1, locks do
-  local key, wish = KEYS[3 * i - 2], KEYS[3 * i]
-  local kind, found = standing(key)
+  local key, writer = KEYS[3 * i - 2], KEYS[3 * i]
+  local kind, found = read_lock(key)
   local held
-  if kind == 'some' then
+  if kind == 'shared' then
     redis.call('ZREMRANGEBYSCORE', key, '(0', now())
     local count = holders(key)
     if found == sort and redis.call('ZSCORE', key, ARGV[1]) then
@@ -151,15 +151,15 @@ for i = 1, locks do
   elseif kind ~= nil then
     held = refused(key, kind, found, mark, lease)
   end
-  local wished = not mine[i] and redis.call('PTTL', wish) or -2
-  if wished > 0 then
-    if mark == '+' then redis.pcall('SETRANGE', wish, 0, '+') end
-    held = math.max(held or 0, wished)
+  local pending_writer = not mine[i] and redis.call('PTTL', writer) or -2
+  if pending_writer > 0 then
+    if mark == '+' then redis.pcall('SETRANGE', writer, 0, '+') end
+    held = math.max(held or 0, pending_writer)
   end
   if held then left = math.max(left or 0, held) end
 end
 if ticket ~= '' and not mine[1] then
-  local ahead = line_up(queue, places, ticket, patience)
+  local ahead = enqueue(queue, places, ticket, patience)
   left = left or ahead
 end
 if left then return {left} end
@@ -170,7 +170,7 @@ for i = 1, locks do
   if redis.call('PTTL', key) < lease then redis.call('PEXPIRE', key, lease) end
 end
 if ticket ~= '' then
-  step_out(queue, places, ticket)
+  dequeue(queue, places, ticket)
   if head_of(queue, places) then
     redis.call('ZADD', KEYS[1], 0, '#')
     if permits == 0 or holders(KEYS[1]) < permits then wake_head(ARGV[6], KEYS[1], queue, places) end
@@ -184,7 +184,7 @@ return ''
 
 /** The script for as many permits. */
 export function acquireScript(permits: number): Script<[AcquireArguments], AcquireReply> {
-  return permits === 1 ? acquireAlone : acquireShared;
+  return permits === 1 ? acquireExclusive : acquireShared;
 }
 
 /** What belongs to a lock stands in its slot. */
@@ -192,8 +192,8 @@ export function fenceOf(key: string): string {
   return `${key}:fence`;
 }
 
-export function wishOf(key: string): string {
-  return `${key}:wish`;
+export function pendingWriterOf(key: string): string {
+  return `${key}:writer`;
 }
 
 export function queueOf(key: string): readonly [queue: string, places: string] {
@@ -202,13 +202,13 @@ export function queueOf(key: string): readonly [queue: string, places: string] {
 
 function encodeAcquire(args: AcquireArguments): ScriptArguments {
   const { owner, leaseMs, permits, ticket, ticketMs, least, channel } = args;
-  const keys = args.keys.flatMap((key) => [key, fenceOf(key), wishOf(key)]);
+  const keys = args.keys.flatMap((key) => [key, fenceOf(key), pendingWriterOf(key)]);
   if (ticket !== undefined) keys.push(...queueOf(args.keys[0]!));
   return {
     keys,
     values: [
       owner,
-      whole(leaseMs),
+      toWholeMs(leaseMs),
       Math.trunc(ticketMs),
       least === undefined ? '' : String(least),
       ticket ?? '',

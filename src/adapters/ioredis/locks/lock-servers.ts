@@ -1,44 +1,44 @@
-import { StoreSetupError } from '../../../core/errors.js';
-import type { Host } from '../../../core/ports.js';
-import type { BackendSettings } from '../backend-settings.js';
-import { Link } from '../link.js';
-import { majorityOf } from './majority.js';
-import { MajorityWakes } from './majority-wakes.js';
-import type { SingleTarget } from '../target.js';
+import type { AdapterHost } from '../../../core/ports/adapter.js';
+import { StoreSetupError } from '../../../core/shared/errors.js';
+import { RedisConnection } from '../connection/redis-connection.js';
+import type { SingleTarget } from '../connection/target.js';
+import { majorityOf } from './quorum.js';
+import { QuorumWakeups } from './quorum-wakeups.js';
 
-/** Independent servers that locks stand on: a majority of them decides. */
+/** The connections to several independent lock servers. */
 export class LockServers {
-  readonly links: readonly Link[];
+  readonly connections: readonly RedisConnection[];
   readonly #namespace: string;
-  readonly #wakes: MajorityWakes;
+  readonly #wakeups: QuorumWakeups;
 
   constructor(
     targets: readonly SingleTarget[],
-    { timeout, connectTimeout }: Omit<BackendSettings, 'lockServers'>,
-    { namespace, clock, wake }: Host,
+    { timeout, connectTimeout }: { readonly timeout: number; readonly connectTimeout: number },
+    { namespace, clock, wake }: AdapterHost,
   ) {
     this.#namespace = namespace;
-    this.#wakes = new MajorityWakes(clock, targets.length, majorityOf(targets.length), wake);
-    // That one of them is away is what the others are for: calls tell when they are too few.
+    this.#wakeups = new QuorumWakeups(clock, targets.length, majorityOf(targets.length), wake);
+    // No event for one server that is down: the others stand in for it. A call fails when too few are left.
     const settings = { clock, namespace, timeout, connectTimeout, changed: () => {} };
-    this.links = targets.map(
-      (target, server) => new Link(target, 'locks', settings, (name) => this.#wakes.heard(server, name)),
+    this.connections = targets.map(
+      (target, server) =>
+        new RedisConnection(target, 'locks', settings, (name) => this.#wakeups.received(server, name)),
     );
   }
 
   open(): void {
-    for (const link of this.links) link.open();
+    for (const connection of this.connections) connection.open();
   }
 
   /** Resolves when a majority can be used. @throws StoreSetupError */
   async ready(): Promise<void> {
-    const count = this.links.length;
+    const count = this.connections.length;
     const needed = majorityOf(count);
     const reasons: string[] = [];
     let usable = 0;
     await new Promise<void>((resolve, reject) => {
-      for (const link of this.links) {
-        link.check().then(
+      for (const connection of this.connections) {
+        connection.check().then(
           () => {
             usable += 1;
             if (usable === needed) resolve();
@@ -60,7 +60,7 @@ export class LockServers {
   }
 
   async close(): Promise<void> {
-    this.#wakes.close();
-    await Promise.all(this.links.map((link) => link.close()));
+    this.#wakeups.close();
+    await Promise.all(this.connections.map((connection) => connection.close()));
   }
 }

@@ -1,0 +1,68 @@
+/**
+ * The layers of src: which folder may import from which, types included. Each arrow stands here once; an import that
+ * follows none of them fails the check. Circles within a folder are found by the linter.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import process from 'node:process';
+
+const KERNEL = ['core/shared', 'core/ports'];
+const FEATURE = [...KERNEL, 'core/keys', 'core/values'];
+
+const LAYERS = {
+  'core/ports': [],
+  'core/shared': ['core/ports'],
+  'core/keys': ['core/shared'],
+  'core/values': ['core/shared'],
+  // Features know nothing of each other.
+  'core/cache': FEATURE,
+  'core/limits': FEATURE,
+  'core/locks': FEATURE,
+  'core/caching': ['core/cache', 'core/limits', 'core/locks', ...FEATURE],
+  decorators: ['core'],
+  index: ['core', 'decorators'],
+  // Adapters implement ports. Nothing but `testing` imports them.
+  'adapters/ioredis': [...KERNEL, 'core/keys'],
+  'adapters/memory': [...KERNEL, 'core/limits'],
+  'adapters/tsyringe': ['core/shared', 'core/caching', 'decorators'],
+  'adapters/http': ['core/shared', 'core/ports', 'core/limits', 'core/caching'],
+  'adapters/express-rate-limit': ['core/shared', 'core/limits', 'core/caching', 'adapters/http'],
+  'adapters/fastify-rate-limit': ['core/shared', 'core/limits', 'core/caching', 'adapters/http'],
+  testing: ['core', 'adapters/memory'],
+};
+
+const source = path.resolve(import.meta.dirname, '../src');
+const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter((file) =>
+  file.endsWith('.ts'),
+);
+const violations = files.flatMap((file) => {
+  const layer = layerOf(file);
+  if (layer === undefined) return [`src/${file} is in no layer.`];
+  return importsOf(file)
+    .filter((imported) => !LAYERS[layer].some((allowed) => isIn(imported, allowed)) && !isIn(imported, layer))
+    .map((imported) => `src/${file} imports src/${imported}: ${layer} may not.`);
+});
+for (const violation of violations) console.error(violation);
+if (violations.length > 0) {
+  console.error('The layers are in scripts/check-layers.js.');
+  process.exitCode = 1;
+}
+
+function layerOf(file) {
+  return Object.keys(LAYERS).find((layer) => isIn(file, layer));
+}
+
+function isIn(file, layer) {
+  return file === layer + '.ts' || file.startsWith(layer + '/');
+}
+
+/** Relative to src. */
+function importsOf(file) {
+  const text = readFileSync(path.join(source, file), 'utf8');
+  const specifiers = [...text.matchAll(/\b(?:from|import)\s*\(?\s*'(\.[^']*)'/g)].map(
+    ([, specifier]) => specifier,
+  );
+  return specifiers.map((specifier) =>
+    path.join(path.dirname(file), specifier).replace(/\.js$/, '.ts').replaceAll('\\', '/'),
+  );
+}

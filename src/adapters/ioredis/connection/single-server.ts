@@ -1,0 +1,94 @@
+import { CircuitBreaker, receivedBytesCounter, type BreakerSettings } from '../commands/circuit-breaker.js';
+import type { RedisClient } from './client-types.js';
+import { connect, cutConnection, endConnection, watch } from './watch-client.js';
+import type { ConnectionEvents } from './watch-client.js';
+import type { ConnectionSettings } from './client-options.js';
+import type { Topology } from './topology.js';
+import { WriteCoalescer } from '../commands/write-coalescer.js';
+
+/**
+ * Behind a Sentinel, a load balancer or a name, a new connection finds the new master after a failover. Not for
+ * every write, because reads are still served.
+ */
+const LOOK_FOR_MASTER_EVERY = 10_000;
+
+/** One server, found by its address or through Sentinels. */
+export class SingleServer implements Topology {
+  readonly client: RedisClient;
+  readonly where: string;
+  readonly keyPrefix: string;
+  readonly slotOf = undefined;
+  readonly #breaker: CircuitBreaker;
+  readonly #cork: WriteCoalescer;
+  #lookedForMaster = Number.NEGATIVE_INFINITY;
+  readonly #unwatch: () => void;
+  #closed = false;
+
+  constructor(
+    client: RedisClient,
+    { where, keyPrefix }: { readonly where: string; readonly keyPrefix: string },
+    settings: ConnectionSettings & BreakerSettings,
+    events: ConnectionEvents,
+  ) {
+    this.client = client;
+    this.where = where;
+    this.keyPrefix = keyPrefix;
+    this.#cork = new WriteCoalescer(() => (client.stream === undefined ? [] : [client.stream]));
+    this.#breaker = new CircuitBreaker(
+      {
+        where,
+        isReady: () => client.status === 'ready',
+        bytesReceived: receivedBytesCounter(() => client),
+        probe: () => client.ping(),
+        reconnect: () => cutConnection(client),
+        onReadOnly: () => {
+          const now = settings.clock.now();
+          if (now - this.#lookedForMaster < LOOK_FOR_MASTER_EVERY) return;
+          this.#lookedForMaster = now;
+          cutConnection(client);
+        },
+      },
+      settings,
+    );
+    this.#unwatch = watch(
+      client,
+      settings,
+      {
+        ready: () => {
+          this.#breaker.onReady();
+          events.ready();
+        },
+        lost: (error) => {
+          this.#breaker.onDisconnect(error);
+          events.lost(error);
+        },
+        error: (error) => events.error?.(error),
+      },
+      () => cutConnection(client),
+      () => this.#closed,
+    );
+  }
+
+  get isUsable(): boolean {
+    return this.#breaker.isClosed;
+  }
+
+  breakerFor(): CircuitBreaker {
+    return this.#breaker;
+  }
+
+  corkWrites(): void {
+    this.#cork.cork();
+  }
+
+  open(): void {
+    connect(this.client);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#unwatch();
+    this.#breaker.shutdown();
+    endConnection(this.client);
+  }
+}

@@ -1,0 +1,287 @@
+import type { Buffer } from 'node:buffer';
+import type { Clock } from '../../../core/ports/clock.js';
+import type { Snapshot } from '../../../core/ports/entry-store.js';
+import type { StoreUnavailableError } from '../../../core/shared/errors.js';
+import type { CircuitBreaker } from '../commands/circuit-breaker.js';
+import { unavailable } from '../commands/redis-errors.js';
+import { Batch, TickBatcher, type BatchedCall, type BatchSettings } from '../commands/tick-batcher.js';
+import type { Topology } from '../connection/topology.js';
+
+export interface EntryReaderSettings {
+  readonly clock: Clock;
+  /** In ms. */
+  readonly timeout: number;
+}
+
+/** Keys in one command: enough to make a round trip cheap, few enough not to delay the server's other clients. */
+const MAX_KEYS = 512;
+
+/**
+ * The hot path. All reads of one tick are sent as one MGET (in a Cluster one for each slot, in one write for each node), and
+ * a nonce that many calls need is in it once.
+ */
+export class EntryReader {
+  readonly #topology: Topology;
+  readonly #batcher: TickBatcher<ReadBatch>;
+
+  constructor(topology: Topology, settings: EntryReaderSettings) {
+    this.#topology = topology;
+    const batchSettings = { ...settings, label: `MGET on ${topology.where}` };
+    this.#batcher = new TickBatcher<ReadBatch>(
+      () => new ReadBatch(batchSettings, topology.keyPrefix),
+      MAX_KEYS,
+      (batch) => this.#send(batch),
+    );
+  }
+
+  /**
+   * @param timeout the caller's own deadline, in ms
+   * @throws StoreUnavailableError
+   */
+  read(key: string, nonceKeys: readonly string[], timeout?: number): Promise<Snapshot> {
+    return this.#read(key, nonceKeys, timeout);
+  }
+
+  /** The nonces alone. @throws StoreUnavailableError */
+  async nonces(nonceKeys: readonly string[], timeout?: number): Promise<readonly (string | null)[]> {
+    return (await this.#read(undefined, nonceKeys, timeout)).nonces;
+  }
+
+  #read(
+    key: string | undefined,
+    nonceKeys: readonly string[],
+    timeout: number | undefined,
+  ): Promise<Snapshot> {
+    return new Promise((resolve, reject) => {
+      const batch = this.#batcher.batchFor(nonceKeys.length + 1);
+      batch.read(key, nonceKeys, timeout, resolve, reject);
+    });
+  }
+
+  #send(batch: ReadBatch): void {
+    if (batch.keys.length === 0) batch.resolveAll([]);
+    else if (this.#topology.slotOf === undefined) this.#sendWhole(batch);
+    else this.#sendByNode(batch, this.#topology.slotOf);
+  }
+
+  #sendWhole(batch: ReadBatch): void {
+    const { keys } = batch;
+    this.#start(
+      this.#topology.breakerFor(keys[0]!),
+      // Not GET, even for one key: a key of another type counts as absent.
+      () => this.#topology.client.mgetBuffer(keys),
+      (replies) => batch.resolveAll(replies),
+      (error) => batch.rejectAll(error),
+    );
+  }
+
+  /** A call is settled when the last node that it needs has replied. */
+  #sendByNode(batch: ReadBatch, slotOf: (key: string) => number): void {
+    const nodes = new Map<CircuitBreaker, NodeBatch>();
+    const nodeOf = batch.keys.map((key, index) => {
+      const slot = slotOf(key);
+      const breaker = this.#topology.breakerFor(key, slot);
+      let node = nodes.get(breaker);
+      if (node === undefined) nodes.set(breaker, (node = { commands: new Map(), calls: [] }));
+      const command = node.commands.get(slot);
+      if (command === undefined) node.commands.set(slot, { keys: [key], indexes: [index] });
+      else {
+        command.keys.push(key);
+        command.indexes.push(index);
+      }
+      return node;
+    });
+    for (const call of batch.calls) batch.awaitNodes(call, nodeOf);
+    const replies: Replies = Array.from({ length: batch.keys.length }, () => null);
+    this.#topology.corkWrites();
+    for (const [breaker, { commands, calls }] of nodes) {
+      this.#start(
+        breaker,
+        () => this.#getBySlot(commands, replies),
+        () => {
+          for (const call of calls) if (--call.pendingNodes === 0) batch.resolve(call, replies);
+        },
+        (error) => {
+          for (const call of calls) batch.reject(call, error);
+        },
+      );
+    }
+  }
+
+  /**
+   * No command may carry keys of two slots, not even of one node. Resolves when all have been answered; a command that
+   * failed leaves its error in the place of its replies. Rejects if all have failed.
+   */
+  #getBySlot(commands: ReadonlyMap<number, SlotCommand>, replies: Replies): Promise<void> {
+    const { client, where } = this.#topology;
+    return new Promise((resolve, reject) => {
+      let pending = commands.size;
+      let failures = 0;
+      const done = (error?: unknown): void => {
+        pending -= 1;
+        if (error !== undefined) failures += 1;
+        if (pending > 0) return;
+        if (failures === commands.size) reject(error);
+        else resolve();
+      };
+      for (const { keys, indexes } of commands.values()) {
+        client.mgetBuffer(keys).then(
+          (values) => {
+            for (let i = 0; i < indexes.length; i++) replies[indexes[i]!] = values[i]!;
+            done();
+          },
+          (error: unknown) => {
+            const failure = unavailable('MGET', where, error);
+            for (const index of indexes) replies[index] = failure;
+            done(error);
+          },
+        );
+      }
+    });
+  }
+
+  #start<T>(
+    breaker: CircuitBreaker,
+    send: () => Promise<T>,
+    resolve: (reply: T) => void,
+    reject: (error: unknown) => void,
+  ): void {
+    this.#batcher.commandStarted();
+    breaker.start(
+      'MGET',
+      send,
+      (reply) => {
+        this.#batcher.commandEnded();
+        resolve(reply);
+      },
+      (error) => {
+        this.#batcher.commandEnded();
+        reject(error);
+      },
+    );
+  }
+}
+
+interface ReadCall extends BatchedCall {
+  /** Index of the entry's key in the batch; -1 for none. */
+  readonly index: number;
+  readonly nonces: NonceSet;
+  readonly resolve: (snapshot: Snapshot) => void;
+  /** Nodes of a Cluster whose replies are missing. */
+  pendingNodes: number;
+}
+
+/** The nonces that one or more calls of a batch need. */
+interface NonceSet {
+  readonly keys: readonly string[];
+  /** Of the keys in the batch. */
+  readonly indexes: readonly number[];
+  values: readonly (string | null)[] | undefined;
+  /** Nodes of a Cluster that they come from. */
+  nodes: readonly NodeBatch[] | undefined;
+}
+
+/** What is read from one node of a Cluster. */
+interface NodeBatch {
+  /** By slot. */
+  readonly commands: Map<number, SlotCommand>;
+  readonly calls: ReadCall[];
+}
+
+interface SlotCommand {
+  readonly keys: string[];
+  /** Of the keys in the batch. */
+  readonly indexes: number[];
+}
+
+/** By index in the batch; an error where the command failed. */
+type Replies = (Buffer | null | StoreUnavailableError)[];
+
+/** The reads of one batch: their keys, each once, and where each call finds its replies. */
+class ReadBatch extends Batch<ReadCall> {
+  readonly keys: string[] = [];
+  readonly #keyPrefix: string;
+  readonly #nonceIndexes = new Map<string, number>();
+  #lastNonces: NonceSet | undefined;
+
+  constructor(settings: BatchSettings, keyPrefix: string) {
+    super(settings);
+    this.#keyPrefix = keyPrefix;
+  }
+
+  override get size(): number {
+    return this.keys.length;
+  }
+
+  read(
+    key: string | undefined,
+    nonceKeys: readonly string[],
+    timeout: number | undefined,
+    resolve: (snapshot: Snapshot) => void,
+    reject: (error: unknown) => void,
+  ): void {
+    const nonces = this.#noncesOf(nonceKeys);
+    const index = key === undefined ? -1 : this.keys.push(this.#keyPrefix + key) - 1;
+    this.add({ index, nonces, resolve, reject, pendingNodes: 0, isSettled: false }, timeout);
+  }
+
+  resolveAll(replies: readonly (Buffer | null)[]): void {
+    for (const call of this.calls) this.resolve(call, replies);
+  }
+
+  /** Lets the call wait for the nodes that have its keys. */
+  awaitNodes(call: ReadCall, nodeOf: readonly NodeBatch[]): void {
+    const { index, nonces } = call;
+    nonces.nodes ??= [...new Set(nonces.indexes.map((nonce) => nodeOf[nonce]!))];
+    for (const node of nonces.nodes) node.calls.push(call);
+    call.pendingNodes = nonces.nodes.length;
+    const own = index < 0 ? undefined : nodeOf[index];
+    if (own !== undefined && !nonces.nodes.includes(own)) {
+      own.calls.push(call);
+      call.pendingNodes += 1;
+    }
+    if (call.pendingNodes === 0) this.resolve(call, []);
+  }
+
+  resolve(call: ReadCall, replies: Replies | readonly (Buffer | null)[]): void {
+    if (call.isSettled) return;
+    const { index, nonces } = call;
+    const record = index < 0 ? null : replies[index]!;
+    try {
+      nonces.values ??= nonces.indexes.map((nonce) => nonceText(replies[nonce]));
+      if (record instanceof Error) throw record;
+    } catch (error) {
+      return this.reject(call, error);
+    }
+    this.settle(call);
+    call.resolve({ record, nonces: nonces.values });
+  }
+
+  /** Most calls need the same nonces as the one before. */
+  #noncesOf(keys: readonly string[]): NonceSet {
+    const last = this.#lastNonces;
+    if (
+      last !== undefined &&
+      last.keys.length === keys.length &&
+      last.keys.every((key, i) => key === keys[i])
+    ) {
+      return last;
+    }
+    const indexes = keys.map((key) => {
+      let index = this.#nonceIndexes.get(key);
+      if (index === undefined) {
+        index = this.keys.push(this.#keyPrefix + key) - 1;
+        this.#nonceIndexes.set(key, index);
+      }
+      return index;
+    });
+    const nonces: NonceSet = { keys, indexes, values: undefined, nodes: undefined };
+    this.#lastNonces = nonces;
+    return nonces;
+  }
+}
+
+function nonceText(reply: Replies[number] | undefined): string | null {
+  if (reply instanceof Error) throw reply;
+  return reply?.toString('latin1') ?? null;
+}

@@ -1,0 +1,46 @@
+import type { RateRule } from '../../ports/rate-store.js';
+import {
+  unitsToCheck,
+  toMs,
+  windowOf,
+  unitsToWaitFor,
+  type RuleStatus,
+  type RateAlgorithm,
+} from './algorithm.js';
+
+/** A window begins with the first call after the one before has ended, so that not all subjects begin at once. */
+export interface FixedWindowState {
+  readonly start: number;
+  readonly count: number;
+}
+
+export const fixedWindow: RateAlgorithm<FixedWindowState> = {
+  hasRoom(rule, state, now, cost) {
+    return windowAt(rule, state, now).count + unitsToCheck(cost) <= rule.limit;
+  },
+
+  consume(rule, state, now, cost) {
+    const { start, count } = windowAt(rule, state, now);
+    return { start, count: count + cost };
+  },
+
+  refund(rule, state, now, cost) {
+    const { start, count } = windowAt(rule, state, now);
+    return count > cost ? { start, count: count - cost } : undefined;
+  },
+
+  status(rule, state, now, cost): RuleStatus {
+    const { start, count } = windowAt(rule, state, now);
+    const ends = toMs(start + windowOf(rule) - Math.max(now, start));
+    return {
+      used: count,
+      remaining: Math.max(0, rule.limit - count),
+      retryAfterMs: count + unitsToWaitFor(rule, cost) <= rule.limit ? 0 : ends,
+      resetMs: count === 0 ? 0 : ends,
+    };
+  },
+};
+
+function windowAt(rule: RateRule, state: FixedWindowState | undefined, now: number): FixedWindowState {
+  return state !== undefined && now < state.start + windowOf(rule) ? state : { start: now, count: 0 };
+}

@@ -1,0 +1,234 @@
+import { Buffer } from 'node:buffer';
+import { types } from 'node:util';
+import { describe, quote } from '../shared/describe.js';
+import type { ValueError } from '../shared/errors.js';
+import { isIndex, isObjectPrototype, pathSegment } from '../shared/value-kinds.js';
+import { MAX_DEPTH, MAX_SPARSE_LENGTH, type ValueLimits } from './value-limits.js';
+
+/** What keeps a value from coming back equal. */
+export interface UnsupportedValue {
+  readonly reason: ValueError['reason'];
+  /** Where it stands, to follow the name of the value: `.rows[3].total`. */
+  readonly path: string;
+  /** What stands there. */
+  readonly found: string;
+  /** What to do about it: a whole sentence. */
+  readonly hint: string;
+  readonly cause?: unknown;
+}
+
+const TYPED_ARRAY_PROTOTYPE: unknown = Object.getPrototypeOf(Uint8Array.prototype);
+
+/**
+ * The first part of `value` that the codecs would not keep, or that is over the limits; undefined if there is
+ * none. Kept is what `values.ts` lists. The size is taken for the least it can be: a value may still turn out to
+ * be too large when it is encoded, but what is far too large is found before its text is built.
+ */
+export function findUnsupported(value: unknown, limits: ValueLimits): UnsupportedValue | undefined {
+  /** Objects, and strings long enough to matter for the size: each is written once. */
+  const seen = new Set<unknown>();
+  let room = limits.maxBytes;
+  return visit(value, Math.min(limits.maxDepth, MAX_DEPTH));
+
+  function visit(part: unknown, depth: number): UnsupportedValue | undefined {
+    switch (typeof part) {
+      case 'object':
+        return part === null ? takeBytes(1) : visitObject(part, depth);
+      case 'string':
+        return visitString(part);
+      case 'function':
+        return unsupported(describe(part), 'Leave it out: code cannot be stored.');
+      case 'symbol':
+        return unsupported(describe(part), 'Leave it out: a symbol exists only in this process.');
+      default:
+        return takeBytes(1);
+    }
+  }
+
+  function visitString(text: string): UnsupportedValue | undefined {
+    if (text.length <= 64) return takeBytes(1);
+    if (text.length > limits.maxBytes) return tooLarge(limits); // Before the set hashes it.
+    if (seen.has(text)) return takeBytes(1);
+    seen.add(text);
+    return takeBytes(text.length);
+  }
+
+  function visitObject(object: object, depth: number): UnsupportedValue | undefined {
+    if (seen.has(object)) return takeBytes(1);
+    seen.add(object);
+    try {
+      return takeBytes(1) ?? visitKind(object, depth);
+    } catch (error) {
+      return unreadable(error);
+    }
+  }
+
+  function visitKind(object: object, depth: number): UnsupportedValue | undefined {
+    const prototype: object | null = Object.getPrototypeOf(object);
+    if (prototype === null || isObjectPrototype(prototype)) return visitPlain(object, depth - 1);
+    if (Array.isArray(object) && Array.isArray(prototype)) return visitArray(object, depth - 1);
+    switch (prototype) {
+      case Map.prototype:
+        return visitMap(object as Map<unknown, unknown>, depth - 1);
+      case Set.prototype:
+        return visitSet(object as Set<unknown>, depth - 1);
+      case Date.prototype:
+      case URL.prototype:
+      case URLSearchParams.prototype:
+        return ownProperty(object);
+      case RegExp.prototype:
+        return (object as RegExp).lastIndex === 0
+          ? ownProperty(object)
+          : unsupported(
+              'a RegExp with a lastIndex',
+              'Set its lastIndex to 0: where a search stands is not kept.',
+            );
+      case ArrayBuffer.prototype:
+        return ownProperty(object) ?? takeBytes((object as ArrayBuffer).byteLength);
+      default:
+        if (ArrayBuffer.isView(object) && isViewPrototype(prototype)) return visitView(object);
+        return unsupported(describe(object), hintFor(object));
+    }
+  }
+
+  function visitPlain(object: object, depth: number): UnsupportedValue | undefined {
+    if (depth < 0) return tooDeep(limits);
+    if (Object.getOwnPropertySymbols(object).length > 0) {
+      return unsupported(
+        'an object with a symbol as a key',
+        'Use strings: a symbol exists only in this process.',
+      );
+    }
+    for (const key of Object.keys(object)) {
+      if (key === '__proto__') {
+        return unsupported(
+          'an own key `__proto__`',
+          'Rename the key, or use a Map: as a key it pollutes copies.',
+        );
+      }
+      const problem = takeBytes(key.length) ?? visitProperty(object, key, depth);
+      if (problem) return prefixPath(pathSegment(key), problem);
+    }
+    return undefined;
+  }
+
+  function visitArray(array: readonly unknown[], depth: number): UnsupportedValue | undefined {
+    if (depth < 0) return tooDeep(limits);
+    if (array.length > MAX_SPARSE_LENGTH && array.length > limits.maxBytes) return tooLarge(limits);
+    const keys = Object.keys(array);
+    const named = keys.at(-1); // Names come after indices.
+    if (named !== undefined && !isIndex(named)) {
+      return unsupported(`an array with a property ${quote(named)}`, 'Return an object with both.');
+    }
+    if (keys.length < array.length && array.length > MAX_SPARSE_LENGTH) {
+      return {
+        reason: 'too-large',
+        path: '',
+        found: `an array with holes and a length of ${array.length}`,
+        hint: `Use a Map, or at most ${MAX_SPARSE_LENGTH} places.`,
+      };
+    }
+    for (const key of keys) {
+      const problem = visitProperty(array, key, depth);
+      if (problem) return prefixPath(pathSegment(Number(key)), problem);
+    }
+    return undefined;
+  }
+
+  function visitProperty(holder: object, key: string, depth: number): UnsupportedValue | undefined {
+    let part: unknown;
+    try {
+      part = (holder as Record<string, unknown>)[key];
+    } catch (error) {
+      return unreadable(error);
+    }
+    return visit(part, depth);
+  }
+
+  function visitMap(map: ReadonlyMap<unknown, unknown>, depth: number): UnsupportedValue | undefined {
+    if (depth < 0) return tooDeep(limits);
+    let index = 0;
+    for (const [key, part] of map) {
+      const inKey = visit(key, depth);
+      if (inKey) return prefixPath(`.keys()[${index}]`, inKey);
+      const inPart = visit(part, depth);
+      if (inPart)
+        return prefixPath(typeof key === 'string' ? `.get(${quote(key)})` : `.values()[${index}]`, inPart);
+      index++;
+    }
+    return ownProperty(map);
+  }
+
+  function visitSet(set: ReadonlySet<unknown>, depth: number): UnsupportedValue | undefined {
+    if (depth < 0) return tooDeep(limits);
+    let index = 0;
+    for (const part of set) {
+      const problem = visit(part, depth);
+      if (problem) return prefixPath(`.values()[${index}]`, problem);
+      index++;
+    }
+    return ownProperty(set);
+  }
+
+  /** Views on a whole buffer share it, of others only the part they show is written: `rich-json.ts`. */
+  function visitView(view: ArrayBufferView): UnsupportedValue | undefined {
+    return coversItsBuffer(view) ? visit(view.buffer, 0) : takeBytes(view.byteLength);
+  }
+
+  function takeBytes(bytes: number): UnsupportedValue | undefined {
+    room -= bytes;
+    return room < 0 ? tooLarge(limits) : undefined;
+  }
+}
+
+function isViewPrototype(prototype: object | null): boolean {
+  if (prototype === Buffer.prototype || prototype === DataView.prototype) return true;
+  return prototype !== null && Object.getPrototypeOf(prototype) === TYPED_ARRAY_PROTOTYPE;
+}
+
+/** False for a part of a buffer, and for memory that is shared between threads. */
+export function coversItsBuffer({ buffer, byteLength }: ArrayBufferView): boolean {
+  return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength;
+}
+
+function prefixPath(segment: string, problem: UnsupportedValue): UnsupportedValue {
+  return { ...problem, path: segment + problem.path };
+}
+
+function hintFor(object: object): string {
+  if (types.isPromise(object)) return 'Await it before it is returned.';
+  if (types.isNativeError(object)) return 'Throw it, or return a plain object with what is needed of it.';
+  return 'Return a plain object with its data: it would come back without its class.';
+}
+
+function ownProperty(object: object): UnsupportedValue | undefined {
+  const [key] = Object.keys(object);
+  if (key === undefined) return undefined;
+  return unsupported(`${describe(object)} with a property ${quote(key)}`, 'Return an object with both.');
+}
+
+function unsupported(found: string, mend: string): UnsupportedValue {
+  return { reason: 'unsupported', path: '', found, hint: mend };
+}
+
+function unreadable(cause: unknown): UnsupportedValue {
+  return { ...unsupported('something that throws when it is read', 'Return data, not accessors.'), cause };
+}
+
+function tooLarge({ maxBytes }: ValueLimits): UnsupportedValue {
+  return {
+    reason: 'too-large',
+    path: '',
+    found: `what takes the value over ${maxBytes} bytes`,
+    hint: 'Cache less of it, or allow more bytes.',
+  };
+}
+
+function tooDeep({ maxDepth }: ValueLimits): UnsupportedValue {
+  return {
+    reason: 'too-deep',
+    path: '',
+    found: `what takes the value over a depth of ${Math.min(maxDepth, MAX_DEPTH)}`,
+    hint: 'Cache a flatter form of it, such as a list whose items name each other by id.',
+  };
+}
