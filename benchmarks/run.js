@@ -5,7 +5,7 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
-const QUESTIONS = ['stampede', 'throughput', 'races', 'limits', 'locks'];
+const QUESTIONS = ['stampede', 'throughput', 'races', 'limits', 'locks', 'import'];
 
 const args = process.argv.slice(2);
 const quick = args.includes('--quick');
@@ -26,7 +26,7 @@ if (!existsSync(new URL('../dist/index.js', import.meta.url))) {
   process.exit(1);
 }
 if (
-  ['redis-semaphore', 'rate-limiter-flexible'].some(
+  ['redis-semaphore', 'rate-limiter-flexible', 'esbuild'].some(
     (name) => !existsSync(new URL(`node_modules/${name}`, import.meta.url)),
   )
 ) {
