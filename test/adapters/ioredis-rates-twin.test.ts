@@ -160,7 +160,7 @@ async function perform(
         }),
       );
     case 'refund':
-      return store.refund({ ...of(step.take), cost: Math.max(1, step.take.cost), quiet: true });
+      return store.refund({ ...of(step.take), cost: Math.max(1, step.take.cost), wakeOnlyIfFull: true });
     case 'renew':
       return store.renew(of(step.take).rules, step.take.token);
     case 'reset':

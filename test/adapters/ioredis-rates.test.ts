@@ -230,7 +230,13 @@ test('scripts that the server forgot are given to it again, and run once', async
   await side.script('FLUSH');
   t.true(await backend.rates.renew([slots], 'a'));
   await side.script('FLUSH');
-  await backend.rates.refund({ subject: subject('k'), rules: [slots], cost: 1, token: 'a', quiet: false });
+  await backend.rates.refund({
+    subject: subject('k'),
+    rules: [slots],
+    cost: 1,
+    token: 'a',
+    wakeOnlyIfFull: false,
+  });
   t.is((await take('k', slots, { cost: 0 })).used, 1);
 });
 
@@ -262,7 +268,7 @@ test('what stands at our names and is not ours is replaced, never a crash', asyn
     await t.notThrowsAsync(consume(key, rules, { cost: 0 }));
     await t.notThrowsAsync(backend.rates.renew(rules, token));
     await t.notThrowsAsync(
-      backend.rates.refund({ subject: subject(key), rules, cost: 1, token, quiet: false }),
+      backend.rates.refund({ subject: subject(key), rules, cost: 1, token, wakeOnlyIfFull: false }),
     );
     await planted();
     const { blockedMs } = await consume(key, rules, { token, repeatable: true, force: true });
@@ -322,7 +328,13 @@ test('without memory nothing is taken, and what only looks or gives back still w
   await refused(t, backend.rates.block(subject('k'), HOUR), /OOM/);
   t.false((await take('gcra', rule('gcra', 'gcra', 1))).allowed);
   t.false((await take('k', slots)).allowed);
-  await backend.rates.refund({ subject: subject('k'), rules: [slots], cost: 1, token: 'a', quiet: true });
+  await backend.rates.refund({
+    subject: subject('k'),
+    rules: [slots],
+    cost: 1,
+    token: 'a',
+    wakeOnlyIfFull: true,
+  });
   t.is((await take('k', slots, { cost: 0 })).used, 0);
   await backend.rates.reset(subject('gcra'), [rule('gcra', 'gcra', 1).key]);
   await side.config('SET', 'maxmemory', '0');
@@ -350,7 +362,7 @@ test('no key is ever without an end', async (t) => {
     const request = { token, repeatable: i % 3 === 0, force: i % 5 === 0, cost: i % 4 };
     await consume(key, rules, { ...request, cost: Math.min(request.cost, 1 + (i % 5)) });
     if (i % 4 === 1)
-      await backend.rates.refund({ subject: subject(key), rules, cost: 1, token, quiet: true });
+      await backend.rates.refund({ subject: subject(key), rules, cost: 1, token, wakeOnlyIfFull: true });
     if (i % 6 === 2) await backend.rates.renew(rules, token);
     if (i % 29 === 3) await backend.rates.block(subject(key), 60_000);
     if (i % 31 === 4)
@@ -417,9 +429,21 @@ test('a log counts exactly however large a cost and its limit are', async (t) =>
   t.is((await take('k', log, { cost: 1_700, token: 'a' })).used, 1_700);
   t.is((await take('k', log, { cost: 1_300, token: 'b' })).used, 3_000);
   t.false((await take('k', log)).allowed);
-  await backend.rates.refund({ subject: subject('k'), rules: [log], cost: 1_200, token: 'a', quiet: true });
+  await backend.rates.refund({
+    subject: subject('k'),
+    rules: [log],
+    cost: 1_200,
+    token: 'a',
+    wakeOnlyIfFull: true,
+  });
   t.is((await take('k', log, { cost: 1_000, token: 'c' })).used, 2_800);
-  await backend.rates.refund({ subject: subject('k'), rules: [log], cost: 1_000, token: 'a', quiet: true });
+  await backend.rates.refund({
+    subject: subject('k'),
+    rules: [log],
+    cost: 1_000,
+    token: 'a',
+    wakeOnlyIfFull: true,
+  });
   t.is((await take('k', log, { cost: 0 })).used, 1_800);
   t.is((await take('k', log, { cost: 10_000, force: true })).used, 3_000);
 });

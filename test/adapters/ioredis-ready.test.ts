@@ -349,7 +349,7 @@ async function everyRate(t: ExecutionContext, { namespace, backend: { rates } }:
   await rates.consume({ ...request, token: 'forced', cost: 5, force: true });
   t.false((await rates.consume({ ...request, token: 'refused' })).rules.some(({ allowed }) => allowed));
   t.true(await rates.renew(rules, request.token));
-  await rates.refund({ ...request, quiet: false });
+  await rates.refund({ ...request, wakeOnlyIfFull: false });
   const short = { ...request, rules: rules.map((rule) => ({ ...rule, perMs: 1 })), repeatable: false };
   const log = rules.findIndex(({ algorithm }) => algorithm === 'sliding-window-log');
   const ended = async (): Promise<boolean> =>

@@ -284,14 +284,14 @@ export function rateStoreContract(
     const slots = ruleOf(subject('k'), { algorithm: 'concurrency', limit: 2 });
     const rules = [ruleOf(subject('k'), { algorithm: 'gcra', limit: 5, name: 'g' }), slots];
     await consume(store, subject('k'), rules, { token: 'a' });
-    await refund(store, subject('k'), rules, { token: 'a', quiet: true });
+    await refund(store, subject('k'), rules, { token: 'a', wakeOnlyIfFull: true });
     await consume(store, subject('k'), rules, { token: 'a' });
     await refund(store, subject('k'), rules, { token: 'a' });
     await told(subject('k'), 1);
     t.deepEqual(woken(), [subject('k')], 'the quiet one was not told');
     await consume(store, subject('k'), rules, { token: 'a' });
     await consume(store, subject('k'), rules, { token: 'b' });
-    await refund(store, subject('k'), rules, { token: 'a', quiet: true });
+    await refund(store, subject('k'), rules, { token: 'a', wakeOnlyIfFull: true });
     await told(subject('k'), 2);
   });
 
@@ -425,7 +425,7 @@ function refund(
   rules: readonly RateRule[],
   request: Partial<Parameters<RateStore['refund']>[0]> = {},
 ): Promise<void> {
-  return store.refund({ subject, rules, cost: 1, token: newToken(), quiet: false, ...request });
+  return store.refund({ subject, rules, cost: 1, token: newToken(), wakeOnlyIfFull: false, ...request });
 }
 
 /** What the only rule says. */

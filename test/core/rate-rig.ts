@@ -56,7 +56,7 @@ export function rateRig(maxKeys = 1_000): RateRig {
     take,
     look: (rule) => take(rule, { cost: 0 }),
     give: (rule, cost, token = newToken()) =>
-      store.refund({ subject: SUBJECT, rules: [rule], cost, token, quiet: false }),
+      store.refund({ subject: SUBJECT, rules: [rule], cost, token, wakeOnlyIfFull: false }),
   };
 }
 

@@ -17,12 +17,12 @@ export interface CacheContext {
   readonly store: EntryStore;
   readonly clock: Clock;
   readonly names: StoreKeys;
-  readonly reporter: EventPublisher;
+  readonly events: EventPublisher;
   readonly inFlight: InFlightLoads;
-  readonly floors: HighWaterMarks;
+  readonly highWaterMarks: HighWaterMarks;
   readonly pending: PendingInvalidations;
   readonly releases: ReleaseRetries;
-  readonly storeTime: StoreClock;
+  readonly storeClock: StoreClock;
   /** Calls that wait for another process to load a key. */
   readonly wakeups: Wakeups;
   /** The load leases that this process holds: token by key in the store. */
@@ -45,12 +45,12 @@ export function createCacheContext({ namespace, store, clock, loadLocks }: Cache
     store,
     clock,
     names,
-    reporter: new EventPublisher(namespace),
+    events: new EventPublisher(namespace),
     inFlight: new InFlightLoads(),
-    floors: new HighWaterMarks(),
+    highWaterMarks: new HighWaterMarks(),
     pending: new PendingInvalidations((target) => sendInvalidation(store, names, target), clock),
     releases: new ReleaseRetries(clock),
-    storeTime: new StoreClock(),
+    storeClock: new StoreClock(),
     wakeups: new Wakeups(),
     heldLeases: new Map(),
     loadLocks,

@@ -100,7 +100,7 @@ export class CacheEngine {
       );
       if (this.#mayReturn(call, first.result, startedAt, validFrom)) {
         if (first.load !== own) {
-          context.reporter.publish('coalesced', call.method, { key: call.key, with: 'process' });
+          context.events.publish('coalesced', call.method, { key: call.key, with: 'process' });
         }
         outer?.tracker?.add(first.result.tags);
         return first.result.value as T;
@@ -145,11 +145,11 @@ export class CacheEngine {
     const askedAt = clock.now();
     const token = newToken();
     try {
-      const [reply, minted] = await requestLease(context, call, keys, token, '*');
+      const [reply, tagState] = await requestLease(context, call, keys, token, '*');
       if (reply.status !== 'granted') return false;
       inFlight.detach([call.key], [], false);
-      const lease: LoadLease = { token, minted, grantedAt: reply.at, askedAt };
-      const tags = zipTagVersions(call.tags, minted.nonces, 1);
+      const lease: LoadLease = { token, tagState, grantedAt: reply.at, askedAt };
+      const tags = zipTagVersions(call.tags, tagState.nonces, 1);
       if (tags === undefined) {
         await store.release(keys.entry, token);
         return false;
@@ -173,7 +173,7 @@ export class CacheEngine {
   ): Promise<StoreUnavailableError | undefined> {
     const { keys, tags, all } = target;
     if (!this.enabled) return undefined;
-    const { inFlight, names, pending, reporter, store } = this.#context;
+    const { inFlight, names, pending, events, store } = this.#context;
     const { version } = pending;
     let failure: StoreUnavailableError | undefined;
     inFlight.detach(keys, tags, all);
@@ -181,11 +181,11 @@ export class CacheEngine {
       await sendInvalidation(store, names, target);
       for (const key of keys) pending.clearKey(key, version);
     } catch (error) {
-      failure = reporter.unavailable('invalidate', { key: keys[0], method }, error);
+      failure = events.unavailable('invalidate', { key: keys[0], method }, error);
       pending.add(target);
     }
     inFlight.detach(keys, tags, all);
-    reporter.publish('invalidate', method, { keys, tags, all, acknowledged: failure === undefined });
+    events.publish('invalidate', method, { keys, tags, all, acknowledged: failure === undefined });
     return failure;
   }
 
@@ -211,7 +211,7 @@ export class CacheEngine {
 
   /** For decorators: an error that the caller does not see. */
   report(operation: string, method: MethodLabel, error: unknown): void {
-    this.#context.reporter.error(operation, { method }, error);
+    this.#context.events.error(operation, { method }, error);
   }
 
   /** Releases the leases held, and sends queued invalidations once more. */
@@ -251,7 +251,7 @@ export class CacheEngine {
         `The load of ${quote(key)} asks for its own key${method === undefined ? '' : ` (${method()})`}. It would wait for ` +
           'itself, so this call runs uncached. Give one of the two another key, or call the method that it decorates.',
       );
-      this.#context.reporter.error('load', call, error);
+      this.#context.events.error('load', call, error);
     }
     outer?.tracker?.add(undefined);
     return call.load();
@@ -310,6 +310,6 @@ export class CacheEngine {
     if (result.validFrom >= startedAt) return true;
     if (validFrom < startedAt) return false;
     const isCovered = call.tags.every((tag) => result.tags?.some((one) => one.tag === tag));
-    return isCovered && this.#context.floors.permits(call.key, result.loadedAt);
+    return isCovered && this.#context.highWaterMarks.permits(call.key, result.loadedAt);
   }
 }

@@ -39,8 +39,8 @@ export function prepareEntry<T>(
     if (!(error instanceof ValueError)) throw error;
     const isTooLarge = error.reason === 'too-large';
     if (!isTooLarge && policy.onUnsupported === 'throw') throw error;
-    context.reporter.error('encode', call, error);
-    context.reporter.notStored(call, isTooLarge ? 'too-large' : 'unsupported');
+    context.events.error('encode', call, error);
+    context.events.notStored(call, isTooLarge ? 'too-large' : 'unsupported');
     return undefined;
   }
 }
@@ -51,7 +51,7 @@ export function prepareEntry<T>(
  * @throws StoreUnavailableError
  */
 export async function writeEntry(
-  { clock, reporter, store }: CacheContext,
+  { clock, events, store }: CacheContext,
   subject: EventSubject,
   keys: CallKeys,
   lease: LoadLease,
@@ -60,7 +60,7 @@ export async function writeEntry(
 ): Promise<FillReply | 'released'> {
   const left = entry === undefined ? 0 : Math.floor(entry.ttl - (clock.now() - lease.askedAt));
   if (entry === undefined || left <= 0) {
-    if (entry !== undefined) reporter.notStored(subject, 'expired');
+    if (entry !== undefined) events.notStored(subject, 'expired');
     return (await store.release(keys.entry, lease.token)) ? 'released' : 'refused';
   }
   const { encoded, ttl } = entry;
@@ -70,15 +70,15 @@ export async function writeEntry(
     codec: encoded.codec,
     loadStart: lease.grantedAt,
     freshUntil: until,
-    clearNonce: lease.minted.nonces[0]!,
+    clearNonce: lease.tagState.nonces[0]!,
     tags,
     payload: encoded.payload,
   });
   const reply = await store.fill(keys.entry, lease.token, record, until);
   if (reply === 'stored') {
-    reporter.publish('fill', subject.method, { key: subject.key, bytes: record.length, ttlMs: left });
+    events.publish('fill', subject.method, { key: subject.key, bytes: record.length, ttlMs: left });
   } else {
-    reporter.notStored(subject, reply === 'expired' ? 'expired' : 'invalidated');
+    events.notStored(subject, reply === 'expired' ? 'expired' : 'invalidated');
   }
   return reply;
 }
@@ -101,7 +101,7 @@ export async function readResultTags<T>(
     newToken(),
     nonceTtl(call.policy.ttl),
   );
-  return unchangedBuckets(lease.minted.tagChanges, now.tagChanges, tags)
+  return unchangedBuckets(lease.tagState.tagChanges, now.tagChanges, tags)
     ? zipTagVersions(tags, now.nonces)
     : undefined;
 }
@@ -123,6 +123,6 @@ export async function finishAndValidate(
   const validFrom = ++context.sequence;
   const [reply, nonces] = await Promise.all([finish(), store.nonces(names.nonces(tagNames(tags)))]);
   const isCurrent =
-    nonces[0] === lease.minted.nonces[0] && tags.every(({ nonce }, i) => nonces[i + 1] === nonce);
+    nonces[0] === lease.tagState.nonces[0] && tags.every(({ nonce }, i) => nonces[i + 1] === nonce);
   return reply !== 'refused' && isCurrent ? validFrom : NOT_VALIDATED;
 }

@@ -12,7 +12,7 @@ import { Wakeup } from '../shared/wakeups.js';
 export interface LoadLease {
   readonly token: string;
   /** The nonces as they were before the load. */
-  readonly minted: TagState;
+  readonly tagState: TagState;
   /** The store's clock when it was granted. */
   readonly grantedAt: number;
   /** This process' clock when it was asked for, which is earlier. */
@@ -55,7 +55,7 @@ export async function acquireLoadLease<T>(
   requestedAt: number,
   waitedMs: number,
 ): Promise<LoadLeaseResult> {
-  const { clock, reporter, wakeups } = context;
+  const { clock, events, wakeups } = context;
   const token = newToken();
   const waitUntil = clock.now() + call.policy.lockTimeout - waitedMs;
   const polls = new Backoff(clock, INITIAL_POLL_MS, MAX_POLL_MS);
@@ -69,16 +69,16 @@ export async function acquireLoadLease<T>(
       wakeup.reset();
       const askedAt = clock.now();
       const validFrom = ++context.sequence;
-      const [reply, minted] = await requestLease(context, call, keys, token, replaces, timeout);
+      const [reply, tagState] = await requestLease(context, call, keys, token, replaces, timeout);
       load.storeTimeSpent += clock.now() - askedAt;
       switch (reply.status) {
         case 'granted':
-          return { status: 'granted', lease: { token, minted, grantedAt: reply.at, askedAt } };
+          return { status: 'granted', lease: { token, tagState, grantedAt: reply.at, askedAt } };
         case 'foreign':
-          reporter.error('lease', call, foreignError(keys.entry));
+          events.error('lease', call, foreignError(keys.entry));
           return NONE;
         case 'present': {
-          const snapshot = { record: reply.record, nonces: minted.nonces };
+          const snapshot = { record: reply.record, nonces: tagState.nonces };
           const found = await validate(context, call, snapshot, timeout);
           if (found.status === 'hit') {
             const { value, tags } = found;
@@ -87,7 +87,7 @@ export async function acquireLoadLease<T>(
           if (found.status === 'unavailable') return NONE;
           // Each round must name another value than the one before, or the loop would never end.
           if (found.replaces === undefined || found.replaces === replaces) {
-            reporter.error('lease', call, notReplacedError(keys.entry));
+            events.error('lease', call, notReplacedError(keys.entry));
             return NONE;
           }
           replaces = found.replaces;
@@ -103,7 +103,7 @@ export async function acquireLoadLease<T>(
       }
     }
   } catch (error) {
-    reporter.unavailable('lease', call, error);
+    events.unavailable('lease', call, error);
     // The lease may be there all the same: the nonces may be what failed, or the reply was lost.
     releaseLater(context, keys.entry, token, call.policy.lease);
     return NONE;
@@ -117,7 +117,7 @@ export async function acquireLoadLease<T>(
  * @throws StoreUnavailableError
  */
 export async function requestLease<T>(
-  { clock, names, store, storeTime }: CacheContext,
+  { clock, names, store, storeClock }: CacheContext,
   { policy, resultTags }: CacheCall<T>,
   keys: CallKeys,
   token: string,
@@ -131,7 +131,7 @@ export async function requestLease<T>(
     store.getOrCreateNonces(keys.nonces, tagChanges, newToken(), nonceTtl(policy.ttl), timeout),
   ]);
   const [reply] = both;
-  if (reply.status === 'granted' || reply.status === 'held') storeTime.sync(reply.at, askedAt);
+  if (reply.status === 'granted' || reply.status === 'held') storeClock.sync(reply.at, askedAt);
   return both;
 }
 
@@ -140,7 +140,7 @@ export async function requestLease<T>(
  * @returns ends that
  */
 export function keepExtending(
-  { clock, heldLeases, reporter, store }: CacheContext,
+  { clock, heldLeases, events, store }: CacheContext,
   entryKey: string,
   token: string,
   leaseMs: number,
@@ -150,7 +150,7 @@ export function keepExtending(
   const extend = (): void => {
     if (left-- <= 0) return;
     timer = clock.after(leaseMs / 2, extend);
-    reporter.background(
+    events.background(
       store.extend(entryKey, token, leaseMs).then((held) => {
         if (!held) left = 0;
       }),

@@ -41,9 +41,9 @@ const NOT_LOCKED: LoadLock = { waitedMs: 0, release() {} };
 export async function acquireLoadLock<T>(
   {
     clock,
-    reporter,
+    events,
     loadLocks,
-  }: { readonly clock: Clock; readonly reporter: EventPublisher; readonly loadLocks: LoadLocks },
+  }: { readonly clock: Clock; readonly events: EventPublisher; readonly loadLocks: LoadLocks },
   { key, method, policy }: CacheCall<T>,
   requestedAt: number,
 ): Promise<LoadLock> {
@@ -56,7 +56,7 @@ export async function acquireLoadLock<T>(
     const lock = await loadLocks.acquireForLoad(`cache:${key}`, times, method);
     return { waitedMs: clock.now() - askedAt, release: () => void lock.release() };
   } catch (error) {
-    reporter.error('lock', { key, method }, error);
+    events.error('lock', { key, method }, error);
     if (error instanceof LockNotObtainedError) return { ...NOT_LOCKED, waitedMs: clock.now() - askedAt };
     // Time lost to a server that is away is not time spent waiting for another load.
     if (error instanceof LockUnavailableError) return NOT_LOCKED;

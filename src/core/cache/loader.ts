@@ -36,7 +36,7 @@ export async function loadMissing<T>(
     if (acquired.status === 'granted') {
       validFrom = await loadWithLease(context, load, call, keys, acquired.lease);
     } else if (acquired.status === 'loaded') {
-      context.reporter.publish('coalesced', call.method, { key: call.key, with: 'fleet' });
+      context.events.publish('coalesced', call.method, { key: call.key, with: 'fleet' });
       load.resolve(acquired.result);
     } else {
       await loadUncached(context, load, call);
@@ -52,11 +52,11 @@ export async function loadMissing<T>(
 
 /** The value is returned and never stored. @throws what the loader throws */
 async function loadUncached<T>(context: CacheContext, load: InFlightLoad, call: CacheCall<T>): Promise<void> {
-  const { clock, floors } = context;
+  const { clock, highWaterMarks } = context;
   const validFrom = ++context.sequence;
   const loadedAt = (load.loaderStartedAt = clock.now());
   const value = await callLoader(context, call, false, undefined);
-  floors.record(call.key, loadedAt);
+  highWaterMarks.record(call.key, loadedAt);
   load.resolve({ value, validFrom, loadedAt, tags: undefined });
 }
 
@@ -71,7 +71,7 @@ async function loadWithLease<T>(
   keys: CallKeys,
   lease: LoadLease,
 ): Promise<number> {
-  const { clock, floors, pending, reporter, store } = context;
+  const { clock, highWaterMarks, pending, events, store } = context;
   const { policy } = call;
   const tracker = policy.inheritTags ? new TagTracker() : undefined;
   const endExtending = keepExtending(context, keys.entry, lease.token, policy.lease);
@@ -83,12 +83,12 @@ async function loadWithLease<T>(
     const loadedAt = (load.loaderStartedAt = clock.now());
     const value = await callLoader(context, call, true, tracker);
     const entry = call.unless?.(value) === true ? undefined : prepareEntry(context, call, value);
-    const argumentTags = mergeTags(zipTagVersions(call.tags, lease.minted.nonces, 1), tracker);
+    const argumentTags = mergeTags(zipTagVersions(call.tags, lease.tagState.nonces, 1), tracker);
     const resultTags = (call.resultTags?.(value) ?? []).filter(
       (tag) => !argumentTags?.some((one) => one.tag === tag),
     );
     // Callers get the value before it is stored, and storing may fail.
-    const floor = floors.record(call.key, loadedAt);
+    const floor = highWaterMarks.record(call.key, loadedAt);
     load.resolve({ value, validFrom, loadedAt, tags: resultTags.length === 0 ? argumentTags : undefined });
     isResolved = true;
     const isInvalidated = load.isDetached || pending.matches(call.key, [...call.tags, ...resultTags]);
@@ -98,7 +98,7 @@ async function loadWithLease<T>(
         : await readResultTags(context, call, lease, resultTags);
     if (argumentTags === undefined || moreTags === undefined) {
       const isByKey = argumentTags === undefined || isInvalidated;
-      if (entry !== undefined) reporter.notStored(call, isByKey ? 'invalidated' : 'tag-invalidated');
+      if (entry !== undefined) events.notStored(call, isByKey ? 'invalidated' : 'tag-invalidated');
       await store.release(keys.entry, lease.token);
       return NOT_VALIDATED;
     }
@@ -106,12 +106,12 @@ async function loadWithLease<T>(
     return await finishAndValidate(context, lease, tags, async () => {
       const reply = await writeEntry(context, call, keys, lease, tags, entry);
       // The lease was held throughout, so no older load can be stored: restore the previous floor.
-      if (reply !== 'refused') floors.undo(call.key, loadedAt, floor);
+      if (reply !== 'refused') highWaterMarks.undo(call.key, loadedAt, floor);
       return reply;
     });
   } catch (error) {
     releaseLater(context, keys.entry, lease.token, policy.lease);
-    if (isResolved) reporter.error('fill', call, error);
+    if (isResolved) events.error('fill', call, error);
     else load.reject(error);
     return NOT_VALIDATED;
   } finally {
@@ -125,7 +125,7 @@ async function callLoader<T>(
   leased: boolean,
   tracker: TagTracker | undefined,
 ): Promise<T> {
-  const { clock, reporter } = context;
+  const { clock, events } = context;
   const of = { engine: context, key: call.key, site: call.site };
   if (!channels.load.hasSubscribers) return runLoader(of, tracker, call.load);
   const startedAt = clock.now();
@@ -137,6 +137,6 @@ async function callLoader<T>(
     throw error;
   } finally {
     const ms = clock.now() - startedAt;
-    reporter.publish('load', call.method, { key: call.key, ms, error: failure, leased });
+    events.publish('load', call.method, { key: call.key, ms, error: failure, leased });
   }
 }

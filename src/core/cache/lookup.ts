@@ -16,14 +16,14 @@ export async function lookup<T>(
   call: CacheCall<T>,
   keys: CallKeys,
 ): Promise<LookupResult> {
-  const { store, pending, reporter } = context;
+  const { store, pending, events } = context;
   const { storeTimeout } = call.policy;
   if (pending.matches(call.key, call.tags)) return UNAVAILABLE;
   let snapshot: Snapshot;
   try {
     snapshot = await store.read(keys.entry, keys.nonces, storeTimeout);
   } catch (error) {
-    reporter.unavailable('read', call, error);
+    events.unavailable('read', call, error);
     return UNAVAILABLE;
   }
   return validate(context, call, snapshot, storeTimeout);
@@ -45,7 +45,7 @@ export async function validate(
   { record, nonces }: Snapshot,
   storeTimeout: number | undefined,
 ): Promise<LookupResult> {
-  const { pending, floors, storeTime, reporter } = context;
+  const { pending, highWaterMarks, storeClock, events } = context;
   if (record === null) return miss(context, request, 'absent', undefined);
   const entry = decodeEntry(request.key, record);
   if (entry === undefined) {
@@ -60,17 +60,20 @@ export async function validate(
     try {
       isCurrent = await tagVersionsMatch(context, entry, request.tags, nonces, storeTimeout);
     } catch (error) {
-      reporter.unavailable('read', request, error);
+      events.unavailable('read', request, error);
       return UNAVAILABLE;
     }
     if (!isCurrent) return miss(context, request, 'invalidated', entry.token);
   }
-  if (!floors.isEmpty && !floors.permits(request.key, storeTime.toLocalTime(entry.loadStart))) {
+  if (
+    !highWaterMarks.isEmpty &&
+    !highWaterMarks.permits(request.key, storeClock.toLocalTime(entry.loadStart))
+  ) {
     return miss(context, request, 'outdated', entry.token);
   }
   const decoded = decodeValue(entry.codec, entry.payload);
   if (decoded === undefined) return miss(context, request, 'undecodable', entry.token);
-  if (channels.hit.hasSubscribers) reporter.publish('hit', request.method, { key: request.key, tier: 'l2' });
+  if (channels.hit.hasSubscribers) events.publish('hit', request.method, { key: request.key, tier: 'l2' });
   return { status: 'hit', value: decoded.value, tags: entry.tags };
 }
 
@@ -95,11 +98,11 @@ async function tagVersionsMatch(
 }
 
 function miss(
-  { reporter }: CacheContext,
+  { events }: CacheContext,
   { key, method }: EventSubject,
   cause: CachementEvents['miss']['cause'],
   replaces: string | undefined,
 ): LookupResult {
-  if (channels.miss.hasSubscribers) reporter.publish('miss', method, { key, cause });
+  if (channels.miss.hasSubscribers) events.publish('miss', method, { key, cause });
   return replaces === undefined ? MISS : { status: 'miss', replaces };
 }

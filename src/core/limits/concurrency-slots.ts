@@ -6,7 +6,7 @@ import type { EventPublisher } from '../shared/event-publisher.js';
 
 export interface SlotContext {
   readonly clock: Clock;
-  readonly reporter: EventPublisher;
+  readonly events: EventPublisher;
   readonly limiter: RateLimiter;
 }
 
@@ -63,24 +63,24 @@ export class ConcurrencySlot {
   /** Never rejects: a slot that cannot be released now is released later, or ends by itself. */
   async release(): Promise<void> {
     if (!this.end()) return;
-    const { clock, limiter, reporter } = this.#context;
+    const { clock, limiter, events } = this.#context;
     const { store, request } = this.#taken;
     const { subject, token } = request;
     const attempt = (): Promise<void> =>
-      store.refund({ subject, rules: this.#rules, cost: 1, token, quiet: true });
+      store.refund({ subject, rules: this.#rules, cost: 1, token, wakeOnlyIfFull: true });
     try {
       await attempt();
     } catch (error) {
-      reporter.error('release', this.#call, error);
+      events.error('release', this.#call, error);
       limiter.releases.add(attempt, clock.now() + this.#leaseMs);
     }
   }
 
   #renewLater(): Timer {
-    const { clock, reporter } = this.#context;
+    const { clock, events } = this.#context;
     return clock.after(this.#leaseMs / 3, () => {
       this.#timer = this.#renewLater();
-      this.#renew().catch((error: unknown) => reporter.error('renew', this.#call, error));
+      this.#renew().catch((error: unknown) => events.error('renew', this.#call, error));
     });
   }
 

@@ -52,7 +52,7 @@ export class LimitEngine {
   readonly defaults: LimitPolicy;
   readonly #namespace: string;
   readonly #store: RateStore;
-  readonly #reporter: EventPublisher;
+  readonly #events: EventPublisher;
   readonly #limiter: RateLimiter;
   readonly #waits: CapacityWaits;
   readonly #slots: ConcurrencySlots;
@@ -62,10 +62,10 @@ export class LimitEngine {
     this.defaults = resolveOptions(defaults, LIMIT_DEFAULTS);
     this.#namespace = namespace;
     this.#store = store;
-    this.#reporter = new EventPublisher(namespace);
-    this.#limiter = new RateLimiter(store, clock, this.#reporter, (subject) => this.wake(subject));
+    this.#events = new EventPublisher(namespace);
+    this.#limiter = new RateLimiter(store, clock, this.#events, (subject) => this.wake(subject));
     this.#waits = new CapacityWaits(clock);
-    this.#slots = new ConcurrencySlots({ clock, reporter: this.#reporter, limiter: this.#limiter });
+    this.#slots = new ConcurrencySlots({ clock, events: this.#events, limiter: this.#limiter });
   }
 
   /** What was given over the defaults. */
@@ -96,7 +96,7 @@ export class LimitEngine {
         : await this.#waits.untilCapacity(call.subject, wait ?? 0, signal, () => this.look(call));
     const { key, method, cost } = call;
     const { rule, allowed, source } = decision;
-    this.#reporter.publish('limit', method, { key, rule, allowed, cost, source, enforced });
+    this.#events.publish('limit', method, { key, rule, allowed, cost, source, enforced });
     return decision;
   }
 
@@ -155,7 +155,7 @@ export class LimitEngine {
 
   /** For decorators: an error that the caller does not see. */
   report(operation: string, method: MethodLabel, error: unknown): void {
-    this.#reporter.error(operation, { method }, error);
+    this.#events.error(operation, { method }, error);
   }
 
   /** For the adapter: units of this subject were released or reset. */
@@ -185,7 +185,7 @@ export class LimitEngine {
     try {
       return typeof choice === 'function' ? choice(error) : choice === true;
     } catch (mistake) {
-      this.#reporter.error('refundOnError', call, mistake);
+      this.#events.error('refundOnError', call, mistake);
       return false;
     }
   }
@@ -199,9 +199,9 @@ export class LimitEngine {
     slot?.end();
     const { subject, rules, cost, token } = request;
     try {
-      await store.refund({ subject, rules, cost, token, quiet: false }, call.policy.storeTimeout);
+      await store.refund({ subject, rules, cost, token, wakeOnlyIfFull: false }, call.policy.storeTimeout);
     } catch (error) {
-      this.#reporter.error('refund', call, error);
+      this.#events.error('refund', call, error);
     }
     this.#limiter.denials.drop(subject);
   }

@@ -58,7 +58,7 @@ export class LocalRateStore implements RateStore {
     return reply;
   }
 
-  async refund({ subject, rules, cost, token, quiet }: RefundRequest): Promise<void> {
+  async refund({ subject, rules, cost, token, wakeOnlyIfFull }: RefundRequest): Promise<void> {
     const now = this.#now();
     let full = false;
     for (const rule of rules) {
@@ -69,7 +69,7 @@ export class LocalRateStore implements RateStore {
       this.#keep(rule, left, now);
     }
     this.#answers.delete(answerKey(subject, token));
-    if (full || !quiet) this.#wake(subject);
+    if (full || !wakeOnlyIfFull) this.#wake(subject);
   }
 
   async renew(rules: readonly RateRule[], token: string): Promise<boolean> {

@@ -27,12 +27,12 @@ export class RateLimiter {
   readonly fallback: LocalRateStore;
   readonly #store: RateStore;
   readonly #clock: Clock;
-  readonly #reporter: EventPublisher;
+  readonly #events: EventPublisher;
 
-  constructor(store: RateStore, clock: Clock, reporter: EventPublisher, wake: (subject: string) => void) {
+  constructor(store: RateStore, clock: Clock, events: EventPublisher, wake: (subject: string) => void) {
     this.#store = store;
     this.#clock = clock;
-    this.#reporter = reporter;
+    this.#events = events;
     this.denials = new DenialCache(clock);
     this.releases = new ReleaseRetries(clock);
     this.fallback = new LocalRateStore(clock, { maxKeys: MAX_LOCAL_KEYS }, wake);
@@ -71,11 +71,17 @@ export class RateLimiter {
   /** @throws StoreUnavailableError under the policy `deny` */
   async refund({ subject, rules, policy, cost, requestToken, key, method }: LimitCall): Promise<void> {
     const token = requestToken ?? newToken();
-    const request = { subject, rules: storeRules(rules.activeRules, subject), cost, token, quiet: false };
+    const request = {
+      subject,
+      rules: storeRules(rules.activeRules, subject),
+      cost,
+      token,
+      wakeOnlyIfFull: false,
+    };
     try {
       await this.#store.refund(request, policy.storeTimeout);
     } catch (error) {
-      const failure = this.#reporter.unavailable('refund', { key, method }, error);
+      const failure = this.#events.unavailable('refund', { key, method }, error);
       if (policy.onUnavailable === 'deny') throw failure;
       await this.fallback.refund({ ...request, rules: shareRules(request.rules, policy.processes) });
     } finally {
@@ -112,7 +118,7 @@ export class RateLimiter {
 
   async #decideByPolicy(call: LimitCall, request: RateRequest, error: unknown): Promise<Decision> {
     const { rules, policy } = call;
-    const failure = this.#reporter.unavailable('limit', call, error);
+    const failure = this.#events.unavailable('limit', call, error);
     if (failure.outcome === 'unknown' && rules.concurrencyRules.length > 0) this.#releaseSlots(request);
     switch (policy.onUnavailable) {
       case 'deny':
@@ -132,7 +138,7 @@ export class RateLimiter {
   #releaseSlots({ subject, rules, token }: RateRequest): void {
     const slots = rules.filter(({ algorithm }) => algorithm === 'concurrency');
     const until = this.#clock.now() + Math.max(...slots.map(({ perMs }) => perMs));
-    const refund = { subject, rules: slots, cost: 1, token, quiet: true };
+    const refund = { subject, rules: slots, cost: 1, token, wakeOnlyIfFull: true };
     void this.releases.release(() => this.#store.refund(refund), until);
   }
 }

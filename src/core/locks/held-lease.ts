@@ -10,7 +10,7 @@ import type { EventPublisher, MethodLabel } from '../shared/event-publisher.js';
 
 export interface HeldLeaseSetup {
   readonly clock: Clock;
-  readonly reporter: EventPublisher;
+  readonly events: EventPublisher;
   readonly method: MethodLabel | undefined;
   /** The logical keys. */
   readonly keys: readonly string[];
@@ -157,30 +157,30 @@ export class HeldLease implements Lease, Linked<HeldLease> {
     try {
       return await grant.extend(ms);
     } catch (error) {
-      this.#setup.reporter.error('extend', { key: this.keys[0], method: this.#setup.method }, error);
+      this.#setup.events.error('extend', { key: this.keys[0], method: this.#setup.method }, error);
       return 'unavailable';
     }
   }
 
   #lose(reason: 'expired' | 'taken' | 'closed'): void {
-    const { keys, method, reporter } = this.#setup;
+    const { keys, method, events } = this.#setup;
     this.#lost = this.#error(reason);
     this.#stop();
-    reporter.publish('lockLost', method, { keys, reason });
+    events.publish('lockLost', method, { keys, reason });
     this.#controller?.abort(this.#lost);
   }
 
   async #release(): Promise<void> {
-    const { clock, ended, grant, keys, method, reporter } = this.#setup;
+    const { clock, ended, grant, keys, method, events } = this.#setup;
     this.#stop();
     try {
       await grant.release();
     } catch (error) {
-      reporter.error('release', { key: keys[0], method }, error);
+      events.error('release', { key: keys[0], method }, error);
     }
     ended();
     const heldMs = clock.now() - this.#acquiredAt;
-    reporter.publish('unlock', method, { keys, heldMs, lost: this.#lost !== undefined });
+    events.publish('unlock', method, { keys, heldMs, lost: this.#lost !== undefined });
   }
 
   #stop(): void {

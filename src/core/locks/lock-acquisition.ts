@@ -14,7 +14,7 @@ import { Wakeup, type Wakeups } from '../shared/wakeups.js';
 export interface LockContext {
   readonly store: LockStore;
   readonly clock: Clock;
-  readonly reporter: EventPublisher;
+  readonly events: EventPublisher;
   readonly wakeups: Wakeups;
   readonly queues: ProcessQueues<Refusal>;
 }
@@ -122,7 +122,7 @@ export class LockAcquisition<Held> implements Linked<LockAcquisition<Held>> {
     try {
       await this.#attemptUntilSettled();
     } catch (error) {
-      if (this.#isSettled) this.#context.reporter.error('lock', { key: this.keys[0] }, error);
+      if (this.#isSettled) this.#context.events.error('lock', { key: this.keys[0] }, error);
       this.stop(error);
     }
   }
@@ -181,21 +181,21 @@ export class LockAcquisition<Held> implements Linked<LockAcquisition<Held>> {
 
   /** Before the next attempt: otherwise that would find the lock held by an owner that is gone. */
   async #release(grant: LockGrant): Promise<void> {
-    const { reporter, wakeups } = this.#context;
-    await grant.release().catch((error: unknown) => reporter.error('release', { key: this.keys[0] }, error));
+    const { events, wakeups } = this.#context;
+    await grant.release().catch((error: unknown) => events.error('release', { key: this.keys[0] }, error));
     for (const key of this.#request.request.keys) wakeups.wake(key);
   }
 
   /** Removes what an attempt may have left: a ticket, or the claim of a waiting writer. */
   async #abandon(): Promise<void> {
-    const { reporter, store } = this.#context;
+    const { events, store } = this.#context;
     const { request } = this.#request;
     const isLeft =
       request.ticket !== undefined || (request.permits === 1 && this.#lastRefusal?.status === 'held');
     if (!this.#hasAsked || !isLeft || request.ticketMs === 0) return;
     await store
       .abandon(request)
-      .catch((error: unknown) => reporter.error('lock', { key: this.keys[0] }, error));
+      .catch((error: unknown) => events.error('lock', { key: this.keys[0] }, error));
   }
 
   #refuse(): void {

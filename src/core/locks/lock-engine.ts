@@ -69,7 +69,7 @@ export class LockEngine {
     this.#context = {
       store,
       clock,
-      reporter: new EventPublisher(namespace),
+      events: new EventPublisher(namespace),
       wakeups: new Wakeups(),
       queues: new ProcessQueues<Refusal>(),
     };
@@ -183,7 +183,7 @@ export class LockEngine {
   }
 
   async #acquire(call: LockCall, names: readonly string[], enclosing: Lease | undefined): Promise<Lease> {
-    const { clock, reporter } = this.#context;
+    const { clock, events } = this.#context;
     const { keys, method, policy } = call;
     const startedAt = clock.now();
     try {
@@ -193,12 +193,12 @@ export class LockEngine {
       this.#acquisitions.add(acquisition);
       void acquisition.ended.then(() => this.#acquisitions.delete(acquisition));
       const lease = await acquisition.acquired;
-      reporter.publish('lock', method, { keys, waitedMs: clock.now() - startedAt });
+      events.publish('lock', method, { keys, waitedMs: clock.now() - startedAt });
       return lease;
     } catch (error) {
       const isAborted = policy.signal?.aborted === true && error === policy.signal.reason;
       const reason = isAborted ? 'aborted' : error instanceof LockNotObtainedError ? 'held' : 'unavailable';
-      reporter.publish('lockNotAcquired', method, { keys, waitedMs: clock.now() - startedAt, reason });
+      events.publish('lockNotAcquired', method, { keys, waitedMs: clock.now() - startedAt, reason });
       throw error;
     }
   }
@@ -230,10 +230,10 @@ export class LockEngine {
     grant: LockGrant,
     askedAt: number,
   ): HeldLease {
-    const { clock, reporter, wakeups } = this.#context;
+    const { clock, events, wakeups } = this.#context;
     const lease: HeldLease = new HeldLease({
       clock,
-      reporter,
+      events,
       method,
       keys,
       grant,

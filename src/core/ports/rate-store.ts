@@ -67,7 +67,7 @@ export interface RateStore {
   consume(request: RateRequest, timeout?: number): Promise<RateReply>;
   /**
    * Gives units back: what `token` took first (slots, entries of a log), then any. Never below nothing taken.
-   * With `quiet` the subject is woken only if a `concurrency` rule was full.
+   * With `wakeOnlyIfFull` the subject is woken only if a `concurrency` rule was full.
    */
   refund(
     request: {
@@ -75,7 +75,7 @@ export interface RateStore {
       readonly rules: readonly RateRule[];
       readonly cost: number;
       readonly token: string;
-      readonly quiet: boolean;
+      readonly wakeOnlyIfFull: boolean;
     },
     timeout?: number,
   ): Promise<void>;

@@ -132,9 +132,9 @@ if found[2] then call('UNLINK', KEYS[2]) end
 if wakes then redis.pcall('PUBLISH', ARGV[2], KEYS[1]) end
 return 1
 `,
-  encode: ({ subject, rules, cost, token, quiet }, channel, now) => ({
+  encode: ({ subject, rules, cost, token, wakeOnlyIfFull }, channel, now) => ({
     keys: [subject, memoryKey(subject, token), ...rules.map(({ key }) => key)],
-    values: [now, channel, cost, token, quiet ? 1 : 0, ...rules.flatMap(ruleValues)],
+    values: [now, channel, cost, token, wakeOnlyIfFull ? 1 : 0, ...rules.flatMap(ruleValues)],
   }),
   decode: () => undefined,
 });
