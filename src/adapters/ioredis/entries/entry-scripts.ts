@@ -134,7 +134,9 @@ local found = redis.pcall('GETRANGE', KEYS[1], 0, ${LEASE_LENGTH})
 if is_of_another_type(found) then return 0 end
 if type(found) == 'table' then return found end
 local kind = kind_of(found)
+-- guard: fill-lua-own-lease
 if kind == nil or token_of(found) ~= ARGV[1] then return 0 end
+-- guard: fill-lua-repeated
 if kind == 'value' then return 1 end
 -- From an end to a lifetime here and not at the caller: this script may run long after it was sent.
 local left = ARGV[3] - now()

@@ -1,0 +1,2 @@
+/** The guards of limits, in the shape of cache.js. */
+export const limitsMutations = [];
