@@ -5,6 +5,7 @@
  * WORDS       only guards, files and titles that contain them
  * --check     runs nothing: are all guards marked in src, and all titles in test?
  * --markdown  prints the table as Markdown when all have run
+ * --output    prints what each test said without its guard
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -90,18 +91,19 @@ async function run(asked) {
     const pass = await shareOut(folders, tests, (folder, test) => passUnchanged(folder, test, chosen));
     if (pass.includes(false)) return false;
     await shareOut(folders, chosen, async (folder, mutation) => {
-      const row = { ...mutation, file: guards.get(mutation.guard), ...(await runWithout(folder, mutation)) };
-      rows.push(row);
-      const outcome = row.failed ? 'fails' : 'PASSES';
+      const { failed, isInvalid, hung, output } = await runWithout(folder, mutation);
+      const outcome = isInvalid ? 'INVALID' : failed ? 'fails' : 'PASSES';
+      rows.push({ ...mutation, file: guards.get(mutation.guard), outcome });
       console.log(
-        `${String(rows.length).padStart(3)}/${chosen.length}  ${outcome.padEnd(6)}  ${mutation.guard}${row.hung ? ' (hangs)' : ''}`,
+        `${String(rows.length).padStart(3)}/${chosen.length}  ${outcome.padEnd(7)}  ${mutation.guard}${hung ? ' (hangs)' : ''}`,
       );
+      if (args.includes('--output')) console.log(output);
     });
   } finally {
     for (const folder of folders) rmSync(folder, { recursive: true, force: true });
   }
   if (args.includes('--markdown')) printMarkdown(rows);
-  const failed = rows.filter((row) => row.failed).length;
+  const failed = rows.filter(({ outcome }) => outcome === 'fails').length;
   console.log(`\n${failed} of ${rows.length} guards are needed by their test`);
   return failed === rows.length;
 }
@@ -166,6 +168,8 @@ async function runWithout(folder, mutation) {
   try {
     build(folder, file, takeOut(original, mutation));
     return await runTests(folder, mutation.test, [fullTitle(mutation)]);
+  } catch (error) {
+    return { failed: true, hung: false, isInvalid: true, output: error.message };
   } finally {
     build(folder, file, original);
   }
@@ -208,14 +212,19 @@ async function runTests(folder, test, titles) {
   const status = await new Promise((resolve) => child.on('close', resolve));
   clearTimeout(timer);
   const passed = [...output.matchAll(/^ok \d+ - (.*)$/gm)].map(([, title]) => title);
-  return { passed, failed: status !== 0, hung: hung || /timed out/i.test(output), output };
+  return {
+    passed,
+    failed: status !== 0,
+    hung: hung || /timed out|writeTimeout/i.test(output),
+    // The mutation made no program of it: that says nothing about the guard.
+    isInvalid: /ReferenceError|Error compiling script|nonexistent global/.test(output),
+    output,
+  };
 }
 
 function printMarkdown(rows) {
-  const cells = ({ guard, file, test, failed, ...mutation }) =>
-    [guard, file, `${fullTitle(mutation)} (${test})`, failed ? 'fails' : '**passes**'].map((cell) =>
-      cell.replaceAll('|', '\\|'),
-    );
+  const cells = ({ guard, file, test, outcome, ...mutation }) =>
+    [guard, file, `${fullTitle(mutation)} (${test})`, outcome].map((cell) => cell.replaceAll('|', '\\|'));
   const table = rows
     .toSorted((a, b) => a.guard.localeCompare(b.guard))
     .map((row) => `| ${cells(row).join(' | ')} |`);

@@ -1,6 +1,7 @@
 /**
  * Finds guards in src, and takes them out. A guard is marked by a comment of its own line above it, `// guard: <id>` or,
- * in Lua, `-- guard: <id>`; what it guards is the next line, with all lines that belong to it.
+ * in Lua, `-- guard: <id>`; what it guards is the next line of code, with all lines that belong to it. One statement may
+ * have several marks.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -34,7 +35,8 @@ export function findGuards(root) {
  */
 export function takeOut(source, { guard, replace, by = '' }) {
   const lines = source.split('\n');
-  const first = lines.findIndex((line) => MARK.exec(line)?.[1] === guard) + 1;
+  let first = lines.findIndex((line) => MARK.exec(line)?.[1] === guard) + 1;
+  while (MARK.test(lines[first])) first++;
   const end = endOfStatement(lines, first);
   const guarded = lines.slice(first, end).join('\n');
   const parts = replace === undefined ? ['', ''] : guarded.split(replace);
@@ -50,7 +52,7 @@ function endOfStatement(lines, first) {
   let end = first + 1;
   for (;;) {
     while (lines[end] === '' || indentOf(lines[end]) > indent) end++;
-    if (indentOf(lines[end]) < indent || !/^\s*(?:[)}\]]|end\b|else\b)/.test(lines[end])) return end;
+    if (indentOf(lines[end]) < indent || !/^\s*(?:[)}\]]|end\b|else)/.test(lines[end])) return end;
     end++;
   }
 }
