@@ -53,7 +53,7 @@ for (const { openers, who } of OPENERS) {
 
 /**
  * Runs that broke an earlier engine, each with what it returned. They are found again from the seed for as long as
- * `plans` stays as it is; what they found has a test of its own, with words, in test/core/cache.test.ts.
+ * `plans` stays as it is; what they found has a test of its own, with words, in test/cache.
  */
 const FOUND = [
   { openers: 1, faults: false, evictions: false, seed: 1, path: '146', broke: 'late of an earlier load' },

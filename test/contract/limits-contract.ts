@@ -29,7 +29,7 @@ const WINDOWED: readonly Exclude<Algorithm, 'concurrency'>[] = [
 const RULE = { algorithm: 'fixed-window', limit: 3, per: '1h' } as const;
 const SLOTS = { algorithm: 'concurrency', limit: 2 } as const;
 
-/** What the verbs of `Caching.limits` do, whatever adapter it runs on. The numbers themselves: test/core. */
+/** What the verbs of `Caching.limits` do, whatever adapter it runs on. The numbers themselves: test/limits/algorithms. */
 export function limitsContract(test: TestFn, name: string, open: Open): void {
   interface Given {
     readonly limits: Caching['limits'];

@@ -36,7 +36,7 @@ const LONG = 3_600_000;
 /** One that does, and lasts long enough for what must happen within it. */
 const SHORT = 1_500;
 
-/** What every `RateStore` must do: see its words in src/core/ports. The numbers themselves: test/core. */
+/** What every `RateStore` must do: see its words in src/core/ports. The numbers themselves: test/limits/algorithms. */
 export function rateStoreContract(
   test: TestFn,
   name: string,

@@ -1,0 +1,45 @@
+import test from 'ava';
+import { StoreUnavailableError } from '../../src/core/shared/errors.js';
+import { HeldLoad, rig, Row, settled } from '../coherence/rig.js';
+
+test('an entry ends its ttl after its load was begun, however long the load took', async (t) => {
+  const { openers, clock, of } = rig(t);
+  const { cache } = openers[0]!;
+  const held = new HeldLoad(new Row());
+  const first = cache.getOrSet('key', held.run, { ttl: 60_000 });
+  await held.entered;
+  await clock.advance(40_000);
+  held.finish();
+  await first;
+  t.is(of('fill')[0]!.ttlMs, 20_000);
+  await clock.advance(19_999);
+  t.true(await cache.has('key'));
+  await clock.advance(2);
+  t.false(await cache.has('key'));
+});
+
+test('a load that takes its whole ttl is not stored', async (t) => {
+  const { openers, clock, of } = rig(t);
+  const { cache } = openers[0]!;
+  const held = new HeldLoad(new Row());
+  const first = cache.getOrSet('key', held.run, { ttl: 10_000 });
+  await held.entered;
+  await clock.advance(10_000);
+  held.finish();
+  t.is(await first, 1);
+  t.false(await cache.has('key'));
+  t.is(of('notStored')[0]!.reason, 'expired');
+});
+
+test('a set that the store fails leaves no lease behind', async (t) => {
+  for (const verb of ['getOrCreateNonces', 'fill'] as const) {
+    const { openers } = rig(t);
+    const { cache, stage } = openers[0]!;
+    stage.fail(verb, 'request');
+    await t.throwsAsync(cache.set('key', 1), { instanceOf: StoreUnavailableError });
+    await settled();
+    // Nothing to wait for: time stands still.
+    t.is(await cache.getOrSet('key', () => 2), 2);
+    t.is(await cache.get('key'), 2);
+  }
+});

@@ -1,0 +1,116 @@
+import { Buffer } from 'node:buffer';
+import test from 'ava';
+import { encodeLease, VALUE } from '../../src/core/ports/entry-format.js';
+import { entryKey } from '../../src/core/keys/store-keys.js';
+import { newToken } from '../../src/core/shared/token.js';
+import { HeldLoad, rig, Row, settled } from '../coherence/rig.js';
+import { LATER } from '../support/later.js';
+
+test('a loader that lives keeps its lease, for twenty times its length and no longer', async (t) => {
+  for (const [leases, stored] of [
+    [19, true],
+    [22, false],
+  ] as const) {
+    const { openers, clock } = rig(t, 1, { lease: 1_000 });
+    const { cache } = openers[0]!;
+    const held = new HeldLoad(new Row());
+    const first = cache.getOrSet('key', held.run);
+    await held.entered;
+    await clock.advance(leases * 1_000);
+    held.finish();
+    await first;
+    t.is(await cache.has('key'), stored, `${leases}`);
+    t.is(clock.timers, 0);
+  }
+});
+
+test('a lease whose grant got lost is given back', async (t) => {
+  const { openers } = rig(t, 2);
+  const [here, there] = openers;
+  const row = new Row();
+  here!.stage.fail('lease', 'reply');
+  t.is(await here!.cache.getOrSet('key', row.load), 1);
+  await settled();
+  // Nothing to wait for: time stands still.
+  t.is(await there!.cache.getOrSet('key', row.load), 1);
+  t.is(await there!.cache.get('key'), 1);
+});
+
+test('a wake that comes before the answer of the store is not lost', async (t) => {
+  const { openers } = rig(t, 2);
+  const [here, there] = openers;
+  const row = new Row();
+  const theirs = new HeldLoad(row);
+  const other = there!.cache.getOrSet('key', theirs.run);
+  await theirs.entered;
+  const lease = here!.stage.hold('lease', 'reply');
+  const first = here!.cache.getOrSet('key', row.load);
+  await lease.reached;
+  theirs.finish();
+  t.is(await other, 1);
+  lease.release();
+  // Nobody moves the clock, so nothing but the wake can end the wait.
+  t.is(await first, 1);
+});
+
+test('a call waits for the load of another process, and loads itself when that takes too long', async (t) => {
+  const { openers, clock, of } = rig(t, 2, { lockTimeout: 5_000 });
+  const [here, there] = openers;
+  const row = new Row();
+  const theirs = new HeldLoad(row);
+  const other = there!.cache.getOrSet('key', theirs.run);
+  await theirs.entered;
+  const mine = new HeldLoad(row);
+  const first = here!.cache.getOrSet('key', mine.run);
+  await clock.advance(4_900);
+  t.is(mine.runs, 0);
+  await clock.advance(200);
+  t.is(mine.runs, 1);
+  mine.finish();
+  t.is(await first, 1);
+  t.false(of('load').at(-1)!.leased);
+  theirs.finish();
+  t.is(await other, 1);
+});
+
+test('a dead value is replaced in the round trip of the lease', async (t) => {
+  const { openers } = rig(t);
+  const { cache, stage } = openers[0]!;
+  await cache.getOrSet('key', () => 1);
+  await cache.clear();
+  const before = stage.sent('lease');
+  t.is(await cache.getOrSet('key', () => 2), 2);
+  t.is(stage.sent('lease') - before, 1);
+});
+
+test('a dead value that came while a call was on its way is replaced', async (t) => {
+  const { openers } = rig(t, 2);
+  const [here, there] = openers;
+  const row = new Row();
+  const look = here!.stage.hold('read', 'reply');
+  const read = here!.cache.getOrSet('key', row.load);
+  await look.reached;
+  await there!.cache.set('key', 0);
+  await there!.cache.clear();
+  look.release();
+  t.is(await read, 1);
+  t.is(await there!.cache.get('key'), 1);
+});
+
+for (const [title, flags] of [
+  ['a value of no length', VALUE],
+  ['neither a lease nor a value', 0],
+] as const) {
+  test(`a record of a lease's length that is ${title} is replaced`, async (t) => {
+    const { openers, store, namespace } = rig(t);
+    const { cache } = openers[0]!;
+    const name = entryKey(namespace, 'key');
+    const token = newToken();
+    const record = Buffer.from(encodeLease(newToken()));
+    record[2] = flags;
+    await store.lease(name, token, 1_000, undefined);
+    t.is(await store.fill(name, token, record, LATER), 'stored');
+    t.is(await cache.getOrSet('key', () => 1), 1);
+    t.is(await cache.get('key'), 1);
+  });
+}

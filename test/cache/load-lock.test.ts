@@ -1,0 +1,243 @@
+import test, { type ExecutionContext } from 'ava';
+import { memory } from '../../src/adapters/memory/index.js';
+import { Caching } from '../../src/core/caching.js';
+import {
+  LockNotObtainedError,
+  LockUnavailableError,
+  OptionsError,
+  StoreUnavailableError,
+} from '../../src/core/shared/errors.js';
+import { subscribe, type CachementEvents } from '../../src/core/shared/events.js';
+import { entryKey } from '../../src/core/keys/store-keys.js';
+import {
+  CACHE_DEFAULTS,
+  cacheOptions,
+  resolveCachePolicy,
+  type CacheOptions,
+} from '../../src/core/cache/cache-options.js';
+import { parseOptions } from '../../src/core/shared/option-schema.js';
+import type { Adapter } from '../../src/core/ports/adapter.js';
+import type { LockReply, LockStore } from '../../src/core/ports/lock-store.js';
+import { fakeClock, type FakeClock } from '../../src/testing/fake-clock.js';
+import { HeldLoad, rig, Row, settled } from '../coherence/rig.js';
+import { watch } from '../locks/lock-rig.js';
+
+const LOCK = { stampede: 'lock' } as const;
+
+test('while a load runs under its lock no other process loads, and all return what it stored', async (t) => {
+  const { openers } = rig(t, 2, LOCK);
+  const [here, there] = openers;
+  const held = new HeldLoad(new Row());
+  const first = here!.cache.getOrSet('k', held.run);
+  await held.entered;
+  const second = there!.cache.getOrSet('k', held.run);
+  await settled();
+  await t.throwsAsync(there!.caching.locks.acquire('cache:k', { wait: 0 }), {
+    instanceOf: LockNotObtainedError,
+  });
+  held.finish();
+  t.is(await first, 1);
+  t.is(await second, 1);
+  t.is(held.runs, 1);
+  await settled();
+  await t.notThrowsAsync(there!.caching.locks.acquire('cache:k', { wait: 0 }));
+});
+
+for (const { stampede, most } of [
+  { stampede: 'lease', most: 2 },
+  { stampede: 'lock', most: 1 },
+] as const) {
+  test(`with stampede: '${stampede}' ${most} load at once when the entries’ server loses the lease of a load`, async (t) => {
+    const { namespace, openers, store } = rig(t, 2, { stampede });
+    const [here, there] = openers;
+    const held = new HeldLoad(new Row());
+    const first = here!.cache.getOrSet('k', held.run);
+    await held.entered;
+    await store.remove([entryKey(namespace, 'k')]);
+    const second = there!.cache.getOrSet('k', held.run);
+    await settled();
+    t.is(held.runs, most);
+    held.finish();
+    t.is(await first, 1);
+    t.is(await second, 1);
+  });
+}
+
+test('a hit asks for no lock', async (t) => {
+  const { openers } = rig(t, 1, LOCK);
+  const { cache, caching } = openers[0]!;
+  await cache.getOrSet('k', () => 1);
+  await settled();
+  await caching.locks.withLease('cache:k', {}, async () => {
+    t.is(await cache.getOrSet('k', () => 2), 1);
+  });
+});
+
+test('a load that fails gives its lock back, and the next one loads', async (t) => {
+  const { openers } = rig(t, 2, LOCK);
+  const [here, there] = openers;
+  const error = new Error('the loader failed');
+  await t.throwsAsync(
+    here!.cache.getOrSet('k', () => Promise.reject(error)),
+    { is: error },
+  );
+  t.is(await there!.cache.getOrSet('k', () => 2), 2);
+});
+
+test('the lock of a load is kept for as long as it runs, beyond its lease', async (t) => {
+  const { clock, openers } = rig(t, 2, { ...LOCK, lease: '1s', lockTimeout: '20s' });
+  const [here, there] = openers;
+  const held = new HeldLoad(new Row());
+  void here!.cache.getOrSet('k', held.run);
+  await held.entered;
+  const second = watch(there!.cache.getOrSet('k', held.run));
+  await clock.advance(10_000);
+  t.is(held.runs, 1);
+  held.finish();
+  await clock.advance(100);
+  t.is(second.value, 1);
+});
+
+test('a call that waits for a lock in vain loads after `lockTimeout`, without it, and says so', async (t) => {
+  const { clock, of, openers } = rig(t, 2, { ...LOCK, lockTimeout: '2s' });
+  const [here, there] = openers;
+  await here!.caching.locks.acquire('cache:k', { lease: '1h' });
+  const call = watch(there!.cache.getOrSet('k', () => 7));
+  await clock.advance(1_999);
+  t.is(call.state, 'pending');
+  await clock.advance(1);
+  t.is(call.value, 7);
+  t.like(of('error'), [{ operation: 'lock', key: 'k' }]);
+  t.true(of('error')[0]!.error instanceof LockNotObtainedError);
+  t.is(of('fill').length, 1, 'it is stored: the lease alone decides that');
+});
+
+test('what was waited for a lock is not waited again for a lease', async (t) => {
+  const { clock, openers } = rig(t, 3, { lockTimeout: '2s' });
+  const [locker, leaser, caller] = openers;
+  await locker!.caching.locks.acquire('cache:k', { lease: '1h' });
+  const held = new HeldLoad(new Row());
+  void leaser!.cache.getOrSet('k', held.run);
+  await held.entered;
+  const call = watch(caller!.cache.getOrSet('k', () => 7, LOCK));
+  await clock.advance(2_001);
+  t.is(call.value, 7);
+  held.finish();
+});
+
+// --- locks that cannot be had ---------------------------------------------------------------------------------------
+
+interface Broken {
+  readonly caching: Caching;
+  readonly clock: FakeClock;
+  readonly errors: readonly CachementEvents['error'][];
+}
+
+let opened = 0;
+
+/** A Caching whose locks are these. */
+function withLocks(t: ExecutionContext, locks: Partial<LockStore>): Broken {
+  const clock = fakeClock();
+  const inner = memory();
+  const namespace = `broken-${++opened}`;
+  const adapter: Adapter = {
+    name: 'broken locks',
+    open: (host) => {
+      const backend = inner.open(host);
+      return { ...backend, locks: { ...backend.locks, ...locks } };
+    },
+  };
+  const caching = new Caching({ adapter, namespace, clock, defaults: { ttl: '1m', ...LOCK } });
+  const errors: CachementEvents['error'][] = [];
+  const stop = subscribe('error', (event) => {
+    if (event.namespace === namespace) errors.push(event);
+  });
+  t.teardown(async () => {
+    stop();
+    await caching.close();
+  });
+  return { caching, clock, errors };
+}
+
+const AWAY: LockReply = {
+  status: 'unavailable',
+  servers: [{ server: 'a', answer: new StoreUnavailableError('It is away.', 'refused') }],
+};
+
+test('lock servers that are away hinder no load: it goes on with its lease at once, and says so', async (t) => {
+  const { caching, errors } = withLocks(t, { acquire: async () => AWAY });
+  t.is(await caching.cache.getOrSet('k', () => 7), 7);
+  t.like(errors, [{ operation: 'lock', key: 'k' }]);
+  t.true(errors[0]!.error instanceof LockUnavailableError);
+  t.is(await caching.cache.get('k'), 7);
+});
+
+test('an attempt for the lock of a load may take no longer than the budget of the call', async (t) => {
+  const budgets: (number | undefined)[] = [];
+  const { caching } = withLocks(t, {
+    acquire: async (_request, budget) => {
+      budgets.push(budget);
+      return AWAY;
+    },
+  });
+  await caching.cache.getOrSet('k', () => 7, { storeTimeout: 80 });
+  t.deepEqual(budgets, [80]);
+});
+
+test('what slow lock servers cost counts to the budget of the call', async (t) => {
+  let asked = 0;
+  const { caching, clock } = withLocks(t, {
+    acquire: () =>
+      new Promise((resolve) => {
+        asked++;
+        clock.after(80, () => resolve(AWAY));
+      }),
+  });
+  const call = watch(caching.cache.getOrSet('k', () => 7, { storeTimeout: 80 }));
+  await clock.advance(80);
+  t.is(asked, 1);
+  t.is(call.value, 7);
+  t.is(await caching.cache.get('k'), undefined, 'nothing was left of the budget for a lease');
+});
+
+test('a lock that cannot be given back hinders no load', async (t) => {
+  const { caching, errors } = withLocks(t, {
+    acquire: async () => ({
+      status: 'granted',
+      grant: {
+        fencingToken: undefined,
+        extend: async () => 'extended',
+        release: () => Promise.reject(new StoreUnavailableError('It is away.', 'unknown')),
+      },
+    }),
+  });
+  t.is(await caching.cache.getOrSet('k', () => 7), 7);
+  await settled();
+  t.like(errors, [{ operation: 'release' }]);
+});
+
+test('leases shorter or longer than locks can have take the nearest that they can', async (t) => {
+  const asked: number[] = [];
+  const { caching } = withLocks(t, {
+    acquire: async ({ leaseMs }) => {
+      asked.push(leaseMs);
+      return AWAY;
+    },
+  });
+  await caching.cache.getOrSet('a', () => 7, { lease: 5 });
+  await caching.cache.getOrSet('b', () => 7, { lease: '2d' });
+  t.deepEqual(asked, [10, 86_400_000]);
+});
+
+test("stampede is 'lease' or 'lock', and 'lease' unless the call or the defaults say otherwise", (t) => {
+  const stampedeOf = (options: CacheOptions, defaults = CACHE_DEFAULTS): string =>
+    resolveCachePolicy(parseOptions(cacheOptions, { ttl: 1, ...options }, 'getOrSet'), defaults, 'getOrSet')
+      .stampede;
+  t.is(stampedeOf({}), 'lease');
+  t.is(stampedeOf({}, { ...CACHE_DEFAULTS, ...LOCK }), 'lock');
+  t.is(stampedeOf({ stampede: 'lease' }, { ...CACHE_DEFAULTS, ...LOCK }), 'lease');
+  t.throws(() => stampedeOf({ stampede: 'redlock' as 'lock' }), {
+    instanceOf: OptionsError,
+    message: "stampede of getOrSet is 'lease' or 'lock', and 'redlock' was given.",
+  });
+});

@@ -1,0 +1,121 @@
+import test from 'ava';
+import { tagChangesKey } from '../../src/core/keys/store-keys.js';
+import { HeldLoad, rig, Row, settled } from '../coherence/rig.js';
+
+test('nothing is stored of a load that an invalidation overtakes, while it is under way or when it has failed', async (t) => {
+  for (const wait of [true, false]) {
+    const { openers } = rig(t, 2);
+    const [here, there] = openers;
+    const row = new Row();
+    const held = new HeldLoad(row);
+    const first = here!.cache.getOrSet('key', held.run);
+    await held.entered;
+    row.write();
+    const removal = here!.stage.hold('remove', 'request');
+    here!.stage.fail('remove', 'request');
+    const invalidated = here!.cache.invalidate({ keys: ['key'] });
+    await removal.reached;
+    if (!wait) removal.release();
+    if (!wait) await invalidated;
+    held.finish();
+    t.is(await first, 1);
+    t.is(await there!.cache.get('key'), undefined);
+    if (wait) removal.release();
+    await invalidated;
+  }
+});
+
+test('nothing is stored of a load that had waited for its lease and that a failed invalidation overtakes', async (t) => {
+  const { openers, clock } = rig(t, 2);
+  const [here, there] = openers;
+  const row = new Row();
+  const theirs = new HeldLoad(row);
+  const other = there!.cache.getOrSet('key', theirs.run);
+  await theirs.entered;
+  const mine = new HeldLoad(row);
+  const first = here!.cache.getOrSet('key', mine.run);
+  await settled();
+  await here!.cache.invalidate({ keys: ['key'] });
+  await mine.entered;
+  row.write();
+  here!.stage.fail('remove', 'request');
+  await here!.cache.invalidate({ keys: ['key'] });
+  mine.finish();
+  t.is(await first, 1);
+  t.is(await there!.cache.get('key'), undefined);
+  theirs.finish();
+  t.is(await other, 1);
+  await clock.advance(1_000);
+  t.false(here!.cache.pending);
+});
+
+test('a load that waited for its lease while an invalidation came is stored: it began after it', async (t) => {
+  const { openers } = rig(t, 2);
+  const [here, there] = openers;
+  const row = new Row();
+  const theirs = new HeldLoad(row);
+  const other = there!.cache.getOrSet('key', theirs.run);
+  await theirs.entered;
+  const first = here!.cache.getOrSet('key', row.load);
+  await settled();
+  row.write();
+  await here!.cache.invalidate({ keys: ['key'] });
+  t.is(await first, 2);
+  t.is(await here!.cache.get('key'), 2);
+  theirs.finish();
+  t.is(await other, 1);
+  t.is(await there!.cache.get('key'), 2);
+});
+
+test('a tag that is invalidated during the load keeps the value out, with the tag changes evicted before or after', async (t) => {
+  for (const when of ['before', 'after'] as const) {
+    const { openers, store, namespace } = rig(t, 2);
+    const [here, there] = openers;
+    const row = new Row();
+    const options = { tags: () => ['org'] };
+    const held = new HeldLoad(row);
+    const first = here!.cache.getOrSet('key', held.run, options);
+    await held.entered;
+    row.write();
+    if (when === 'before') await store.remove([tagChangesKey(namespace)]);
+    await there!.cache.invalidate({ tags: ['org'] });
+    if (when === 'after') await store.remove([tagChangesKey(namespace)]);
+    // The tag changes are there again, and somebody has minted a nonce for the tag.
+    await there!.cache.getOrSet('other', row.load, options);
+    held.finish();
+    t.is(await first, 1);
+    t.is(await here!.cache.getOrSet('key', row.load, options), 2, when);
+  }
+});
+
+test('a load is not stored if one of its calls had a tag told by its value: its nonce is not known yet', async (t) => {
+  const { openers } = rig(t);
+  const { cache } = openers[0]!;
+  const inner = (): Promise<number> => cache.getOrSet('inner', () => 1, { tags: () => ['org'] });
+  const outer = (): Promise<number> => cache.getOrSet('outer', inner, { inheritTags: true });
+  t.is(await outer(), 1);
+  t.false(await cache.has('outer'));
+  t.is(await outer(), 1);
+  t.true(await cache.has('outer'));
+  await cache.invalidate({ tags: ['org'] });
+  t.false(await cache.has('outer'));
+});
+
+test('a load is not stored if it met a tag after its invalidation, and then as it was before it', async (t) => {
+  const { openers } = rig(t, 2);
+  const [here, there] = openers;
+  const row = new Row();
+  const held = new HeldLoad(row);
+  const options = { tags: ['org'] };
+  const load = async (): Promise<number> => {
+    const before = here!.cache.getOrSet('a', held.run, options);
+    await held.entered;
+    row.write();
+    await there!.cache.invalidate({ tags: ['org'] });
+    const after = await here!.cache.getOrSet('b', row.load, options);
+    held.finish();
+    return (await before) + after;
+  };
+  t.is(await here!.cache.getOrSet('outer', load, { inheritTags: true }), 3);
+  t.false(await here!.cache.has('outer'));
+});

@@ -1,0 +1,171 @@
+import test from 'ava';
+import type { Rule } from '../../src/core/limits/rules.js';
+import { deferred } from '../coherence/deferred.js';
+import { limitRig, settled } from './limit-rig.js';
+
+const RULE = { limit: 2, per: '1m' } as const;
+
+const SLOTS: Rule = { algorithm: 'concurrency', limit: 2, lease: '30s' };
+
+test('a slot is held while the work runs, in all processes together, and free when run has resolved', async (t) => {
+  const { limits, other, used } = limitRig(t);
+  const works = [deferred<number>(), deferred<number>()];
+  const runs = [
+    limits.run('k', SLOTS, () => works[0]!.promise),
+    other.run('k', SLOTS, () => works[1]!.promise),
+  ];
+  await settled();
+  const error = await t.throwsAsync(limits.run('k', SLOTS, () => t.fail()));
+  t.is(
+    error.message,
+    "Rate limit 'concurrency' of 'k' is used up: 2 at once. One is free in 30000 ms at the latest.",
+  );
+  works[0]!.resolve(1);
+  t.is(await runs[0]!, 1);
+  t.is(await used('k', SLOTS), 1);
+  t.is(await limits.run('k', SLOTS, () => 3), 3);
+  works[1]!.reject(new Error('no'));
+  await t.throwsAsync(runs[1]!, { message: 'no' });
+  t.is(await used('k', SLOTS), 0);
+});
+
+test('a slot is renewed at every third of its life for as long as the work runs, and not after', async (t) => {
+  const { limits, clock, stage, used } = limitRig(t);
+  const work = deferred();
+  const run = limits.run('k', SLOTS, () => work.promise);
+  await settled();
+  await clock.advance(9_999);
+  t.deepEqual(stage.asked, ['consume']);
+  await clock.advance(1);
+  t.deepEqual(stage.asked, ['consume', 'renew']);
+  await clock.advance(300_000);
+  t.is(await used('k', SLOTS), 1);
+  work.resolve();
+  await run;
+  t.is(stage.asked.at(-1), 'refund');
+  t.is(clock.timers, 0);
+  t.is(await used('k', SLOTS), 0);
+});
+
+test('the slot of a process that died is free when its life is over', async (t) => {
+  const { limits, clock, stage, used } = limitRig(t);
+  const one: Rule = { ...SLOTS, limit: 1 };
+  stage.fail('renew', 'never sent');
+  stage.fail('refund', 'never sent');
+  const work = deferred();
+  const run = limits.run('k', one, () => work.promise);
+  await settled();
+  await clock.advance(29_999);
+  t.is(await used('k', one), 1);
+  await clock.advance(1);
+  t.is(await used('k', one), 0);
+  work.resolve();
+  await run;
+});
+
+test('renewals go on when one has failed, and the failure is published', async (t) => {
+  const { limits, clock, stage, of, used } = limitRig(t);
+  const work = deferred();
+  const run = limits.run('k', SLOTS, () => work.promise);
+  await settled();
+  stage.fail('renew', 'never sent', 2);
+  await clock.advance(60_000);
+  t.is(await used('k', SLOTS), 1);
+  t.deepEqual(
+    of('error').map(({ operation, key }) => [operation, key]),
+    [
+      ['renew', 'k'],
+      ['renew', 'k'],
+    ],
+  );
+  work.resolve();
+  await run;
+});
+
+test('a slot that the store has lost counts again while its work runs, and is given back', async (t) => {
+  const { limits, other, clock, used } = limitRig(t);
+  const one: Rule = { ...SLOTS, limit: 1 };
+  const work = deferred();
+  const run = limits.run('k', one, () => work.promise);
+  await settled();
+  await other.reset('k', one);
+  t.is(await used('k', one), 0);
+  await clock.advance(10_000);
+  t.is(await used('k', one), 1);
+  work.resolve();
+  await run;
+  t.is(await used('k', one), 0);
+});
+
+test('a slot that was lost is not taken again when the work has ended meanwhile', async (t) => {
+  const { limits, other, clock, stage, used } = limitRig(t);
+  const one: Rule = { ...SLOTS, limit: 1 };
+  const work = deferred();
+  const run = limits.run('k', one, () => work.promise);
+  await settled();
+  await other.reset('k', one);
+  const release = stage.hold('renew');
+  await clock.advance(10_000);
+  work.resolve();
+  await run;
+  release();
+  await settled();
+  t.is(await used('k', one), 0);
+});
+
+test('a slot that cannot be given back is published, and changes neither result nor error', async (t) => {
+  const { limits, stage, of } = limitRig(t);
+  stage.fail('refund', 'never sent');
+  t.is(await limits.run('k', SLOTS, () => 7), 7);
+  await t.throwsAsync(
+    limits.run('k', SLOTS, () => Promise.reject(new Error('no'))),
+    { message: 'no' },
+  );
+  t.deepEqual(
+    of('error').map(({ operation, key }) => [operation, key]),
+    [
+      ['release', 'k'],
+      ['release', 'k'],
+    ],
+  );
+});
+
+test('a call holds one slot whatever it costs, and none if it only looks', async (t) => {
+  const { limits, stage, used } = limitRig(t);
+  const rules: Rule[] = [SLOTS, { limit: 9, per: '1m' }];
+  const seen = await limits.run('k', rules, () => used('k', SLOTS), { cost: 9 });
+  t.is(seen, 1);
+  t.is(await limits.run('k', SLOTS, () => used('k', SLOTS), { cost: 0 }), 0);
+  t.is(stage.asked.filter((verb) => verb === 'refund').length, 1);
+});
+
+test('a window that refuses holds no slot, and a slot that is missing takes nothing from a window', async (t) => {
+  const { limits, used } = limitRig(t);
+  const rules: Rule[] = [{ ...SLOTS, limit: 1 }, RULE];
+  await limits.consume('k', RULE, { cost: 2 });
+  await t.throwsAsync(limits.run('k', rules, () => t.fail()));
+  t.is(await used('k', rules[0]!), 0);
+  await limits.reset('k', RULE);
+  const work = deferred();
+  const run = limits.run('k', rules, () => work.promise);
+  await settled();
+  await t.throwsAsync(limits.run('k', rules, () => t.fail()));
+  t.is(await used('k', RULE), 1);
+  work.resolve();
+  await run;
+  t.is(await used('k', RULE), 1);
+});
+
+test('close gives every slot back, and ends the renewals', async (t) => {
+  const { caching, limits, clock, of, used } = limitRig(t);
+  const work = deferred<number>();
+  const run = limits.run('k', SLOTS, () => work.promise);
+  await settled();
+  t.is(await used('k', SLOTS), 1);
+  await caching.close();
+  t.is(await used('k', SLOTS), 0);
+  t.is(clock.timers, 0);
+  work.resolve(7);
+  t.is(await run, 7);
+  t.deepEqual(of('error'), []);
+});

@@ -1,0 +1,270 @@
+import test from 'ava';
+import { OptionsError, RateLimitExceededError, StoreUnavailableError } from '../../src/core/shared/errors.js';
+import { LimitEngine } from '../../src/core/limits/limit-engine.js';
+import { Limits } from '../../src/core/limits/limits.js';
+import { LocalRateStore } from '../../src/core/limits/local-rate-store.js';
+import type { Rule } from '../../src/core/limits/rules.js';
+import { fakeClock } from '../../src/testing/fake-clock.js';
+import { SUBJECT, rateRule, setClock } from './algorithms/rate-rig.js';
+import { deferred } from '../coherence/deferred.js';
+import { limitRig, settled } from './limit-rig.js';
+
+const RULE = { limit: 4, per: '1m' } as const;
+
+test('deny: a store that cannot say is an error of the store, for every verb', async (t) => {
+  const { limits, stage, of } = limitRig(t, { limits: { onUnavailable: 'deny' } });
+  for (const verb of ['consume', 'refund', 'block', 'reset'] as const) stage.fail(verb, 'refused');
+  const calls = [
+    limits.consume('k', RULE),
+    limits.peek('k', RULE),
+    limits.run('k', RULE, () => t.fail()),
+    limits.penalty('k', RULE),
+    limits.refund('k', RULE),
+    limits.refund('k', RULE),
+    limits.block('k', '1m'),
+    limits.reset('k', RULE),
+  ];
+  for (const call of calls) await t.throwsAsync(call, { instanceOf: StoreUnavailableError });
+  t.is(of('limit').length, 0);
+  t.true(of('error').some(({ operation, key }) => operation === 'limit' && key === 'k'));
+});
+
+test('allow: a store that cannot say lets everything through, and the failure is published', async (t) => {
+  const { limits, stage, of, used } = limitRig(t, { limits: { onUnavailable: 'allow' } });
+  stage.fail('consume', 'refused');
+  stage.fail('refund', 'refused');
+  for (let i = 0; i < 9; i++) {
+    t.like(await limits.consume('k', RULE), { allowed: true, source: 'fallback', remaining: 4 });
+  }
+  t.is(await limits.run('k', [RULE, { algorithm: 'concurrency', limit: 1 }], () => 7), 7);
+  await limits.refund('k', RULE);
+  t.is(of('error').length, 11);
+  t.like(of('error')[0], { operation: 'limit', key: 'k', method: undefined });
+  t.is(await used('k', RULE), 0);
+});
+
+test('allow lets nothing through where a limit is 0: no store is needed to say so', async (t) => {
+  const { limits, stage } = limitRig(t, { limits: { onUnavailable: 'allow' } });
+  stage.fail('consume', 'refused');
+  t.like(await limits.consume('k', { limit: 0, per: '1m' }), { allowed: false, source: 'none' });
+});
+
+test('local: this process counts for itself, and refuses when it has counted to the limit', async (t) => {
+  const { limits, stage, clock } = limitRig(t);
+  stage.fail('consume', 'refused');
+  for (let i = 1; i <= 4; i++) {
+    t.like(await limits.consume('k', RULE), { allowed: true, source: 'fallback', remaining: 4 - i });
+  }
+  t.like(await limits.peek('k', RULE), { allowed: false, source: 'fallback', retryAfterMs: 15_000 });
+  t.like(await limits.consume('k', RULE), { allowed: false, source: 'fallback', retryAfterMs: 15_000 });
+  await t.throwsAsync(
+    limits.run('k', RULE, () => t.fail()),
+    { instanceOf: RateLimitExceededError },
+  );
+  await clock.advance(15_000);
+  t.true((await limits.consume('k', RULE)).allowed);
+});
+
+test('local: a refusal of this process is not remembered when the store answers again', async (t) => {
+  const { limits, stage } = limitRig(t);
+  stage.fail('consume', 'refused');
+  await limits.consume('k', RULE, { cost: 4 });
+  t.false((await limits.consume('k', RULE)).allowed);
+  stage.heal();
+  t.like(await limits.consume('k', RULE), { allowed: true, source: 'store' });
+});
+
+test('local: each of several processes counts to its share, rounded up', async (t) => {
+  const { limits, stage } = limitRig(t, { limits: { processes: 3 } });
+  stage.fail('consume', 'refused');
+  const through = async (rule: Rule, key: string): Promise<number> => {
+    let count = 0;
+    while ((await limits.consume(key, rule)).allowed) count++;
+    return count;
+  };
+  t.is(await through({ limit: 10, per: '1h' }, 'a'), 4);
+  t.is(await through({ limit: 1, per: '1h' }, 'b'), 1);
+  t.is(await through({ limit: 3, per: '1h', burst: 30 }, 'c'), 10);
+  t.is(await through({ algorithm: 'sliding-window-log', limit: 7, per: '1h' }, 'd'), 3);
+  t.like(await limits.consume('e', { limit: 10, per: '1h' }), { limit: 4, remaining: 3 });
+  t.like(await limits.consume('f', { limit: 10, per: '1h' }, { processes: 10 }), { limit: 1, remaining: 0 });
+});
+
+test('local: a call that costs more than the share takes all of it', async (t) => {
+  const { limits, stage } = limitRig(t, { limits: { processes: 4 } });
+  stage.fail('consume', 'refused');
+  const rules: Rule[] = [
+    { limit: 8, per: '1h' },
+    { limit: 100, per: '1m' },
+  ];
+  t.like(await limits.consume('k', rules, { cost: 8 }), { allowed: true, limit: 2, remaining: 0 });
+  t.false((await limits.consume('k', rules, { cost: 1 })).allowed);
+  await t.throwsAsync(limits.consume('k', rules, { cost: 9 }), { instanceOf: OptionsError });
+});
+
+test('local: penalties, refunds and resets count in this process, too', async (t) => {
+  const { limits, stage } = limitRig(t, { limits: { processes: 2 } });
+  stage.fail('consume', 'refused');
+  stage.fail('refund', 'refused');
+  t.like(await limits.penalty('k', RULE, 6), {
+    allowed: false,
+    source: 'fallback',
+    rules: { 0: { used: 6 } },
+  });
+  await limits.refund('k', RULE, 5);
+  t.is((await limits.peek('k', RULE)).rules[0]!.used, 1);
+  await limits.reset('k', RULE);
+  t.is((await limits.peek('k', RULE)).rules[0]!.used, 0);
+});
+
+test('local: slots are held and given back in this process', async (t) => {
+  const { limits, stage, clock } = limitRig(t);
+  const slots: Rule = { algorithm: 'concurrency', limit: 1, lease: '3s' };
+  stage.fail('consume', 'refused');
+  const release = deferred<number>();
+  const first = limits.run('k', slots, () => release.promise);
+  await settled();
+  stage.heal();
+  stage.fail('consume', 'refused', 1);
+  await clock.advance(10_000);
+  await t.throwsAsync(
+    limits.run('k', slots, () => t.fail()),
+    { instanceOf: RateLimitExceededError },
+  );
+  release.resolve(7);
+  t.is(await first, 7);
+  t.false(stage.asked.includes('renew'));
+  stage.fail('consume', 'refused', 1);
+  t.is(await limits.run('k', slots, () => 8), 8);
+  t.false(stage.asked.includes('refund'), 'the store has nothing to give back');
+});
+
+test('a flood of keys while the store is away keeps no more than its bound', async (t) => {
+  const store = new LocalRateStore(setClock(), { maxKeys: 100_000 }, () => {});
+  const request = { subject: SUBJECT, cost: 1, token: 't', repeatable: false, force: false };
+  for (let i = 0; i < 110_000; i++) {
+    await store.consume({ ...request, rules: [rateRule('gcra', 1, { key: String(i) })] });
+  }
+  t.is(store.size, 100_000);
+});
+
+test('a mistake in the store is no failure of the store: it reaches the caller whatever the policy', async (t) => {
+  const { limits, caching } = limitRig(t);
+  await caching.close();
+  const mistake = new TypeError('a defect');
+  const broken = new Limits(
+    new LimitEngine({
+      namespace: 'broken',
+      store: { consume: () => Promise.reject(mistake) } as never,
+      clock: setClock(),
+      defaults: { onUnavailable: 'allow' },
+      enabled: true,
+    }),
+  );
+  t.is(await t.throwsAsync(broken.consume('k', RULE)), mistake);
+  t.true((await limits.consume('k', RULE)).allowed);
+});
+
+// --- lost replies --------------------------------------------------------------------------------------------------------
+
+test('a named request whose reply is lost is sent again, a moment later, and charged once', async (t) => {
+  const { limits, stage, clock, of, used } = limitRig(t, { limits: { onUnavailable: 'deny' } });
+  stage.fail('consume', 'reply lost', 1);
+  const asking = limits.consume('k', RULE, { requestId: 'r' });
+  await clock.advance(99);
+  t.is(stage.asked.length, 1);
+  await clock.advance(1);
+  t.like(await asking, { allowed: true, source: 'store', remaining: 3 });
+  t.is(stage.asked.length, 2);
+  t.is(of('error').length, 0);
+  t.is(await used('k', RULE), 1);
+});
+
+test('a request without a name is never sent twice', async (t) => {
+  const { limits, stage, used } = limitRig(t, { limits: { onUnavailable: 'deny' } });
+  stage.fail('consume', 'reply lost', 1);
+  await t.throwsAsync(limits.consume('k', RULE), { instanceOf: StoreUnavailableError });
+  t.is(stage.asked.length, 1);
+  t.is(await used('k', RULE), 1);
+});
+
+test('a named request is not sent again when the store has refused it', async (t) => {
+  const { limits, stage } = limitRig(t, { limits: { onUnavailable: 'deny' } });
+  stage.fail('consume', 'refused', 1);
+  await t.throwsAsync(limits.consume('k', RULE, { requestId: 'r' }), { instanceOf: StoreUnavailableError });
+  t.is(stage.asked.length, 1);
+});
+
+test('a named request whose reply is lost is sent until the connection is back', async (t) => {
+  const { limits, stage, clock, used } = limitRig(t, {
+    limits: { onUnavailable: 'deny', storeTimeout: '2s' },
+  });
+  stage.fail('consume', 'reply lost', 1);
+  const asking = limits.consume('k', RULE, { requestId: 'r' });
+  await clock.advance(0);
+  stage.fail('consume', 'refused', 2);
+  await clock.advance(700);
+  t.like(await asking, { allowed: true, source: 'store', remaining: 3 });
+  t.is(stage.asked.length, 4);
+  t.is(await used('k', RULE), 1);
+});
+
+test('what is thrown for a named request that may have been counted says so', async (t) => {
+  const { limits, stage, clock } = limitRig(t, { limits: { onUnavailable: 'deny' } });
+  stage.fail('consume', 'reply lost', 1);
+  const asking = t.throwsAsync(limits.consume('k', RULE, { requestId: 'r' }), {
+    instanceOf: StoreUnavailableError,
+  });
+  await clock.advance(0);
+  stage.fail('consume', 'refused', 9);
+  await clock.advance(1_000);
+  t.is((await asking)?.outcome, 'unknown');
+});
+
+test('a named request is not sent again when its budget is spent, and else within what is left of it', async (t) => {
+  const clock = fakeClock();
+  const asked: { at: number; budget: number | undefined }[] = [];
+  const start = clock.now();
+  const store = {
+    consume: async (_: unknown, budget?: number): Promise<never> => {
+      asked.push({ at: clock.now() - start, budget });
+      await new Promise<void>((resolve) => void clock.after(150, resolve));
+      throw new StoreUnavailableError('lost', 'unknown');
+    },
+  };
+  const limits = new Limits(
+    new LimitEngine({
+      namespace: 'n',
+      store: store as never,
+      clock,
+      defaults: { onUnavailable: 'deny' },
+      enabled: true,
+    }),
+  );
+  const asking = [
+    t.throwsAsync(limits.consume('k', RULE, { requestId: 'r', storeTimeout: 150 })),
+    t.throwsAsync(limits.consume('k', RULE, { requestId: 'r', storeTimeout: 250 })),
+    t.throwsAsync(limits.consume('k', RULE, { requestId: 'r', storeTimeout: 900 })),
+  ];
+  await clock.advance(1_000);
+  await Promise.all(asking);
+  t.deepEqual(
+    asked.slice(0, 3),
+    [150, 250, 900].map((budget) => ({ at: 0, budget })),
+  );
+  t.deepEqual(asked.slice(3), [
+    { at: 200, budget: 50 },
+    { at: 250, budget: 650 },
+    { at: 600, budget: 300 },
+    { at: 825, budget: 75 },
+  ]);
+});
+
+test('slots that a lost request may have taken are given back', async (t) => {
+  const { limits, stage, used } = limitRig(t, { limits: { onUnavailable: 'allow' } });
+  const slots: Rule = { algorithm: 'concurrency', limit: 1 };
+  stage.fail('consume', 'reply lost', 1);
+  t.is(await limits.run('k', slots, () => 7), 7);
+  await settled();
+  t.is(await used('k', slots), 0);
+});

@@ -1,0 +1,124 @@
+import test from 'ava';
+import { currentLease } from '../../src/core/locks/current-lease.js';
+import { LockNotObtainedError, OptionsError } from '../../src/core/shared/errors.js';
+import { deferred } from '../coherence/deferred.js';
+import { granted, lockRig, scriptedRig, settled } from './lock-rig.js';
+
+test('currentLease is the innermost lease of the async context', async (t) => {
+  const { locks } = lockRig(t).openers[0]!;
+  await locks.withLease('outer', {}, async (outer) => {
+    t.is(currentLease(), outer);
+    await locks.withLease('inner', {}, async (inner) => {
+      await settled();
+      t.is(currentLease(), inner);
+    });
+    t.is(currentLease(), outer);
+  });
+});
+
+test('currentLease outside of a lease says what to do', async (t) => {
+  const error = t.throws(() => currentLease(), { instanceOf: OptionsError });
+  t.regex(error!.message, /outside of a lease\. Call it within a method that carries @Locked/);
+  const { locks } = lockRig(t).openers[0]!;
+  await locks.acquire('k');
+  t.throws(() => currentLease(), { instanceOf: OptionsError });
+});
+
+test('calls side by side have each their own current lease', async (t) => {
+  const { locks } = lockRig(t).openers[0]!;
+  await Promise.all(
+    ['a', 'b', 'c'].map((key) =>
+      locks.withLease(key, {}, async () => {
+        await settled();
+        t.deepEqual(currentLease().keys, [key]);
+      }),
+    ),
+  );
+});
+
+test('a reentrant call runs within the lease that its context holds', async (t) => {
+  const { openers, of } = lockRig(t);
+  const { asked, locks } = openers[0]!;
+  await locks.withLease({ keys: ['a', 'b'] }, {}, async (outer) => {
+    const inner = await locks.withLease('b', { reentrant: true }, async (lease) => {
+      t.deepEqual(lease.keys, ['b']);
+      t.is(lease.fencingToken, outer.fencingToken);
+      t.is(lease.signal, outer.signal);
+      t.is(lease.remainingMs, outer.remainingMs);
+      t.notThrows(() => lease.assertHeld());
+      await lease.release();
+      await lease[Symbol.asyncDispose]();
+      t.is(currentLease(), lease);
+      return 'inner';
+    });
+    t.is(inner, 'inner');
+    t.notThrows(() => outer.assertHeld());
+    await locks.withLease(['b'], { reentrant: true }, () =>
+      locks.withLease('a', { reentrant: true, mode: 'shared' }, () => {}),
+    );
+  });
+  t.is(asked.length, 1);
+  t.is(of('unlock').length, 1);
+});
+
+test('a call that is not reentrant waits for its own context in vain, and the error says what to do', async (t) => {
+  const { locks } = lockRig(t).openers[0]!;
+  await locks.withLease('k', {}, async () => {
+    await t.throwsAsync(
+      locks.withLease('k', { wait: 0 }, () => {}),
+      {
+        instanceOf: LockNotObtainedError,
+        message: /^The caller itself holds the lock on 'k'.*`reentrant: true`/,
+      },
+    );
+  });
+});
+
+test('a reentrant call takes the lock itself when its context holds less than it asks for', async (t) => {
+  const { openers } = lockRig(t, 2);
+  const [here, there] = openers;
+  const options = { reentrant: true, wait: 0 } as const;
+  await here!.locks.withLease('a', {}, async () => {
+    await t.throwsAsync(
+      here!.locks.withLease({ keys: ['a', 'b'] }, options, () => {}),
+      { instanceOf: LockNotObtainedError },
+    );
+    await here!.locks.withLease('b', options, (lease) => t.deepEqual(lease.keys, ['b']));
+    // Another Caching's lease is another lock, whatever its name.
+    await t.throwsAsync(
+      there!.locks.withLease('a', options, () => {}),
+      { instanceOf: LockNotObtainedError },
+    );
+  });
+  await here!.locks.withLease('s', { mode: 'shared' }, async () => {
+    await t.throwsAsync(
+      here!.locks.withLease('s', options, () => {}),
+      { instanceOf: LockNotObtainedError },
+    );
+  });
+});
+
+test('what a body leaves running takes the lock itself once the lease was given back', async (t) => {
+  const { openers } = lockRig(t);
+  const { asked, locks } = openers[0]!;
+  const gate = deferred();
+  let late!: Promise<unknown>;
+  await locks.withLease('k', {}, () => {
+    late = gate.promise.then(() => locks.withLease('k', { reentrant: true }, () => {}));
+  });
+  t.is(asked.length, 1);
+  gate.resolve();
+  await late;
+  t.is(asked.length, 2);
+});
+
+test('a reentrant call does not run within a lease that was lost', async (t) => {
+  const { asked, clock, locks, next } = scriptedRig(t);
+  next(granted());
+  await locks.withLease('k', { lease: '1s', renew: 0 }, async () => {
+    await clock.advance(1_000);
+    next(granted());
+    await locks.withLease('k', { reentrant: true }, () => {});
+  });
+  t.is(asked.length, 2);
+});

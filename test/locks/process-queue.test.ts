@@ -1,0 +1,138 @@
+import test from 'ava';
+import { LockUnavailableError } from '../../src/core/shared/errors.js';
+import { granted, lockRig, scriptedRig, settled, unavailable, watch, holder, POLL } from './lock-rig.js';
+
+test('callers of one process get a lock in the order in which they asked', async (t) => {
+  const { clock, openers } = lockRig(t);
+  const { locks } = openers[0]!;
+  const order: string[] = [];
+  const holders = Array.from({ length: 10 }, (_, i) => holder(locks, String(i), order));
+  for (const one of holders) {
+    await one.lease;
+    await one.release();
+  }
+  t.deepEqual(order, ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9']);
+  t.is(clock.timers, 0);
+});
+
+test('of 50 callers of a process one asks the store', async (t) => {
+  const { clock, openers } = lockRig(t, 2);
+  const [here, there] = openers;
+  const other = await there!.locks.acquire('k');
+  const order: string[] = [];
+  const waiting = Array.from({ length: 50 }, (_, i) => holder(here!.locks, String(i), order, { wait: '1m' }));
+  await clock.advance(5_000);
+  const alone = here!.asked.length;
+  t.true(alone >= 5_000 / POLL && alone <= 40, `${alone} requests`);
+  await other.release();
+  for (const one of waiting) await one.release();
+  t.is(order.length, 50);
+});
+
+test('the next caller of the process tries at once when the lock is given back, without a message', async (t) => {
+  const { openers } = lockRig(t);
+  const [here] = openers;
+  here!.deaf = true;
+  const order: string[] = [];
+  const first = holder(here!.locks, 'first', order);
+  const second = holder(here!.locks, 'second', order);
+  await first.lease;
+  await settled();
+  t.deepEqual(order, ['first']);
+  await first.release();
+  await settled();
+  t.deepEqual(order, ['first', 'second']);
+  await second.release();
+});
+
+test('within a process a lock goes from hand to hand with one request each', async (t) => {
+  const { openers } = lockRig(t);
+  const { asked, locks } = openers[0]!;
+  await Promise.all(Array.from({ length: 10 }, () => locks.withLease('k', {}, () => settled())));
+  t.is(asked.length, 10);
+});
+
+test('who is next in the process asks after a while, though one of the process got the lock', async (t) => {
+  const { asked, clock, locks, next } = scriptedRig(t);
+  next(granted());
+  const first = await locks.acquire('k', { renew: 0, lease: '1s' });
+  const second = watch(locks.acquire('k'));
+  await settled();
+  t.is(asked.length, 2);
+  asked[1]!.reply.resolve(granted());
+  const third = watch(locks.acquire('k'));
+  await settled();
+  t.is(second.state, 'resolved');
+  t.is(asked.length, 2);
+  next(granted());
+  await clock.advance(20);
+  t.is(third.state, 'resolved');
+  await first.release();
+});
+
+test('who gives up in the middle of the queue keeps nobody behind it', async (t) => {
+  const { clock, openers } = lockRig(t);
+  const { locks } = openers[0]!;
+  const order: string[] = [];
+  const controller = new AbortController();
+  const a = holder(locks, 'a', order);
+  const b = holder(locks, 'b', order);
+  holder(locks, 'late', order, { wait: 100 });
+  holder(locks, 'aborted', order, { signal: controller.signal });
+  const c = holder(locks, 'c', order);
+  await clock.advance(99);
+  t.deepEqual(order, ['a']);
+  await clock.advance(1);
+  t.deepEqual(order, ['a', 'late refused']);
+  controller.abort();
+  await settled();
+  await a.release();
+  await b.release();
+  await c.release();
+  t.deepEqual(order, ['a', 'late refused', 'aborted refused', 'b', 'c']);
+  t.is(clock.timers, 0);
+});
+
+test('the first of the queue may give up, and the next one asks at once', async (t) => {
+  const { asked, locks, next } = scriptedRig(t);
+  const controller = new AbortController();
+  const first = watch(locks.acquire('k', { signal: controller.signal }));
+  const second = watch(locks.acquire('k'));
+  await settled();
+  t.is(asked.length, 1);
+  next(granted());
+  controller.abort();
+  await settled();
+  t.is(first.state, 'rejected');
+  t.is(second.state, 'resolved');
+});
+
+test('callers of one process share what the first of them was answered', async (t) => {
+  const { clock, locks, next } = scriptedRig(t);
+  next(unavailable('gone'), unavailable('gone'), unavailable('gone'));
+  const first = watch(locks.acquire('k', { wait: '5s' }));
+  const second = watch(locks.acquire('k', { wait: 60 }));
+  await clock.advance(60);
+  t.is(first.state, 'pending');
+  t.true(second.error instanceof LockUnavailableError);
+});
+
+test('other keys, other modes and other numbers of permits have queues of their own', async (t) => {
+  const { asked, locks } = scriptedRig(t);
+  void locks.acquire('a').catch(() => {});
+  void locks.acquire('b').catch(() => {});
+  void locks.acquire({ keys: ['a', 'b'] }).catch(() => {});
+  void locks.acquire('a', { mode: 'shared' }).catch(() => {});
+  void locks.acquire('a', { permits: 2 }).catch(() => {});
+  await settled();
+  t.is(asked.length, 5);
+});
+
+test('several callers of a process ask at once for a lock that several may hold', async (t) => {
+  const { asked, locks } = scriptedRig(t);
+  for (let i = 0; i < 20; i++) void locks.acquire('a', { mode: 'shared' }).catch(() => {});
+  for (let i = 0; i < 20; i++) void locks.acquire('b', { permits: 3 }).catch(() => {});
+  await settled();
+  t.is(asked.filter(({ request }) => request.permits === Infinity).length, 8);
+  t.is(asked.filter(({ request }) => request.permits === 3).length, 3);
+});
