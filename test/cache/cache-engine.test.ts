@@ -6,7 +6,7 @@ import { Caching } from '../../src/core/caching.js';
 import { fakeClock } from '../../src/testing/index.js';
 
 for (const { by, target } of TARGETS) {
-  test(`a call shares no load that was invalidated by ${by} before the call, by another process`, async (t) => {
+  test(`G1 no resurrection: a call does not join a load that another process invalidated by ${by} before the call`, async (t) => {
     const { openers } = rig(t, 2);
     const [here, there] = openers;
     const row = new Row();
@@ -22,7 +22,7 @@ for (const { by, target } of TARGETS) {
     t.is(await second, 2);
   });
 
-  test(`a call shares no load that was invalidated by ${by} before the call, acknowledged or not`, async (t) => {
+  test(`G3 read your writes: a call does not join a load that was invalidated by ${by} before the call, even without acknowledgement`, async (t) => {
     const { openers } = rig(t);
     const { cache, stage } = openers[0]!;
     const row = new Row();
@@ -40,7 +40,7 @@ for (const { by, target } of TARGETS) {
   });
 }
 
-test('calls share a load that began before them, once the store has vouched for it', async (t) => {
+test('G5 single flight: calls join a load that started before them once the store has validated it', async (t) => {
   const { openers, of } = rig(t);
   const { cache } = openers[0]!;
   const row = new Row();
@@ -58,7 +58,7 @@ test('calls share a load that began before them, once the store has vouched for 
   t.is(of('coalesced').length, 20);
 });
 
-test('a call that joins while the store takes the value is not given what was vouched for before it began', async (t) => {
+test('G1 no resurrection: a call that joins during the fill does not get a value that was validated before the call started', async (t) => {
   const { openers } = rig(t, 2);
   const [here, there] = openers;
   const row = new Row();
@@ -74,7 +74,7 @@ test('a call that joins while the store takes the value is not given what was vo
   t.is(await second, 2);
 });
 
-test('a call that starts after an unacknowledged invalidation waits for nothing that began while it was under way', async (t) => {
+test('G3 read your writes: a call after an unacknowledged invalidation does not wait for a load that started during it', async (t) => {
   const { openers } = rig(t);
   const { cache, stage } = openers[0]!;
   const row = new Row();
@@ -94,7 +94,7 @@ test('a call that starts after an unacknowledged invalidation waits for nothing 
   t.is(await cache.getOrSet('key', row.load), 2);
 });
 
-test('a call that starts while an invalidation is under way does not wait for a load from before it', async (t) => {
+test('G3 read your writes: a call that starts during an invalidation does not wait for a load from before it', async (t) => {
   const { openers } = rig(t);
   const { cache, stage } = openers[0]!;
   const row = new Row();
@@ -112,7 +112,7 @@ test('a call that starts while an invalidation is under way does not wait for a 
   t.is(await first, 1);
 });
 
-test('a load that was detached does not take away the one in its place: no third runs beside it', async (t) => {
+test('G5 single flight: when a detached load ends, calls still join the load that replaced it', async (t) => {
   const { openers } = rig(t);
   const { cache, stage } = openers[0]!;
   const row = new Row();
@@ -134,7 +134,7 @@ test('a load that was detached does not take away the one in its place: no third
   t.deepEqual(await Promise.all([second, third]), [2, 2]);
 });
 
-test('a call shares no load of which an inherited tag was invalidated before the call, by another process', async (t) => {
+test('G7 tags: a call does not join a load whose inherited tag another process invalidated before the call', async (t) => {
   const { openers } = rig(t, 2);
   const [here, there] = openers;
   const row = new Row();
@@ -154,7 +154,7 @@ test('a call shares no load of which an inherited tag was invalidated before the
   t.is(await second, 2);
 });
 
-test('a call shares no load of which an inherited tag was invalidated before the call, acknowledged or not', async (t) => {
+test('G7 tags: a call does not join a load whose inherited tag was invalidated before the call, even without acknowledgement', async (t) => {
   const { openers } = rig(t);
   const { cache, stage } = openers[0]!;
   const row = new Row();
@@ -176,7 +176,7 @@ test('a call shares no load of which an inherited tag was invalidated before the
   t.is(await second, 2);
 });
 
-test('a call shares no unstored value of which a tag told by the value was invalidated before the call', async (t) => {
+test('G7 tags: a call does not get an unstored value whose result tag was invalidated before the call', async (t) => {
   const { openers } = rig(t, 2);
   const [here, there] = openers;
   const row = new Row();
@@ -193,7 +193,7 @@ test('a call shares no unstored value of which a tag told by the value was inval
   t.is(await second, 2);
 });
 
-test('a call shares no load that carries none of its tags, if that tag was invalidated before the call', async (t) => {
+test('G7 tags: a call does not join a load without its tag if that tag was invalidated before the call', async (t) => {
   const { openers } = rig(t);
   const { cache } = openers[0]!;
   const row = new Row();
@@ -209,7 +209,7 @@ test('a call shares no load that carries none of its tags, if that tag was inval
   t.is(await second, 2);
 });
 
-test('while the store is away a call shares no load that began before it: another process may have invalidated', async (t) => {
+test('G1 no resurrection: while the store is unavailable, a call does not join a load that started before it', async (t) => {
   const { openers } = rig(t, 2);
   const [here, there] = openers;
   const row = new Row();
@@ -226,7 +226,7 @@ test('while the store is away a call shares no load that began before it: anothe
   t.is(await second, 2);
 });
 
-test('while the store is away calls that came before the load began share it', async (t) => {
+test('G5 single flight: while the store is unavailable, calls that came before the load started join it', async (t) => {
   const { openers } = rig(t);
   const { cache, stage } = openers[0]!;
   const row = new Row();
@@ -242,7 +242,7 @@ test('while the store is away calls that came before the load began share it', a
   t.is(held.runs, 1);
 });
 
-test('while the store is away one load at a time runs for a key', async (t) => {
+test('G5 single flight: while the store is unavailable, one load at a time runs for a key', async (t) => {
   const { openers } = rig(t);
   const { cache, stage } = openers[0]!;
   const row = new Row();
@@ -261,7 +261,7 @@ test('while the store is away one load at a time runs for a key', async (t) => {
   t.is(held.runs + next.runs, 2);
 });
 
-test('a store that was away for a call is not asked again by that call', async (t) => {
+test('G10 bounded delay: a call does not ask a store again that was unavailable to it', async (t) => {
   const { openers } = rig(t);
   const { cache, stage } = openers[0]!;
   const row = new Row();
@@ -277,7 +277,7 @@ test('a store that was away for a call is not asked again by that call', async (
   t.is(stage.sent('read'), 2);
 });
 
-test('the load after one that an invalidation overtook is under a lease, however long that one took', async (t) => {
+test('the load after one that was invalidated has a lease, however long the first one took', async (t) => {
   const { openers, clock, of } = rig(t, 2);
   const [here, there] = openers;
   const row = new Row();
@@ -295,7 +295,7 @@ test('the load after one that an invalidation overtook is under a lease, however
   t.is(await here!.cache.get('key'), 2);
 });
 
-test('a store that never answers a fill costs those who joined the load their budget, and no more', async (t) => {
+test('G10 bounded delay: a store that never answers a fill costs joined calls at most their storeTimeout', async (t) => {
   const { openers, clock } = rig(t, 1, { storeTimeout: 250 });
   const { cache, stage } = openers[0]!;
   const row = new Row();
@@ -317,7 +317,7 @@ test('a store that never answers a fill costs those who joined the load their bu
   fill.release();
 });
 
-test('a call joins no load that began before one whose value this process has returned', async (t) => {
+test('G4 monotonic reads: a call does not join a load that started before one whose value this process has returned', async (t) => {
   const { openers, clock } = rig(t);
   const { cache, stage } = openers[0]!;
   const row = new Row();
@@ -343,7 +343,7 @@ test('a call joins no load that began before one whose value this process has re
   t.is(await third, 2);
 });
 
-test('a load that hangs does not hold its key: all who wait for it begin one new load together', async (t) => {
+test('G5 single flight: a load that hangs does not block its key: its callers start one new load together after loadTimeout', async (t) => {
   const clock = fakeClock();
   const caching = new Caching({
     adapter: memory(),
@@ -409,7 +409,7 @@ const NOT_STORED = [
 ] as const;
 
 for (const { why, options } of NOT_STORED) {
-  test(`callers of a load that outlasts loadTimeout and is not stored (${why}) are served within two loads`, async (t) => {
+  test(`G5 single flight: callers of a load that outlasts loadTimeout and is not stored (${why}) are served within two loads`, async (t) => {
     const together = { callers: 30, loadMs: 300, loadTimeout: 100, everyMs: 0 };
     const served = await serve(t, together, options);
     t.true(served.loads <= 3 && served.lastAt <= 600, JSON.stringify(served));
@@ -420,7 +420,7 @@ for (const { why, options } of NOT_STORED) {
   });
 }
 
-test('lockTimeout 0 does not wait for other processes, and still loads once in this one', async (t) => {
+test('G5 single flight: lockTimeout 0 does not wait for other processes, and still loads once in this one', async (t) => {
   const { openers, of } = rig(t, 2, { lockTimeout: 0 });
   const [here, there] = openers;
   let loads = 0;

@@ -14,7 +14,7 @@ function policyOf(options: CacheOptions, defaults: CacheOptions = {}): CachePoli
   return resolveCachePolicy(parseOptions(cacheOptions, options, 'somewhere'), base, 'somewhere');
 }
 
-test('an option that is not given has the default that its documentation names', (t) => {
+test('an omitted option has its documented default', (t) => {
   t.deepEqual(
     { ...policyOf({ ttl: 1_000 }) },
     {
@@ -33,7 +33,7 @@ test('an option that is not given has the default that its documentation names',
   );
 });
 
-test('the call comes before the defaults of the Caching, and what it leaves out stays theirs', (t) => {
+test('options of the call override the defaults of the Caching', (t) => {
   const defaults: CacheOptions = {
     ttl: '5m',
     negativeTtl: '1m',
@@ -50,11 +50,11 @@ test('the call comes before the defaults of the Caching, and what it leaves out 
   t.is(policy.lockTimeout, 5_000);
 });
 
-test('a policy does not change', (t) => {
+test('a resolved policy is frozen', (t) => {
   t.true(Object.isFrozen(policyOf({ ttl: 1 })));
 });
 
-test('without a ttl there is no policy', (t) => {
+test('a call without a ttl is refused', (t) => {
   const error = t.throws(() => policyOf({}), { instanceOf: OptionsError });
   t.regex(error!.message, /^somewhere has no ttl, and no entry is stored without one/);
   t.is(error!.code, 'E_OPTIONS');
@@ -98,14 +98,14 @@ const BAD: readonly (readonly [keyof CacheOptions, unknown])[] = [
 ];
 
 for (const [name, value] of BAD) {
-  test(`${name}: ${typeof value === 'string' ? `'${value}'` : String(value)} is refused where it is given`, (t) => {
+  test(`${name}: ${typeof value === 'string' ? `'${value}'` : String(value)} is refused by an OptionsError that names the option`, (t) => {
     const options = { ttl: 1, [name]: value } as CacheOptions;
     const error = t.throws(() => policyOf(options), { instanceOf: OptionsError });
     t.true(error!.message.startsWith(`${name} of somewhere is `), error!.message);
   });
 }
 
-test('null is a value that no option accepts; undefined means not given', (t) => {
+test('no option accepts null; undefined means the default', (t) => {
   t.throws(() => policyOf({ ttl: null as never }, { ttl: '5m' }), {
     message: /^ttl of somewhere is a duration .*, and null was given\. Leave it out for its default\.$/,
   });

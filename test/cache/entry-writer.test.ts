@@ -2,7 +2,7 @@ import test from 'ava';
 import { StoreUnavailableError } from '../../src/core/shared/errors.js';
 import { HeldLoad, rig, Row, settled } from '../coherence/rig.js';
 
-test('an entry ends its ttl after its load was begun, however long the load took', async (t) => {
+test('G6 age: the ttl of an entry counts from the start of its load', async (t) => {
   const { openers, clock, of } = rig(t);
   const { cache } = openers[0]!;
   const held = new HeldLoad(new Row());
@@ -18,7 +18,7 @@ test('an entry ends its ttl after its load was begun, however long the load took
   t.false(await cache.has('key'));
 });
 
-test('a load that takes its whole ttl is not stored', async (t) => {
+test('G6 age: a load that takes longer than its ttl is not stored', async (t) => {
   const { openers, clock, of } = rig(t);
   const { cache } = openers[0]!;
   const held = new HeldLoad(new Row());
@@ -31,7 +31,7 @@ test('a load that takes its whole ttl is not stored', async (t) => {
   t.is(of('notStored')[0]!.reason, 'expired');
 });
 
-test('a set that the store fails leaves no lease behind', async (t) => {
+test('a set that fails releases its lease', async (t) => {
   for (const verb of ['getOrCreateNonces', 'fill'] as const) {
     const { openers } = rig(t);
     const { cache, stage } = openers[0]!;

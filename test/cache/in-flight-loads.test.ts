@@ -17,7 +17,7 @@ test('a load is found from when it is added until it is removed', (t) => {
   t.is(loads.get('k'), undefined);
 });
 
-test('removing a load does not remove the one that has taken its place', (t) => {
+test('removing a load does not remove the load that replaced it', (t) => {
   const loads = new InFlightLoads();
   const first = begun(loads, 'k', []);
   loads.detach(['k'], [], false);
@@ -28,7 +28,7 @@ test('removing a load does not remove the one that has taken its place', (t) => 
   t.is(loads.get('k'), second);
 });
 
-test('an invalidation of its key detaches a load, and no other', (t) => {
+test('an invalidation of a key detaches its load and no other', (t) => {
   const loads = new InFlightLoads();
   const load = begun(loads, 'k', []);
   const other = begun(loads, 'l', []);
@@ -49,7 +49,7 @@ test('an invalidation of a tag detaches the loads that depend on it', (t) => {
   t.is(loads.get('l'), other);
 });
 
-test('an invalidation of a tag detaches the loads whose tags only the value tells', (t) => {
+test('an invalidation of a tag detaches the loads whose tags come from the result', (t) => {
   const loads = new InFlightLoads();
   const load = begun(loads, 'k');
   loads.detach(['other'], [], false);
@@ -69,7 +69,7 @@ test('a clear detaches every load', (t) => {
   t.is(loads.size, 0);
 });
 
-test('all who wait for a load get its first result', async (t) => {
+test('all callers of a load get its first result', async (t) => {
   const load = new InFlightLoad('k', []);
   const result = { value: 1, validFrom: 2, loadedAt: 3, tags: [] };
   load.resolve(result);

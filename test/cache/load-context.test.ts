@@ -18,7 +18,7 @@ test('outside of a load there is no load context', (t) => {
   t.is(currentLoadContext(), undefined);
 });
 
-test('a load sees its own context, over awaits, and no other does', async (t) => {
+test('a load sees its own context across awaits, and no other code does', async (t) => {
   const seen = (): Promise<LoadContext | undefined> =>
     new Promise((resolve) => setImmediate(() => resolve(currentLoadContext())));
   const keys = async (): Promise<(string | undefined)[]> => [currentLoadContext()?.key, (await seen())?.key];
@@ -31,7 +31,7 @@ test('a load sees its own context, over awaits, and no other does', async (t) =>
   t.is(currentLoadContext(), undefined);
 });
 
-test('a load within a load has its own tracker, or that of the load around it', async (t) => {
+test('a nested load has its own tag tracker, or shares that of the enclosing load', async (t) => {
   const outer = new TagTracker();
   const inner = new TagTracker();
   await runLoader(of('outer'), outer, async () => {
@@ -51,7 +51,7 @@ test('a load that fails ends its context', async (t) => {
   t.is(currentLoadContext(), undefined);
 });
 
-test('a load is found from within itself, however deep, by its key and its engine', async (t) => {
+test('a load finds itself by its key and its engine, however deeply nested', async (t) => {
   await runLoader(of('a'), undefined, () =>
     runLoader(of('b'), undefined, async () => {
       await Promise.resolve();
@@ -64,7 +64,7 @@ test('a load is found from within itself, however deep, by its key and its engin
   );
 });
 
-test('work that a load leaves running is not part of it when the load has ended', async (t) => {
+test('work that outlives its load is not part of it any more', async (t) => {
   let left: Promise<LoadContext | undefined> | undefined;
   await runLoader(of('a'), undefined, async () => {
     left = new Promise((resolve) => setImmediate(() => resolve(currentLoadContext())));
@@ -83,7 +83,7 @@ test('each tag is tracked once, with its nonce', (t) => {
   t.deepEqual(tracker.tags, [A, B]);
 });
 
-test('a tag that was seen with two nonces makes the tags incomplete, whichever came first', (t) => {
+test('a tag seen with two nonces makes the tracked tags incomplete', (t) => {
   const tracker = new TagTracker();
   tracker.add([A]);
   tracker.add([{ tag: 'a', nonce: '9' }]);
@@ -91,14 +91,14 @@ test('a tag that was seen with two nonces makes the tags incomplete, whichever c
   t.false(tracker.isComplete);
 });
 
-test('a call whose tags are not known makes the tags incomplete', (t) => {
+test('a call with unknown tags makes the tracked tags incomplete', (t) => {
   const tracker = new TagTracker();
   tracker.add(undefined);
   tracker.add([A]);
   t.false(tracker.isComplete);
 });
 
-test('a load that asks for its own key at once runs the inner load uncached, and says so in an error event', async (t) => {
+test('a load that calls its own key synchronously runs the inner load uncached and publishes an error event', async (t) => {
   const { openers, of } = rig(t);
   const { cache } = openers[0]!;
   const value = await cache.getOrSet('user:1', () => cache.getOrSet('user:1', () => 'inner'));
@@ -113,7 +113,7 @@ test('a load that asks for its own key at once runs the inner load uncached, and
   );
 });
 
-test('a load that asks for its own key after an await does not wait for itself, however deep', async (t) => {
+test('a load that calls its own key after an await does not wait for itself, however deeply nested', async (t) => {
   const { openers, clock, of } = rig(t, 1, { loadTimeout: '2s' });
   const { cache } = openers[0]!;
   const nested = async (depth: number): Promise<string> => {
@@ -126,7 +126,7 @@ test('a load that asks for its own key after an await does not wait for itself, 
   t.is(of('error').length, 3);
 });
 
-test('two loads that ask for each other do not wait for each other', async (t) => {
+test('two loads that call each other do not deadlock', async (t) => {
   const { openers, of } = rig(t);
   const { cache } = openers[0]!;
   const a = (depth: number): Promise<string> =>
@@ -136,7 +136,7 @@ test('two loads that ask for each other do not wait for each other', async (t) =
   t.true(of('error').length > 0);
 });
 
-test('what a load leaves running asks for its key like any other call', async (t) => {
+test('work that outlives its load calls the same key like any other caller', async (t) => {
   const { openers, of } = rig(t);
   const { cache } = openers[0]!;
   let later: Promise<string> | undefined;

@@ -6,7 +6,7 @@ import { newToken } from '../../src/core/shared/token.js';
 import { HeldLoad, rig, Row, settled } from '../coherence/rig.js';
 import { LATER } from '../support/later.js';
 
-test('a loader that lives keeps its lease, for twenty times its length and no longer', async (t) => {
+test('G5 single flight: a running load extends its lease, for at most twenty times its length', async (t) => {
   for (const [leases, stored] of [
     [19, true],
     [22, false],
@@ -24,7 +24,7 @@ test('a loader that lives keeps its lease, for twenty times its length and no lo
   }
 });
 
-test('a lease whose grant got lost is given back', async (t) => {
+test('a lease whose reply was lost is released', async (t) => {
   const { openers } = rig(t, 2);
   const [here, there] = openers;
   const row = new Row();
@@ -36,7 +36,7 @@ test('a lease whose grant got lost is given back', async (t) => {
   t.is(await there!.cache.get('key'), 1);
 });
 
-test('a wake that comes before the answer of the store is not lost', async (t) => {
+test('a wakeup that arrives before the reply of the store is not lost', async (t) => {
   const { openers } = rig(t, 2);
   const [here, there] = openers;
   const row = new Row();
@@ -53,7 +53,7 @@ test('a wake that comes before the answer of the store is not lost', async (t) =
   t.is(await first, 1);
 });
 
-test('a call waits for the load of another process, and loads itself when that takes too long', async (t) => {
+test('G5 single flight: a call waits for the load of another process, and loads itself after lockTimeout', async (t) => {
   const { openers, clock, of } = rig(t, 2, { lockTimeout: 5_000 });
   const [here, there] = openers;
   const row = new Row();
@@ -73,7 +73,7 @@ test('a call waits for the load of another process, and loads itself when that t
   t.is(await other, 1);
 });
 
-test('a dead value is replaced in the round trip of the lease', async (t) => {
+test('an invalidated value is replaced in the round trip of the lease', async (t) => {
   const { openers } = rig(t);
   const { cache, stage } = openers[0]!;
   await cache.getOrSet('key', () => 1);
@@ -83,7 +83,7 @@ test('a dead value is replaced in the round trip of the lease', async (t) => {
   t.is(stage.sent('lease') - before, 1);
 });
 
-test('a dead value that came while a call was on its way is replaced', async (t) => {
+test('an invalidated value that was stored during the lookup is replaced', async (t) => {
   const { openers } = rig(t, 2);
   const [here, there] = openers;
   const row = new Row();
@@ -98,10 +98,10 @@ test('a dead value that came while a call was on its way is replaced', async (t)
 });
 
 for (const [title, flags] of [
-  ['a value of no length', VALUE],
+  ['an empty value', VALUE],
   ['neither a lease nor a value', 0],
 ] as const) {
-  test(`a record of a lease's length that is ${title} is replaced`, async (t) => {
+  test(`a record with the length of a lease that is ${title} is replaced`, async (t) => {
     const { openers, store, namespace } = rig(t);
     const { cache } = openers[0]!;
     const name = entryKey(namespace, 'key');

@@ -24,7 +24,7 @@ import { watch } from '../locks/lock-rig.js';
 
 const LOCK = { stampede: 'lock' } as const;
 
-test('while a load runs under its lock no other process loads, and all return what it stored', async (t) => {
+test("G5 single flight: with stampede: 'lock' one process loads, and all return what it stored", async (t) => {
   const { openers } = rig(t, 2, LOCK);
   const [here, there] = openers;
   const held = new HeldLoad(new Row());
@@ -47,7 +47,7 @@ for (const { stampede, most } of [
   { stampede: 'lease', most: 2 },
   { stampede: 'lock', most: 1 },
 ] as const) {
-  test(`with stampede: '${stampede}' ${most} load at once when the entries’ server loses the lease of a load`, async (t) => {
+  test(`G5 single flight: with stampede: '${stampede}' ${most} load at once when the server of the entries loses a lease`, async (t) => {
     const { namespace, openers, store } = rig(t, 2, { stampede });
     const [here, there] = openers;
     const held = new HeldLoad(new Row());
@@ -63,7 +63,7 @@ for (const { stampede, most } of [
   });
 }
 
-test('a hit asks for no lock', async (t) => {
+test('a hit does not acquire the lock', async (t) => {
   const { openers } = rig(t, 1, LOCK);
   const { cache, caching } = openers[0]!;
   await cache.getOrSet('k', () => 1);
@@ -73,7 +73,7 @@ test('a hit asks for no lock', async (t) => {
   });
 });
 
-test('a load that fails gives its lock back, and the next one loads', async (t) => {
+test('a load that fails releases its lock, and the next call loads', async (t) => {
   const { openers } = rig(t, 2, LOCK);
   const [here, there] = openers;
   const error = new Error('the loader failed');
@@ -84,7 +84,7 @@ test('a load that fails gives its lock back, and the next one loads', async (t) 
   t.is(await there!.cache.getOrSet('k', () => 2), 2);
 });
 
-test('the lock of a load is kept for as long as it runs, beyond its lease', async (t) => {
+test('the lock of a load is extended for as long as the load runs', async (t) => {
   const { clock, openers } = rig(t, 2, { ...LOCK, lease: '1s', lockTimeout: '20s' });
   const [here, there] = openers;
   const held = new HeldLoad(new Row());
@@ -98,7 +98,7 @@ test('the lock of a load is kept for as long as it runs, beyond its lease', asyn
   t.is(second.value, 1);
 });
 
-test('a call that waits for a lock in vain loads after `lockTimeout`, without it, and says so', async (t) => {
+test('a call that does not get the lock within lockTimeout loads without it and publishes an error event', async (t) => {
   const { clock, of, openers } = rig(t, 2, { ...LOCK, lockTimeout: '2s' });
   const [here, there] = openers;
   await here!.caching.locks.acquire('cache:k', { lease: '1h' });
@@ -112,7 +112,7 @@ test('a call that waits for a lock in vain loads after `lockTimeout`, without it
   t.is(of('fill').length, 1, 'it is stored: the lease alone decides that');
 });
 
-test('what was waited for a lock is not waited again for a lease', async (t) => {
+test('the wait for the lock and the wait for the lease share one lockTimeout', async (t) => {
   const { clock, openers } = rig(t, 3, { lockTimeout: '2s' });
   const [locker, leaser, caller] = openers;
   await locker!.caching.locks.acquire('cache:k', { lease: '1h' });
@@ -164,7 +164,7 @@ const AWAY: LockReply = {
   servers: [{ server: 'a', answer: new StoreUnavailableError('It is away.', 'refused') }],
 };
 
-test('lock servers that are away hinder no load: it goes on with its lease at once, and says so', async (t) => {
+test('G10 bounded delay: with unavailable lock servers a load continues with its lease at once and publishes an error event', async (t) => {
   const { caching, errors } = withLocks(t, { acquire: async () => AWAY });
   t.is(await caching.cache.getOrSet('k', () => 7), 7);
   t.like(errors, [{ operation: 'lock', key: 'k' }]);
@@ -172,7 +172,7 @@ test('lock servers that are away hinder no load: it goes on with its lease at on
   t.is(await caching.cache.get('k'), 7);
 });
 
-test('an attempt for the lock of a load may take no longer than the budget of the call', async (t) => {
+test('G10 bounded delay: an attempt for the lock of a load takes at most the storeTimeout of the call', async (t) => {
   const budgets: (number | undefined)[] = [];
   const { caching } = withLocks(t, {
     acquire: async (_request, budget) => {
@@ -184,7 +184,7 @@ test('an attempt for the lock of a load may take no longer than the budget of th
   t.deepEqual(budgets, [80]);
 });
 
-test('what slow lock servers cost counts to the budget of the call', async (t) => {
+test('G10 bounded delay: the time that slow lock servers take counts towards storeTimeout', async (t) => {
   let asked = 0;
   const { caching, clock } = withLocks(t, {
     acquire: () =>
@@ -200,7 +200,7 @@ test('what slow lock servers cost counts to the budget of the call', async (t) =
   t.is(await caching.cache.get('k'), undefined, 'nothing was left of the budget for a lease');
 });
 
-test('a lock that cannot be given back hinders no load', async (t) => {
+test('a lock that cannot be released does not fail the load', async (t) => {
   const { caching, errors } = withLocks(t, {
     acquire: async () => ({
       status: 'granted',
@@ -216,7 +216,7 @@ test('a lock that cannot be given back hinders no load', async (t) => {
   t.like(errors, [{ operation: 'release' }]);
 });
 
-test('leases shorter or longer than locks can have take the nearest that they can', async (t) => {
+test('a lease outside the range of locks is clamped to it', async (t) => {
   const asked: number[] = [];
   const { caching } = withLocks(t, {
     acquire: async ({ leaseMs }) => {
@@ -229,7 +229,7 @@ test('leases shorter or longer than locks can have take the nearest that they ca
   t.deepEqual(asked, [10, 86_400_000]);
 });
 
-test("stampede is 'lease' or 'lock', and 'lease' unless the call or the defaults say otherwise", (t) => {
+test("stampede is 'lease' or 'lock'; the default is 'lease'", (t) => {
   const stampedeOf = (options: CacheOptions, defaults = CACHE_DEFAULTS): string =>
     resolveCachePolicy(parseOptions(cacheOptions, { ttl: 1, ...options }, 'getOrSet'), defaults, 'getOrSet')
       .stampede;

@@ -2,7 +2,7 @@ import test from 'ava';
 import { tagChangesKey } from '../../src/core/keys/store-keys.js';
 import { HeldLoad, rig, Row, settled } from '../coherence/rig.js';
 
-test('nothing is stored of a load that an invalidation overtakes, while it is under way or when it has failed', async (t) => {
+test('G1 no resurrection: a load is not stored if an invalidation starts during it, whether that is pending or has failed', async (t) => {
   for (const wait of [true, false]) {
     const { openers } = rig(t, 2);
     const [here, there] = openers;
@@ -25,7 +25,7 @@ test('nothing is stored of a load that an invalidation overtakes, while it is un
   }
 });
 
-test('nothing is stored of a load that had waited for its lease and that a failed invalidation overtakes', async (t) => {
+test('G1 no resurrection: a load that waited for its lease is not stored if an invalidation fails during it', async (t) => {
   const { openers, clock } = rig(t, 2);
   const [here, there] = openers;
   const row = new Row();
@@ -49,7 +49,7 @@ test('nothing is stored of a load that had waited for its lease and that a faile
   t.false(here!.cache.pending);
 });
 
-test('a load that waited for its lease while an invalidation came is stored: it began after it', async (t) => {
+test('a load that waits for its lease during an invalidation is stored, because it starts after it', async (t) => {
   const { openers } = rig(t, 2);
   const [here, there] = openers;
   const row = new Row();
@@ -67,7 +67,7 @@ test('a load that waited for its lease while an invalidation came is stored: it 
   t.is(await there!.cache.get('key'), 2);
 });
 
-test('a tag that is invalidated during the load keeps the value out, with the tag changes evicted before or after', async (t) => {
+test('G7 tags: a load is not stored if one of its result tags is invalidated during it, even if the tag changes are evicted', async (t) => {
   for (const when of ['before', 'after'] as const) {
     const { openers, store, namespace } = rig(t, 2);
     const [here, there] = openers;
@@ -88,7 +88,7 @@ test('a tag that is invalidated during the load keeps the value out, with the ta
   }
 });
 
-test('a load is not stored if one of its calls had a tag told by its value: its nonce is not known yet', async (t) => {
+test('G7 tags: a load with inheritTags is not stored if a cached call of it has a result tag without a nonce yet', async (t) => {
   const { openers } = rig(t);
   const { cache } = openers[0]!;
   const inner = (): Promise<number> => cache.getOrSet('inner', () => 1, { tags: () => ['org'] });
@@ -101,7 +101,7 @@ test('a load is not stored if one of its calls had a tag told by its value: its 
   t.false(await cache.has('outer'));
 });
 
-test('a load is not stored if it met a tag after its invalidation, and then as it was before it', async (t) => {
+test('G7 tags: a load with inheritTags is not stored if it saw two nonces of one tag', async (t) => {
   const { openers } = rig(t, 2);
   const [here, there] = openers;
   const row = new Row();

@@ -3,7 +3,7 @@ import { entryKey } from '../../src/core/keys/store-keys.js';
 import { HeldLoad, rig, Row } from '../coherence/rig.js';
 import { TARGETS } from './invalidation-targets.js';
 
-test('a mark that is settled while a call reads nonces has counted for that call', async (t) => {
+test('G3 read your writes: a pending invalidation that is acknowledged while a call reads nonces still applies to that call', async (t) => {
   const { openers, clock } = rig(t);
   const { cache, stage } = openers[0]!;
   const row = new Row();
@@ -25,7 +25,7 @@ test('a mark that is settled while a call reads nonces has counted for that call
 for (const { by, target } of TARGETS) {
   const options = by === 'tag' ? { tags: ['org'] } : {};
 
-  test(`after an invalidation that the store did not take, by ${by}, a call reads past the entry`, async (t) => {
+  test(`G3 read your writes: after an unacknowledged invalidation by ${by}, a call does not return the entry`, async (t) => {
     const { openers } = rig(t);
     const { cache, stage } = openers[0]!;
     const row = new Row();
@@ -37,7 +37,7 @@ for (const { by, target } of TARGETS) {
   });
 }
 
-test('the plain verbs find nothing under an invalidation that is not acknowledged', async (t) => {
+test('G3 read your writes: get, has and getMany find nothing under an unacknowledged invalidation', async (t) => {
   for (const { by, target } of TARGETS) {
     const { openers } = rig(t);
     const { cache, stage } = openers[0]!;
@@ -50,7 +50,7 @@ test('the plain verbs find nothing under an invalidation that is not acknowledge
   }
 });
 
-test('an entry under a mark is read past, whoever told its tags', async (t) => {
+test('G3 read your writes: an entry whose tags only its record names is not returned under a pending invalidation of such a tag', async (t) => {
   const { openers } = rig(t, 2);
   const [here, there] = openers;
   const row = new Row();
@@ -62,7 +62,7 @@ test('an entry under a mark is read past, whoever told its tags', async (t) => {
   t.is(await there!.cache.getOrSet('key', row.load), 1);
 });
 
-test('after a load without the store, no older entry is returned, even if the store never told its time', async (t) => {
+test('G4 monotonic reads: after a load without the store, no older entry is returned, even if the time of the store is unknown', async (t) => {
   const { openers } = rig(t, 2);
   const [here, there] = openers;
   const row = new Row();
@@ -73,7 +73,7 @@ test('after a load without the store, no older entry is returned, even if the st
   t.is(await here!.cache.getOrSet('key', row.load), 2);
 });
 
-test('after a load whose lease was lost, no entry of an earlier load is returned', async (t) => {
+test('G4 monotonic reads: after a load that lost its lease, no entry of an earlier load is returned', async (t) => {
   const { openers, store, namespace, clock } = rig(t, 2);
   const [here, there] = openers;
   const row = new Row();
@@ -98,7 +98,7 @@ test('after a load whose lease was lost, no entry of an earlier load is returned
   t.is(await here!.cache.getOrSet('key', row.load), 2);
 });
 
-test('a stored value is returned by the process that loaded it, however slow its lease was', async (t) => {
+test('G4 monotonic reads: a process returns the value that it loaded and stored, however slow its lease was', async (t) => {
   const { openers, clock } = rig(t);
   const { cache, stage } = openers[0]!;
   const row = new Row();

@@ -28,13 +28,13 @@ function of(keys: readonly string[], tags: readonly string[] = [], all = false):
 
 const NO = new Error('no');
 
-test('nothing is covered while nothing is pending', (t) => {
+test('matches nothing while nothing is pending', (t) => {
   const { pending } = unit();
   t.false(pending.isPending);
   t.false(pending.matches('k', ['t']));
 });
 
-test('a mark covers its key and its tag, and nothing else', (t) => {
+test('a pending invalidation matches its key and its tag, and nothing else', (t) => {
   const { pending } = unit();
   pending.add(of(['k'], ['t']));
   t.true(pending.isPending);
@@ -44,13 +44,13 @@ test('a mark covers its key and its tag, and nothing else', (t) => {
   t.false(pending.matches('t', ['k']));
 });
 
-test('a mark on everything covers everything', (t) => {
+test('a pending clear matches everything', (t) => {
   const { pending } = unit();
   pending.add(of([], [], true));
   t.true(pending.matches('any', []));
 });
 
-test('a retry that is acknowledged settles what it was sent for', async (t) => {
+test('an acknowledged retry clears the invalidations that it sent', async (t) => {
   const { pending, sent } = unit();
   pending.add(of(['k'], ['t']));
   pending.add(of(['l'], [], true));
@@ -61,7 +61,7 @@ test('a retry that is acknowledged settles what it was sent for', async (t) => {
   t.false(pending.isPending);
 });
 
-test('a mark that comes while a retry is under way stays, on the same names too', async (t) => {
+test('an invalidation added during a retry stays pending, even of the same key or tag', async (t) => {
   const { pending, sent, clock } = unit();
   pending.add(of(['k', 'l'], ['t'], true));
   const retried = pending.retry();
@@ -75,7 +75,7 @@ test('a mark that comes while a retry is under way stays, on the same names too'
   t.deepEqual(sent[1]!.target, of(['k'], ['t']));
 });
 
-test('a mark on everything that comes while a retry is under way stays', async (t) => {
+test('a clear added during a retry stays pending', async (t) => {
   const { pending, sent } = unit();
   pending.add(of([], [], true));
   const retried = pending.retry();
@@ -85,7 +85,7 @@ test('a mark on everything that comes while a retry is under way stays', async (
   t.true(pending.matches('any', []));
 });
 
-test('a retry that fails keeps every mark', async (t) => {
+test('a failed retry keeps everything pending', async (t) => {
   const { pending, sent } = unit();
   pending.add(of(['k'], ['t']));
   const retried = pending.retry();
@@ -95,7 +95,7 @@ test('a retry that fails keeps every mark', async (t) => {
   t.true(pending.matches('x', ['t']));
 });
 
-test('retries under way are one', async (t) => {
+test('concurrent retries share one request', async (t) => {
   const { pending, sent } = unit();
   pending.add(of(['k']));
   const both = [pending.retry(), pending.retry()];
@@ -104,7 +104,7 @@ test('retries under way are one', async (t) => {
   t.deepEqual(await Promise.all(both), [true, true]);
 });
 
-test('retries come by themselves, each after about twice as long as the one before, up to five seconds', async (t) => {
+test('retries run on their own, with exponential backoff up to five seconds', async (t) => {
   const { pending, sent, clock } = unit(undefined, 0.5);
   pending.add(of(['k']));
   const begun = clock.now();
@@ -120,7 +120,7 @@ test('retries come by themselves, each after about twice as long as the one befo
   gaps.forEach((gap, i) => t.true(Math.abs(gap - due[i]!) <= 2, `${gap} instead of ${due[i]}`));
 });
 
-test('the pause before a retry is jittered by a quarter', async (t) => {
+test('the backoff of retries has a jitter of a quarter', async (t) => {
   const { pending, sent, clock } = unit(undefined, 0);
   pending.add(of(['k']));
   await clock.advance(74);
@@ -129,7 +129,7 @@ test('the pause before a retry is jittered by a quarter', async (t) => {
   t.is(sent.length, 1);
 });
 
-test('after an acknowledged retry the wait begins anew', async (t) => {
+test('an acknowledged retry resets the backoff', async (t) => {
   const { pending, sent, clock } = unit(undefined, 0.5);
   pending.add(of(['k']));
   for (let i = 0; i < 3; i++) {
@@ -145,7 +145,7 @@ test('after an acknowledged retry the wait begins anew', async (t) => {
   t.is(sent.length, 4);
 });
 
-test('past its bound everything is marked, and the retry clears it', async (t) => {
+test('beyond the maximum, everything counts as invalidated until a retry is acknowledged', async (t) => {
   const { pending, sent } = unit(3);
   pending.add(of(['a', 'b'], ['t']));
   t.false(pending.matches('x', []));
@@ -158,7 +158,7 @@ test('past its bound everything is marked, and the retry clears it', async (t) =
   t.false(pending.isPending);
 });
 
-test('what overflows while a retry is under way is not settled by it', async (t) => {
+test('an overflow during a retry is not cleared by that retry', async (t) => {
   const { pending, sent } = unit(2);
   pending.add(of(['a']));
   const retried = pending.retry();
@@ -168,7 +168,7 @@ test('what overflows while a retry is under way is not settled by it', async (t)
   t.true(pending.matches('a', []));
 });
 
-test('settleKey takes a mark away that is no newer than the version it names', (t) => {
+test('clearKey removes a pending invalidation that is not newer than the given version', (t) => {
   const { pending } = unit();
   pending.add(of(['k', 'l']));
   const { version } = pending;
@@ -181,20 +181,20 @@ test('settleKey takes a mark away that is no newer than the version it names', (
   t.true(pending.matches('k', []));
 });
 
-test('settleKey leaves a mark on everything alone', (t) => {
+test('clearKey does not remove a pending clear', (t) => {
   const { pending } = unit();
   pending.add(of(['k'], [], true));
   pending.clearKey('k', pending.version);
   t.true(pending.matches('k', []));
 });
 
-test('a retry with nothing pending sends nothing', async (t) => {
+test('a retry sends nothing if nothing is pending', async (t) => {
   const { pending, sent } = unit();
   t.true(await pending.retry());
   t.is(sent.length, 0);
 });
 
-test('closed, it sends nothing by itself and keeps no timer; it can still be told to', async (t) => {
+test('after close no retry runs on its own and no timer remains; an explicit retry still works', async (t) => {
   const { pending, sent, clock } = unit();
   pending.add(of(['k']));
   pending.close();
@@ -208,7 +208,7 @@ test('closed, it sends nothing by itself and keeps no timer; it can still be tol
   t.is(clock.timers, 0);
 });
 
-test('an acknowledged invalidation settles an earlier one of the same key that was not', async (t) => {
+test('an acknowledged invalidation clears an earlier pending one of the same key', async (t) => {
   const { openers } = rig(t);
   const { cache, stage } = openers[0]!;
   stage.fail('remove', 'request');
@@ -218,7 +218,7 @@ test('an acknowledged invalidation settles an earlier one of the same key that w
   t.false(cache.pending);
 });
 
-test('a set settles an earlier invalidation of its key, and not one that came while it was under way', async (t) => {
+test('set clears an earlier pending invalidation of its key, but not one made during the set', async (t) => {
   const { openers } = rig(t);
   const { cache, stage } = openers[0]!;
   stage.fail('remove', 'request');

@@ -25,7 +25,7 @@ function mark(bytes: Buffer, tag: string): Buffer {
 }
 
 // These are part of the wire: processes of every release that share a store must agree on them.
-test('a tag has the bucket that it always had', (t) => {
+test('the bucket of a tag never changes between versions', (t) => {
   const buckets: readonly (readonly [tag: string, bucket: number])[] = [
     ['', 197],
     ['a', 237],
@@ -42,7 +42,7 @@ test('a tag has the bucket that it always had', (t) => {
   for (const [tag, bucket] of buckets) t.is(tagBucket(tag), bucket, tag);
 });
 
-test('Property: every tag has one of the buckets', (t) => {
+test('Property: every tag has a bucket within range', (t) => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (tag) => {
       const bucket = tagBucket(tag);
@@ -52,7 +52,7 @@ test('Property: every tag has one of the buckets', (t) => {
   t.pass();
 });
 
-test('tags spread over the buckets', (t) => {
+test('tags are spread over all buckets', (t) => {
   const counts = new Map<number, number>();
   for (let i = 0; i < 25_600; i++)
     counts.set(tagBucket(`org:${i}`), (counts.get(tagBucket(`org:${i}`)) ?? 0) + 1);
@@ -60,12 +60,12 @@ test('tags spread over the buckets', (t) => {
   t.true(Math.max(...counts.values()) < 300);
 });
 
-test('tag changes are the same while nothing is marked', (t) => {
+test('unchangedBuckets is true while nothing is marked', (t) => {
   t.true(unchangedBuckets(tagChanges(), tagChanges(), ['a', 'b']));
   t.true(unchangedBuckets(tagChanges(), tagChanges(), []));
 });
 
-test('tag changes are not the same for a tag whose bucket was marked, in its first byte or its last', (t) => {
+test('unchangedBuckets is false for a tag whose bucket was marked, in its first or its last byte', (t) => {
   t.false(unchangedBuckets(tagChanges(), mark(tagChanges(), 'a'), ['a']));
   t.false(unchangedBuckets(tagChanges(), mark(tagChanges(), 'a'), ['b', 'a']));
   const first = tagChanges();
@@ -73,24 +73,24 @@ test('tag changes are not the same for a tag whose bucket was marked, in its fir
   t.false(unchangedBuckets(tagChanges(), first, ['a']));
 });
 
-test('tag changes are the same for tags of other buckets than the marked one', (t) => {
+test('unchangedBuckets is true for tags of other buckets', (t) => {
   t.not(tagBucket('a'), tagBucket('b'));
   t.true(unchangedBuckets(tagChanges(), mark(tagChanges(), 'a'), ['b']));
 });
 
-test('tag changes of another identity are never the same, whatever their buckets', (t) => {
+test('unchangedBuckets is false for records of another identity', (t) => {
   t.false(unchangedBuckets(tagChanges(1), tagChanges(2), ['a']));
   t.false(unchangedBuckets(tagChanges(1), tagChanges(2), []));
 });
 
-test('tag changes that are absent, or of another length, are never the same', (t) => {
+test('unchangedBuckets is false for records that are absent or have another length', (t) => {
   t.false(unchangedBuckets(Buffer.alloc(0), tagChanges(), ['a']));
   t.false(unchangedBuckets(tagChanges(), Buffer.alloc(0), ['a']));
   t.false(unchangedBuckets(Buffer.alloc(0), Buffer.alloc(0), ['a']));
   t.false(unchangedBuckets(tagChanges().subarray(1), tagChanges().subarray(1), ['a']));
 });
 
-test('tags are paired with the nonces read for them', (t) => {
+test('zipTagVersions pairs tags with their nonces', (t) => {
   t.deepEqual(zipTagVersions(['a', 'b'], ['clear', 'n1', 'n2'], 1), [
     { tag: 'a', nonce: 'n1' },
     { tag: 'b', nonce: 'n2' },
@@ -98,7 +98,7 @@ test('tags are paired with the nonces read for them', (t) => {
   t.deepEqual(zipTagVersions([], ['clear'], 1), []);
 });
 
-test('without one of the nonces nothing can be paired', (t) => {
+test('zipTagVersions is undefined if a nonce is missing', (t) => {
   t.is(zipTagVersions(['a', 'b'], ['n1', null]), undefined);
   t.is(zipTagVersions(['a', 'b'], ['n1']), undefined);
 });

@@ -26,7 +26,7 @@ function define(options: object): () => void {
   };
 }
 
-test('a key is a template, a function that returns a key, or one that returns its parts', async (t) => {
+test('a key is a template, or a function that returns a key or its parts', async (t) => {
   const { recording, Cached } = setup(t);
   class Users {
     @Cached({ key: 'user:{0.id}:{1}' })
@@ -54,7 +54,7 @@ test('a key is a template, a function that returns a key, or one that returns it
   t.deepEqual(keys(recording), ['user:a%3Ab:1', 'user:1', 'user:a%3Ab:7', 'users']);
 });
 
-test('without a key, class, method and arguments make one', async (t) => {
+test('the default key consists of class, method and arguments', async (t) => {
   const { recording, Cached } = setup(t);
   class Users {
     @Cached()
@@ -68,7 +68,7 @@ test('without a key, class, method and arguments make one', async (t) => {
   t.deepEqual(keys(recording), ['Users.find:("1",(deep=true,page=2))', 'Users.find:("1")']);
 });
 
-test('a name stands for class and method in default keys and in events', async (t) => {
+test('a name replaces class and method in default keys and events', async (t) => {
   const { recording, Cached } = setup(t);
   class Named {
     @Cached({ name: 'people.find' })
@@ -126,7 +126,7 @@ test('tags are fixed, templates, or a function of the result and the arguments',
   }
 });
 
-test('when it is false, the call runs the method, and neither reads nor stores', async (t) => {
+test('when: if false, the method runs without reading or storing', async (t) => {
   const { recording, Cached } = setup(t);
   let loads = 0;
   class Users {
@@ -143,7 +143,7 @@ test('when it is false, the call runs the method, and neither reads nor stores',
   t.is(await users.find('1'), 2);
 });
 
-test('unless it is true, a result is stored; else it is returned only', async (t) => {
+test('unless: if true, the result is returned and not stored', async (t) => {
   const { recording, Cached } = setup(t);
   let loads = 0;
   class Users {
@@ -159,7 +159,7 @@ test('unless it is true, a result is stored; else it is returned only', async (t
   t.deepEqual(keys(recording), ['user:published', 'user:keep']);
 });
 
-test('null and undefined are results like others, and not stored with negativeTtl 0', async (t) => {
+test('null and undefined are stored like other results, except with negativeTtl 0', async (t) => {
   const { recording, Cached } = setup(t);
   let loads = 0;
   class Users {
@@ -189,7 +189,7 @@ test('null and undefined are results like others, and not stored with negativeTt
   t.deepEqual(keys(recording), ['null', 'undefined']);
 });
 
-test('an error of the method reaches the caller as it is, and is not stored', async (t) => {
+test('an error of the method reaches the caller unchanged and is not stored', async (t) => {
   const { recording, Cached } = setup(t);
   const failure = Object.freeze(new RangeError('no such user'));
   const thrown: unknown[] = [failure, 'a text', undefined, { status: 404 }];
@@ -210,7 +210,7 @@ test('an error of the method reaches the caller as it is, and is not stored', as
   t.deepEqual(keys(recording), []);
 });
 
-test('an error of a callback reaches the caller, and nothing is stored', async (t) => {
+test('an error of a callback reaches the caller and nothing is stored', async (t) => {
   const { recording, Cached } = setup(t);
   const fail = (name: string) => (): never => {
     throw new Error(name);
@@ -240,7 +240,7 @@ test('an error of a callback reaches the caller, and nothing is stored', async (
   t.deepEqual(keys(recording), []);
 });
 
-test('the ttl of the decorator comes before the one of the defaults', async (t) => {
+test('the ttl of the decorator overrides the default', async (t) => {
   const { recording, Cached } = setup(t, { defaults: { ttl: '10s' } });
   class Users {
     @Cached({ key: 'own', ttl: '3s' })
@@ -264,7 +264,7 @@ test('the ttl of the decorator comes before the one of the defaults', async (t) 
   t.deepEqual(keys(recording), ['own', 'inherited', 'own']);
 });
 
-test('without any ttl the call rejects, and the method does not run', async (t) => {
+test('without any ttl the call rejects and the method does not run', async (t) => {
   const caching = new Caching({ adapter: memory(), namespace: 'no-ttl' });
   const { Cached } = createDecorators(caching);
   let loads = 0;
@@ -284,7 +284,7 @@ test('without any ttl the call rejects, and the method does not run', async (t) 
   await caching.close();
 });
 
-test('options that cannot be are refused while the class is defined, by name', (t) => {
+test('invalid options are refused at class definition, by name', (t) => {
   const refused: [object, RegExp][] = [
     [{ tll: '5m' }, /^@Cached on find has no option 'tll'\. It has: key, tags, ttl, /],
     [
@@ -335,7 +335,7 @@ test('options that cannot be are refused while the class is defined, by name', (
   t.throws(define(null as unknown as {}), { instanceOf: OptionsError });
 });
 
-test('an option that is undefined is an option that is not given', async (t) => {
+test('an option that is undefined has its default', async (t) => {
   const { recording, Cached } = setup(t);
   class Undefined {
     @Cached({
@@ -354,7 +354,7 @@ test('an option that is undefined is an option that is not given', async (t) => 
   t.deepEqual(keys(recording), ['Undefined.find:("1")']);
 });
 
-test('arguments that make no key: the method runs uncached, and an error event says why', async (t) => {
+test('onKeyError: by default the method runs uncached, and an error event has the reason', async (t) => {
   const { recording, Cached } = setup(t);
   let loads = 0;
   const cycle: { self?: unknown } = {};
@@ -396,7 +396,7 @@ test('arguments that make no key: the method runs uncached, and an error event s
   t.deepEqual(keys(recording), []);
 });
 
-test('where key errors are to be thrown, the call rejects with them, and the method does not run', async (t) => {
+test("onKeyError 'throw': the call rejects and the method does not run", async (t) => {
   const { recording, Cached } = setup(t);
   let loads = 0;
   class Throwing {
@@ -418,7 +418,7 @@ test('where key errors are to be thrown, the call rejects with them, and the met
   t.deepEqual(recording.of('error'), []);
 });
 
-test('a result that would not come back equal rejects, or passes uncached where that is asked for', async (t) => {
+test('onUnsupported: a result that does not round-trip rejects, or is returned uncached', async (t) => {
   const { recording, Cached } = setup(t);
   class User {
     readonly id: string;
@@ -444,7 +444,7 @@ test('a result that would not come back equal rejects, or passes uncached where 
   );
 });
 
-test('an entry takes over the tags of the cached calls of its load; if one of them ran uncached, it is not stored', async (t) => {
+test('G7 tags: inheritTags: an entry has the tags of the cached calls of its load; if one ran uncached, it is not stored', async (t) => {
   const { recording, Cached } = setup(t);
   let loads = 0;
   class Base {
@@ -483,7 +483,7 @@ test('an entry takes over the tags of the cached calls of its load; if one of th
   t.is(loads, 8);
 });
 
-test('two methods that are given one key share its load and its entry', async (t) => {
+test('two methods with one key share its load and its entry', async (t) => {
   const { recording, Cached } = setup(t);
   let loads = 0;
   let finish = (): void => {};
@@ -513,7 +513,7 @@ test('two methods that are given one key share its load and its entry', async (t
   t.deepEqual(keys(recording), ['shared:1']);
 });
 
-test('while the store is away the method runs, and an error event names it', async (t) => {
+test('while the store is unavailable the method runs, and an error event names it', async (t) => {
   const adapter = failingAdapter();
   const { recording, Cached } = setup(t, { adapter });
   let loads = 0;
@@ -534,7 +534,7 @@ test('while the store is away the method runs, and an error event names it', asy
   t.is(await users.find('1'), 3);
 });
 
-test('on a Caching that is not enabled, methods run as if they were not decorated: no callback is asked', async (t) => {
+test('with enabled: false methods run as undecorated, without callbacks', async (t) => {
   const { recording, Cached } = setup(t, { enabled: false });
   const called = (name: string) => (): never => t.fail(name) as never;
   class Disabled {

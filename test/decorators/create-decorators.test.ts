@@ -2,7 +2,7 @@ import test from 'ava';
 import { Caching, createDecorators, OptionsError, withCaching } from '../../src/index.js';
 import { newCaching, servedBy } from './shared/served-by.js';
 
-test.serial('createDecorators binds to a Caching, or to one that is made later', async (t) => {
+test.serial('createDecorators binds to a Caching, or to a function that returns one', async (t) => {
   const all = { bound: newCaching(), scope: newCaching(), own: newCaching() };
   let later: Caching | undefined;
   const { Cached: Now, Invalidates: Drop } = createDecorators(all.bound);

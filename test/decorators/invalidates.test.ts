@@ -34,7 +34,7 @@ async function setup(t: ExecutionContext, options: Parameters<typeof recordingCa
   return { recording, stored, ...createDecorators(recording.caching) };
 }
 
-test('keys are templates: one, or a list', async (t) => {
+test('keys are one template or a list', async (t) => {
   const { stored, Invalidates } = await setup(t);
   class Users {
     @Invalidates({ keys: 'user:{0.id}' })
@@ -48,7 +48,7 @@ test('keys are templates: one, or a list', async (t) => {
   t.deepEqual(await stored(), []);
 });
 
-test('keys are a function of the result and the arguments, that returns keys or their parts', async (t) => {
+test('keys are a function of the result and the arguments that returns keys or their parts', async (t) => {
   const { stored, Invalidates } = await setup(t);
   class Users {
     @Invalidates({ keys: (result, id) => [`user:${id}`, ['user', result]] })
@@ -84,7 +84,7 @@ test('tags are fixed, templates, or a function of the result and the arguments',
   t.deepEqual(await stored(), []);
 });
 
-test('all makes every entry of the namespace count no more', async (t) => {
+test('all: every entry of the namespace is invalidated', async (t) => {
   const { stored, recording, Invalidates } = await setup(t);
   class Users {
     @Invalidates({ all: true })
@@ -98,7 +98,7 @@ test('all makes every entry of the namespace count no more', async (t) => {
   );
 });
 
-test('after, the default: entries stand while the method runs, and are gone before its promise resolves', async (t) => {
+test('G3 read your writes: after, the default: entries are invalidated after the method, before its promise resolves', async (t) => {
   const { stored, Invalidates } = await setup(t);
   const seen: string[][] = [];
   class Users {
@@ -113,7 +113,7 @@ test('after, the default: entries stand while the method runs, and are gone befo
   t.deepEqual(await stored(), ['user:2', 'users']);
 });
 
-test('after: a method that fails invalidates nothing, and its error passes as it is', async (t) => {
+test('after: a method that fails invalidates nothing, and its error is unchanged', async (t) => {
   const { stored, recording, Invalidates } = await setup(t);
   const failure = Object.freeze(new RangeError('no'));
   class Users {
@@ -127,7 +127,7 @@ test('after: a method that fails invalidates nothing, and its error passes as it
   t.deepEqual(recording.of('invalidate'), []);
 });
 
-test('before: entries are gone while the method runs, also if it fails; callbacks have no result', async (t) => {
+test('before: entries are invalidated before the method runs, even if it fails; callbacks have no result', async (t) => {
   const { stored, recording, Invalidates } = await setup(t);
   const results: unknown[] = [];
   class Users {
@@ -150,7 +150,7 @@ test('before: entries are gone while the method runs, also if it fails; callback
   t.is(recording.of('invalidate').length, 2);
 });
 
-test('both: before without a result, and after success with it', async (t) => {
+test('both: invalidates before without a result, and after success with it', async (t) => {
   const { recording, Invalidates } = await setup(t);
   const results: unknown[] = [];
   class Users {
@@ -175,7 +175,7 @@ test('both: before without a result, and after success with it', async (t) => {
   );
 });
 
-test('when it is false, and unless it is true, nothing is invalidated', async (t) => {
+test('when: false and unless: true invalidate nothing', async (t) => {
   const { stored, Invalidates } = await setup(t);
   class Users {
     @Invalidates({ keys: 'user:{0}', when: (_id, quiet) => !quiet })
@@ -206,7 +206,7 @@ test('when it is false, and unless it is true, nothing is invalidated', async (t
   t.deepEqual(await stored(), ['users']);
 });
 
-test('queue, the default: the result is returned, the event says it is not acknowledged, and it is retried', async (t) => {
+test("onUnavailable 'queue', the default: the result is returned, the event is not acknowledged, and it is retried", async (t) => {
   const adapter = failingAdapter();
   const { stored, recording, Cached, Invalidates } = await setup(t, { adapter });
   let name = 'Ada';
@@ -236,7 +236,7 @@ test('queue, the default: the result is returned, the event says it is not ackno
   t.deepEqual((await stored()).includes('user:1'), false);
 });
 
-test('throw: rejects with the result of the method, which has run, and it is retried all the same', async (t) => {
+test("onUnavailable 'throw': rejects with the result of the method, which has run, and is retried too", async (t) => {
   const adapter = failingAdapter();
   const { recording, Invalidates } = await setup(t, { adapter });
   let runs = 0;
@@ -260,7 +260,7 @@ test('throw: rejects with the result of the method, which has run, and it is ret
   t.false(await recording.caching.cache.has('user:1'));
 });
 
-test('throw before the method: it rejects without a result, and the method does not run', async (t) => {
+test("onUnavailable 'throw' before the method: rejects without a result, and the method does not run", async (t) => {
   const adapter = failingAdapter();
   const { Invalidates } = await setup(t, { adapter });
   let runs = 0;
@@ -286,7 +286,7 @@ test('throw before the method: it rejects without a result, and the method does 
   t.is(error?.result, 1, 'the second of the two failed, after the method');
 });
 
-test('arguments that make no key reject, after the method has run: an invalidation is never dropped silently', async (t) => {
+test('arguments without a valid key reject after the method has run: no invalidation is dropped silently', async (t) => {
   const { stored, Invalidates } = await setup(t);
   let runs = 0;
   class Users {
@@ -323,7 +323,7 @@ test('arguments that make no key reject, after the method has run: an invalidati
   t.deepEqual(await stored(), ['user:1', 'user:2', 'users']);
 });
 
-test('options that cannot be are refused while the class is defined, by name', (t) => {
+test('invalid options are refused at class definition, by name', (t) => {
   const refused: [object, RegExp][] = [
     [{}, /^@Invalidates on save invalidates nothing\. Give it keys/],
     [{ all: false }, /invalidates nothing/],
@@ -368,7 +368,7 @@ test('options that cannot be are refused while the class is defined, by name', (
   });
 });
 
-test('a name stands for class and method in events', async (t) => {
+test('a name replaces class and method in events', async (t) => {
   const { recording, Invalidates } = await setup(t);
   class Users {
     @Invalidates({ all: true, name: 'people.save' })
@@ -378,7 +378,7 @@ test('a name stands for class and method in events', async (t) => {
   t.is(recording.of('invalidate')[0]?.method, 'people.save');
 });
 
-test('on a Caching that is not enabled, methods run as if they were not decorated: no callback is asked', async (t) => {
+test('with enabled: false methods run as undecorated, without callbacks', async (t) => {
   const recording = recordingCaching({ enabled: false });
   t.teardown(() => recording.close());
   const { Invalidates } = createDecorators(recording.caching);

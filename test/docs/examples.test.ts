@@ -29,7 +29,7 @@ async function says(
   }
 }
 
-test.serial('plain: ten callers read once, and what was saved is read anew', async (t) => {
+test.serial('plain: ten callers read once, and a saved value is read again', async (t) => {
   await says(t, 'plain.js', PLAIN);
 });
 
@@ -56,13 +56,13 @@ test.serial('tsyringe: in process, users are read once, and again after a save',
   await says(t, 'tsyringe.js', TSYRINGE);
 });
 
-test.serial('tsyringe: on Redis it says the same, run after run', async (t) => {
+test.serial('tsyringe: on Redis the output is the same in every run', async (t) => {
   const env = { REDIS_URL: redis().url };
   await says(t, 'tsyringe.js', TSYRINGE, env);
   await says(t, 'tsyringe.js', TSYRINGE, env);
 });
 
-test.serial('tsyringe: with nobody at the address it ends with words', async (t) => {
+test.serial('tsyringe: without a server at the address it exits with a message', async (t) => {
   const { exitCode, output } = await examples.run('tsyringe.js', { REDIS_URL: 'redis://127.0.0.1:1' });
   t.is(exitCode, 1);
   t.regex(output, /StoreSetupError/);

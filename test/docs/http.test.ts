@@ -5,7 +5,7 @@ import { modulesOf } from './code-blocks.js';
 import { compileProject } from './compiled-project.js';
 import { projectFolder } from '../support/project-folder.js';
 
-test('the files of docs/http.md compile, and answer as the page says', async (t) => {
+test('the files of docs/http.md compile and respond as documented', async (t) => {
   const page = readFileSync(path.join(projectFolder, 'docs/http.md'), 'utf8');
   const files = modulesOf('http.md');
   t.deepEqual(Object.keys(files), [

@@ -54,19 +54,19 @@ const grammar: readonly (readonly [name: string, value: unknown, expected: strin
 ];
 
 for (const [name, value, expected] of grammar) {
-  test(`${name} reads ${expected}`, (t) => {
+  test(`${name} becomes ${expected}`, (t) => {
     t.is(text(value), expected);
   });
 }
 
-test('the names of Object.prototype are names like any other', (t) => {
+test('names of Object.prototype are ordinary property names', (t) => {
   const odd = JSON.parse('{"__proto__":{"a":1},"constructor":2,"hasOwnProperty":3,"toString":4}') as object;
   t.is(text(odd), '(__proto__=(a=1),constructor=2,hasOwnProperty=3,toString=4)');
   t.is(text({ ['__proto__']: 1 }), '(__proto__=1)');
   t.not(text(JSON.parse('{"__proto__":{"a":1}}')), text({ a: 1 }));
 });
 
-test('many names are sorted as few are', (t) => {
+test('many property names are sorted like few', (t) => {
   const names = Array.from({ length: 40 }, (_, i) => `n${(i * 7) % 40}`);
   const object = Object.fromEntries(names.map((name) => [name, 1]));
   t.is(
@@ -78,7 +78,7 @@ test('many names are sorted as few are', (t) => {
   );
 });
 
-test('values of another realm read as those of this one', (t) => {
+test('values of another realm make the same key', (t) => {
   const values: unknown = runInNewContext(
     '[{ b: 1, a: [new Date(0)] }, new Map([[1, 2]]), new Set(["x"]), /r/g]',
   );
@@ -86,7 +86,7 @@ test('values of another realm read as those of this one', (t) => {
   t.throws(() => text(runInNewContext('new (class User {})()')), { instanceOf: KeyError });
 });
 
-test('a value met twice is no cycle', (t) => {
+test('a value that occurs twice is not a cycle', (t) => {
   const shared = { a: 1 };
   t.is(text([shared, shared]), '((a=1),(a=1))');
 });
@@ -184,7 +184,7 @@ const refused: readonly (readonly [name: string, value: unknown, path: string | 
 ];
 
 for (const [name, value, path, reason] of refused) {
-  test(`${name} is refused, and the error leads to it`, (t) => {
+  test(`${name} is refused, and the error has its path`, (t) => {
     const error = t.throws(() => canonical(value, 'Users.find', 2), { instanceOf: KeyError, code: 'E_KEY' });
     const start = `Users.find: no key can be made of argument 2${path === null ? '' : `, at ${path}`}: `;
     t.is(error.message.slice(0, start.length), start);
@@ -193,7 +193,7 @@ for (const [name, value, path, reason] of refused) {
   });
 }
 
-test('what a getter throws is the cause of the error', (t) => {
+test('an error thrown by a getter is the cause of the KeyError', (t) => {
   const value = {
     rows: [
       {
@@ -208,7 +208,7 @@ test('what a getter throws is the cause of the error', (t) => {
   t.is(error.cause, failure);
 });
 
-test('what a trap of a proxy throws is the cause of the error, even if it throws nothing', (t) => {
+test('an error thrown by a proxy trap is the cause of the KeyError, even undefined', (t) => {
   const throwing = (thrown: unknown) =>
     new Proxy(
       {},
@@ -222,7 +222,7 @@ test('what a trap of a proxy throws is the cause of the error, even if it throws
   t.throws(() => text(throwing(undefined)), { instanceOf: KeyError });
 });
 
-test('100 levels are taken, 101 are refused', (t) => {
+test('100 levels are accepted, 101 are refused', (t) => {
   const nested = (levels: number) => {
     let value: unknown = 1;
     for (let i = 0; i < levels; i++) value = [value];
@@ -233,13 +233,13 @@ test('100 levels are taken, 101 are refused', (t) => {
   t.throws(() => text(nested(200_000)), { instanceOf: KeyError, message: /more than 100 levels deep/ });
 });
 
-test('a few shared objects that spell out more than any memory holds are refused', (t) => {
+test('shared objects that expand beyond the maximum size are refused', (t) => {
   let value: unknown = 'x';
   for (let i = 0; i < 60; i++) value = [value, value];
   t.throws(() => text(value), { instanceOf: KeyError, message: /more than 2000000 characters/ });
 });
 
-test("none of the value's own methods runs", (t) => {
+test('no method of the value is called', (t) => {
   const called: string[] = [];
   const spy = (name: string) => () => {
     called.push(name);
@@ -353,7 +353,7 @@ function reordered(value: unknown): unknown {
   return copy;
 }
 
-test('two values have the same text if they are deeply equal, and only then', (t) => {
+test('Property: two values have the same key exactly if they are deeply equal', (t) => {
   let equal = 0;
   // For these two, util.isDeepStrictEqual of Node 22.23 throws.
   const left = new Map<unknown, unknown>([
@@ -375,7 +375,7 @@ test('two values have the same text if they are deeply equal, and only then', (t
   t.true(equal > 10, 'pairs that are equal are among those tried');
 });
 
-test('arrays of arguments have the same text if they are deeply equal, and only then', (t) => {
+test('Property: two argument lists have the same key exactly if they are deeply equal', (t) => {
   fc.assert(
     fc.property(fc.array(scalar, { maxLength: 3 }), fc.array(scalar, { maxLength: 3 }), (a, b) => {
       return (text(a) === text(b)) === equalValue(a, b);
@@ -385,7 +385,7 @@ test('arrays of arguments have the same text if they are deeply equal, and only 
   t.pass();
 });
 
-test('the order of properties, of Set members and of Map entries does not matter', (t) => {
+test('Property: the order of properties, Set members and Map entries does not matter', (t) => {
   fc.assert(
     fc.property(fc.oneof(small, anything), (value) => text(reordered(value)) === text(value)),
     { numRuns: 3_000 },
@@ -393,7 +393,7 @@ test('the order of properties, of Set members and of Map entries does not matter
   t.pass();
 });
 
-test('the text holds nothing that stands in no key', (t) => {
+test('Property: the text contains only characters that a key may contain', (t) => {
   fc.assert(
     fc.property(fc.oneof(small, anything), (value) => !STANDS_IN_NO_KEY.test(text(value))),
     { numRuns: 3_000 },
@@ -429,7 +429,7 @@ test('input 19: a cycle is a KeyError', (t) => {
   });
 });
 
-test('input 27: undefined arguments at the end do not count in the default key, others do', (t) => {
+test('input 27: trailing undefined arguments do not count in the default key', (t) => {
   t.is(defaultKey('Users.find', []), 'Users.find:()');
   t.is(defaultKey('Users.find', [undefined, undefined]), 'Users.find:()');
   t.is(defaultKey('Users.find', ['a', undefined]), defaultKey('Users.find', ['a']));
@@ -440,7 +440,7 @@ test('input 27: undefined arguments at the end do not count in the default key, 
   t.is(two(['a']), two(['a', undefined]));
 });
 
-test('a method name cannot be mistaken for the key of another method', (t) => {
+test('a method name never collides with the key of another method', (t) => {
   t.not(defaultKey('Users.find:("a")', []), defaultKey('Users.find', ['a']));
   t.is(defaultKey('Users.find:("a")', []), 'Users.find:%28"a"):()');
   t.is(defaultKey('billing:Users.find', ['a']), 'billing:Users.find:("a")');

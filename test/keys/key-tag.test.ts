@@ -4,7 +4,7 @@ import { compileTemplate } from '../../src/core/keys/key-template.js';
 import { key } from '../../src/core/keys/key-tag.js';
 import { WHERE, dashed } from './every-way.js';
 
-test('a tagged template keeps the rules of templates', (t) => {
+test('a tagged template follows the rules of templates', (t) => {
   t.is(key`users`, 'users');
   t.is(key`user:${'a-b'}-${'c'}`, dashed(['a-b', 'c']));
   t.is(key`user:${null}`, 'user:~null');

@@ -7,13 +7,13 @@ import { compileTemplate } from '../../src/core/keys/key-template.js';
 import { defaultKey } from '../../src/core/keys/argument-key.js';
 import { WHERE, one, dashed, SEPARATORS, hostile, part, identity } from './every-way.js';
 
-test('input 17: in a template 42 and "42" make one key on purpose, the one that is written by hand', (t) => {
+test('input 17: in a template 42 and "42" make the same key on purpose', (t) => {
   const id = 42;
   for (const part of [id, String(id), BigInt(id)]) t.is(one([part]), keyFromString(`user:${id}`, WHERE));
   t.is(one([true]), one(['true']));
 });
 
-test('input 25: a path through __proto__, constructor or prototype is refused where it is written', (t) => {
+test('input 25: a path through __proto__, constructor or prototype is refused at definition', (t) => {
   const paths = ['{0.__proto__.x}', '{0.constructor}', '{0.a.prototype}', '{{user.__proto__.x}}'];
   for (const path of paths) {
     t.throws(() => compileTemplate(`user:${path}`, WHERE), { instanceOf: OptionsError });
@@ -40,7 +40,7 @@ test('a template fills positions and paths', (t) => {
   t.is(compileTemplate('user list:{0}', WHERE)(['a']), 'user%20list:a');
 });
 
-test('a path through null, undefined or nothing ends as undefined', (t) => {
+test('a path through null, undefined or a missing property is undefined', (t) => {
   const deep = compileTemplate('user:{0.a.b}', WHERE);
   for (const argument of [undefined, null, {}, { a: null }, { a: {} }, 5])
     t.is(deep([argument]), 'user:~undefined');
@@ -58,7 +58,7 @@ test("a path reads getters of the object's class", (t) => {
   t.is(compileTemplate('user:{0.id}', WHERE)([new User()]), 'user:7');
 });
 
-test("a path calls no method and reads nothing that Object.prototype or a prototype's data gives", (t) => {
+test('a path calls no method and reads no data property of a prototype', (t) => {
   class User {
     name(): string {
       throw new Error('called');
@@ -78,7 +78,7 @@ test("a path calls no method and reads nothing that Object.prototype or a protot
   t.throws(() => compileTemplate('user:{0.at}', WHERE)(['abc']), { instanceOf: KeyError });
 });
 
-test('a path does not read a getter that somebody put on Object.prototype', (t) => {
+test('a path does not read a getter of Object.prototype (prototype pollution)', (t) => {
   const tenant = compileTemplate('user:{0.tenant}', WHERE);
   const polluted: unknown = runInNewContext(
     `Object.defineProperty(Object.prototype, 'tenant', { get: () => 'a' }); [{}, { __proto__: null, tenant: 'b' }]`,
@@ -139,7 +139,7 @@ const malformed: readonly (readonly [template: unknown, reason: RegExp])[] = [
 ];
 
 for (const [template, reason] of malformed) {
-  test(`the template ${JSON.stringify(template)} is refused where it is written`, (t) => {
+  test(`the template ${JSON.stringify(template)} is refused at definition`, (t) => {
     const error = t.throws(() => compileTemplate(template as string, WHERE), {
       instanceOf: OptionsError,
       code: 'E_OPTIONS',
@@ -156,7 +156,7 @@ test('a separator other than : is escaped in the part before it', (t) => {
   t.is(dashed([Number.NEGATIVE_INFINITY, 1]), 'user:~%2DInfinity-1');
 });
 
-test('a template with three holes and any separators makes one key only for one list of parts', (t) => {
+test('Property: a template with three placeholders and any separators makes different keys for different parts', (t) => {
   const separator = fc
     .tuple(fc.constantFrom(...SEPARATORS), fc.constantFrom('', 'a', ':', ' ', '%', '~null'))
     .map((s) => s.join(''));
@@ -179,7 +179,7 @@ test('a template with three holes and any separators makes one key only for one 
   t.pass();
 });
 
-test('text that moves over a separator makes another key', (t) => {
+test('Property: text that moves across a separator makes another key', (t) => {
   fc.assert(
     fc.property(fc.constantFrom(...SEPARATORS), hostile, hostile, hostile, (separator, a, b, c) => {
       const make = compileTemplate(`x:{0}${separator}{1}`, WHERE);
@@ -190,6 +190,6 @@ test('text that moves over a separator makes another key', (t) => {
   t.pass();
 });
 
-test('a template cannot make a default key from what an argument holds', (t) => {
+test('an argument of a template cannot imitate a default key', (t) => {
   t.not(compileTemplate('Users.find:{0}', WHERE)(['("a")']), defaultKey('Users.find', ['a']));
 });

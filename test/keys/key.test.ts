@@ -16,7 +16,7 @@ test('input 1: ("a:b", "c") and ("a", "b:c") make different keys', (t) => {
   t.is(two(['a:b', 'c']), 'user:a%3Ab:c');
 });
 
-test('input 2: "a|b" is a part like any other', (t) => {
+test('input 2: "a|b" is an ordinary part', (t) => {
   distinct(t, ['a|b'], ['a', 'b'], ['a', '|b'], ['a|', 'b']);
   const piped = compileTemplate('user:{0}|{1}', WHERE);
   t.not(piped(['a|b', 'c']), piped(['a', 'b|c']));
@@ -38,7 +38,7 @@ test('input 5: line ends and DEL are escaped', (t) => {
   t.is(one(['a\r\nDEL x']), 'user:a%0D%0ADEL%20x');
 });
 
-test('input 6: braces in a part decide no cluster slot', (t) => {
+test('input 6: braces in a part do not set the cluster slot (no CROSSSLOT)', (t) => {
   const inputs = ['{x}', 'a{b}c', '{}', '}{'];
   distinct(t, ...inputs.map((input) => [input]));
   for (const input of inputs) {
@@ -51,12 +51,12 @@ test('input 6: braces in a part decide no cluster slot', (t) => {
   }
 });
 
-test('input 7: "*", "[a-z]", "?" and "\\*" are characters, no patterns', (t) => {
+test('input 7: "*", "[a-z]", "?" and "\\*" are characters, not patterns', (t) => {
   distinct(t, ['*'], ['[a-z]'], ['?'], ['\\*'], ['a*b'], ['axb'], ['[x]'], ['x']);
   t.is(keyFromString('user:*', WHERE), 'user:%2A');
 });
 
-test('input 8: a string of a megabyte makes a short key, distinct by its last character', (t) => {
+test('input 8: a string of a megabyte makes a short key that still depends on its last character', (t) => {
   const long = 'x'.repeat(1024 * 1024);
   distinct(t, [long], [`${long}x`], [`${long}y`], [`y${long}`]);
   for (const make of Object.values(ways)) t.true(make(long).length <= 256);
@@ -64,7 +64,7 @@ test('input 8: a string of a megabyte makes a short key, distinct by its last ch
   t.true(defaultKey('Users.find', [{ text: long }]).length <= 256);
 });
 
-test('input 9: a million ids make a million keys, and nothing is kept of them', (t) => {
+test('input 9: a million ids make a million keys and leave no memory behind', (t) => {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
   one(['warm']);
@@ -77,7 +77,7 @@ test('input 9: a million ids make a million keys, and nothing is kept of them', 
   t.true(process.memoryUsage().heapUsed - before < 10_000_000);
 });
 
-test('input 10: lone surrogates make different keys that UTF-8 can carry', (t) => {
+test('input 10: lone surrogates make different keys that are valid UTF-8', (t) => {
   distinct(t, ['\ud800'], ['\ud801'], ['\udc00'], ['\ufffd'], ['%uD800'], ['\ud800\udc00']);
   for (const input of ['\ud800', '\udc00', 'a\ud800b', '\ud800\ud800']) {
     const made = one([input]);
@@ -93,7 +93,7 @@ test('input 11: composed and decomposed letters make different keys', (t) => {
   t.is(one([composed]), `user:${composed}`);
 });
 
-test('input 12: undefined, null and NaN make different keys, and no string makes theirs', (t) => {
+test('input 12: undefined, null and NaN make different keys, which no string makes', (t) => {
   distinct(t, [undefined, 'x'], [null, 'x'], [Number.NaN, 'x'], ['undefined', 'x'], ['', 'x']);
   distinct(
     t,
@@ -162,7 +162,7 @@ test('input 20: a function, a symbol, a class instance, a throwing getter and a 
   t.throws(() => byId([proxy]), { instanceOf: KeyError });
 });
 
-test('input 21: toJSON and toString of an argument are never called, and "[object Object]" is no key', (t) => {
+test('input 21: toJSON and toString of an argument are never called, and no key contains "[object Object]"', (t) => {
   let calls = 0;
   const spy = () => {
     calls++;
@@ -188,7 +188,7 @@ test('input 21: toJSON and toString of an argument are never called, and "[objec
   t.is(calls, 0);
 });
 
-test('input 22: __proto__, constructor and hasOwnProperty are ids, tags and namespaces like any other', (t) => {
+test('input 22: __proto__, constructor and hasOwnProperty are ordinary ids, tags and namespaces', (t) => {
   const names = ['__proto__', 'constructor', 'hasOwnProperty', 'toString', 'prototype'];
   distinct(t, ...names.map((name) => [name]));
   for (const name of names) {
@@ -204,7 +204,7 @@ test('input 22: __proto__, constructor and hasOwnProperty are ids, tags and name
   t.is(({} as Record<string, unknown>)['admin'], undefined);
 });
 
-test('a part of plain characters is itself', (t) => {
+test('a part of plain characters stays as it is', (t) => {
   for (const part of [
     '42',
     'abc123',
@@ -224,14 +224,14 @@ test('a part of plain characters is itself', (t) => {
   t.is(renderPart(false, WHERE), 'false');
 });
 
-test('every character with a meaning is escaped in a part', (t) => {
+test('special characters are escaped in a part', (t) => {
   t.is(
     renderPart('%:~"{}*?[]\\\' \t\u007f\u0085\u2028', WHERE),
     '%25%3A%7E%22%7B%7D%2A%3F%5B%5D%5C%27%20%09%7F%85%u2028',
   );
 });
 
-test('a value that no string may be confused with begins with ~', (t) => {
+test('the text of a value that is not a string starts with ~', (t) => {
   t.is(renderPart(null, WHERE), '~null');
   t.is(renderPart(undefined, WHERE), '~undefined');
   t.is(renderPart(Number.NaN, WHERE), '~NaN');
@@ -243,7 +243,7 @@ test('a value that no string may be confused with begins with ~', (t) => {
   t.is(renderPart('~null', WHERE), '%7Enull');
 });
 
-test('a part that is no scalar is a KeyError that says where, what came and what to do', (t) => {
+test('a part that is not a scalar is a KeyError with place, value and advice', (t) => {
   const error = t.throws(() => one([{ id: 1 }]), { instanceOf: KeyError, code: 'E_KEY' });
   t.is(
     error.message,
@@ -258,7 +258,7 @@ test('a part that is no scalar is a KeyError that says where, what came and what
   });
 });
 
-test('parts make one key only for one list of parts', (t) => {
+test('Property: different lists of parts make different keys', (t) => {
   const parts = fc
     .array(part, { minLength: 1, maxLength: 3 })
     .filter((list) => list.length > 1 || list[0] !== '');
@@ -272,7 +272,7 @@ test('parts make one key only for one list of parts', (t) => {
   t.pass();
 });
 
-test('no key holds a brace, a pattern, a space, a control character or half a character', (t) => {
+test('Property: no key contains a brace, a pattern, a space, a control character or a lone surrogate', (t) => {
   fc.assert(
     fc.property(part, part, fc.string({ unit: 'binary', maxLength: 400 }), (a, b, any) => {
       const made = [
@@ -288,7 +288,7 @@ test('no key holds a brace, a pattern, a space, a control character or half a ch
   t.pass();
 });
 
-test('an ordinary id makes the same key by hand, by template, by parts and by tagged template', (t) => {
+test('Property: an ordinary id makes the same key by hand, by template, by parts and by tagged template', (t) => {
   const ordinary = fc.oneof(
     fc.string({ unit: fc.constantFrom(...'abcXYZ0189-_.@/+,;|é ') }),
     fc.uuid(),
@@ -308,7 +308,7 @@ test('an ordinary id makes the same key by hand, by template, by parts and by ta
   t.is(one([42]), 'user:42');
 });
 
-test('an id with a colon makes another key by hand than by template; the tagged template makes the same', (t) => {
+test('an id with a colon makes another key by hand than by template or tagged template', (t) => {
   const id = 'a:b';
   t.is(one([id]), 'user:a%3Ab');
   t.is(key`user:${id}`, 'user:a%3Ab');
@@ -316,7 +316,7 @@ test('an id with a colon makes another key by hand than by template; the tagged 
   t.is(keyFromString(`user:${id}`, WHERE), 'user:a:b');
 });
 
-test('the key of a key is the same key', (t) => {
+test('Property: a key that is passed as a key stays the same', (t) => {
   fc.assert(
     fc.property(
       fc.string({ unit: 'binary', minLength: 1, maxLength: 400 }),
@@ -336,7 +336,7 @@ test('the key of a key is the same key', (t) => {
   t.pass();
 });
 
-test('a key function may return a string or an array of parts, and nothing else', (t) => {
+test('a key function returns a string or an array of parts', (t) => {
   t.is(logicalKey('user:42', 'getOrSet'), 'user:42');
   t.is(logicalKey(['user', 42], 'getOrSet'), 'user:42');
   for (const wrong of [undefined, null, 42, {}, () => 'user', Promise.resolve('user')]) {
@@ -357,7 +357,7 @@ test('an empty key is refused', (t) => {
   t.throws(() => key``, empty);
 });
 
-test('a key of 256 units stays, one of 257 is its beginning and the SHA-256 of the whole', (t) => {
+test('a key of 256 characters stays; one of 257 becomes its first 80 characters and a SHA-256', (t) => {
   const whole = `user:${'x'.repeat(251)}`;
   t.is(hashIfLong(whole), whole);
   const long = `${whole}y`;
@@ -366,7 +366,7 @@ test('a key of 256 units stays, one of 257 is its beginning and the SHA-256 of t
   t.is(hashIfLong(hashIfLong(long)), hashIfLong(long));
 });
 
-test('a long key is the same in every way to it', (t) => {
+test('a long key is the same by hand, by template, by parts and by tagged template', (t) => {
   const id = 'x'.repeat(300);
   t.is(keyFromString(`user:${id}`, WHERE), one([id]));
   t.is(keyFromParts(['user', id], WHERE), one([id]));
@@ -374,7 +374,7 @@ test('a long key is the same in every way to it', (t) => {
   t.not(one([id]), one([`${id}x`]));
 });
 
-test('the beginning of a long key ends with no half of a character or of an escape', (t) => {
+test('the prefix of a long key does not split a character or an escape', (t) => {
   for (let shift = 0; shift < 12; shift++) {
     for (const unit of ['\u{1f600}', ':', '\ud800', '\u{1f600}\ud800', '%']) {
       const made = one(['x'.repeat(60 + shift) + unit.repeat(200)]);
@@ -387,7 +387,7 @@ test('the beginning of a long key ends with no half of a character or of an esca
   }
 });
 
-test('no part can be written so that its key is the long form of another', (t) => {
+test('no part makes a key that equals the hashed form of another', (t) => {
   const long = one(['x'.repeat(300)]);
   t.not(one([long.slice('user:'.length)]), long);
 });

@@ -3,14 +3,14 @@ import fc from 'fast-check';
 import { OptionsError } from '../../src/core/shared/errors.js';
 import { checkNamespace, clearKey, entryKey, tagChangesKey, tagKey } from '../../src/core/keys/store-keys.js';
 
-test('every kind of name has its own place under the namespace', (t) => {
+test('every kind of store key has its own prefix under the namespace', (t) => {
   t.is(entryKey('shop', 'user:42'), 'shop:cache:user:42');
   t.is(tagKey('shop', 'org:7'), 'shop:tag:{shop}:org:7');
   t.is(clearKey('shop'), 'shop:clear:{shop}');
   t.is(tagChangesKey('shop'), 'shop:tag-changes:{shop}');
 });
 
-test('no two names are one, whatever the namespaces, keys and tags', (t) => {
+test('Property: two store keys are equal only if namespace, kind and name are', (t) => {
   const segment = fc.constantFrom('a', 'cache', 'tag', 'clear', 'tag-changes', 'lock', '', 'a.b');
   const joined = fc.array(segment, { minLength: 1, maxLength: 4 }).map((segments) => segments.join(':'));
   const namespace = joined.filter((text) => {
@@ -38,7 +38,7 @@ test('no two names are one, whatever the namespaces, keys and tags', (t) => {
   t.pass();
 });
 
-test('a namespace is 1 to 64 plain characters', (t) => {
+test('a namespace has 1 to 64 plain characters', (t) => {
   for (const namespace of ['shop', 'shop:eu', 'a', 'cache', 'Shop_1.0/eu-west', 'x'.repeat(64)]) {
     t.is(checkNamespace(namespace), namespace);
   }
@@ -63,7 +63,7 @@ test('a namespace is 1 to 64 plain characters', (t) => {
   }
 });
 
-test('a namespace with the word for a kind after a colon is refused, with another in its place', (t) => {
+test('a namespace that ends in the name of a kind of key is refused; the error suggests another', (t) => {
   t.throws(() => checkNamespace('shop:cache'), { instanceOf: OptionsError, message: /'shop-cache'/ });
   for (const kind of ['tag', 'clear', 'tag-changes', 'lock', 'rate', 'session', 'queue']) {
     t.throws(() => checkNamespace(`shop:${kind}:eu`), { instanceOf: OptionsError });

@@ -21,7 +21,7 @@ function asked({ stage }: LimitRig): number {
   return stage.asked.filter((verb) => verb === 'consume').length;
 }
 
-test('a call waits until there is room, and no longer', async (t) => {
+test('a call waits until there is capacity, and no longer', async (t) => {
   const rig = limitRig(t);
   await rig.limits.consume('k', RULE);
   const waiting = outcome(rig.limits.consume('k', RULE, { wait: '20s' }));
@@ -34,7 +34,7 @@ test('a call waits until there is room, and no longer', async (t) => {
   t.is(rig.clock.timers, 0);
 });
 
-test('who waits comes back spread over a twentieth of a second, or a tenth of the wait where that is less', async (t) => {
+test('waiting calls retry with a jitter of 50 ms, or a tenth of the wait if that is less', async (t) => {
   const back = async (random: number, per: '10s' | '100ms'): Promise<number> => {
     const { limits, clock } = limitRig(t, {}, random);
     await limits.consume('k', { ...RULE, per });
@@ -49,7 +49,7 @@ test('who waits comes back spread over a twentieth of a second, or a tenth of th
   t.is(await back(0.999, '100ms'), 110);
 });
 
-test('a wait that cannot help is not begun', async (t) => {
+test('a call does not wait if the wait is too short for any capacity', async (t) => {
   const rig = limitRig(t);
   await rig.limits.consume('k', RULE);
   t.like(await rig.limits.consume('k', RULE, { wait: 9_999 }), { allowed: false, retryAfterMs: 10_000 });
@@ -59,7 +59,7 @@ test('a wait that cannot help is not begun', async (t) => {
   t.is(rig.clock.timers, 0);
 });
 
-test('a wait ends as soon as nothing can come of it any more', async (t) => {
+test('a wait ends as soon as no capacity can come in time', async (t) => {
   const rig = limitRig(t);
   await rig.limits.consume('k', RULE);
   const waiting = outcome(rig.limits.consume('k', RULE, { wait: '15s' }));
@@ -69,7 +69,7 @@ test('a wait ends as soon as nothing can come of it any more', async (t) => {
   t.like(waiting.value, { allowed: false, retryAfterMs: 9_975 });
 });
 
-test('who waits is woken when units come back', async (t) => {
+test('a refund wakes a waiting call', async (t) => {
   for (const give of ['refund', 'reset'] as const) {
     const rig = limitRig(t);
     await rig.limits.consume('k', RULE);
@@ -82,7 +82,7 @@ test('who waits is woken when units come back', async (t) => {
   }
 });
 
-test('units that come back between the answer and the wait wake it all the same', async (t) => {
+test('a refund between the denial and the wait wakes the call too', async (t) => {
   const rig = limitRig(t);
   await rig.limits.consume('k', RULE);
   const release = rig.stage.hold('consume');
@@ -94,7 +94,7 @@ test('units that come back between the answer and the wait wake it all the same'
   t.like(waiting.value, { allowed: true });
 });
 
-test('who waits for a slot is woken when one is given back', async (t) => {
+test('semaphore: a released slot wakes a waiting call', async (t) => {
   const rig = limitRig(t);
   const work = deferred();
   const first = rig.other.run('k', SLOTS, () => work.promise);
@@ -107,7 +107,7 @@ test('who waits for a slot is woken when one is given back', async (t) => {
   t.is(second.value, 7);
 });
 
-test('who waits for a slot asks now and then, for a message may be lost', async (t) => {
+test('semaphore: a call that waits for a slot polls, because a message may be lost', async (t) => {
   const rig = limitRig(t);
   const { clock, limits, stage } = rig;
   const slots: Rule = { algorithm: 'concurrency', limit: 1, lease: '1s' };
@@ -133,7 +133,7 @@ test('who waits for a slot asks now and then, for a message may be lost', async 
   t.true(clock.now() - start <= 1_252);
 });
 
-test('a slot that is waited for is refused at the end of the wait', async (t) => {
+test('semaphore: a call without a slot is denied at the end of its wait', async (t) => {
   const rig = limitRig(t);
   const work = deferred();
   const first = rig.limits.run('k', SLOTS, () => work.promise);
@@ -147,7 +147,7 @@ test('a slot that is waited for is refused at the end of the wait', async (t) =>
   await first;
 });
 
-test('a window beyond the wait is no reason to wait for a slot', async (t) => {
+test('a call does not wait for a slot if a window denies it for longer than its wait', async (t) => {
   const rig = limitRig(t);
   const work = deferred();
   const first = rig.limits.run('k', [SLOTS, RULE], () => work.promise);
@@ -158,7 +158,7 @@ test('a window beyond the wait is no reason to wait for a slot', async (t) => {
   await first;
 });
 
-test('a refusal that is remembered is waited out, too', async (t) => {
+test('a call also waits out a cached denial', async (t) => {
   const rig = limitRig(t);
   await rig.limits.consume('k', RULE);
   await rig.limits.consume('k', RULE);
@@ -169,7 +169,7 @@ test('a refusal that is remembered is waited out, too', async (t) => {
   t.is(asked(rig), 3);
 });
 
-test('a limit of this process is waited for like any other', async (t) => {
+test('a call also waits for capacity that is counted locally', async (t) => {
   const rig = limitRig(t);
   rig.stage.fail('consume', 'refused');
   await rig.limits.consume('k', RULE);
@@ -180,7 +180,7 @@ test('a limit of this process is waited for like any other', async (t) => {
 
 // --- signals ---------------------------------------------------------------------------------------------------------------
 
-test('a signal ends the wait with its reason, and nothing is taken', async (t) => {
+test('an abort ends the wait with the reason of the signal and takes nothing', async (t) => {
   const rig = limitRig(t);
   await rig.limits.consume('k', RULE);
   const abort = new AbortController();
@@ -195,7 +195,7 @@ test('a signal ends the wait with its reason, and nothing is taken', async (t) =
   t.true((await rig.limits.consume('k', RULE)).allowed);
 });
 
-test('a signal that was aborted before ends the call before anything is asked', async (t) => {
+test('a call with an aborted signal sends no request', async (t) => {
   const rig = limitRig(t);
   const reason = new Error('enough');
   const signal = AbortSignal.abort(reason);
@@ -204,7 +204,7 @@ test('a signal that was aborted before ends the call before anything is asked', 
   t.is(asked(rig), 0);
 });
 
-test('a signal that aborts while the store is asked ends a refusal with its reason, and no admission', async (t) => {
+test('an abort during the request rejects a denied call with its reason, and does not affect an allowed one', async (t) => {
   const rig = limitRig(t);
   const reason = new Error('enough');
   for (const refused of [false, true]) {
@@ -220,7 +220,7 @@ test('a signal that aborts while the store is asked ends a refusal with its reas
   }
 });
 
-test('waits leave no listener on a signal, and no timer', async (t) => {
+test('waits leave no listener on the signal and no timer', async (t) => {
   const rig = limitRig(t);
   const { signal } = new AbortController();
   const left = new Set<unknown>();
@@ -248,7 +248,7 @@ test('waits leave no listener on a signal, and no timer', async (t) => {
 
 // --- closing ---------------------------------------------------------------------------------------------------------------
 
-test('close ends every wait, and says so', async (t) => {
+test('close ends every wait with an error that names it', async (t) => {
   const rig = limitRig(t);
   await rig.limits.consume('k', RULE);
   const waiting = [1, 2].map(() => outcome(rig.limits.consume('k', RULE, { wait: '20s' })));

@@ -7,7 +7,7 @@ const RULE = { limit: 2, per: '1m' } as const;
 
 const SLOTS: Rule = { algorithm: 'concurrency', limit: 2, lease: '30s' };
 
-test('a slot is held while the work runs, in all processes together, and free when run has resolved', async (t) => {
+test('semaphore: a slot is held while the work runs, across processes, and free when run resolves', async (t) => {
   const { limits, other, used } = limitRig(t);
   const works = [deferred<number>(), deferred<number>()];
   const runs = [
@@ -29,7 +29,7 @@ test('a slot is held while the work runs, in all processes together, and free wh
   t.is(await used('k', SLOTS), 0);
 });
 
-test('a slot is renewed at every third of its life for as long as the work runs, and not after', async (t) => {
+test('a slot is renewed every third of its lease while the work runs, and not after', async (t) => {
   const { limits, clock, stage, used } = limitRig(t);
   const work = deferred();
   const run = limits.run('k', SLOTS, () => work.promise);
@@ -47,7 +47,7 @@ test('a slot is renewed at every third of its life for as long as the work runs,
   t.is(await used('k', SLOTS), 0);
 });
 
-test('the slot of a process that died is free when its life is over', async (t) => {
+test('the slot of a crashed process is free when its lease ends', async (t) => {
   const { limits, clock, stage, used } = limitRig(t);
   const one: Rule = { ...SLOTS, limit: 1 };
   stage.fail('renew', 'never sent');
@@ -63,7 +63,7 @@ test('the slot of a process that died is free when its life is over', async (t) 
   await run;
 });
 
-test('renewals go on when one has failed, and the failure is published', async (t) => {
+test('renewals continue after a failed one, and the failure is published', async (t) => {
   const { limits, clock, stage, of, used } = limitRig(t);
   const work = deferred();
   const run = limits.run('k', SLOTS, () => work.promise);
@@ -82,7 +82,7 @@ test('renewals go on when one has failed, and the failure is published', async (
   await run;
 });
 
-test('a slot that the store has lost counts again while its work runs, and is given back', async (t) => {
+test('a slot that the store lost is taken again while its work runs, and released after it', async (t) => {
   const { limits, other, clock, used } = limitRig(t);
   const one: Rule = { ...SLOTS, limit: 1 };
   const work = deferred();
@@ -97,7 +97,7 @@ test('a slot that the store has lost counts again while its work runs, and is gi
   t.is(await used('k', one), 0);
 });
 
-test('a slot that was lost is not taken again when the work has ended meanwhile', async (t) => {
+test('a lost slot is not taken again once the work has ended', async (t) => {
   const { limits, other, clock, stage, used } = limitRig(t);
   const one: Rule = { ...SLOTS, limit: 1 };
   const work = deferred();
@@ -113,7 +113,7 @@ test('a slot that was lost is not taken again when the work has ended meanwhile'
   t.is(await used('k', one), 0);
 });
 
-test('a slot that cannot be given back is published, and changes neither result nor error', async (t) => {
+test('a failed release of a slot is published and changes neither result nor error', async (t) => {
   const { limits, stage, of } = limitRig(t);
   stage.fail('refund', 'never sent');
   t.is(await limits.run('k', SLOTS, () => 7), 7);
@@ -130,7 +130,7 @@ test('a slot that cannot be given back is published, and changes neither result 
   );
 });
 
-test('a call holds one slot whatever it costs, and none if it only looks', async (t) => {
+test('a call holds one slot at any cost, and none at cost 0', async (t) => {
   const { limits, stage, used } = limitRig(t);
   const rules: Rule[] = [SLOTS, { limit: 9, per: '1m' }];
   const seen = await limits.run('k', rules, () => used('k', SLOTS), { cost: 9 });
@@ -139,7 +139,7 @@ test('a call holds one slot whatever it costs, and none if it only looks', async
   t.is(stage.asked.filter((verb) => verb === 'refund').length, 1);
 });
 
-test('a window that refuses holds no slot, and a slot that is missing takes nothing from a window', async (t) => {
+test('a denying window holds no slot, and a missing slot takes nothing from a window', async (t) => {
   const { limits, used } = limitRig(t);
   const rules: Rule[] = [{ ...SLOTS, limit: 1 }, RULE];
   await limits.consume('k', RULE, { cost: 2 });
@@ -156,7 +156,7 @@ test('a window that refuses holds no slot, and a slot that is missing takes noth
   t.is(await used('k', RULE), 1);
 });
 
-test('close gives every slot back, and ends the renewals', async (t) => {
+test('close releases every slot and stops the renewals', async (t) => {
   const { caching, limits, clock, of, used } = limitRig(t);
   const work = deferred<number>();
   const run = limits.run('k', SLOTS, () => work.promise);

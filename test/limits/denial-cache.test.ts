@@ -22,7 +22,7 @@ function asked({ stage }: LimitRig): number {
   return stage.asked.filter((verb) => verb === 'consume').length;
 }
 
-test('a refusal is repeated without asking until it ends', async (t) => {
+test('a cached denial is returned without a request until it expires', async (t) => {
   const rig = await refusedRig(t);
   const { limits, clock } = rig;
   await clock.advance(5_000);
@@ -44,7 +44,7 @@ test('a refusal is repeated without asking until it ends', async (t) => {
   t.is(asked(rig), 3);
 });
 
-test('a refusal holds for higher costs and for no lower one', async (t) => {
+test('a cached denial applies to equal and higher costs only', async (t) => {
   const rig = limitRig(t);
   const { limits } = rig;
   await limits.consume('k', RULE, { cost: 2 });
@@ -53,7 +53,7 @@ test('a refusal holds for higher costs and for no lower one', async (t) => {
   t.like(await limits.consume('k', RULE, { cost: 2 }), { allowed: true, source: 'store' });
 });
 
-test('a refusal holds for its own key and for equal rules only', async (t) => {
+test('a cached denial applies to its key and to equal rules only', async (t) => {
   const { limits } = await refusedRig(t);
   const sources = async (rule: Rule | readonly Rule[], key = 'k'): Promise<string> =>
     (await limits.consume(key, rule)).source;
@@ -67,7 +67,7 @@ test('a refusal holds for its own key and for equal rules only', async (t) => {
   t.is(await sources(RULE, 'other'), 'store');
 });
 
-test('refusals of several rules of one key are kept beside each other', async (t) => {
+test('denials of several rules of one key are cached side by side', async (t) => {
   const { limits } = await refusedRig(t);
   const other = { limit: 1, per: '1h' } as const;
   await limits.consume('k', other);
@@ -76,7 +76,7 @@ test('refusals of several rules of one key are kept beside each other', async (t
   t.is((await limits.consume('k', RULE)).source, 'denialCache');
 });
 
-test('looking, penalties and calls that want no memory ask the store', async (t) => {
+test('peek, penalties and calls with denialCache: false ask the store', async (t) => {
   const rig = await refusedRig(t);
   const { limits } = rig;
   t.is((await limits.peek('k', RULE)).source, 'store');
@@ -85,7 +85,7 @@ test('looking, penalties and calls that want no memory ask the store', async (t)
   t.is((await limits.penalty('k', RULE)).source, 'store');
 });
 
-test('what was said to a call that wants no memory, to a look or to a penalty is not remembered', async (t) => {
+test('denials of peek, of penalties and of calls with denialCache: false are not cached', async (t) => {
   const { limits } = limitRig(t);
   await limits.penalty('k', RULE, 9);
   await limits.peek('k', RULE);
@@ -94,21 +94,21 @@ test('what was said to a call that wants no memory, to a look or to a penalty is
   t.is((await limits.consume('k', RULE)).source, 'store');
 });
 
-test('without a memory by default every call asks the store, unless it says otherwise', async (t) => {
+test('with denialCache: false by default only calls with denialCache: true use it', async (t) => {
   const { limits } = await refusedRig(t, { limits: { denialCache: false } });
   t.is((await limits.consume('k', RULE)).source, 'store');
   await limits.consume('k', RULE, { denialCache: true });
   t.is((await limits.consume('k', RULE, { denialCache: true })).source, 'denialCache');
 });
 
-test('run is refused from memory, too', async (t) => {
+test('run uses cached denials too', async (t) => {
   const rig = await refusedRig(t);
   const error = await t.throwsAsync(rig.limits.run('k', RULE, () => t.fail()));
   t.like(error, { code: 'E_RATE_LIMIT_EXCEEDED', decision: { source: 'denialCache' } });
   t.is(asked(rig), 2);
 });
 
-test('a block is remembered as a block', async (t) => {
+test('a block is cached as a block', async (t) => {
   const rig = limitRig(t);
   await rig.limits.block('k', '10s');
   await rig.limits.consume('k', RULE);
@@ -118,7 +118,7 @@ test('a block is remembered as a block', async (t) => {
 });
 
 for (const full of ['alone', 'beside a window'] as const) {
-  test(`a refusal for want of a slot is never remembered (${full})`, async (t) => {
+  test(`a denial for lack of a concurrency slot is never cached (${full})`, async (t) => {
     const rig = limitRig(t);
     const slots: Rule = { algorithm: 'concurrency', limit: 1 };
     const rules = full === 'alone' ? slots : [slots, { limit: 1, per: '1m' } as const];
@@ -134,7 +134,7 @@ for (const full of ['alone', 'beside a window'] as const) {
   });
 }
 
-test('a window that refuses beside a free slot is remembered', async (t) => {
+test('a denial of a window beside a free concurrency slot is cached', async (t) => {
   const rig = limitRig(t);
   const rules: Rule[] = [{ algorithm: 'concurrency', limit: 1 }, RULE];
   await rig.limits.consume('k', RULE, { cost: 4 });
@@ -154,7 +154,7 @@ const DROPS: Readonly<Record<string, (rig: LimitRig) => Promise<void>>> = {
 };
 
 for (const [what, drop] of Object.entries(DROPS)) {
-  test(`${what} drops a refusal`, async (t) => {
+  test(`${what} removes a cached denial`, async (t) => {
     const rig = await refusedRig(t);
     await drop(rig);
     t.like(await rig.limits.consume('k', RULE), { allowed: true, source: 'store' });
@@ -162,14 +162,14 @@ for (const [what, drop] of Object.entries(DROPS)) {
 }
 
 for (const who of ['here', 'elsewhere'] as const) {
-  test(`a block ${who} drops a refusal`, async (t) => {
+  test(`a block ${who} removes a cached denial`, async (t) => {
     const rig = await refusedRig(t);
     await (who === 'here' ? rig.limits : rig.other).block('k', '1h');
     t.like(await rig.limits.consume('k', RULE), { rule: 'block', source: 'store' });
   });
 }
 
-test('what a failing run gives back drops a refusal', async (t) => {
+test('a refund of a failed run removes a cached denial', async (t) => {
   const rig = limitRig(t);
   const crash = deferred();
   const run = rig.limits.run('k', RULE, () => crash.promise, { cost: 4, refundOnError: true });
@@ -180,7 +180,7 @@ test('what a failing run gives back drops a refusal', async (t) => {
   t.like(await rig.limits.consume('k', RULE), { allowed: true, source: 'store' });
 });
 
-test('a reset here drops a refusal even if the store cannot be told', async (t) => {
+test('a reset removes a cached denial even if the store is unavailable', async (t) => {
   const rig = await refusedRig(t);
   rig.stage.fail('reset', 'refused');
   await t.throwsAsync(rig.limits.reset('k', RULE), { code: 'E_STORE_UNAVAILABLE' });
@@ -188,7 +188,7 @@ test('a reset here drops a refusal even if the store cannot be told', async (t) 
 });
 
 for (const drop of ['elsewhere', 'here'] as const) {
-  test(`a refusal that a reset ${drop} has overtaken on its way is not remembered`, async (t) => {
+  test(`a denial whose reply arrives after a reset ${drop} is not cached`, async (t) => {
     const rig = limitRig(t);
     await rig.limits.consume('k', RULE, { cost: 4 });
     const release = rig.stage.hold('consume');
@@ -201,7 +201,7 @@ for (const drop of ['elsewhere', 'here'] as const) {
   });
 }
 
-test('a refusal that the reset of another key has overtaken is remembered', async (t) => {
+test('a denial whose reply arrives after the reset of another key is cached', async (t) => {
   const rig = limitRig(t);
   await rig.limits.consume('k', RULE, { cost: 4 });
   const release = rig.stage.hold('consume');
@@ -213,7 +213,7 @@ test('a refusal that the reset of another key has overtaken is remembered', asyn
   t.is((await rig.limits.consume('k', RULE)).source, 'denialCache');
 });
 
-test('a refusal ends by the time before the store was asked, not after it answered', async (t) => {
+test('a cached denial expires relative to when its request was sent', async (t) => {
   const rig = limitRig(t);
   await rig.limits.consume('k', RULE, { cost: 4 });
   const release = rig.stage.hold('consume');
@@ -229,7 +229,7 @@ test('a refusal ends by the time before the store was asked, not after it answer
 
 // --- bounds ----------------------------------------------------------------------------------------------------------------
 
-test('a flood of refused keys, and of wakes, keeps no more than its bound', (t) => {
+test('a flood of denied keys and of wakeups keeps at most the maximum of cached denials', (t) => {
   const clock = setClock();
   const cache = new DenialCache(clock);
   const rules = resolveRules(RULE, 'here');

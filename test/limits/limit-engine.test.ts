@@ -7,13 +7,13 @@ const RULE = { limit: 2, per: '1m' } as const;
 
 const SLOTS: Rule = { algorithm: 'concurrency', limit: 2, lease: '30s' };
 
-test('run gives back what the work gives, whether it is async or not', async (t) => {
+test('run returns the result of the work, async or not', async (t) => {
   const { limits } = limitRig(t);
   t.is(await limits.run('k', RULE, () => 7), 7);
   t.is(await limits.run('k', RULE, async () => 8), 8);
 });
 
-test('run throws what the work throws, and its units stay taken', async (t) => {
+test('run rejects with the error of the work, and its units stay taken', async (t) => {
   const { limits, used } = limitRig(t);
   const error = new Error('no');
   const fail = (): never => {
@@ -24,7 +24,7 @@ test('run throws what the work throws, and its units stay taken', async (t) => {
   t.is(await used('k', RULE), 2);
 });
 
-test('a refused run says whose limit it is, which one, and when to come again', async (t) => {
+test('a denied run rejects with key, rule and retryAfterMs', async (t) => {
   const { limits } = limitRig(t);
   await limits.consume("o'k\n", RULE, { cost: 2 });
   const error = await t.throwsAsync(
@@ -47,7 +47,7 @@ test('a refused run says whose limit it is, which one, and when to come again', 
   });
 });
 
-test('a failing run gives its units back if it is told to', async (t) => {
+test('refundOnError: a failed run refunds its units', async (t) => {
   const { limits, used } = limitRig(t);
   const fail = () => Promise.reject(new Error('no'));
   await t.throwsAsync(limits.run('k', RULE, fail, { cost: 2, refundOnError: true }), { message: 'no' });
@@ -58,7 +58,7 @@ test('a failing run gives its units back if it is told to', async (t) => {
   t.is(await used('k', RULE), 2);
 });
 
-test('which failures give units back may be decided by the error', async (t) => {
+test('refundOnError: a function of the error decides about the refund', async (t) => {
   const { limits, of, used } = limitRig(t);
   const options = { refundOnError: (error: unknown) => (error as Error).message === 'busy' };
   await t.throwsAsync(
@@ -84,7 +84,7 @@ test('which failures give units back may be decided by the error', async (t) => 
   t.like(of('error'), { 0: { operation: 'refundOnError', key: 'k' } });
 });
 
-test('a refused run gives nothing back', async (t) => {
+test('a denied run refunds nothing', async (t) => {
   const { limits, used } = limitRig(t);
   await limits.consume('k', RULE, { cost: 2 });
   await t.throwsAsync(
@@ -94,7 +94,7 @@ test('a refused run gives nothing back', async (t) => {
   t.is(await used('k', RULE), 2);
 });
 
-test('a refund that the store cannot take is published, and the error of the work is thrown', async (t) => {
+test('a failed refund is published, and the error of the work is thrown', async (t) => {
   const { limits, stage, of, used } = limitRig(t);
   stage.fail('refund', 'never sent');
   const rules: Rule[] = [RULE, SLOTS];
@@ -109,7 +109,7 @@ test('a refund that the store cannot take is published, and the error of the wor
   t.is(await used('k', RULE), 1);
 });
 
-test('a failing run gives slot and units back in one request', async (t) => {
+test('a failed run releases its slot and refunds its units in one request', async (t) => {
   const { limits, stage, used } = limitRig(t);
   await t.throwsAsync(
     limits.run('k', [RULE, SLOTS], () => Promise.reject(new Error('no')), { refundOnError: true }),
@@ -119,7 +119,7 @@ test('a failing run gives slot and units back in one request', async (t) => {
   t.is(await used('k', SLOTS), 0);
 });
 
-test('units that this process has counted for itself are given back to its own count', async (t) => {
+test('units counted locally are refunded locally', async (t) => {
   const { limits, stage, used } = limitRig(t, { limits: { processes: 2 } });
   const wide = { limit: 4, per: '1m' } as const;
   await limits.consume('k', wide, { cost: 2 });
@@ -131,7 +131,7 @@ test('units that this process has counted for itself are given back to its own c
   t.is(await used('k', wide), 2);
 });
 
-test('a dry run counts, says what it would have said, and refuses nothing', async (t) => {
+test('dryRun: counts and publishes the decision, but denies nothing', async (t) => {
   const { limits, of, used } = limitRig(t);
   for (let i = 0; i < 4; i++) t.is(await limits.run('k', RULE, () => i, { dryRun: true }), i);
   t.deepEqual(
@@ -146,7 +146,7 @@ test('a dry run counts, says what it would have said, and refuses nothing', asyn
   t.is(await used('k', RULE), 2);
 });
 
-test('a dry run waits for nothing, and holds the slots that it gets', async (t) => {
+test('dryRun: does not wait, and holds the slots that it gets', async (t) => {
   const { limits, clock, used } = limitRig(t);
   const one: Rule = { ...SLOTS, limit: 1 };
   const inner = (): Promise<number> =>
@@ -156,7 +156,7 @@ test('a dry run waits for nothing, and holds the slots that it gets', async (t) 
   t.is(clock.timers, 0);
 });
 
-test('a dry run runs without a store, whatever the policy, and what is no limit is still refused', async (t) => {
+test('dryRun: runs without a store under every policy; invalid rules still reject', async (t) => {
   const { limits, stage, of } = limitRig(t, { limits: { onUnavailable: 'deny' } });
   stage.fail('consume', 'refused');
   t.is(await limits.run('k', RULE, () => 7, { dryRun: true }), 7);
@@ -167,7 +167,7 @@ test('a dry run runs without a store, whatever the policy, and what is no limit 
   );
 });
 
-test('a StoreUnavailableError of the work itself is the error of a dry run, too', async (t) => {
+test('dryRun: a StoreUnavailableError of the work itself reaches the caller', async (t) => {
   const { limits } = limitRig(t);
   const error = new StoreUnavailableError('another store', 'refused');
   let runs = 0;

@@ -7,7 +7,7 @@ import { fakeClock } from '../../src/testing/fake-clock.js';
 
 const RULE = { limit: 5, per: '1m' } as const;
 
-test('options that are none are refused, and nothing is taken', async (t) => {
+test('invalid options are refused, and nothing is taken', async (t) => {
   const { limits } = new Caching({ adapter: memory(), clock: fakeClock() });
   const bad: readonly [options: object, says: RegExp][] = [
     [{ costs: 1 }, /^consume has no option 'costs'/],
@@ -48,7 +48,7 @@ test('options that are none are refused, and nothing is taken', async (t) => {
   t.is((await limits.peek('k', RULE)).remaining, 5);
 });
 
-test('defaults that are none are refused by the constructor', (t) => {
+test('invalid defaults are refused by the constructor', (t) => {
   const caching = (limits: object): Caching => new Caching({ adapter: memory(), limits });
   t.throws(() => caching({ onUnavailable: 'maybe' }), {
     instanceOf: OptionsError,
@@ -57,7 +57,7 @@ test('defaults that are none are refused by the constructor', (t) => {
   t.throws(() => caching({ limit: 5 }), { instanceOf: OptionsError, message: /has no option 'limit'/ });
 });
 
-test('verbs that hold no slot refuse rules that need one, and name the verb that does', async (t) => {
+test('verbs that hold no slot refuse concurrency rules and name the verb that accepts them', async (t) => {
   const { limits } = new Caching({ adapter: memory(), clock: fakeClock() });
   const rules: Rule[] = [RULE, { algorithm: 'concurrency', limit: 0, name: 'slots' }];
   for (const call of [

@@ -10,7 +10,7 @@ const CLOSED = { name: 'closed', limit: 0, per: '1m' } as const;
 
 // --- decisions ---------------------------------------------------------------------------------------------------------
 
-test('a decision says what the rule says', async (t) => {
+test('a decision contains limit, remaining and reset of its rule', async (t) => {
   const { limits } = limitRig(t);
   const rule = {
     rule: 'gcra-60000',
@@ -35,7 +35,7 @@ test('a decision says what the rule says', async (t) => {
   });
 });
 
-test('of several rules the one with least left decides, and all say when the same call has room again', async (t) => {
+test('of several rules the one with the least remaining decides; resetMs covers all of them', async (t) => {
   const { limits } = limitRig(t);
   const rules: Rule[] = [
     { name: 'wide', algorithm: 'fixed-window', limit: 10, per: '1h' },
@@ -52,7 +52,7 @@ test('of several rules the one with least left decides, and all say when the sam
   });
 });
 
-test('of several rules that refuse, the one that refuses for longest decides', async (t) => {
+test('of several rules that deny, the one with the longest retryAfterMs decides', async (t) => {
   const { limits, clock } = limitRig(t);
   const rules: Rule[] = [
     { name: 'short', algorithm: 'fixed-window', limit: 1, per: '1s' },
@@ -75,7 +75,7 @@ test('of several rules that refuse, the one that refuses for longest decides', a
   t.is((await limits.peek('k', rules[2]!)).rules[0]!.used, 1, 'what one refuses is taken from none');
 });
 
-test('keys and rules are counted apart, and one key in whatever form together', async (t) => {
+test('every key and rule counts separately; all forms of a key count together', async (t) => {
   const { limits } = limitRig(t);
   await limits.consume('a:b', MINUTE, { cost: 2 });
   t.false((await limits.peek('a:b', MINUTE)).allowed);
@@ -90,7 +90,7 @@ test('keys and rules are counted apart, and one key in whatever form together', 
   t.true((await limits.peek(['\ud801'], MINUTE)).allowed);
 });
 
-test('a cost of 0 takes nothing and looks, as peek does', async (t) => {
+test('a cost of 0 takes nothing, like peek', async (t) => {
   const { limits } = limitRig(t);
   t.like(await limits.consume('k', MINUTE, { cost: 0 }), { allowed: true, remaining: 2 });
   await limits.consume('k', MINUTE, { cost: 2 });
@@ -98,7 +98,7 @@ test('a cost of 0 takes nothing and looks, as peek does', async (t) => {
   t.like(await limits.peek('k', MINUTE), { allowed: false, retryAfterMs: 30_000, source: 'store' });
 });
 
-test('a limit of 0 refuses for ever, asks nobody, and charges no other rule', async (t) => {
+test('a limit of 0 always denies, sends no request and charges no other rule', async (t) => {
   const { limits, stage, used } = limitRig(t);
   const decision = await limits.consume('k', [MINUTE, CLOSED]);
   t.like(decision, {
@@ -127,7 +127,7 @@ test('a limit of 0 refuses for ever, asks nobody, and charges no other rule', as
   t.is(await used('k', MINUTE), 0);
 });
 
-test('a Caching that is not enabled refuses nothing, asks nobody and counts nothing', async (t) => {
+test('with enabled: false nothing is denied, counted or sent', async (t) => {
   const { limits, stage, of } = limitRig(t, { enabled: false });
   for (let i = 0; i < 5; i++) t.like(await limits.consume('k', MINUTE), { allowed: true, source: 'none' });
   t.like(await limits.peek('k', [MINUTE, CLOSED]), { allowed: true, source: 'none', retryAfterMs: 0 });
@@ -143,7 +143,7 @@ test('a Caching that is not enabled refuses nothing, asks nobody and counts noth
 
 // --- events --------------------------------------------------------------------------------------------------------------
 
-test('every decision of consume and run is published, and no other', async (t) => {
+test('consume and run publish a limit event for every decision; other verbs do not', async (t) => {
   const { limits, of } = limitRig(t);
   await limits.consume('k', { ...MINUTE, limit: 1 });
   await limits.consume('k', { ...MINUTE, limit: 1 });
@@ -166,7 +166,7 @@ test('every decision of consume and run is published, and no other', async (t) =
 
 // --- penalty, refund, block, reset --------------------------------------------------------------------------------
 
-test('a penalty is taken whatever the rules say, and is paid off in time', async (t) => {
+test('a penalty is taken even above the limit, and expires with time', async (t) => {
   const { limits, clock } = limitRig(t);
   t.like(await limits.penalty('k', MINUTE, 4), { allowed: false, remaining: 0 });
   t.is((await limits.peek('k', MINUTE)).rules[0]!.used, 4);
@@ -175,13 +175,13 @@ test('a penalty is taken whatever the rules say, and is paid off in time', async
   t.true((await limits.consume('k', MINUTE)).allowed);
 });
 
-test('a penalty is charged to the rules beside one that lets nothing through', async (t) => {
+test('a penalty is charged to the other rules beside a limit of 0', async (t) => {
   const { limits, used } = limitRig(t);
   t.like(await limits.penalty('k', [CLOSED, MINUTE]), { allowed: false, rule: 'closed' });
   t.is(await used('k', MINUTE), 1);
 });
 
-test('a refund gives back no more than was taken', async (t) => {
+test('a refund returns at most the units that were taken', async (t) => {
   const { limits } = limitRig(t);
   await limits.consume('k', MINUTE, { cost: 2 });
   await limits.refund('k', MINUTE);
@@ -190,7 +190,7 @@ test('a refund gives back no more than was taken', async (t) => {
   t.is((await limits.peek('k', MINUTE)).remaining, 2);
 });
 
-test('a refund by request gives back the units of that request', async (t) => {
+test('a refund with a requestId returns the units of that request', async (t) => {
   const { limits, clock } = limitRig(t);
   const log: Rule = { algorithm: 'sliding-window-log', limit: 3, per: '1m' };
   await limits.consume('k', log, { requestId: 'first' });
@@ -200,7 +200,7 @@ test('a refund by request gives back the units of that request', async (t) => {
   t.like(await limits.peek('k', log), { remaining: 2, resetMs: 60_000 });
 });
 
-test('a block refuses everything of its key, in every process, until it ends', async (t) => {
+test('a block denies all calls of its key in every process until it ends', async (t) => {
   const { limits, other, clock } = limitRig(t);
   await limits.block('k', '10s');
   const refused = { allowed: false, rule: 'block', remaining: 0, retryAfterMs: 10_000 };
@@ -221,7 +221,7 @@ test('a block refuses everything of its key, in every process, until it ends', a
   t.is((await other.consume('k', MINUTE)).rule, 'gcra-60000');
 });
 
-test('a reset forgets what was counted, the block and what this process remembers', async (t) => {
+test('a reset removes counts, block and cached denials', async (t) => {
   const { limits, other } = limitRig(t);
   await limits.penalty('k', MINUTE, 9);
   await limits.block('k', '10m');
@@ -234,7 +234,7 @@ test('a reset forgets what was counted, the block and what this process remember
 
 // --- requests that come again ---------------------------------------------------------------------------------------------
 
-test('a request that comes again is answered as before and charged once, in every process', async (t) => {
+test('G9 rate limits: a repeated requestId gets the same decision and is charged once, in every process', async (t) => {
   const { limits, other, used } = limitRig(t);
   const first = await limits.consume('k', MINUTE, { requestId: 'r' });
   t.deepEqual(await limits.consume('k', MINUTE, { requestId: 'r' }), first);
@@ -242,7 +242,7 @@ test('a request that comes again is answered as before and charged once, in ever
   t.is(await used('k', MINUTE), 1);
 });
 
-test('a request is known by its name, its key and its rules together', async (t) => {
+test('a requestId applies to its key and its rules', async (t) => {
   const { limits, used } = limitRig(t);
   const again = { requestId: 'r' };
   const named = { ...MINUTE, name: 'named' };
@@ -259,7 +259,7 @@ test('a request is known by its name, its key and its rules together', async (t)
   t.is(await used('ids', wide), 7);
 });
 
-test('a request that was refused, or was given back, asks anew', async (t) => {
+test('a requestId that was denied or refunded is decided again', async (t) => {
   const { limits, clock, used } = limitRig(t);
   await limits.consume('k', MINUTE, { cost: 2 });
   t.false((await limits.consume('k', MINUTE, { requestId: 'r' })).allowed);
@@ -273,7 +273,7 @@ test('a request that was refused, or was given back, asks anew', async (t) => {
 
 // --- closing ---------------------------------------------------------------------------------------------------------------
 
-test('after close what the store would say is not known, and others on it go on', async (t) => {
+test('after close calls fail with StoreUnavailableError, and other users of the store continue', async (t) => {
   const { caching, limits, other } = limitRig(t);
   await caching.close();
   await t.throwsAsync(limits.consume('k', MINUTE, { onUnavailable: 'deny' }), {
@@ -283,7 +283,7 @@ test('after close what the store would say is not known, and others on it go on'
   t.true((await other.consume('k', MINUTE)).allowed);
 });
 
-test('a memory that several share counts for them together, in each namespace apart', async (t) => {
+test('one shared memory adapter counts per namespace for all its users', async (t) => {
   const adapter = memory();
   const [a, b, c] = ['one', 'one', 'two'].map((namespace) => new Caching({ adapter, namespace }));
   await a!.limits.consume('k', MINUTE, { cost: 2 });

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { rateRig, rateRule, SUBJECT } from './algorithms/rate-rig.js';
 
-test('a flood of new keys keeps no more than the store may keep', async (t) => {
+test('a flood of new keys keeps at most maxKeys', async (t) => {
   const { store, consume } = rateRig(1_000);
   for (let i = 0; i < 120_000; i++) {
     await consume([rateRule('gcra', 5, { key: `${i}` })], { subject: `s${i}`, repeatable: i % 2 === 0 });
@@ -10,7 +10,7 @@ test('a flood of new keys keeps no more than the store may keep', async (t) => {
   t.true(store.size <= 3_000, `${store.size} are kept`);
 });
 
-test('under a flood of new keys those that are asked for go on counting', async (t) => {
+test('keys in use keep their count during a flood of new keys', async (t) => {
   const { consume, take } = rateRig(100);
   const rule = rateRule('gcra', 3);
   for (let i = 0; i < 3; i++) {
@@ -20,7 +20,7 @@ test('under a flood of new keys those that are asked for go on counting', async 
   t.false((await take(rule)).allowed);
 });
 
-test('counts, blocks and answers are gone when they have ended', async (t) => {
+test('expired counts, blocks and remembered replies are removed', async (t) => {
   const { clock, store, take } = rateRig();
   await take(rateRule('fixed-window', 2), { repeatable: true });
   await take(rateRule('concurrency', 2));
@@ -32,7 +32,7 @@ test('counts, blocks and answers are gone when they have ended', async (t) => {
   t.is(store.size, 0);
 });
 
-test('an answer is remembered for a minute where the window is longer', async (t) => {
+test('a reply to a repeatable request is remembered for at most a minute', async (t) => {
   const { clock, take } = rateRig();
   const rule = rateRule('fixed-window', 5, { perMs: 3_600_000 });
   const again = { repeatable: true, token: 'again' };
@@ -43,7 +43,7 @@ test('an answer is remembered for a minute where the window is longer', async (t
   t.is((await take(rule, again)).used, 2);
 });
 
-test('a block that is made anew ends at its new end', async (t) => {
+test('a new block replaces the end of the old one', async (t) => {
   const { clock, store, consume } = rateRig();
   await store.block(SUBJECT, 1_000);
   await store.block(SUBJECT, 100);
@@ -54,7 +54,7 @@ test('a block that is made anew ends at its new end', async (t) => {
   t.true(rules[0]!.allowed);
 });
 
-test('a blocked subject is read all the same, and charged only by force', async (t) => {
+test('a blocked subject can be read, and is charged only if forced', async (t) => {
   const { store, consume } = rateRig();
   const rule = rateRule('fixed-window', 2);
   await store.block(SUBJECT, 1_000);
@@ -62,7 +62,7 @@ test('a blocked subject is read all the same, and charged only by force', async 
   t.like((await consume([rule], { force: true })).rules[0], { allowed: true, used: 1 });
 });
 
-test('several rules take together or not at all, each by its own algorithm', async (t) => {
+test('all rules of a request are charged, or none', async (t) => {
   const { consume, look } = rateRig();
   const rules = [
     rateRule('gcra', 3),

@@ -11,7 +11,7 @@ import { limitRig, settled } from './limit-rig.js';
 
 const RULE = { limit: 4, per: '1m' } as const;
 
-test('deny: a store that cannot say is an error of the store, for every verb', async (t) => {
+test("onUnavailable 'deny': every verb rejects with StoreUnavailableError, never RateLimitExceededError", async (t) => {
   const { limits, stage, of } = limitRig(t, { limits: { onUnavailable: 'deny' } });
   for (const verb of ['consume', 'refund', 'block', 'reset'] as const) stage.fail(verb, 'refused');
   const calls = [
@@ -29,7 +29,7 @@ test('deny: a store that cannot say is an error of the store, for every verb', a
   t.true(of('error').some(({ operation, key }) => operation === 'limit' && key === 'k'));
 });
 
-test('allow: a store that cannot say lets everything through, and the failure is published', async (t) => {
+test("onUnavailable 'allow': every call is allowed and the failure is published", async (t) => {
   const { limits, stage, of, used } = limitRig(t, { limits: { onUnavailable: 'allow' } });
   stage.fail('consume', 'refused');
   stage.fail('refund', 'refused');
@@ -43,13 +43,13 @@ test('allow: a store that cannot say lets everything through, and the failure is
   t.is(await used('k', RULE), 0);
 });
 
-test('allow lets nothing through where a limit is 0: no store is needed to say so', async (t) => {
+test("onUnavailable 'allow': a limit of 0 still denies", async (t) => {
   const { limits, stage } = limitRig(t, { limits: { onUnavailable: 'allow' } });
   stage.fail('consume', 'refused');
   t.like(await limits.consume('k', { limit: 0, per: '1m' }), { allowed: false, source: 'none' });
 });
 
-test('local: this process counts for itself, and refuses when it has counted to the limit', async (t) => {
+test("onUnavailable 'local': this process counts and denies on its own", async (t) => {
   const { limits, stage, clock } = limitRig(t);
   stage.fail('consume', 'refused');
   for (let i = 1; i <= 4; i++) {
@@ -65,7 +65,7 @@ test('local: this process counts for itself, and refuses when it has counted to 
   t.true((await limits.consume('k', RULE)).allowed);
 });
 
-test('local: a refusal of this process is not remembered when the store answers again', async (t) => {
+test("onUnavailable 'local': a local denial is not cached once the store answers again", async (t) => {
   const { limits, stage } = limitRig(t);
   stage.fail('consume', 'refused');
   await limits.consume('k', RULE, { cost: 4 });
@@ -74,7 +74,7 @@ test('local: a refusal of this process is not remembered when the store answers 
   t.like(await limits.consume('k', RULE), { allowed: true, source: 'store' });
 });
 
-test('local: each of several processes counts to its share, rounded up', async (t) => {
+test("onUnavailable 'local': each of several processes has its share of the limit, rounded up", async (t) => {
   const { limits, stage } = limitRig(t, { limits: { processes: 3 } });
   stage.fail('consume', 'refused');
   const through = async (rule: Rule, key: string): Promise<number> => {
@@ -90,7 +90,7 @@ test('local: each of several processes counts to its share, rounded up', async (
   t.like(await limits.consume('f', { limit: 10, per: '1h' }, { processes: 10 }), { limit: 1, remaining: 0 });
 });
 
-test('local: a call that costs more than the share takes all of it', async (t) => {
+test("onUnavailable 'local': a call that costs more than the share takes all of it", async (t) => {
   const { limits, stage } = limitRig(t, { limits: { processes: 4 } });
   stage.fail('consume', 'refused');
   const rules: Rule[] = [
@@ -102,7 +102,7 @@ test('local: a call that costs more than the share takes all of it', async (t) =
   await t.throwsAsync(limits.consume('k', rules, { cost: 9 }), { instanceOf: OptionsError });
 });
 
-test('local: penalties, refunds and resets count in this process, too', async (t) => {
+test("onUnavailable 'local': penalties, refunds and resets apply locally", async (t) => {
   const { limits, stage } = limitRig(t, { limits: { processes: 2 } });
   stage.fail('consume', 'refused');
   stage.fail('refund', 'refused');
@@ -117,7 +117,7 @@ test('local: penalties, refunds and resets count in this process, too', async (t
   t.is((await limits.peek('k', RULE)).rules[0]!.used, 0);
 });
 
-test('local: slots are held and given back in this process', async (t) => {
+test("onUnavailable 'local': concurrency slots are held and released locally", async (t) => {
   const { limits, stage, clock } = limitRig(t);
   const slots: Rule = { algorithm: 'concurrency', limit: 1, lease: '3s' };
   stage.fail('consume', 'refused');
@@ -139,7 +139,7 @@ test('local: slots are held and given back in this process', async (t) => {
   t.false(stage.asked.includes('refund'), 'the store has nothing to give back');
 });
 
-test('a flood of keys while the store is away keeps no more than its bound', async (t) => {
+test('a flood of keys while the store is unavailable keeps at most the maximum of local keys', async (t) => {
   const store = new LocalRateStore(setClock(), { maxKeys: 100_000 }, () => {});
   const request = { subject: SUBJECT, cost: 1, token: 't', repeatable: false, force: false };
   for (let i = 0; i < 110_000; i++) {
@@ -148,7 +148,7 @@ test('a flood of keys while the store is away keeps no more than its bound', asy
   t.is(store.size, 100_000);
 });
 
-test('a mistake in the store is no failure of the store: it reaches the caller whatever the policy', async (t) => {
+test('an error that is not a StoreUnavailableError rejects under every policy', async (t) => {
   const { limits, caching } = limitRig(t);
   await caching.close();
   const mistake = new TypeError('a defect');
@@ -167,7 +167,7 @@ test('a mistake in the store is no failure of the store: it reaches the caller w
 
 // --- lost replies --------------------------------------------------------------------------------------------------------
 
-test('a named request whose reply is lost is sent again, a moment later, and charged once', async (t) => {
+test('G9 rate limits: a request with a requestId whose reply is lost is sent again and charged once', async (t) => {
   const { limits, stage, clock, of, used } = limitRig(t, { limits: { onUnavailable: 'deny' } });
   stage.fail('consume', 'reply lost', 1);
   const asking = limits.consume('k', RULE, { requestId: 'r' });
@@ -180,7 +180,7 @@ test('a named request whose reply is lost is sent again, a moment later, and cha
   t.is(await used('k', RULE), 1);
 });
 
-test('a request without a name is never sent twice', async (t) => {
+test('G9 rate limits: a request without a requestId is never sent twice', async (t) => {
   const { limits, stage, used } = limitRig(t, { limits: { onUnavailable: 'deny' } });
   stage.fail('consume', 'reply lost', 1);
   await t.throwsAsync(limits.consume('k', RULE), { instanceOf: StoreUnavailableError });
@@ -188,14 +188,14 @@ test('a request without a name is never sent twice', async (t) => {
   t.is(await used('k', RULE), 1);
 });
 
-test('a named request is not sent again when the store has refused it', async (t) => {
+test('a request with a requestId is not sent again if the store was not reached', async (t) => {
   const { limits, stage } = limitRig(t, { limits: { onUnavailable: 'deny' } });
   stage.fail('consume', 'refused', 1);
   await t.throwsAsync(limits.consume('k', RULE, { requestId: 'r' }), { instanceOf: StoreUnavailableError });
   t.is(stage.asked.length, 1);
 });
 
-test('a named request whose reply is lost is sent until the connection is back', async (t) => {
+test('a request with a requestId whose reply is lost is sent until the connection is back', async (t) => {
   const { limits, stage, clock, used } = limitRig(t, {
     limits: { onUnavailable: 'deny', storeTimeout: '2s' },
   });
@@ -209,7 +209,7 @@ test('a named request whose reply is lost is sent until the connection is back',
   t.is(await used('k', RULE), 1);
 });
 
-test('what is thrown for a named request that may have been counted says so', async (t) => {
+test('the error of a request with a requestId that may have been counted states that', async (t) => {
   const { limits, stage, clock } = limitRig(t, { limits: { onUnavailable: 'deny' } });
   stage.fail('consume', 'reply lost', 1);
   const asking = t.throwsAsync(limits.consume('k', RULE, { requestId: 'r' }), {
@@ -221,7 +221,7 @@ test('what is thrown for a named request that may have been counted says so', as
   t.is((await asking)?.outcome, 'unknown');
 });
 
-test('a named request is not sent again when its budget is spent, and else within what is left of it', async (t) => {
+test('G10 bounded delay: a request with a requestId is sent again only within its storeTimeout', async (t) => {
   const clock = fakeClock();
   const asked: { at: number; budget: number | undefined }[] = [];
   const start = clock.now();
@@ -260,7 +260,7 @@ test('a named request is not sent again when its budget is spent, and else withi
   ]);
 });
 
-test('slots that a lost request may have taken are given back', async (t) => {
+test('concurrency slots that a lost request may have taken are released', async (t) => {
   const { limits, stage, used } = limitRig(t, { limits: { onUnavailable: 'allow' } });
   const slots: Rule = { algorithm: 'concurrency', limit: 1 };
   stage.fail('consume', 'reply lost', 1);

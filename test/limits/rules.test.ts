@@ -8,7 +8,7 @@ import { fakeClock } from '../../src/testing/fake-clock.js';
 
 const YEAR = 365 * 86_400_000;
 
-test('a rule is GCRA, named after algorithm and window, with a burst as large as its limit', (t) => {
+test('by default a rule is GCRA, is named after algorithm and window, and has its limit as burst', (t) => {
   t.deepEqual(resolveRules({ limit: 5, per: '1m' }, 'here').rules, [
     { name: 'gcra-60000', algorithm: 'gcra', limit: 5, perMs: 60_000, burst: 5 },
   ]);
@@ -18,14 +18,14 @@ test('a rule is GCRA, named after algorithm and window, with a burst as large as
   );
 });
 
-test('a slot lives for 30 seconds, and its rule is called concurrency', (t) => {
+test('a concurrency rule has a lease of 30 seconds and the name concurrency', (t) => {
   t.deepEqual(resolveRules({ algorithm: 'concurrency', limit: 2 }, 'here').rules, [
     { name: 'concurrency', algorithm: 'concurrency', limit: 2, perMs: 30_000, burst: 2 },
   ]);
   t.is(resolveRules({ algorithm: 'concurrency', limit: 2, lease: '5s' }, 'here').rules[0]!.perMs, 5_000);
 });
 
-test('a store is asked about rules under the key of their subject, and never about those of 0', (t) => {
+test('rules are stored under the key of their subject; rules of limit 0 are not stored', (t) => {
   const { activeRules, zeroRule } = resolveRules(
     [
       { limit: 0, per: '1s', name: 'none' },
@@ -125,7 +125,7 @@ for (const [given, says] of NO_RULES) {
           .map(([name, value]) => `${name} ${describe(value)}`)
           .join(', ')
       : describe(given);
-  test(`this is no rule: ${shown} (${says.source})`, (t) => {
+  test(`invalid rule: ${shown} (${says.source})`, (t) => {
     const error = t.throws(() => resolveRules(given as Rule, 'here'), { instanceOf: OptionsError });
     t.regex(error.message, says);
   });
@@ -133,7 +133,7 @@ for (const [given, says] of NO_RULES) {
 
 const RULE = { limit: 5, per: '1m' } as const;
 
-test('units that are none are refused by every verb, and nothing is taken', async (t) => {
+test('every verb refuses invalid units and takes nothing', async (t) => {
   const caching = new Caching({ adapter: memory(), clock: fakeClock() });
   const { limits } = caching;
   for (const units of [-1, Number.NaN, Infinity, 1.5, '2', null, {}, 2 ** 53, 1e10, 1n]) {
@@ -152,7 +152,7 @@ test('units that are none are refused by every verb, and nothing is taken', asyn
   t.is((await limits.peek('k', RULE)).remaining, 5);
 });
 
-test('what could never pass is refused at once, by name of the rule, and nothing is taken', async (t) => {
+test('a cost that a rule can never admit is refused at once with the name of the rule', async (t) => {
   const { limits } = new Caching({ adapter: memory(), clock: fakeClock() });
   const error = await t.throwsAsync(
     limits.consume(

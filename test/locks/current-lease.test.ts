@@ -4,7 +4,7 @@ import { LockNotObtainedError, OptionsError } from '../../src/core/shared/errors
 import { deferred } from '../coherence/deferred.js';
 import { granted, lockRig, scriptedRig, settled } from './lock-rig.js';
 
-test('currentLease is the innermost lease of the async context', async (t) => {
+test('currentLease returns the innermost lease of the async context', async (t) => {
   const { locks } = lockRig(t).openers[0]!;
   await locks.withLease('outer', {}, async (outer) => {
     t.is(currentLease(), outer);
@@ -16,7 +16,7 @@ test('currentLease is the innermost lease of the async context', async (t) => {
   });
 });
 
-test('currentLease outside of a lease says what to do', async (t) => {
+test('currentLease outside of a lease throws with advice', async (t) => {
   const error = t.throws(() => currentLease(), { instanceOf: OptionsError });
   t.regex(error!.message, /outside of a lease\. Call it within a method that carries @Locked/);
   const { locks } = lockRig(t).openers[0]!;
@@ -24,7 +24,7 @@ test('currentLease outside of a lease says what to do', async (t) => {
   t.throws(() => currentLease(), { instanceOf: OptionsError });
 });
 
-test('calls side by side have each their own current lease', async (t) => {
+test('concurrent calls have their own current lease', async (t) => {
   const { locks } = lockRig(t).openers[0]!;
   await Promise.all(
     ['a', 'b', 'c'].map((key) =>
@@ -36,7 +36,7 @@ test('calls side by side have each their own current lease', async (t) => {
   );
 });
 
-test('a reentrant call runs within the lease that its context holds', async (t) => {
+test('a reentrant call runs within the lease of its context', async (t) => {
   const { openers, of } = lockRig(t);
   const { asked, locks } = openers[0]!;
   await locks.withLease({ keys: ['a', 'b'] }, {}, async (outer) => {
@@ -61,7 +61,7 @@ test('a reentrant call runs within the lease that its context holds', async (t) 
   t.is(of('unlock').length, 1);
 });
 
-test('a call that is not reentrant waits for its own context in vain, and the error says what to do', async (t) => {
+test('a call that is not reentrant deadlocks with its own context until the wait ends, and the error has advice', async (t) => {
   const { locks } = lockRig(t).openers[0]!;
   await locks.withLease('k', {}, async () => {
     await t.throwsAsync(
@@ -74,7 +74,7 @@ test('a call that is not reentrant waits for its own context in vain, and the er
   });
 });
 
-test('a reentrant call takes the lock itself when its context holds less than it asks for', async (t) => {
+test('a reentrant call acquires the lock if its context holds less than it needs', async (t) => {
   const { openers } = lockRig(t, 2);
   const [here, there] = openers;
   const options = { reentrant: true, wait: 0 } as const;
@@ -98,7 +98,7 @@ test('a reentrant call takes the lock itself when its context holds less than it
   });
 });
 
-test('what a body leaves running takes the lock itself once the lease was given back', async (t) => {
+test('work that outlives its lease acquires the lock on its own', async (t) => {
   const { openers } = lockRig(t);
   const { asked, locks } = openers[0]!;
   const gate = deferred();
@@ -112,7 +112,7 @@ test('what a body leaves running takes the lock itself once the lease was given 
   t.is(asked.length, 2);
 });
 
-test('a reentrant call does not run within a lease that was lost', async (t) => {
+test('a reentrant call does not run within a lost lease', async (t) => {
   const { asked, clock, locks, next } = scriptedRig(t);
   next(granted());
   await locks.withLease('k', { lease: '1s', renew: 0 }, async () => {

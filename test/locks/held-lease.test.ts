@@ -41,7 +41,7 @@ async function given(
   return { ...rig, lease, signal: lease.signal, grant };
 }
 
-test('a lease is good for its length less what clocks may disagree about, counted from when it was asked for', async (t) => {
+test('G8 locks: a lease is valid for its length minus the clock drift, counted from its request', async (t) => {
   const { asked, clock, locks } = scriptedRig(t);
   const waiting = watch(locks.acquire('k', { lease: LEASE, renew: 0 }));
   await clock.advance(500);
@@ -50,14 +50,14 @@ test('a lease is good for its length less what clocks may disagree about, counte
   t.is(waiting.value!.remainingMs, PROVEN - 500);
 });
 
-test('a lease has the fencing token of its grant, and its logical keys', async (t) => {
+test('a lease has the fencing token of its grant and its logical keys', async (t) => {
   const { locks, next } = scriptedRig(t);
   next(granted(scriptedGrant(7n)), granted({ ...scriptedGrant(), fencingToken: undefined }));
   t.like(await locks.acquire({ keys: ['b', 'a'] }), { fencingToken: 7n, keys: ['a', 'b'] });
   t.is((await locks.acquire('c')).fencingToken, undefined);
 });
 
-test('without a renewal the lease is lost at its end, by a timer of this process', async (t) => {
+test('G8 locks: without a renewal the lease is lost at its end, by a local timer', async (t) => {
   const { clock, lease, of } = await given(t, { renew: 0 });
   const { signal } = lease;
   await clock.advance(PROVEN - 1);
@@ -77,7 +77,7 @@ test('without a renewal the lease is lost at its end, by a timer of this process
   t.is(clock.timers, 0);
 });
 
-test('a lease is renewed at every third of it, and ends no earlier than the last renewal says', async (t) => {
+test('a lease is renewed every third of its length, and is valid until the end of the last renewal', async (t) => {
   const { clock, grant, lease } = await given(t);
   await clock.advance(999);
   t.deepEqual(grant.extensions, []);
@@ -93,7 +93,7 @@ test('a lease is renewed at every third of it, and ends no earlier than the last
   t.is(clock.timers, 0);
 });
 
-test('a renewal counts from when it was asked for, and only once it is confirmed', async (t) => {
+test('G8 locks: a renewal counts from its request, and only once it is confirmed', async (t) => {
   const { clock, grant, lease } = await given(t);
   let confirm!: (outcome: 'extended') => void;
   grant.answer(new Promise<'extended'>((resolve) => (confirm = resolve)) as Promise<never>);
@@ -104,7 +104,7 @@ test('a renewal counts from when it was asked for, and only once it is confirmed
   t.is(lease.remainingMs, PROVEN - 500);
 });
 
-test('row d: a lease that the servers do not know any more is lost at once', async (t) => {
+test('G8 locks: row d: a lease that the servers do not know any more is lost at once', async (t) => {
   const { clock, grant, lease, signal, of } = await given(t);
   grant.answer('lost');
   await clock.advance(1_000);
@@ -114,7 +114,7 @@ test('row d: a lease that the servers do not know any more is lost at once', asy
   t.is(clock.timers, 0);
 });
 
-test('row e: while the servers answer nothing the lease ends at its end', async (t) => {
+test('G8 locks: row e: while the servers do not answer, the lease is lost at its end', async (t) => {
   const { clock, grant, signal } = await given(t);
   grant.answer(new Promise<never>(() => {}));
   await clock.advance(PROVEN - 1);
@@ -123,7 +123,7 @@ test('row e: while the servers answer nothing the lease ends at its end', async 
   t.is(reasonOf(signal), 'expired');
 });
 
-test('a renewal that finds no majority is tried again soon, and the lease lives on', async (t) => {
+test('a renewal without a quorum is retried soon, and the lease stays valid', async (t) => {
   const { clock, grant, lease } = await given(t);
   grant.answer('unavailable', new StoreUnavailableError('slow', 'unknown'), 'unavailable');
   await clock.advance(1_000);
@@ -136,7 +136,7 @@ test('a renewal that finds no majority is tried again soon, and the lease lives 
   t.is(lease.remainingMs, PROVEN);
 });
 
-test('renewals that find no majority until the end lose the lease at its end', async (t) => {
+test('G8 locks: if no renewal reaches a quorum, the lease is lost at its end', async (t) => {
   const { clock, grant, signal } = await given(t);
   grant.answer(...Array.from({ length: 50 }, () => 'unavailable' as const));
   await clock.advance(PROVEN - 1);
@@ -148,7 +148,7 @@ test('renewals that find no majority until the end lose the lease at its end', a
   t.is(grant.extensions.length, length);
 });
 
-test('a lease that is lost is not taken back by a late confirmation', async (t) => {
+test('G8 locks: a late confirmation does not revive a lost lease', async (t) => {
   const { clock, grant, lease, signal } = await given(t);
   let confirm!: (outcome: 'extended') => void;
   grant.answer(new Promise<'extended'>((resolve) => (confirm = resolve)) as Promise<never>);
@@ -161,7 +161,7 @@ test('a lease that is lost is not taken back by a late confirmation', async (t) 
   t.is(clock.timers, 0);
 });
 
-test('renewals end when `renew` has passed since the grant, and the last one is as long as what is left', async (t) => {
+test('renewals stop after `renew`, and the last one covers what is left of it', async (t) => {
   const { clock, grant, lease, signal } = await given(t, { renew: 10_500 });
   await clock.advance(8_000);
   t.deepEqual(grant.extensions, [3_000, 3_000, 3_000, 3_000, 3_000, 3_000, 3_000, 2_500]);
@@ -174,14 +174,14 @@ test('renewals end when `renew` has passed since the grant, and the last one is 
   t.is(clock.timers, 0);
 });
 
-test('a renewal never brings the end nearer', async (t) => {
+test('a renewal never shortens the lease', async (t) => {
   const { clock, grant, lease } = await given(t, { renew: 2_000 });
   await clock.advance(2_900);
   t.deepEqual(grant.extensions, []);
   t.is(lease.remainingMs, PROVEN - 2_900);
 });
 
-test('a lease that was got after half of its time is renewed as if it had been got at once', async (t) => {
+test('a lease that is granted after half of its length is renewed on the same schedule', async (t) => {
   const { asked, clock, locks } = scriptedRig(t);
   const grant = scriptedGrant();
   void locks.acquire('k', { lease: LEASE });
@@ -191,7 +191,7 @@ test('a lease that was got after half of its time is renewed as if it had been g
   t.deepEqual(grant.extensions, [LEASE]);
 });
 
-test('row g: after a pause longer than the lease assertHeld says so, though no timer has run', async (t) => {
+test('G8 locks: row g: after a pause longer than the lease assertHeld throws, although no timer has run', async (t) => {
   let process!: PausableClock;
   const { clock, grant, lease, signal, of } = await given(
     t,
@@ -213,7 +213,7 @@ for (const [what, saysSo] of [
   ['remainingMs', (lease: Lease) => lease.remainingMs === 0],
   ['signal', (lease: Lease) => lease.signal.aborted],
 ] as const) {
-  test(`row g: after a pause longer than the lease ${what} says so, though no timer has run`, async (t) => {
+  test(`G8 locks: row g: after a pause longer than the lease ${what} shows the loss, although no timer has run`, async (t) => {
     let process!: PausableClock;
     const { clock, lease } = await given(t, {}, { view: (clock) => (process = pausable(clock)) });
     process.pause();
@@ -222,7 +222,7 @@ for (const [what, saysSo] of [
   });
 }
 
-test('row g: a renewal that comes due in a pause is not sent after the lease’s end', async (t) => {
+test('G8 locks: row g: a renewal that is due during a pause is not sent after the end of the lease', async (t) => {
   let process!: PausableClock;
   const { clock, grant, signal } = await given(t, {}, { view: (clock) => (process = pausable(clock)) });
   process.pause();
@@ -233,7 +233,7 @@ test('row g: a renewal that comes due in a pause is not sent after the lease’s
   t.is(reasonOf(signal), 'expired');
 });
 
-test('release gives the lock back once, however often it is called', async (t) => {
+test('release is idempotent', async (t) => {
   const { clock, grant, lease, of } = await given(t);
   await clock.advance(700);
   await Promise.all([lease.release(), lease.release()]);
@@ -244,7 +244,7 @@ test('release gives the lock back once, however often it is called', async (t) =
   t.is(clock.timers, 0);
 });
 
-test('after release nothing is held, and the signal stays as it is', async (t) => {
+test('after release the lease is not held, and its signal does not abort', async (t) => {
   const { clock, lease, of } = await given(t);
   await lease.release();
   t.throws(() => lease.assertHeld(), { instanceOf: LockLostError, message: /is released/ });
@@ -254,7 +254,7 @@ test('after release nothing is held, and the signal stays as it is', async (t) =
   t.deepEqual(of('lockLost'), []);
 });
 
-test('a release that fails is reported, and thrown at nobody', async (t) => {
+test('a failed release is published as an event and not thrown', async (t) => {
   const { grant, lease, of } = await given(t);
   const failure = new StoreUnavailableError('no majority could be told', 'unknown');
   grant.failRelease(failure);
@@ -263,7 +263,7 @@ test('a release that fails is reported, and thrown at nobody', async (t) => {
   t.is(of('unlock').length, 1);
 });
 
-test('a lost lease is given back all the same, and its unlock says that it was lost', async (t) => {
+test('a lost lease is released too, and its unlock event states the loss', async (t) => {
   const { clock, grant, lease, of } = await given(t, { renew: 0 });
   await clock.advance(5_000);
   await lease.release();
@@ -271,7 +271,7 @@ test('a lost lease is given back all the same, and its unlock says that it was l
   t.like(of('unlock'), [{ lost: true, heldMs: 5_000 }]);
 });
 
-test('a renewal under way at the release changes nothing any more', async (t) => {
+test('a renewal in progress during the release has no effect', async (t) => {
   const { clock, grant, lease, of } = await given(t);
   let answer!: (outcome: 'lost') => void;
   grant.answer(new Promise<'lost'>((resolve) => (answer = resolve)) as Promise<never>);
@@ -284,7 +284,7 @@ test('a renewal under way at the release changes nothing any more', async (t) =>
   t.is(clock.timers, 0);
 });
 
-test('a listener that releases the lost lease releases it once', async (t) => {
+test('an abort listener that releases the lost lease releases it once', async (t) => {
   const { clock, grant, lease, of } = await given(t, { renew: 0 });
   lease.signal.addEventListener('abort', () => void lease.release());
   await clock.advance(PROVEN);
@@ -293,7 +293,7 @@ test('a listener that releases the lost lease releases it once', async (t) => {
   t.is(of('unlock').length, 1);
 });
 
-test('many may listen to the signal without a warning', async (t) => {
+test('many listeners on the signal cause no warning', async (t) => {
   const { lease } = await given(t);
   const warnings: Error[] = [];
   const warn = (warning: Error): void => void warnings.push(warning);

@@ -96,7 +96,7 @@ interface Interleaving {
 
 const INTERLEAVINGS: readonly Interleaving[] = [
   {
-    title: 'row c: the grant comes when another has the lock after its lease',
+    title: 'G8 locks: row c: the grant arrives when another has the lock after its lease',
     async run({ a, b, clock, way }) {
       const slow = deferred();
       way.replies = slow.promise;
@@ -110,7 +110,7 @@ const INTERLEAVINGS: readonly Interleaving[] = [
     },
   },
   {
-    title: 'row e: renewals are not answered, and another gets the lock after the lease',
+    title: 'G8 locks: row e: renewals are not answered, and another acquires the lock after the lease',
     async run({ a, b, clock, way }) {
       way.silent = true;
       const first = hold(a);
@@ -121,7 +121,7 @@ const INTERLEAVINGS: readonly Interleaving[] = [
     },
   },
   {
-    title: 'row g: the process is paused for longer than the lease',
+    title: 'G8 locks: row g: the process is paused for longer than the lease',
     async run({ a, b, clock, process }) {
       const first = hold(a);
       await settled();
@@ -136,11 +136,11 @@ const INTERLEAVINGS: readonly Interleaving[] = [
 ];
 
 for (const { run, title } of INTERLEAVINGS) {
-  test(`${title}: with a naive lock two take it for theirs`, async (t) => {
+  test(`${title}: a naive lock has two holders`, async (t) => {
     t.deepEqual(await run(world(openNaive)), { a: true, b: true });
   });
 
-  test(`${title}: ours has one holder`, async (t) => {
+  test(`${title}: this library has one holder`, async (t) => {
     t.deepEqual(await run(world(openOurs)), { a: false, b: true });
   });
 }

@@ -14,7 +14,7 @@ import {
   POLL,
 } from './lock-rig.js';
 
-test('a waiting process is woken by the message, and waits for no poll', async (t) => {
+test('a release message wakes a waiting process without a poll', async (t) => {
   const { openers } = lockRig(t, 2);
   const [here, there] = openers;
   const lease = await here!.locks.acquire('k');
@@ -25,7 +25,7 @@ test('a waiting process is woken by the message, and waits for no poll', async (
   t.is(waiting.state, 'resolved');
 });
 
-test('a message that is lost is made up by a poll', async (t) => {
+test('a poll makes up for a lost message', async (t) => {
   const { clock, openers } = lockRig(t, 2);
   const [here, there] = openers;
   const lease = await here!.locks.acquire('k');
@@ -39,7 +39,7 @@ test('a message that is lost is made up by a poll', async (t) => {
   t.is(waiting.state, 'resolved');
 });
 
-test('a message that comes while the store is asked is not lost', async (t) => {
+test('a message that arrives during a request is not lost', async (t) => {
   const { asked, clock, engine, locks } = scriptedRig(t);
   const waiting = watch(locks.acquire('k'));
   await settled();
@@ -54,7 +54,7 @@ test('a message that comes while the store is asked is not lost', async (t) => {
   t.is(clock.timers, 0);
 });
 
-test('the first polls come soon, and the pauses grow to 250 ms', async (t) => {
+test('polling starts fast and backs off to 250 ms', async (t) => {
   const { asked, clock, locks, next } = scriptedRig(t);
   next(...Array.from({ length: 100 }, () => held(60_000)));
   void locks.acquire('k', { wait: '10s' }).catch(() => {});
@@ -67,7 +67,7 @@ test('the first polls come soon, and the pauses grow to 250 ms', async (t) => {
   t.deepEqual(pauses.slice(0, 6), [19, 40, 80, 160, 250, 250]);
 });
 
-test('a poll comes no later than the end of the other’s lease', async (t) => {
+test('polling happens no later than the end of the lease of the holder', async (t) => {
   const { asked, clock, locks, next } = scriptedRig(t);
   next(held(7));
   const waiting = watch(locks.acquire('k'));
@@ -78,7 +78,7 @@ test('a poll comes no later than the end of the other’s lease', async (t) => {
   t.is(waiting.state, 'resolved');
 });
 
-test('a lock of a process that died is free when its lease ends', async (t) => {
+test('G8 locks: the lock of a crashed process is free when its lease ends', async (t) => {
   const { clock, openers } = lockRig(t, 2);
   const [dead, alive] = openers;
   await dead!.locks.acquire('k', { lease: 1_000, renew: 0 });
@@ -89,7 +89,7 @@ test('a lock of a process that died is free when its lease ends', async (t) => {
   t.is(waiting.state, 'resolved');
 });
 
-test('a lock that others hold for all of the wait is not obtained, and the error says so', async (t) => {
+test('G10 bounded delay: a lock that others hold for the whole wait rejects with LockNotObtainedError', async (t) => {
   const { clock, openers, of } = lockRig(t, 2);
   const [here, there] = openers;
   await here!.locks.acquire('k');
@@ -103,7 +103,7 @@ test('a lock that others hold for all of the wait is not obtained, and the error
   t.like(of('lockNotAcquired'), [{ keys: ['k'], waitedMs: 2_000, reason: 'held', method: undefined }]);
 });
 
-test('the last attempt is made at the end of the wait', async (t) => {
+test('the last attempt happens at the end of the wait', async (t) => {
   const { asked, clock, locks, next } = scriptedRig(t);
   next(held(), held());
   const waiting = watch(locks.acquire('k', { wait: 30 }));
@@ -115,7 +115,7 @@ test('the last attempt is made at the end of the wait', async (t) => {
   t.is(waiting.state, 'resolved');
 });
 
-test('wait: 0 is one attempt, queues behind nobody and leaves nothing behind', async (t) => {
+test('wait: 0 is a single attempt that does not queue and leaves nothing behind', async (t) => {
   const { abandoned, asked, clock, locks } = scriptedRig(t);
   const waiting = watch(locks.acquire('k'));
   await settled();
@@ -132,7 +132,7 @@ test('wait: 0 is one attempt, queues behind nobody and leaves nothing behind', a
   t.is(clock.timers, 0);
 });
 
-test('while too few servers answer it is tried again within the wait', async (t) => {
+test('without a quorum it retries within the wait', async (t) => {
   const { clock, locks, next } = scriptedRig(t);
   next(unavailable('down'), unavailable('down'), granted());
   const waiting = watch(locks.acquire('k'));
@@ -140,7 +140,7 @@ test('while too few servers answer it is tried again within the wait', async (t)
   t.is(waiting.state, 'resolved');
 });
 
-test('when too few servers answer at last the error has what each of them said', async (t) => {
+test('without a quorum at the end of the wait the error contains the reply of each server', async (t) => {
   const { clock, locks, next, of } = scriptedRig(t);
   const down = unavailable('a is down.', 'b is slow.');
   next(held(), ...Array.from({ length: 20 }, () => down));
@@ -158,7 +158,7 @@ test('when too few servers answer at last the error has what each of them said',
   t.like(of('lockNotAcquired'), [{ reason: 'unavailable' }]);
 });
 
-test('a wait that ends before anybody of the process was answered says that nobody was', async (t) => {
+test('a wait that ends before any reply states that in the error', async (t) => {
   const { clock, locks } = scriptedRig(t);
   void locks.acquire('k').catch(() => {});
   const second = watch(locks.acquire('k', { wait: 10 }));
@@ -167,7 +167,7 @@ test('a wait that ends before anybody of the process was answered says that nobo
   t.regex((second.error as Error).message, /none answered within `wait`/);
 });
 
-test('a defect of the store reaches the caller as it is', async (t) => {
+test('an error that is not of the store reaches the caller unchanged', async (t) => {
   const { asked, clock, locks } = scriptedRig(t);
   const refused = watch(locks.acquire('k'));
   await settled();
@@ -178,14 +178,14 @@ test('a defect of the store reaches the caller as it is', async (t) => {
   t.is(clock.timers, 0);
 });
 
-test('an attempt may take no longer than its lease could be proven', async (t) => {
+test('an attempt is limited to the time in which its lease can be valid', async (t) => {
   const { asked, locks } = scriptedRig(t);
   void locks.acquire('k', { lease: '1s' }).catch(() => {});
   await settled();
   t.is(asked[0]!.budget, 988);
 });
 
-test('a signal that has aborted before asks nobody', async (t) => {
+test('a call with an aborted signal sends no request', async (t) => {
   const { asked, locks, of } = scriptedRig(t);
   const reason = new Error('gone');
   await t.throwsAsync(locks.acquire('k', { signal: AbortSignal.abort(reason) }), { is: reason });
@@ -198,7 +198,7 @@ for (const where of [
   'between two attempts',
   'in the queue of the process',
 ] as const) {
-  test(`an abort ${where} rejects at once with the signal’s reason, and leaves no listener and no timer`, async (t) => {
+  test(`an abort ${where} rejects at once with the reason of the signal and leaves no listener and no timer`, async (t) => {
     const { asked, clock, locks, of } = scriptedRig(t);
     const controller = new AbortController();
     const { signal } = controller;
@@ -220,7 +220,7 @@ for (const where of [
   });
 }
 
-test('a grant that comes after the abort is given back', async (t) => {
+test('a grant that arrives after the abort is released', async (t) => {
   const { asked, clock, locks, of } = scriptedRig(t);
   const controller = new AbortController();
   const waiting = watch(locks.acquire('k', { signal: controller.signal }));
@@ -236,7 +236,7 @@ test('a grant that comes after the abort is given back', async (t) => {
   t.is(clock.timers, 0);
 });
 
-test('what a refusal that comes after the abort left in the store is taken back', async (t) => {
+test('a queue entry that a denied attempt left in the store is removed after an abort', async (t) => {
   const { abandoned, asked, locks } = scriptedRig(t);
   const controller = new AbortController();
   void locks.acquire('k', { signal: controller.signal }).catch(() => {});
@@ -249,7 +249,7 @@ test('what a refusal that comes after the abort left in the store is taken back'
   t.deepEqual(abandoned, [asked[0]!.request]);
 });
 
-test('an abort after the lock was got changes nothing', async (t) => {
+test('an abort after the acquisition has no effect', async (t) => {
   const { locks, next } = scriptedRig(t);
   const controller = new AbortController();
   next(granted());
@@ -261,7 +261,7 @@ test('an abort after the lock was got changes nothing', async (t) => {
   t.notThrows(() => lease.assertHeld());
 });
 
-test('an abort in the same moment as the grant never loses the lock', async (t) => {
+test('an abort at the moment of the grant never leaks the lock', async (t) => {
   for (let turns = 0; turns < 12; turns++) {
     const { asked, locks } = scriptedRig(t);
     const controller = new AbortController();
@@ -276,7 +276,7 @@ test('an abort in the same moment as the grant never loses the lock', async (t) 
   }
 });
 
-test('50 calls that wait on one signal have one listener on it', async (t) => {
+test('50 waiting calls with one signal share one listener', async (t) => {
   const { locks, next } = scriptedRig(t);
   const controller = new AbortController();
   const { signal } = controller;
@@ -290,7 +290,7 @@ test('50 calls that wait on one signal have one listener on it', async (t) => {
   t.is(getEventListeners(signal, 'abort').length, 0);
 });
 
-test('a fair lock is got in the order in which it was asked for, across processes', async (t) => {
+test('fair lock: acquired in the order of the calls, across processes', async (t) => {
   const { clock, openers } = lockRig(t, 3);
   const order: string[] = [];
   const first = await openers[0]!.locks.acquire('k', { fair: true });
@@ -306,7 +306,7 @@ test('a fair lock is got in the order in which it was asked for, across processe
   t.deepEqual(order, names);
 });
 
-test('the message of a fair lock wakes whose turn it is, and nobody else', async (t) => {
+test('fair lock: the message wakes only the next in the queue', async (t) => {
   const { clock, openers } = lockRig(t, 3);
   const [a, b, c] = openers;
   const first = await a!.locks.acquire('k', { fair: true });
@@ -324,7 +324,7 @@ test('the message of a fair lock wakes whose turn it is, and nobody else', async
   await third.release();
 });
 
-test('who leaves the queue of a fair lock gives up its ticket', async (t) => {
+test('fair lock: a caller that gives up removes its ticket', async (t) => {
   const { clock, openers } = lockRig(t, 3);
   const [a, b, c] = openers;
   const first = await a!.locks.acquire('k', { fair: true });
@@ -345,7 +345,7 @@ test('who leaves the queue of a fair lock gives up its ticket', async (t) => {
   t.is(clock.timers, 0);
 });
 
-test('the ticket is the same at every attempt, and lives longer than the pauses between them', async (t) => {
+test('fair lock: the ticket stays the same in all attempts and outlives the pauses between them', async (t) => {
   const { asked, clock, locks, next } = scriptedRig(t);
   next(...Array.from({ length: 20 }, () => held()));
   void locks.acquire('k', { fair: true }).catch(() => {});
@@ -357,7 +357,7 @@ test('the ticket is the same at every attempt, and lives longer than the pauses 
   t.true(ticketMs > 3 * POLL);
 });
 
-test('a process that died in the queue of a fair lock holds it up for its ticket’s life at most', async (t) => {
+test('fair lock: a crashed process in the queue delays it at most by the lifetime of its ticket', async (t) => {
   const { clock, openers } = lockRig(t, 3);
   const [a, dead, c] = openers;
   const first = await a!.locks.acquire('k', { fair: true, lease: '1m' });
@@ -374,7 +374,7 @@ test('a process that died in the queue of a fair lock holds it up for its ticket
   t.is(third.state, 'resolved');
 });
 
-test('shared locks are held together, and an exclusive one alone', async (t) => {
+test('read-write lock: shared locks are held together, an exclusive one alone', async (t) => {
   const { openers } = lockRig(t, 3);
   const [a, b, c] = openers;
   const one = await a!.locks.acquire('k', { mode: 'shared' });
@@ -394,7 +394,7 @@ test('shared locks are held together, and an exclusive one alone', async (t) => 
   t.is(reader.state, 'resolved');
 });
 
-test('a waiting writer comes before readers that ask after it', async (t) => {
+test('read-write lock: a waiting writer precedes readers that call after it', async (t) => {
   const { openers } = lockRig(t, 3);
   const [a, b, c] = openers;
   const reading = await a!.locks.acquire('k', { mode: 'shared' });
@@ -412,7 +412,7 @@ test('a waiting writer comes before readers that ask after it', async (t) => {
   t.is(reader.state, 'resolved');
 });
 
-test('a writer that gives up lets the readers in that it kept out', async (t) => {
+test('read-write lock: a writer that gives up admits the readers that waited for it', async (t) => {
   const { openers } = lockRig(t, 3);
   const [a, b, c] = openers;
   await a!.locks.acquire('k', { mode: 'shared' });
@@ -428,7 +428,7 @@ test('a writer that gives up lets the readers in that it kept out', async (t) =>
   t.is(reader.state, 'resolved');
 });
 
-test('a writer that asks once and goes keeps no reader out', async (t) => {
+test('read-write lock: a writer with wait: 0 blocks no reader', async (t) => {
   const { openers } = lockRig(t, 2);
   const [a, b] = openers;
   await a!.locks.acquire('k', { mode: 'shared' });
@@ -436,7 +436,7 @@ test('a writer that asks once and goes keeps no reader out', async (t) => {
   await t.notThrowsAsync(b!.locks.acquire('k', { mode: 'shared', wait: 0 }));
 });
 
-test('as many hold a lock as it has permits', async (t) => {
+test('semaphore: as many callers hold a lock as it has permits', async (t) => {
   const { openers } = lockRig(t, 2);
   const [a, b] = openers;
   let inside = 0;
@@ -452,7 +452,7 @@ test('as many hold a lock as it has permits', async (t) => {
   t.is(most, 3);
 });
 
-test('callers that want the same keys in opposite orders never wait for each other', async (t) => {
+test('no deadlock between callers that want the same keys in opposite order', async (t) => {
   const { clock, openers } = lockRig(t, 2);
   const [a, b] = openers;
   let inside = 0;
@@ -469,7 +469,7 @@ test('callers that want the same keys in opposite orders never wait for each oth
   t.is(clock.timers, 0);
 });
 
-test('several keys are got together or not at all', async (t) => {
+test('several keys are acquired together or not at all', async (t) => {
   const { openers } = lockRig(t, 2);
   const [a, b] = openers;
   const x = await a!.locks.acquire('x');
@@ -485,7 +485,7 @@ test('several keys are got together or not at all', async (t) => {
   await t.throwsAsync(a!.locks.acquire('y', { wait: 0 }), { instanceOf: LockNotObtainedError });
 });
 
-test('row b: a lock that was waited for longer than its lease has all of its lease', async (t) => {
+test('G8 locks: row b: a lock that was waited for longer than its lease has its whole lease', async (t) => {
   const { clock, openers } = lockRig(t, 2);
   const [here, there] = openers;
   const first = await here!.locks.acquire('k', { lease: '10s' });
@@ -497,7 +497,7 @@ test('row b: a lock that was waited for longer than its lease has all of its lea
   t.notThrows(() => second.value!.assertHeld());
 });
 
-test('row c: a grant whose lease had ended when it came is no lock: it is given back, and tried again', async (t) => {
+test('G8 locks: row c: a grant that arrives after the end of its lease is released and retried', async (t) => {
   const { asked, clock, locks, of } = scriptedRig(t);
   const late = scriptedGrant();
   const waiting = watch(locks.acquire('k', { lease: 500 }));
@@ -514,7 +514,7 @@ test('row c: a grant whose lease had ended when it came is no lock: it is given 
   t.is(of('lock').length, 1);
 });
 
-test('row f: what an attempt got in vain is given back before the next attempt, which it would block', async (t) => {
+test('G8 locks: row f: a failed attempt is released before the next attempt, which it would block', async (t) => {
   const { asked, clock, locks } = scriptedRig(t);
   let gaveBack!: () => void;
   const grant = { ...scriptedGrant(), release: () => new Promise<void>((resolve) => (gaveBack = resolve)) };
@@ -528,7 +528,7 @@ test('row f: what an attempt got in vain is given back before the next attempt, 
   t.is(asked.length, 2);
 });
 
-test('row c: when every grant comes too late the error says that the servers are too slow for the lease', async (t) => {
+test('G8 locks: row c: if every grant arrives too late, the error states that the servers are too slow for the lease', async (t) => {
   const { asked, clock, locks } = scriptedRig(t);
   const refused = watch(locks.acquire('k', { lease: 500, wait: 0 }));
   await clock.advance(800);

@@ -12,7 +12,7 @@ import type { Lease } from '../../src/core/locks/lease.js';
 import { fakeClock } from '../../src/testing/fake-clock.js';
 import { granted, held, scriptedGrant, scriptedRig, settled, unavailable, watch } from './lock-rig.js';
 
-test("onUnavailable 'run' runs the work unlocked at the first answer of too few servers, and says so", async (t) => {
+test("onUnavailable 'run' runs the work unlocked at the first attempt without a quorum and publishes an event", async (t) => {
   const { clock, locks, next, of } = scriptedRig(t);
   next(unavailable('down'));
   const result = await locks.withLease('k', { onUnavailable: 'run' }, (lease) => {
@@ -29,7 +29,7 @@ test("onUnavailable 'run' runs the work unlocked at the first answer of too few 
   t.is(clock.timers, 0);
 });
 
-test("onUnavailable 'run' still waits for a lock that others hold, and does not run without it", async (t) => {
+test("onUnavailable 'run' still waits for a lock that others hold", async (t) => {
   const { clock, locks, next } = scriptedRig(t);
   next(...Array.from({ length: 50 }, () => held()));
   const refused = watch(locks.withLease('k', { onUnavailable: 'run', wait: '1s' }, () => t.fail()));
@@ -37,7 +37,7 @@ test("onUnavailable 'run' still waits for a lock that others hold, and does not 
   t.true(refused.error instanceof LockNotObtainedError);
 });
 
-test('an unlocked lease makes no context reentrant', async (t) => {
+test('an unlocked run makes no context reentrant', async (t) => {
   const { asked, locks, next } = scriptedRig(t);
   next(unavailable('down'), granted());
   await locks.withLease('k', { onUnavailable: 'run' }, () =>
@@ -46,7 +46,7 @@ test('an unlocked lease makes no context reentrant', async (t) => {
   t.is(asked.length, 2);
 });
 
-test('a Caching that is not enabled runs the work as if it held the lock, and asks nobody', async (t) => {
+test('with enabled: false the work runs with a lease and sends no request', async (t) => {
   const adapter = memory();
   const caching = new Caching({ adapter, clock: fakeClock(), enabled: false });
   const other = new Caching({ adapter, clock: fakeClock() });
@@ -69,7 +69,7 @@ test('a Caching that is not enabled runs the work as if it held the lock, and as
   await t.throwsAsync(caching.locks.acquire('k', { lease: 0 }), { instanceOf: OptionsError });
 });
 
-test('close ends every wait, tells whoever works under a lease, and gives it back', async (t) => {
+test('close ends every wait, aborts the signal of every lease, and releases it', async (t) => {
   const clock = fakeClock();
   const adapter = memory();
   const [here, there] = [new Caching({ adapter, clock }), new Caching({ adapter, clock })];
@@ -90,7 +90,7 @@ test('close ends every wait, tells whoever works under a lease, and gives it bac
   t.is(await here.locks.withLease('k', { onUnavailable: 'run' }, () => 'ran'), 'ran');
 });
 
-test('close waits for what is under way, and gives back what is still granted', async (t) => {
+test('close waits for attempts in progress and releases late grants', async (t) => {
   const { asked, clock, engine, locks } = scriptedRig(t);
   const waiting = watch(locks.acquire('k'));
   await settled();
@@ -106,7 +106,7 @@ test('close waits for what is under way, and gives back what is still granted', 
   t.is(clock.timers, 0);
 });
 
-test('close waits for a grant that comes after its caller’s abort', async (t) => {
+test('close waits for a grant that arrives after the abort of its caller', async (t) => {
   const { asked, engine, locks } = scriptedRig(t);
   const controller = new AbortController();
   const waiting = watch(locks.acquire('k', { signal: controller.signal }));

@@ -26,7 +26,7 @@ function resolveLock(options: LockOptions, defaults: LockTimes = {}): LockPolicy
   );
 }
 
-test('without options a lock has the defaults that its options document', (t) => {
+test('omitted lock options have their documented defaults', (t) => {
   t.like(resolveLock({}), {
     lease: 10_000,
     wait: 5_000,
@@ -38,7 +38,7 @@ test('without options a lock has the defaults that its options document', (t) =>
   });
 });
 
-test('the call comes before the defaults of the Caching, and those before the library’s', (t) => {
+test('options of the call override those of the Caching, which override the built-in defaults', (t) => {
   const { lease, wait, renew } = resolveLock({ lease: '1s' }, { lease: '2s', wait: '3s' });
   t.deepEqual([lease, wait, renew], [1_000, 3_000, 600_000]);
 });
@@ -47,7 +47,7 @@ const BAD_DURATIONS: readonly unknown[] = [-1, -0.4, 2 ** 53, Number.NaN, 'x', '
 
 for (const name of ['lease', 'wait', 'renew'] as const) {
   for (const value of name === 'lease' ? [0, 9, '25h', ...BAD_DURATIONS] : BAD_DURATIONS) {
-    test(`${name} cannot be ${inspect(value)}`, (t) => {
+    test(`invalid ${name}: ${inspect(value)}`, (t) => {
       const options = { [name]: value } as LockOptions;
       const error = t.throws(() => resolveLock(options), { instanceOf: OptionsError });
       t.regex(error!.message, new RegExp(`^${name} of @Locked on Invoices\\.settle is a duration`));
@@ -56,7 +56,7 @@ for (const name of ['lease', 'wait', 'renew'] as const) {
   }
 }
 
-test('the shortest lease is 10 ms, the longest a day; a wait and a renewal may be 0', (t) => {
+test('a lease is 10 ms to one day; wait and renew may be 0', (t) => {
   t.is(resolveLock({ lease: 10 }).lease, 10);
   t.is(resolveLock({ lease: '24h' }).lease, 86_400_000);
   t.like(resolveLock({ wait: 0, renew: 0 }), { wait: 0, renew: 0 });
@@ -75,12 +75,12 @@ const BAD_OPTIONS: readonly (readonly [unknown, RegExp])[] = [
 ];
 
 for (const [options, message] of BAD_OPTIONS) {
-  test(`these options cannot be: ${inspect(options)}`, (t) => {
+  test(`invalid combination of options: ${inspect(options)}`, (t) => {
     t.throws(() => resolveLock(options as LockOptions), { instanceOf: OptionsError, message });
   });
 }
 
-test('the verbs refuse option names that nobody reads', async (t) => {
+test('the verbs refuse unknown option names', async (t) => {
   const { locks } = lockRig(t).openers[0]!;
   const message = /has no option 'leese'/;
   await t.throwsAsync(
@@ -96,7 +96,7 @@ test('the verbs refuse option names that nobody reads', async (t) => {
 
 // --- keys -----------------------------------------------------------------------------------------------------------
 
-test('several keys are asked for once each, in one order', (t) => {
+test('several keys are deduplicated and sorted', (t) => {
   t.deepEqual(sortedKeys(lockedKeys({ keys: ['b', ['a', 1], 'b', 'a'] }, 'acquire'), 'acquire'), [
     'a',
     'a:1',
@@ -104,11 +104,11 @@ test('several keys are asked for once each, in one order', (t) => {
   ]);
 });
 
-test('a list is one key made of parts', (t) => {
+test('an array is one key made of parts', (t) => {
   t.deepEqual(lockedKeys(['invoice', 42], 'acquire'), ['invoice:42']);
 });
 
-test('one attempt asks for whole keys of the namespace, sorted as they stand there', async (t) => {
+test('an attempt sends store keys, sorted', async (t) => {
   const { namespace, openers } = lockRig(t);
   const { asked, locks } = openers[0]!;
   const lease = await locks.acquire({ keys: ['ab', 'a'] });
@@ -126,7 +126,7 @@ for (const [target, message] of [
   ],
   [undefined, /target of acquire takes an object of options/],
 ] as const) {
-  test(`this cannot be locked: ${inspect(target, { maxArrayLength: 2 })}`, (t) => {
+  test(`invalid lock target: ${inspect(target, { maxArrayLength: 2 })}`, (t) => {
     t.throws(() => sortedKeys(lockedKeys(target as never, 'acquire'), 'acquire'), {
       instanceOf: OptionsError,
       message,
@@ -134,14 +134,14 @@ for (const [target, message] of [
   });
 }
 
-test('an empty key is no key', (t) => {
+test('an empty key is refused', (t) => {
   t.throws(() => lockedKeys('', 'acquire'), { instanceOf: KeyError });
   t.throws(() => lockedKeys({ keys: ['a', ''] }, 'acquire'), { instanceOf: KeyError });
 });
 
 // --- what cannot be together ----------------------------------------------------------------------------------------
 
-test('a fair lock has one key', async (t) => {
+test('a fair lock has exactly one key', async (t) => {
   const { locks } = lockRig(t).openers[0]!;
   await t.throwsAsync(locks.acquire({ keys: ['a', 'b'] }, { fair: true }), {
     instanceOf: OptionsError,
@@ -150,7 +150,7 @@ test('a fair lock has one key', async (t) => {
   await t.notThrowsAsync(locks.acquire({ keys: ['a', 'a'] }, { fair: true }));
 });
 
-test('several lock servers have no fair locks and no permits, and say why', async (t) => {
+test('with several lock servers, fair locks and permits (semaphore) are refused with the reason', async (t) => {
   const { asked, engine, locks, next } = scriptedRig(t, { single: false });
   await t.throwsAsync(locks.acquire('k', { fair: true }), {
     instanceOf: OptionsError,

@@ -6,7 +6,7 @@ import type { Lease } from '../../src/core/locks/lease.js';
 import { deferred } from '../coherence/deferred.js';
 import { granted, lockRig, scriptedGrant, scriptedRig, settled, watch } from './lock-rig.js';
 
-test('withLease runs the work alone, and gives the lock back', async (t) => {
+test('G8 locks: withLease runs the work alone and releases the lock', async (t) => {
   const { clock, openers } = lockRig(t, 2);
   let inside = 0;
   const results = await Promise.all(
@@ -27,7 +27,7 @@ test('withLease runs the work alone, and gives the lock back', async (t) => {
   t.is(clock.timers, 0);
 });
 
-test('withLease takes work that is not async, and an error of it', async (t) => {
+test('withLease accepts synchronous work and its error', async (t) => {
   const { locks } = lockRig(t).openers[0]!;
   t.is(await locks.withLease('k', {}, () => 7), 7);
   const error = new Error('of the body');
@@ -38,7 +38,7 @@ test('withLease takes work that is not async, and an error of it', async (t) => 
   t.is(await locks.withLease('k', { wait: 0 }, () => 8), 8);
 });
 
-test('row h: the result of the work reaches the caller when the lock cannot be given back', async (t) => {
+test('row h: the result of the work reaches the caller if the release fails', async (t) => {
   const { locks, next, of } = scriptedRig(t);
   const grant = scriptedGrant();
   grant.failRelease(new StoreUnavailableError('no majority', 'unknown'));
@@ -47,7 +47,7 @@ test('row h: the result of the work reaches the caller when the lock cannot be g
   t.is(of('error').length, 1);
 });
 
-test('row h: the error of the work reaches the caller when the lock cannot be given back', async (t) => {
+test('row h: the error of the work reaches the caller if the release fails', async (t) => {
   const { locks, next } = scriptedRig(t);
   const grant = scriptedGrant();
   grant.failRelease(new StoreUnavailableError('no majority', 'unknown'));
@@ -59,7 +59,7 @@ test('row h: the error of the work reaches the caller when the lock cannot be gi
   );
 });
 
-test('row h: the result reaches the caller when the lease was lost meanwhile; signal and event tell of it', async (t) => {
+test('row h: the result reaches the caller if the lease was lost; signal and event report the loss', async (t) => {
   const { clock, locks, next, of } = scriptedRig(t);
   next(granted());
   const gate = deferred();
@@ -80,7 +80,7 @@ test('row h: the result reaches the caller when the lease was lost meanwhile; si
   t.like(of('unlock'), [{ lost: true }]);
 });
 
-test('events tell who waited for a lock, who got it and how long it was held', async (t) => {
+test('events state who waited for a lock, who acquired it and for how long', async (t) => {
   const { clock, openers, of, namespace } = lockRig(t);
   const { engine } = openers[0]!;
   const gate = deferred();
@@ -100,7 +100,7 @@ test('events tell who waited for a lock, who got it and how long it was held', a
   ]);
 });
 
-test('the fencing token grows with every lease of a key', async (t) => {
+test('G8 locks: the fencing token grows with every lease of a key', async (t) => {
   const { openers } = lockRig(t, 2);
   let last = 0n;
   for (let i = 0; i < 50; i++) {
@@ -111,7 +111,7 @@ test('the fencing token grows with every lease of a key', async (t) => {
   }
 });
 
-test('a lease ends with the scope that declared it', async (t) => {
+test('a lease is released at the end of its scope (await using)', async (t) => {
   const { locks } = lockRig(t).openers[0]!;
   let lease: Lease;
   {
@@ -123,7 +123,7 @@ test('a lease ends with the scope that declared it', async (t) => {
   await t.notThrowsAsync(locks.acquire('k', { wait: 0 }));
 });
 
-test('the defaults of a Caching are checked before anything is opened', (t) => {
+test('the defaults of a Caching are validated before anything is opened', (t) => {
   const adapter = { ...memory(), open: () => t.fail() };
   t.throws(() => new Caching({ adapter: adapter as never, locks: { lease: 0 } }), {
     instanceOf: OptionsError,

@@ -2,7 +2,7 @@ import test from 'ava';
 import { LockUnavailableError } from '../../src/core/shared/errors.js';
 import { granted, lockRig, scriptedRig, settled, unavailable, watch, holder, POLL } from './lock-rig.js';
 
-test('callers of one process get a lock in the order in which they asked', async (t) => {
+test('callers of one process acquire a lock in the order of their calls', async (t) => {
   const { clock, openers } = lockRig(t);
   const { locks } = openers[0]!;
   const order: string[] = [];
@@ -15,7 +15,7 @@ test('callers of one process get a lock in the order in which they asked', async
   t.is(clock.timers, 0);
 });
 
-test('of 50 callers of a process one asks the store', async (t) => {
+test('of 50 waiting callers in a process one sends requests', async (t) => {
   const { clock, openers } = lockRig(t, 2);
   const [here, there] = openers;
   const other = await there!.locks.acquire('k');
@@ -29,7 +29,7 @@ test('of 50 callers of a process one asks the store', async (t) => {
   t.is(order.length, 50);
 });
 
-test('the next caller of the process tries at once when the lock is given back, without a message', async (t) => {
+test('a release lets the next caller of the process try at once, without a message', async (t) => {
   const { openers } = lockRig(t);
   const [here] = openers;
   here!.deaf = true;
@@ -45,14 +45,14 @@ test('the next caller of the process tries at once when the lock is given back, 
   await second.release();
 });
 
-test('within a process a lock goes from hand to hand with one request each', async (t) => {
+test('within a process each acquisition takes one request', async (t) => {
   const { openers } = lockRig(t);
   const { asked, locks } = openers[0]!;
   await Promise.all(Array.from({ length: 10 }, () => locks.withLease('k', {}, () => settled())));
   t.is(asked.length, 10);
 });
 
-test('who is next in the process asks after a while, though one of the process got the lock', async (t) => {
+test('the next caller of the process polls even while another caller of the process holds the lock', async (t) => {
   const { asked, clock, locks, next } = scriptedRig(t);
   next(granted());
   const first = await locks.acquire('k', { renew: 0, lease: '1s' });
@@ -70,7 +70,7 @@ test('who is next in the process asks after a while, though one of the process g
   await first.release();
 });
 
-test('who gives up in the middle of the queue keeps nobody behind it', async (t) => {
+test('a caller that gives up in the middle of the queue does not block those behind it', async (t) => {
   const { clock, openers } = lockRig(t);
   const { locks } = openers[0]!;
   const order: string[] = [];
@@ -93,7 +93,7 @@ test('who gives up in the middle of the queue keeps nobody behind it', async (t)
   t.is(clock.timers, 0);
 });
 
-test('the first of the queue may give up, and the next one asks at once', async (t) => {
+test('when the first caller of the queue gives up, the next one tries at once', async (t) => {
   const { asked, locks, next } = scriptedRig(t);
   const controller = new AbortController();
   const first = watch(locks.acquire('k', { signal: controller.signal }));
@@ -107,7 +107,7 @@ test('the first of the queue may give up, and the next one asks at once', async 
   t.is(second.state, 'resolved');
 });
 
-test('callers of one process share what the first of them was answered', async (t) => {
+test('waiting callers of one process share the reply to the first of them', async (t) => {
   const { clock, locks, next } = scriptedRig(t);
   next(unavailable('gone'), unavailable('gone'), unavailable('gone'));
   const first = watch(locks.acquire('k', { wait: '5s' }));
@@ -117,7 +117,7 @@ test('callers of one process share what the first of them was answered', async (
   t.true(second.error instanceof LockUnavailableError);
 });
 
-test('other keys, other modes and other numbers of permits have queues of their own', async (t) => {
+test('each key, mode and number of permits has its own queue', async (t) => {
   const { asked, locks } = scriptedRig(t);
   void locks.acquire('a').catch(() => {});
   void locks.acquire('b').catch(() => {});
@@ -128,7 +128,7 @@ test('other keys, other modes and other numbers of permits have queues of their 
   t.is(asked.length, 5);
 });
 
-test('several callers of a process ask at once for a lock that several may hold', async (t) => {
+test('semaphore: several callers of a process send requests at the same time', async (t) => {
   const { asked, locks } = scriptedRig(t);
   for (let i = 0; i < 20; i++) void locks.acquire('a', { mode: 'shared' }).catch(() => {});
   for (let i = 0; i < 20; i++) void locks.acquire('b', { permits: 3 }).catch(() => {});

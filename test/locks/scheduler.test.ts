@@ -28,14 +28,14 @@ function check(limits: LockPlanLimits, numRuns: number, open?: OpenLocks) {
 // One after the other: they watch who listens in this process.
 for (const { title, faults, pauses } of WORLDS) {
   test.serial(
-    `Property: in any order of requests and replies no two take a lock for theirs and nothing hangs: ${title}`,
+    `G8 locks: Property: in any order of requests and replies no two hold a lock and nothing hangs: ${title}`,
     async (t) => {
       const found = await check({ faults, pauses }, RUNS);
       t.false(found.failed, `${String(found.errorInstance)} ${fc.defaultReportMessage(found)}`);
     },
   );
 
-  test.serial(`the same property finds out a naive lock in a few runs: ${title}`, async (t) => {
+  test.serial(`the same property fails on a naive lock in a few runs: ${title}`, async (t) => {
     const found = await check({ faults, pauses }, 5_000, openNaiveLocks);
     t.true(found.failed);
     t.regex(String(found.errorInstance), / take [xy] for theirs/);

@@ -35,7 +35,7 @@ const records = fc.record({ key: text, entry: entries }).map(({ key, entry }) =>
   return { key, entry, record, payloadAt: record.length - entry.payload.length };
 });
 
-test('Property: an entry comes back as it was, from a Buffer and from plain bytes', (t) => {
+test('Property: an entry decodes to what was encoded, from a Buffer and from a Uint8Array', (t) => {
   fc.assert(
     fc.property(records, ({ key, entry, record }) => {
       t.deepEqual(decodeEntry(key, record), entry);
@@ -45,7 +45,7 @@ test('Property: an entry comes back as it was, from a Buffer and from plain byte
   );
 });
 
-test('Property: a record that was cut short or appended to is no entry', (t) => {
+test('Property: a truncated or extended record does not decode', (t) => {
   fc.assert(
     fc.property(records, fc.uint8Array({ minLength: 1, maxLength: 40 }), ({ key, record }, more) => {
       for (let length = 0; length < record.length; length++) {
@@ -56,7 +56,7 @@ test('Property: a record that was cut short or appended to is no entry', (t) => 
   );
 });
 
-test('Property: a record of another key is no entry', (t) => {
+test('Property: a record of another key does not decode', (t) => {
   fc.assert(
     fc.property(records, text, ({ key, record }, other) => {
       fc.pre(other !== key);
@@ -67,7 +67,7 @@ test('Property: a record of another key is no entry', (t) => {
   );
 });
 
-test('Property: a record of another magic or version is no entry and has no token', (t) => {
+test('Property: a record of another magic or version does not decode and has no token', (t) => {
   fc.assert(
     fc.property(records, fc.nat(1), fc.nat(255), ({ key, record }, at, byte) => {
       fc.pre(record[at] !== byte);
@@ -78,13 +78,13 @@ test('Property: a record of another magic or version is no entry and has no toke
   );
 });
 
-test('A record of the next wire version is no entry', (t) => {
+test('a record of the next wire version does not decode', (t) => {
   const [sample] = fc.sample(records, 1);
   sample!.record[1] = WIRE_VERSION + 1;
   t.is(decodeEntry(sample!.key, sample!.record), undefined);
 });
 
-test('Property: that somebody waits does not change an entry; without the value flag there is none', (t) => {
+test('Property: the waiter flag does not change an entry; without the value flag nothing decodes', (t) => {
   fc.assert(
     fc.property(records, fc.nat(255), ({ key, entry, record }, flags) => {
       record[2] = flags;
@@ -101,7 +101,7 @@ test('Property: that somebody waits does not change an entry; without the value 
   );
 });
 
-test('Property: a flipped byte changes the field it stands in, or leaves no entry, and never throws', (t) => {
+test('Property: a flipped byte changes its own field or prevents decoding, and never throws', (t) => {
   fc.assert(
     fc.property(records, fc.integer({ min: 1, max: 255 }), ({ key, entry, record, payloadAt }, flip) => {
       const keyEnd = 60 + Buffer.byteLength(key);
@@ -132,7 +132,7 @@ function fieldAt(at: number): keyof Entry | undefined {
   return 'tags';
 }
 
-test('Property: arbitrary bytes after a right header never make decoding throw', (t) => {
+test('Property: decoding arbitrary bytes after a valid header never throws', (t) => {
   fc.assert(
     fc.property(
       text,
@@ -155,7 +155,7 @@ test('Property: arbitrary bytes after a right header never make decoding throw',
   );
 });
 
-test('Property: a lease is no entry, whole or cut short, and has the token of its holder', (t) => {
+test('Property: a lease does not decode as an entry, whole or truncated, and has the token of its holder', (t) => {
   fc.assert(
     fc.property(token, text, (holder, key) => {
       const lease = encodeLease(holder);

@@ -105,12 +105,12 @@ const refused: readonly unknown[] = [
 
 for (const [i, given] of refused.entries()) {
   const shown = typeof given === 'string' ? JSON.stringify(given).slice(0, 20) : typeof given;
-  test(`no duration, ${i}: ${shown}`, (t) => {
+  test(`invalid duration ${i}: ${shown}`, (t) => {
     t.throws(() => milliseconds(given as Duration, 'ttl'), { instanceOf: OptionsError, code: 'E_OPTIONS' });
   });
 }
 
-test('the error says where, what was expected, what came, and examples', (t) => {
+test('the error names the option, the expected format, the given value and examples', (t) => {
   const error = t.throws(() => milliseconds('1h; FLUSHALL' as Duration, 'ttl of @Cached on Users.find'));
   t.is(
     error.message,
@@ -119,13 +119,13 @@ test('the error says where, what was expected, what came, and examples', (t) => 
   );
 });
 
-test('the error stays one short line, whatever was given', (t) => {
+test('the error is one short line for any value', (t) => {
   const error = t.throws(() => milliseconds(`\r\n\u001b[31m${'x'.repeat(1e6)}` as Duration, 'ttl'));
   t.true(error.message.length < 300);
   t.notRegex(error.message, /\p{Cc}/u);
 });
 
-test('limits are inclusive and are named in the error', (t) => {
+test('limits are inclusive and appear in the error', (t) => {
   const limits = { min: 1_000, max: 60_000 };
   t.is(milliseconds('1s', 'lease', limits), 1_000);
   t.is(milliseconds('1m', 'lease', limits), 60_000);
@@ -137,7 +137,7 @@ test('limits are inclusive and are named in the error', (t) => {
   t.throws(() => milliseconds(0.5, 'ttl', { min: 1 }), { message: /at least 1 ms, and 0\.5 was given/ });
 });
 
-test('every whole number of a unit comes out exact', (t) => {
+test('Property: whole numbers of every unit convert exactly', (t) => {
   const units = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
   fc.assert(
     fc.property(
@@ -149,7 +149,7 @@ test('every whole number of a unit comes out exact', (t) => {
   t.pass();
 });
 
-test('no text but numbers with units, the larger first, is ever taken', (t) => {
+test('Property: only numbers with units, the largest first, are accepted', (t) => {
   const units = ['d', 'h', 'm', 's', 'ms'];
   fc.assert(
     fc.property(

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { HighWaterMarks } from '../../src/core/shared/high-water-marks.js';
 
-test('without a floor every load start will do, an unknown one too', (t) => {
+test('without a high water mark every load start is permitted, even an unknown one', (t) => {
   const floors = new HighWaterMarks();
   t.true(floors.permits('k', 0));
   t.true(floors.permits('k', undefined));
@@ -10,7 +10,7 @@ test('without a floor every load start will do, an unknown one too', (t) => {
   t.true(floors.permits('k', undefined));
 });
 
-test('below the floor is what began earlier, or nobody knows when', (t) => {
+test('G4 monotonic reads: an earlier or unknown load start is below the high water mark', (t) => {
   const floors = new HighWaterMarks();
   floors.record('k', 5);
   t.false(floors.permits('k', 4.999));
@@ -19,7 +19,7 @@ test('below the floor is what began earlier, or nobody knows when', (t) => {
   t.false(floors.permits('k', undefined));
 });
 
-test('a floor only rises', (t) => {
+test('G4 monotonic reads: a high water mark only rises', (t) => {
   const floors = new HighWaterMarks();
   t.is(floors.record('k', 5), undefined);
   t.is(floors.record('k', 3), 5);
@@ -28,7 +28,7 @@ test('a floor only rises', (t) => {
   t.false(floors.permits('k', 6));
 });
 
-test('a raise that is taken back leaves the floor that was there', (t) => {
+test('undo restores the previous high water mark', (t) => {
   const floors = new HighWaterMarks();
   const first = floors.record('k', 5);
   const second = floors.record('k', 7);
@@ -39,7 +39,7 @@ test('a raise that is taken back leaves the floor that was there', (t) => {
   t.true(floors.permits('k', 0));
 });
 
-test('a raise that another has come over is not taken back', (t) => {
+test('undo does nothing after a later record', (t) => {
   const floors = new HighWaterMarks();
   const first = floors.record('k', 5);
   floors.record('k', 7);
@@ -47,7 +47,7 @@ test('a raise that another has come over is not taken back', (t) => {
   t.false(floors.permits('k', 6));
 });
 
-test('a raise that was below the floor takes nothing back', (t) => {
+test('undo of a record below the high water mark does nothing', (t) => {
   const floors = new HighWaterMarks();
   floors.record('k', 7);
   const before = floors.record('k', 5);
@@ -55,7 +55,7 @@ test('a raise that was below the floor takes nothing back', (t) => {
   t.false(floors.permits('k', 6));
 });
 
-test('past the bound the floor that was raised longest ago is forgotten', (t) => {
+test('beyond the maximum the oldest high water mark is forgotten', (t) => {
   const floors = new HighWaterMarks(2);
   floors.record('a', 1);
   floors.record('b', 1);

@@ -5,7 +5,7 @@ interface Item extends Linked<Item> {
   readonly name: string;
 }
 
-test('LinkedSet: items are in the order in which they were added, and each is deleted once, wherever it is', (t) => {
+test('items keep their insertion order, and each is deleted once from any place', (t) => {
   const set = new LinkedSet<Item>();
   const [a, b, c, d] = [...'abcd'].map((name): Item => {
     const item: Item = { name, isLinked: false, before: undefined, after: undefined };

@@ -15,7 +15,7 @@ import {
 } from '../../src/core/shared/option-schema.js';
 import { cacheOptions } from '../../src/core/cache/cache-options.js';
 
-test('a name that does not exist is refused, with those that do', (t) => {
+test('an unknown option name is refused; the error lists the known names', (t) => {
   const error = t.throws(() => checkNames({ tll: 1 }, cacheOptions, 'getOrSet'), {
     instanceOf: OptionsError,
   });
@@ -25,7 +25,7 @@ test('a name that does not exist is refused, with those that do', (t) => {
   }
 });
 
-test('a name of Object.prototype is a name that does not exist', (t) => {
+test('names of Object.prototype are unknown option names', (t) => {
   for (const name of ['__proto__', 'constructor', 'toString']) {
     t.throws(() => parseOptions(cacheOptions, JSON.parse(`{"${name}": 1}`) as object, 'here'), {
       instanceOf: OptionsError,
@@ -33,7 +33,7 @@ test('a name of Object.prototype is a name that does not exist', (t) => {
   }
 });
 
-test('every kind of option says what it accepts', (t) => {
+test('the error of every kind of option states what it accepts', (t) => {
   const schema = {
     duration: duration({ min: 1, max: 1_000 }),
     integer: integer({ min: 1 }),

@@ -4,7 +4,7 @@ import { fakeClock } from '../../src/testing/fake-clock.js';
 import { rig } from '../coherence/rig.js';
 import { limitRig } from '../limits/limit-rig.js';
 
-test('a release that fails is tried again until it succeeds, or what it releases has ended', async (t) => {
+test('a failed release is retried until it succeeds or the lease has ended', async (t) => {
   const clock = fakeClock();
   const releases = new ReleaseRetries(clock);
   let away = true;
@@ -41,7 +41,7 @@ test('a release that fails is tried again until it succeeds, or what it releases
   t.is(attempts('too late'), 0);
 });
 
-test('a load lease that the store grants after its caller gave up is released within a moment', async (t) => {
+test('a load lease granted after its caller gave up is released soon', async (t) => {
   const { openers, clock, store, namespace } = rig(t, 1, { lease: '1m' });
   const { cache, stage } = openers[0]!;
   stage.fail('lease', 'reply');
@@ -56,7 +56,7 @@ test('a load lease that the store grants after its caller gave up is released wi
   t.is((await store.read(`${namespace}:cache:key`, [])).record, null);
 });
 
-test('a slot that the store gives after its caller gave up is released within a moment', async (t) => {
+test('a concurrency slot granted after its caller gave up is released soon', async (t) => {
   const rule = { algorithm: 'concurrency', limit: 1, lease: '1m' } as const;
   const { limits, clock, stage, used } = limitRig(t);
   stage.fail('consume', 'reply lost', 1);
@@ -67,7 +67,7 @@ test('a slot that the store gives after its caller gave up is released within a 
   t.is(await used('key', rule), 0);
 });
 
-test('a slot that cannot be released is released as soon as the store can be asked', async (t) => {
+test('a concurrency slot that cannot be released is released once the store is available again', async (t) => {
   const rule = { algorithm: 'concurrency', limit: 1, lease: '1m' } as const;
   const { limits, clock, stage, used } = limitRig(t);
   stage.fail('refund', 'refused', 1);

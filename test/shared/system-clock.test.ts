@@ -5,7 +5,7 @@ import { Caching } from '../../src/core/caching.js';
 
 const LONG = [2 ** 31, 30 * 86_400_000, Number.MAX_SAFE_INTEGER, Number.POSITIVE_INFINITY];
 
-test('a timer longer than Node.js can have does not run at once', async (t) => {
+test('a timer longer than the maximum of Node.js does not fire at once', async (t) => {
   const warnings: string[] = [];
   const warn = ({ name }: Error): void => void warnings.push(name);
   process.on('warning', warn);
@@ -18,14 +18,14 @@ test('a timer longer than Node.js can have does not run at once', async (t) => {
   t.deepEqual(warnings, []);
 });
 
-test('a timer that is cancelled does not run', async (t) => {
+test('a cancelled timer does not fire', async (t) => {
   const timer = systemClock.after(1, () => t.fail());
   timer.cancel();
   await new Promise((resolve) => setTimeout(resolve, 10));
   t.pass();
 });
 
-test('options may be as long as durations can be: nothing polls for them in a storm', async (t) => {
+test('options of the longest duration do not cause a polling storm', async (t) => {
   const warnings: string[] = [];
   const warn = ({ name }: Error): void => void warnings.push(name);
   process.on('warning', warn);

@@ -44,7 +44,7 @@ const step = fc.oneof(
   fc.record({ does: fc.constant('wait' as const), ms: fc.integer({ min: 1, max: 8 }) }),
 );
 
-test('what is kept is what a list in the order of use would keep', (t) => {
+test('Property: keeps the same keys as an LRU list', (t) => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 4 }),
@@ -79,7 +79,7 @@ test('what is kept is what a list in the order of use would keep', (t) => {
   t.pass();
 });
 
-test('a life is rounded up to whole milliseconds, and is one at least', (t) => {
+test('a ttl is rounded up to whole milliseconds, at least one', (t) => {
   const clock = setClock();
   const kept = new TtlCache<string>(clock, 3);
   kept.set('short', 'value', -5);

@@ -5,7 +5,7 @@ import { decodeValue, encodeValue, JSON_CODEC, RICH_CODEC } from '../../src/core
 import { sameValue } from '../support/same-value.js';
 import { LIMITS, decodeText, roundTrip } from './codec-rig.js';
 
-test('Cycles come back as cycles', (t) => {
+test('cycles round-trip as cycles', (t) => {
   const node: Record<string, unknown> = { name: 'root' };
   node['self'] = node;
   node['list'] = [node, new Map([[node, new Set([node])]])];
@@ -13,20 +13,20 @@ test('Cycles come back as cycles', (t) => {
   t.is(back['self'], back);
 });
 
-test('What is one object in a rich value is one object when it comes back', (t) => {
+test('shared objects in a rich value stay shared', (t) => {
   const shared = { at: new Date(0) };
   const back = roundTrip(t, [shared, shared], RICH_CODEC) as unknown[];
   t.is(back[0], back[1]);
 });
 
-test('What is one object in a value that is safe for JSON comes back as equal copies', (t) => {
+test('shared objects in a plain JSON value become equal copies', (t) => {
   const shared = { a: 1 };
   const { codec, payload } = encodeValue([shared, shared], LIMITS);
   t.is(codec, JSON_CODEC);
   t.deepEqual(decodeValue(codec, payload)?.value, [{ a: 1 }, { a: 1 }]);
 });
 
-test('Shared parts that would be too large as copies are written once', (t) => {
+test('shared parts that would be too large as copies are encoded once', (t) => {
   let value: unknown = 'x';
   for (let i = 0; i < 60; i++) value = [value, value];
   const { codec, payload } = encodeValue(value, LIMITS);
@@ -41,14 +41,14 @@ test('Shared parts that would be too large as copies are written once', (t) => {
   t.is(back, 'x');
 });
 
-test('A long string that stands at many places of a rich value is written once', (t) => {
+test('a long string that occurs many times in a rich value is encoded once', (t) => {
   const text = 'x'.repeat(1000);
   const value = [new Date(0), text, text, text];
   const { payload } = encodeValue(value, { ...LIMITS, maxBytes: 1100 });
   t.true(sameValue(decodeValue(RICH_CODEC, payload)?.value, value));
 });
 
-test('Rich JSON nested deeper than is ever written is undecodable', (t) => {
+test('rich JSON deeper than the maximum does not decode', (t) => {
   const chain = (levels: number) =>
     `[${Array.from({ length: levels }, (_, i) => (i + 1 < levels ? `[${i + 1}]` : '[]')).join()}]`;
   t.truthy(decodeText(RICH_CODEC, chain(MAX_DEPTH)));
@@ -57,7 +57,7 @@ test('Rich JSON nested deeper than is ever written is undecodable', (t) => {
   t.is(decodeText(RICH_CODEC, `${'['.repeat(200_000)}${']'.repeat(200_000)}`), undefined);
 });
 
-test('Rich JSON that this library does not write is undecodable', (t) => {
+test('rich JSON that this library never encodes does not decode', (t) => {
   const texts = [
     '',
     '[',
@@ -100,7 +100,7 @@ test('Rich JSON that this library does not write is undecodable', (t) => {
   }
 });
 
-test('Many Buffers that name the same bytes take the memory of one', (t) => {
+test('many Buffers with the same bytes take the memory of one', (t) => {
   const count = 10_000;
   const list = Array.from({ length: count }, (_, i) => i + 1).join();
   const buffers = Array.from({ length: count }, () => `["Buffer",${count + 1}]`).join();

@@ -121,24 +121,24 @@ const REFUSED: Readonly<Record<string, Refused & { readonly value: unknown }>> =
 };
 
 for (const [name, { value, ...refused }] of Object.entries(REFUSED)) {
-  test(`${name}: is refused, with its place`, (t) => {
+  test(`${name} is refused, and the error has its path`, (t) => {
     refuses(t, value, refused);
   });
 }
 
-test('What only looks like a Date is refused', (t) => {
+test('an object with the prototype of Date that is not a Date is refused', (t) => {
   const error = t.throws(() => encodeValue([Object.create(Date.prototype)], LIMITS), {
     instanceOf: ValueError,
   });
   t.is(error.reason, 'unsupported');
 });
 
-test('The error of a getter is the cause', (t) => {
+test('an error thrown by a getter is the cause of the ValueError', (t) => {
   const error = t.throws(() => encodeValue(throwing, LIMITS), { instanceOf: ValueError });
   t.is((error.cause as Error).message, 'no name yet');
 });
 
-test('A path in a message is cut', (t) => {
+test('a long path in a message is shortened', (t) => {
   const error = t.throws(
     () =>
       encodeValue(
@@ -159,7 +159,7 @@ test('A path in a message is cut', (t) => {
   t.regex(long.message, /at value(\[0\]){100}\.\.\.\./);
 });
 
-test('A getter that throws only when it is read again still ends in a ValueError', (t) => {
+test('a getter that throws on the second read causes a ValueError', (t) => {
   let reads = 0;
   const fickle = {
     get a(): number {

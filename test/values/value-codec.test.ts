@@ -31,7 +31,7 @@ const JSON_VALUES: Readonly<Record<string, unknown>> = {
 };
 
 for (const [name, value] of Object.entries(JSON_VALUES)) {
-  test(`${name}: comes back equal as plain JSON`, (t) => {
+  test(`${name}: round-trips as plain JSON`, (t) => {
     roundTrip(t, value, JSON_CODEC);
     t.is(encodeValue(value, LIMITS).payload.toString(), JSON.stringify(value));
   });
@@ -96,12 +96,12 @@ const RICH_VALUES: Readonly<Record<string, unknown>> = {
 };
 
 for (const [name, value] of Object.entries(RICH_VALUES)) {
-  test(`${name}: comes back equal`, (t) => {
+  test(`${name}: round-trips`, (t) => {
     roundTrip(t, value, RICH_CODEC);
   });
 }
 
-test('A Buffer comes back as a Buffer, from its bytes and their CRC-32', (t) => {
+test('a Buffer round-trips, as its bytes and their CRC-32', (t) => {
   const bytes = Buffer.from('123456789');
   roundTrip(t, bytes, BUFFER_CODEC);
   roundTrip(t, Buffer.alloc(0), BUFFER_CODEC);
@@ -112,7 +112,7 @@ test('A Buffer comes back as a Buffer, from its bytes and their CRC-32', (t) => 
   );
 });
 
-test('Bytes that are longer, shorter or other than what was written are undecodable', (t) => {
+test('bytes that were truncated, extended or changed do not decode', (t) => {
   for (const bytes of [Buffer.from('some bytes'), Buffer.alloc(0), Uint8Array.of(0, 255, 0)]) {
     const { codec, payload } = encodeValue(bytes, LIMITS);
     for (let length = 0; length < payload.length; length++) {
@@ -127,13 +127,13 @@ test('Bytes that are longer, shorter or other than what was written are undecoda
   }
 });
 
-test('A Uint8Array comes back as a Uint8Array, from its bare bytes', (t) => {
+test('a Uint8Array round-trips, as its bytes', (t) => {
   const bytes = new Uint8Array([9, 0, 255, 1, 9]).subarray(1, 4);
   const back = roundTrip(t, bytes, BYTES_CODEC) as Uint8Array;
   t.is(back.buffer.byteLength, 3);
 });
 
-test('Bytes share no memory with their payload, on either way', (t) => {
+test('bytes share no memory with their payload, in either direction', (t) => {
   for (const bytes of [Buffer.from('abc'), Uint8Array.of(1, 2, 3)]) {
     const before = bytes.slice();
     const { codec, payload } = encodeValue(bytes, LIMITS);
@@ -144,7 +144,7 @@ test('Bytes share no memory with their payload, on either way', (t) => {
   }
 });
 
-test('Only the part of a buffer that a view shows is written', (t) => {
+test('only the part of a buffer that a view covers is encoded', (t) => {
   const pool = Buffer.from('a secret, public, another secret');
   const shown = new Uint8Array(pool.buffer, pool.byteOffset + 10, 6);
   const { payload } = encodeValue({ shown, buffer: pool.subarray(10, 16) }, LIMITS);
@@ -155,7 +155,7 @@ test('Only the part of a buffer that a view shows is written', (t) => {
   t.is(back.buffer.toString(), 'public');
 });
 
-test('Two views on the whole of one ArrayBuffer still share it', (t) => {
+test('two views of one ArrayBuffer still share it', (t) => {
   const buffer = new ArrayBuffer(8);
   const back = roundTrip(t, [new Uint8Array(buffer), new Float64Array(buffer), buffer], RICH_CODEC);
   const [bytes, floats, whole] = back as [Uint8Array, Float64Array, ArrayBuffer];
@@ -163,13 +163,13 @@ test('Two views on the whole of one ArrayBuffer still share it', (t) => {
   t.is(floats.buffer, whole);
 });
 
-test('Objects of another realm are data like any other', (t) => {
+test('objects of another realm are plain data', (t) => {
   const value: unknown = vm.runInNewContext('({ rows: [{ id: 1 }] })');
   const { codec, payload } = encodeValue(value, LIMITS);
   t.true(sameValue(decodeValue(codec, payload)?.value, { rows: [{ id: 1 }] }));
 });
 
-test('Accessors are read, toJSON is not called', (t) => {
+test('accessors are read, toJSON is not called', (t) => {
   const value = {
     get a() {
       return 1;
@@ -181,7 +181,7 @@ test('Accessors are read, toJSON is not called', (t) => {
   t.true(sameValue(decodeValue(codec, payload)?.value, { a: 1 }));
 });
 
-test('A key __proto__ makes a payload undecodable, however it is spelled', (t) => {
+test('a payload with a key __proto__ does not decode, in any spelling', (t) => {
   const spellings = [
     '{"__proto__":{"admin":1}}',
     '{"\\u005f_proto__":{"admin":1}}',
@@ -204,7 +204,7 @@ test('A key __proto__ makes a payload undecodable, however it is spelled', (t) =
   t.is(Reflect.get({}, 'admin'), undefined);
 });
 
-test('The text __proto__ as a value does not make a payload undecodable', (t) => {
+test('a payload with the text __proto__ as a value decodes', (t) => {
   for (const text of [
     '"__proto__"',
     '["\\u005f_proto__"]',
@@ -217,7 +217,7 @@ test('The text __proto__ as a value does not make a payload undecodable', (t) =>
   }
 });
 
-test('Other codecs than these four are undecodable', (t) => {
+test('unknown codecs do not decode', (t) => {
   for (let codec = 0; codec < 256; codec++) {
     const { payload } = encodeValue(Buffer.from('[1,2]'), LIMITS);
     const isBytes = codec === BUFFER_CODEC || codec === BYTES_CODEC;
@@ -226,7 +226,7 @@ test('Other codecs than these four are undecodable', (t) => {
   }
 });
 
-test('JSON nested deeper than is ever written is undecodable', (t) => {
+test('JSON deeper than the maximum does not decode', (t) => {
   for (const [open, close] of [
     ['[', ']'],
     ['{"a":', '}'],
@@ -240,7 +240,7 @@ test('JSON nested deeper than is ever written is undecodable', (t) => {
   }
 });
 
-test('JSON with many brackets that are not nested, or stand in text, is decoded', (t) => {
+test('JSON with many brackets that are not nested, or within strings, decodes', (t) => {
   for (const value of [Array.from({ length: 5000 }, () => ({ a: [] })), '[{'.repeat(5000)]) {
     const { codec, payload } = encodeValue(value, LIMITS);
     t.deepEqual(decodeValue(codec, payload), { value });
@@ -281,7 +281,7 @@ const kept = fc.anything({
   withTypedArray: true,
 });
 
-test('Property: whatever is made of kept kinds comes back as it was', (t) => {
+test('Property: values of supported kinds round-trip', (t) => {
   fc.assert(
     fc.property(kept, (value) => {
       const { codec, payload } = encodeValue(value, LIMITS);
@@ -292,7 +292,7 @@ test('Property: whatever is made of kept kinds comes back as it was', (t) => {
   t.pass();
 });
 
-test('Property: whatever JSON gives back equal is plain JSON', (t) => {
+test('Property: a value that JSON round-trips is encoded as plain JSON', (t) => {
   fc.assert(
     fc.property(kept, (value) => {
       const json: string | undefined = JSON.stringify(value, (_, part: unknown) =>
@@ -305,7 +305,7 @@ test('Property: whatever JSON gives back equal is plain JSON', (t) => {
   );
 });
 
-test('Property: arbitrary bytes never make decoding throw', (t) => {
+test('Property: decoding arbitrary bytes never throws', (t) => {
   fc.assert(
     fc.property(
       fc.nat(6),
@@ -352,7 +352,7 @@ const splice = fc.record({
   ),
 });
 
-test('Property: a payload that was tampered with gives nothing or data, and never throws', (t) => {
+test('Property: decoding a tampered payload returns nothing or data, and never throws', (t) => {
   fc.assert(
     fc.property(kept, fc.array(splice, { minLength: 1, maxLength: 3 }), (value, splices) => {
       const { codec, payload } = encodeValue(value, LIMITS);
@@ -365,7 +365,7 @@ test('Property: a payload that was tampered with gives nothing or data, and neve
   t.pass();
 });
 
-test('Property: a rich payload whose parts were exchanged gives nothing or data, and never throws', (t) => {
+test('Property: decoding a rich payload with exchanged parts returns nothing or data, and never throws', (t) => {
   const reference = fc.integer({ min: -8, max: 12 });
   const tag = fc.constantFrom(
     ...[

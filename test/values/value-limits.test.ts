@@ -6,7 +6,7 @@ import { decodeValue, encodeValue, RICH_CODEC } from '../../src/core/values/valu
 import { sameValue } from '../support/same-value.js';
 import { LIMITS, DEEPEST, roundTrip, refuses, nested } from './codec-rig.js';
 
-test('A value that is deeper than allowed is refused, at the last level that is allowed it is kept', (t) => {
+test('a value at the maximum depth is encoded, a deeper one is refused', (t) => {
   for (const innermost of ['x', new Date(0)]) {
     const { codec, payload } = encodeValue(nested(100, innermost), LIMITS);
     t.true(sameValue(decodeValue(codec, payload)?.value, nested(100, innermost)));
@@ -21,7 +21,7 @@ test('A value that is deeper than allowed is refused, at the last level that is 
   refuses(t, nested(100, {}), { path: '[0]'.repeat(100), found: /depth of 100/, reason: 'too-deep' });
 });
 
-test('Whatever depth is allowed, nothing is written that would not be read', (t) => {
+test('nothing is encoded that is too deep to decode', (t) => {
   for (const innermost of ['x', undefined, Buffer.from('x')]) {
     const { codec, payload } = encodeValue(nested(MAX_DEPTH, innermost), DEEPEST);
     t.true(sameValue(decodeValue(codec, payload)?.value, nested(MAX_DEPTH, innermost)));
@@ -31,7 +31,7 @@ test('Whatever depth is allowed, nothing is written that would not be read', (t)
   }
 });
 
-test('A value is refused from the first byte over the limit, of whatever kind', (t) => {
+test('a value is refused from the first byte over the limit, for every kind of value', (t) => {
   const values = [
     'abc',
     'ü',
@@ -54,7 +54,7 @@ test('A value is refused from the first byte over the limit, of whatever kind', 
   }
 });
 
-test('What is far too large is refused without being walked to its end', (t) => {
+test('a value that is far too large is refused without a full walk', (t) => {
   const text = 'x'.repeat(64 * 1024 * 1024);
   const unread = {
     get part(): never {
@@ -71,14 +71,14 @@ test('What is far too large is refused without being walked to its end', (t) => 
     refuses(t, value, { path, found: /over 8388608 bytes/, reason: 'too-large' });
 });
 
-test('An array of 100 million holes is refused', (t) => {
+test('an array of 100 million holes is refused', (t) => {
   const sparse: unknown[] = [];
   sparse[100_000_000] = 1;
   refuses(t, { sparse }, { path: '.sparse', found: /8388608 bytes/, reason: 'too-large' });
   refuses(t, new Array(100_000_000), { path: '', found: /8388608 bytes/, reason: 'too-large' });
 });
 
-test('An array with holes is kept up to a length that can be walked', (t) => {
+test('a sparse array is encoded up to the maximum length', (t) => {
   const sparse = Object.assign([], { 7: 'x', length: MAX_SPARSE_LENGTH });
   roundTrip(t, sparse, RICH_CODEC);
   sparse.length++;

@@ -59,13 +59,13 @@ for (const kind of PLACES) {
     test(`${title} (${kind})`, async (t) => run(t, placeOf(t, kind, () => redis().url).instance));
   };
 
-  on('exactly as many requests as the limit says are let through', async (t, instance) => {
+  on('G9 rate limits: exactly as many requests as the limit are allowed', async (t, instance) => {
     const { url, log } = await limited(t, { store: expressRateLimitStore({ caching: instance() }) });
     t.deepEqual(await statuses(12, url), [...Array<number>(5).fill(200), ...Array<number>(7).fill(429)]);
     t.deepEqual(log.lines, []);
   });
 
-  on('a refusal has the headers of express-rate-limit', async (t, instance) => {
+  on('a denial has the headers of express-rate-limit', async (t, instance) => {
     const store = expressRateLimitStore({ caching: instance() });
     const { url } = await limited(t, { store, limit: 1, standardHeaders: 'draft-8' });
     const first = await get(url);
@@ -77,7 +77,7 @@ for (const kind of PLACES) {
     t.is(refused.headers.get('x-ratelimit-limit'), '1');
   });
 
-  on('after the window requests are let through again', async (t, instance) => {
+  on('after the window requests are allowed again', async (t, instance) => {
     const store = expressRateLimitStore({ caching: instance() });
     const { url } = await limited(t, { store, limit: 1, windowMs: 300 });
     await eventually('a refusal', async () => (await get(url)).status === 429);
@@ -93,7 +93,7 @@ for (const kind of PLACES) {
     t.is((await one.limiter.getKey('everybody'))?.totalHits, 12);
   });
 
-  on('clients, and limiters of different names, count by themselves', async (t, instance) => {
+  on('clients, and limiters of different names, count separately', async (t, instance) => {
     const caching = instance();
     const one = await limited(t, { store: expressRateLimitStore({ caching, name: 'one' }), limit: 1 });
     const other = await limited(t, { store: expressRateLimitStore({ caching, name: 'other' }), limit: 1 });
@@ -103,7 +103,7 @@ for (const kind of PLACES) {
     t.is((await get(other.url)).status, 200);
   });
 
-  on('one request through two limiters of different names is no double count', async (t, instance) => {
+  on('one request through two limiters of different names is not counted twice', async (t, instance) => {
     const caching = instance();
     const log = new Log();
     const limiter = (name: string) =>
@@ -121,7 +121,7 @@ for (const kind of PLACES) {
     t.deepEqual(log.lines, []);
   });
 
-  on('with skipSuccessfulRequests only the others count', async (t, instance) => {
+  on('with skipSuccessfulRequests only failed requests count', async (t, instance) => {
     const store = expressRateLimitStore({ caching: instance() });
     const { url, limiter, log } = await limited(t, { store, limit: 2, skipSuccessfulRequests: true });
     for (let request = 0; request < 4; request++) {
@@ -137,7 +137,7 @@ for (const kind of PLACES) {
     t.deepEqual(log.lines, []);
   });
 
-  on('resetKey forgets one client', async (t, instance) => {
+  on('resetKey resets one client', async (t, instance) => {
     const store = expressRateLimitStore({ caching: instance() });
     const { url, limiter } = await limited(t, { store, limit: 1 });
     for (const user of ['ada', 'bob']) {
@@ -150,7 +150,7 @@ for (const kind of PLACES) {
     t.is((await get(url, { 'x-user': 'bob' })).status, 429);
   });
 
-  on('getKey tells hits and the end of the window, and counts nothing', async (t, instance) => {
+  on('getKey returns hits and reset time without counting', async (t, instance) => {
     const store = expressRateLimitStore({ caching: instance() });
     const { url, limiter } = await limited(t, { store });
     t.is(await limiter.getKey('everybody'), undefined);
@@ -165,7 +165,7 @@ for (const kind of PLACES) {
     }
   });
 
-  on('the sliding counter admits exactly the limit, and counts beyond it', async (t, instance) => {
+  on('sliding-window-counter admits exactly the limit and counts beyond it', async (t, instance) => {
     const store = expressRateLimitStore({ caching: instance(), algorithm: 'sliding-window-counter' });
     const { url, limiter, log } = await limited(t, { store });
     const seen = await statuses(9, url);
@@ -189,7 +189,7 @@ test('two processes share one count', async (t) => {
   t.is(seen.filter((status) => status === 429).length, 11);
 });
 
-test('while Redis is away requests fail with 503 and never with 429, and afterwards they count again', async (t) => {
+test('while Redis is down requests fail with 503 and never 429, and count again afterwards', async (t) => {
   const { caching, server } = await onOwnRedis(t);
   const { url } = await limited(t, { store: expressRateLimitStore({ caching }), limit: 1 });
   t.is((await get(url)).status, 200);
@@ -200,7 +200,7 @@ test('while Redis is away requests fail with 503 and never with 429, and afterwa
   await eventually('the limit holds again', async () => (await get(url)).status === 429);
 });
 
-test('while Redis is away passOnStoreError lets requests through', async (t) => {
+test('while Redis is down passOnStoreError allows requests', async (t) => {
   const { caching, server } = await onOwnRedis(t);
   const store = expressRateLimitStore({ caching });
   const { url, log } = await limited(t, { store, limit: 1, passOnStoreError: true });
@@ -210,7 +210,7 @@ test('while Redis is away passOnStoreError lets requests through', async (t) => 
   t.true(log.lines.every((line) => line instanceof StoreUnavailableError));
 });
 
-test('every verb rejects while Redis is away', async (t) => {
+test('every verb rejects while Redis is down', async (t) => {
   const { caching, server } = await onOwnRedis(t, { onUnavailable: 'allow' });
   const store = expressRateLimitStore({ caching });
   store.init({ windowMs: 60_000 });
@@ -221,7 +221,7 @@ test('every verb rejects while Redis is away', async (t) => {
   }
 });
 
-test('a Caching that is not enabled lets everything through', async (t) => {
+test('with enabled: false every request is allowed', async (t) => {
   const caching = new Caching({ adapter: memory(), enabled: false });
   t.teardown(() => caching.close());
   const { url, log } = await limited(t, { store: expressRateLimitStore({ caching }), limit: 1 });
@@ -229,7 +229,7 @@ test('a Caching that is not enabled lets everything through', async (t) => {
   t.deepEqual(log.lines, []);
 });
 
-test('options that cannot be are refused', (t) => {
+test('invalid options are refused', (t) => {
   const caching = new Caching({ adapter: memory() });
   t.teardown(() => caching.close());
   const refuses = (options: object, message: RegExp): void => {
@@ -244,7 +244,7 @@ test('options that cannot be are refused', (t) => {
   refuses({ caching, prefix: 'x' }, /no option 'prefix'/);
 });
 
-test('a store that no limiter has taken says so', async (t) => {
+test('a store without a limiter throws with advice', async (t) => {
   const caching = new Caching({ adapter: memory() });
   t.teardown(() => caching.close());
   await t.throwsAsync(expressRateLimitStore({ caching }).increment('ada'), {

@@ -44,12 +44,12 @@ for (const kind of PLACES) {
     test(`${title} (${kind})`, async (t) => run(t, placeOf(t, kind, () => redis().url).instance));
   };
 
-  on('exactly as many requests as max says are let through', async (t, instance) => {
+  on('G9 rate limits: exactly as many requests as max are allowed', async (t, instance) => {
     const url = await limited(t, instance());
     t.deepEqual(await statuses(12, url), [...Array<number>(5).fill(200), ...Array<number>(7).fill(429)]);
   });
 
-  on('answers have the headers of @fastify/rate-limit', async (t, instance) => {
+  on('responses have the headers of @fastify/rate-limit', async (t, instance) => {
     const url = await limited(t, instance(), { max: 1 });
     const first = await get(url);
     t.is(first.headers.get('x-ratelimit-limit'), '1');
@@ -60,7 +60,7 @@ for (const kind of PLACES) {
     t.regex(refused.headers.get('retry-after') ?? '', /^(60|5\d)$/);
   });
 
-  on('after the window requests are let through again', async (t, instance) => {
+  on('after the window requests are allowed again', async (t, instance) => {
     const url = await limited(t, instance(), { max: 1, timeWindow: 300 });
     await eventually('a refusal', async () => (await get(url)).status === 429);
     await eventually('the end of the window', async () => (await get(url)).status === 200);
@@ -73,7 +73,7 @@ for (const kind of PLACES) {
     t.is(seen.filter((status) => status === 200).length, 5);
   });
 
-  on('clients, and applications of different names, count by themselves', async (t, instance) => {
+  on('clients, and applications of different names, count separately', async (t, instance) => {
     const caching = instance();
     const one = await limited(t, caching, { max: 1 });
     const other = await limited(t, caching, {
@@ -85,7 +85,7 @@ for (const kind of PLACES) {
     t.is((await get(other)).status, 200);
   });
 
-  on('a route with limits of its own counts by itself', async (t, instance) => {
+  on('a route with its own limits counts separately', async (t, instance) => {
     const url = await limited(t, instance(), { max: 1 }, (app) => {
       app.get('/a', { config: { rateLimit: { max: 2 } } }, async () => 'a');
       app.get('/b', { config: { rateLimit: { max: 2 } } }, async () => 'b');
@@ -109,14 +109,14 @@ for (const kind of PLACES) {
     t.is((await get(`${url}/other`)).status, 200);
   });
 
-  on('who goes on beyond max + ban is banned', async (t, instance) => {
+  on('a client beyond max + ban is banned', async (t, instance) => {
     const url = await limited(t, instance(), { max: 1, ban: 2 });
     const seen: number[] = [];
     for (let request = 0; request < 5; request++) seen.push((await get(url)).status);
     t.deepEqual(seen, [200, 429, 429, 403, 403]);
   });
 
-  on('createRateLimit may look without counting', async (t, instance) => {
+  on('createRateLimit can check without counting', async (t, instance) => {
     const url = await limited(t, instance(), { global: false }, (app) => {
       const check = app.createRateLimit({ max: 2 });
       app.get('/look', async (request) => check(request, { increment: false }));
@@ -153,7 +153,7 @@ for (const [skipOnError, status] of [
   [false, 503],
   [true, 200],
 ] as const) {
-  test(`while Redis is away requests get ${status} with skipOnError ${skipOnError}`, async (t) => {
+  test(`while Redis is down requests get ${status} with skipOnError ${skipOnError}`, async (t) => {
     const { caching, server } = await onOwnRedis(t);
     const url = await limited(t, caching, { max: 1, skipOnError });
     t.deepEqual(await statuses(2, url), [200, 429]);
@@ -164,14 +164,14 @@ for (const [skipOnError, status] of [
   });
 }
 
-test('a Caching that is not enabled lets everything through', async (t) => {
+test('with enabled: false every request is allowed', async (t) => {
   const caching = new Caching({ adapter: memory(), enabled: false });
   t.teardown(() => caching.close());
   const url = await limited(t, caching, { max: 1 });
   t.deepEqual(await statuses(3, url), [200, 200, 200]);
 });
 
-test('options that cannot be are refused', (t) => {
+test('invalid options are refused', (t) => {
   const caching = new Caching({ adapter: memory() });
   t.teardown(() => caching.close());
   const refuses = (options: object, message: RegExp): void => {

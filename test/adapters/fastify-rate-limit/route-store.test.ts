@@ -37,7 +37,7 @@ async function hits(rig: Rig, count: number): Promise<Hits | undefined> {
   return last;
 }
 
-test('hits count to the end of the window that began with the first', async (t) => {
+test('hits count until the end of the window that the first hit starts', async (t) => {
   const r = rig(t, {});
   t.deepEqual(await r.hit(), { current: 1, ttl: WINDOW });
   await r.clock.advance(400);
@@ -46,7 +46,7 @@ test('hits count to the end of the window that began with the first', async (t) 
   t.deepEqual(await r.hit(), { current: 1, ttl: WINDOW });
 });
 
-test('continueExceeding: each hit beyond the limit refuses for another window', async (t) => {
+test('continueExceeding: each hit beyond the limit denies for another window', async (t) => {
   const r = rig(t, { continueExceeding: true });
   t.deepEqual(await hits(r, MAX), { current: 2, ttl: WINDOW });
   await r.clock.advance(900);
@@ -60,7 +60,7 @@ test('continueExceeding: each hit beyond the limit refuses for another window', 
   t.deepEqual(await r.hit(), { current: 1, ttl: WINDOW });
 });
 
-test('exponentialBackoff: each hit beyond the limit refuses for twice as long', async (t) => {
+test('exponentialBackoff: each hit beyond the limit denies for twice as long', async (t) => {
   const r = rig(t, { exponentialBackoff: true });
   t.deepEqual(await hits(r, MAX), { current: 2, ttl: WINDOW });
   t.deepEqual(await r.hit(), { current: 3, ttl: WINDOW });
@@ -73,7 +73,7 @@ test('exponentialBackoff: each hit beyond the limit refuses for twice as long', 
   t.deepEqual(await r.hit(), { current: 1, ttl: WINDOW });
 });
 
-test('exponentialBackoff begins anew after it has ended', async (t) => {
+test('exponentialBackoff starts again after it has ended', async (t) => {
   const r = rig(t, { exponentialBackoff: true });
   t.deepEqual(await hits(r, MAX + 3), { current: 5, ttl: 4 * WINDOW });
   await r.clock.advance(4 * WINDOW);
@@ -85,7 +85,7 @@ test('exponentialBackoff ends after 30 days at the latest', async (t) => {
   t.deepEqual(await hits(r, MAX + 60), { current: 62, ttl: 30 * 86_400_000 });
 });
 
-test('read tells what incr has told, and changes nothing', async (t) => {
+test('read returns what incr returned, and changes nothing', async (t) => {
   for (const options of [{}, { continueExceeding: true }, { exponentialBackoff: true }]) {
     const r = rig(t, options);
     t.deepEqual(await r.look(), { current: 0, ttl: 0 });
@@ -102,13 +102,13 @@ test('read tells what incr has told, and changes nothing', async (t) => {
   }
 });
 
-test('a refusal of one client is none of another', async (t) => {
+test('a denial of one client does not affect another', async (t) => {
   const r = rig(t, { continueExceeding: true });
   await hits(r, MAX + 1);
   t.deepEqual(await r.hit('bob'), { current: 1, ttl: WINDOW });
 });
 
-test('a child has the options of its route', async (t) => {
+test('a child store has the options of its route', async (t) => {
   const r = rig(t, {});
   const child = r.store.child({ exponentialBackoff: true, routeInfo: { method: 'GET', url: '/' } });
   const hit = (): Promise<Hits | undefined> =>

@@ -12,7 +12,7 @@ import { decisionOf, ruleDecision } from './decisions.js';
 
 const refused = ruleDecision({ rule: 'day', allowed: false, remaining: 0, retryAfterMs: 11_001 });
 
-test('a limit that is used up is 429, with the headers of its decision', (t) => {
+test('an exceeded limit is 429 with the headers of its decision', (t) => {
   const error = new RateLimitExceededError('used up', 'login:secret', decisionOf(ruleDecision(), refused));
   t.deepEqual(errorResponse(error), {
     status: 429,
@@ -27,12 +27,12 @@ test('a limit that is used up is 429, with the headers of its decision', (t) => 
   });
 });
 
-test('the body does not name the key', (t) => {
+test('the body does not contain the key', (t) => {
   const error = new RateLimitExceededError('login:secret is used up', 'login:secret', decisionOf(refused));
   t.notRegex(JSON.stringify(errorResponse(error)), /secret/);
 });
 
-test('a refusal that does not end does not say when to come again', (t) => {
+test('a permanent denial has no Retry-After', (t) => {
   const never = { ...refused, retryAfterMs: Number.POSITIVE_INFINITY };
   const refusal = errorResponse(new RateLimitExceededError('blocked', 'key', decisionOf(never)));
   t.is(refusal?.status, 429);
@@ -40,12 +40,12 @@ test('a refusal that does not end does not say when to come again', (t) => {
   t.false('detail' in refusal!.body);
 });
 
-test('legacy headers are passed on', (t) => {
+test('legacy headers are included', (t) => {
   const error = new RateLimitExceededError('used up', 'key', decisionOf(refused));
   t.is(errorResponse(error, { legacy: 'delta' })?.headers['X-RateLimit-Reset'], '12');
 });
 
-test('a store that does not answer is 503 and never 429, and nothing of its error is told', (t) => {
+test('an unavailable store is 503 and never 429, and its error is not exposed', (t) => {
   const error = new StoreUnavailableError('redis://10.0.0.7:6379 does not answer', 'unknown');
   const refusal = errorResponse(error);
   t.is(refusal?.status, 503);
@@ -53,7 +53,7 @@ test('a store that does not answer is 503 and never 429, and nothing of its erro
   t.notRegex(JSON.stringify(refusal), /redis/);
 });
 
-test('other errors are not refusals', (t) => {
+test('other errors return undefined', (t) => {
   for (const error of [
     new Error('bug'),
     new LockNotObtainedError('held', ['key'], 10),
@@ -65,7 +65,7 @@ test('other errors are not refusals', (t) => {
   }
 });
 
-test('a block is 429 until it ends, and names no rule', async (t) => {
+test('a block is 429 until it ends, without a rule', async (t) => {
   const caching = new Caching({ adapter: memory(), clock: fakeClock() });
   t.teardown(() => caching.close());
   await caching.limits.block('ada', '10s');

@@ -7,7 +7,7 @@ test('an IPv4 address is its own key', (t) => {
   t.is(ipKey('203.0.113.7'), '203.0.113.7');
 });
 
-test('an IPv4 address written as IPv6 is the IPv4 address, in every form', (t) => {
+test('an IPv4-mapped IPv6 address has the key of the IPv4 address, in every notation', (t) => {
   for (const form of [
     '::ffff:1.2.3.4',
     '::FFFF:1.2.3.4',
@@ -21,14 +21,14 @@ test('an IPv4 address written as IPv6 is the IPv4 address, in every form', (t) =
   }
 });
 
-test('what only looks like an IPv4 address in IPv6 is not one', (t) => {
+test('an IPv6 address that resembles a mapped one is not IPv4', (t) => {
   t.is(ipKey('::1.2.3.4'), '::/64');
   t.is(ipKey('::fffe:1.2.3.4'), '::/64');
   t.is(ipKey('1::ffff:1.2.3.4'), '1::/64');
   t.is(ipKey('::ffff:0:1.2.3.4', { v6Prefix: 128 }), '::ffff:0:102:304/128');
 });
 
-test('an IPv6 address is the canonical text of its /64', (t) => {
+test('the key of an IPv6 address is the canonical text of its /64', (t) => {
   for (const form of [
     '2001:db8:0:1::1',
     '2001:0DB8:0000:0001:ffff:ffff:ffff:ffff',
@@ -41,12 +41,12 @@ test('an IPv6 address is the canonical text of its /64', (t) => {
   t.is(ipKey('::1'), '::/64');
 });
 
-test('a zone does not count', (t) => {
+test('the zone of an IPv6 address is ignored', (t) => {
   t.is(ipKey('fe80::1%eth0'), ipKey('fe80::2%eth1'));
   t.is(ipKey('fe80::1%eth0'), 'fe80::/64');
 });
 
-test('the prefix may be another one, inside of a group too', (t) => {
+test('another prefix is possible, also within a group', (t) => {
   const address = '2001:db8:1234:56ff:1::1';
   t.is(ipKey(address, { v6Prefix: 128 }), '2001:db8:1234:56ff:1::1/128');
   t.is(ipKey(address, { v6Prefix: 56 }), '2001:db8:1234:5600::/56');
@@ -57,7 +57,7 @@ test('the prefix may be another one, inside of a group too', (t) => {
   t.is(ipKey('::ffff:203.0.113.7', { v6Prefix: 48 }), '203.0.113.7');
 });
 
-test('what is no address is refused', (t) => {
+test('a string that is not an address is refused', (t) => {
   for (const bad of [
     '',
     ' 1.2.3.4',
@@ -82,7 +82,7 @@ test('what is no address is refused', (t) => {
   }
 });
 
-test('the error for brackets and a port says what to leave out', (t) => {
+test('the error for brackets and a port names the part to remove', (t) => {
   t.throws(() => ipKey('[::1]:80'), {
     message:
       "ipKey takes an IP address such as '203.0.113.7' or '2001:db8::1', without brackets, port or prefix, and " +
@@ -90,7 +90,7 @@ test('the error for brackets and a port says what to leave out', (t) => {
   });
 });
 
-test('a prefix that cannot be is refused', (t) => {
+test('an invalid prefix is refused', (t) => {
   for (const bad of [0, -1, 129, 63.5, Number.NaN, '64']) {
     t.throws(() => ipKey('::1', { v6Prefix: bad as number }), {
       instanceOf: OptionsError,
@@ -108,7 +108,7 @@ const isMapped = (groups: readonly number[]) =>
   groups.slice(0, 5).every((one) => one === 0) && groups[5] === 0xffff;
 const written = (groups: readonly number[]) => groups.map((one) => one.toString(16)).join(':');
 
-test('all addresses of one /64 have one key', (t) => {
+test('Property: all addresses of one /64 have one key', (t) => {
   t.notThrows(() =>
     fc.assert(
       fc.property(ipv6, fc.array(group, { minLength: 4, maxLength: 4 }), (address, host) => {
@@ -119,7 +119,7 @@ test('all addresses of one /64 have one key', (t) => {
   );
 });
 
-test('addresses of two /64 have two keys', (t) => {
+test('Property: addresses of two /64 have two keys', (t) => {
   t.notThrows(() =>
     fc.assert(
       fc.property(ipv6, ipv6, (one, other) => {
@@ -130,7 +130,7 @@ test('addresses of two /64 have two keys', (t) => {
   );
 });
 
-test('two IPv4 addresses have two keys, however they are written', (t) => {
+test('Property: two IPv4 addresses have two keys in every notation', (t) => {
   const forms = ([a, b, c, d]: readonly number[]) => [
     `${a}.${b}.${c}.${d}`,
     `::ffff:${a}.${b}.${c}.${d}`,
@@ -147,7 +147,7 @@ test('two IPv4 addresses have two keys, however they are written', (t) => {
   );
 });
 
-test('the text before the slash is an address with the same key', (t) => {
+test('Property: the text before the slash is an address with the same key', (t) => {
   t.notThrows(() =>
     fc.assert(
       fc.property(ipv6, fc.integer({ min: 1, max: 128 }), (address, v6Prefix) => {

@@ -6,14 +6,14 @@ import { decisionOf, ruleDecision } from './decisions.js';
 
 const refused = ruleDecision({ allowed: false, remaining: 0, retryAfterMs: 1_001, resetMs: 30_000 });
 
-test('a decision is written as RateLimit-Policy and RateLimit, and an allowed one has no Retry-After', (t) => {
+test('a decision becomes RateLimit-Policy and RateLimit, and an allowed one has no Retry-After', (t) => {
   t.deepEqual(rateLimitHeaders(decisionOf(ruleDecision())), {
     'RateLimit-Policy': '"default";q=100;w=60',
     RateLimit: '"default";r=12;t=30',
   });
 });
 
-test('several rules are members of one list, in their order', (t) => {
+test('several rules are members of one list, in order', (t) => {
   const day = ruleDecision({
     rule: 'day',
     limit: 1_000,
@@ -27,7 +27,7 @@ test('several rules are members of one list, in their order', (t) => {
   });
 });
 
-test('seconds are whole and rounded up, and a window is at least one', (t) => {
+test('seconds are rounded up to whole numbers, and a window has at least one', (t) => {
   const headers = rateLimitHeaders(decisionOf(ruleDecision({ perMs: 1_500, resetMs: 1 })));
   t.is(headers['RateLimit-Policy'], '"default";q=100;w=2');
   t.is(headers['RateLimit'], '"default";r=12;t=1');
@@ -35,7 +35,7 @@ test('seconds are whole and rounded up, and a window is at least one', (t) => {
   t.is(rateLimitHeaders(decisionOf(ruleDecision({ resetMs: 0 })))['RateLimit'], '"default";r=12;t=0');
 });
 
-test('a refusal has Retry-After, rounded up, and t of the rule that refused is the same', (t) => {
+test('a denial has Retry-After, rounded up, equal to t of the denying rule', (t) => {
   const headers = rateLimitHeaders(decisionOf(ruleDecision({ rule: 'day' }), refused));
   t.is(headers['Retry-After'], '2');
   t.is(headers['RateLimit'], '"day";r=12;t=30, "default";r=0;t=2');
@@ -45,7 +45,7 @@ test('Retry-After is at least 1', (t) => {
   t.is(rateLimitHeaders(decisionOf({ ...refused, retryAfterMs: 0 }))['Retry-After'], '1');
 });
 
-test('a refusal that does not end has neither Retry-After nor t', (t) => {
+test('a permanent denial has neither Retry-After nor t', (t) => {
   const never = ruleDecision({
     allowed: false,
     limit: 0,
@@ -58,7 +58,7 @@ test('a refusal that does not end has neither Retry-After nor t', (t) => {
   });
 });
 
-test('a concurrency rule has a unit, and the life of a slot is not called a window', (t) => {
+test('a concurrency rule has a quota unit and no window', (t) => {
   const slots = ruleDecision({
     rule: 'slots',
     algorithm: 'concurrency',
@@ -73,20 +73,20 @@ test('a decision without rules has no empty lists', (t) => {
   t.deepEqual(rateLimitHeaders(decisionOf()), {});
 });
 
-test('an error has the headers of its decision', (t) => {
+test('a RateLimitExceededError has the headers of its decision', (t) => {
   const decision = decisionOf(refused);
   const error = new RateLimitExceededError('used up', 'login:1', decision);
   t.deepEqual(rateLimitHeaders(error), rateLimitHeaders(decision));
 });
 
-test('numbers with more digits than a structured field may have are cut', (t) => {
+test('numbers are limited to the digits of a structured field', (t) => {
   const vast = ruleDecision({ limit: Number.MAX_SAFE_INTEGER, remaining: Number.MAX_SAFE_INTEGER });
   const headers = rateLimitHeaders(decisionOf(vast));
   t.is(headers['RateLimit-Policy'], '"default";q=999999999999999;w=60');
   t.is(headers['RateLimit'], '"default";r=999999999999999;t=30');
 });
 
-test('a name is a string of structured fields: quotes and backslashes escaped, the rest as in a URL', (t) => {
+test('a name is a structured field string: quotes and backslashes escaped, the rest URL-encoded', (t) => {
   const policyOf = (rule: string) => rateLimitHeaders(decisionOf(ruleDecision({ rule })))['RateLimit-Policy'];
   t.is(policyOf('say "hi" \\ bye'), String.raw`"say \"hi\" \\ bye";q=100;w=60`);
   t.is(policyOf('grün\r\n'), '"gr%C3%BCn%0D%0A";q=100;w=60');
@@ -99,7 +99,7 @@ const character = fc.oneof(
   fc.string({ unit: 'binary', minLength: 1, maxLength: 1 }),
 );
 
-test('no name breaks out of its string, or out of the header', (t) => {
+test('Property: no name breaks out of its string or of the header (header injection)', (t) => {
   t.notThrows(() =>
     fc.assert(
       fc.property(fc.string({ unit: character }), (rule) => {
@@ -110,7 +110,7 @@ test('no name breaks out of its string, or out of the header', (t) => {
   );
 });
 
-test('legacy headers are there only if asked for', (t) => {
+test('legacy headers are optional', (t) => {
   const decision = decisionOf(ruleDecision());
   t.deepEqual(
     Object.keys(rateLimitHeaders(decision)).filter((name) => name.startsWith('X-')),
@@ -124,13 +124,13 @@ test('legacy headers are there only if asked for', (t) => {
   t.deepEqual({ limit, remaining, reset }, { limit: '100', remaining: '12', reset: '30' });
 });
 
-test('the legacy reset of a refusal is its Retry-After, or absent', (t) => {
+test('the legacy reset of a denial is its Retry-After, or absent', (t) => {
   t.is(rateLimitHeaders(decisionOf(refused), { legacy: 'delta' })['X-RateLimit-Reset'], '2');
   const never = { ...refused, retryAfterMs: Number.POSITIVE_INFINITY };
   t.false('X-RateLimit-Reset' in rateLimitHeaders(decisionOf(never), { legacy: 'delta' }));
 });
 
-test('the legacy reset may be the second since 1970', (t) => {
+test('the legacy reset can be a Unix time', (t) => {
   const before = Math.floor(Date.now() / 1_000);
   const reset = Number(
     rateLimitHeaders(decisionOf(ruleDecision()), { legacy: 'epoch' })['X-RateLimit-Reset'],

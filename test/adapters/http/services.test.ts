@@ -60,7 +60,7 @@ const FRAMEWORKS = {
 };
 
 for (const framework of ['express', 'fastify'] as const) {
-  test(`a method's limit that is used up is 429 with its headers (${framework})`, async (t) => {
+  test(`an exceeded limit of a method is 429 with its headers (${framework})`, async (t) => {
     const { sessions } = await service(t);
     const url = await FRAMEWORKS[framework](t, sessions);
     t.deepEqual(await statuses(5, url), [200, 200, 200, 429, 429]);
@@ -74,7 +74,7 @@ for (const framework of ['express', 'fastify'] as const) {
     t.like(JSON.parse(body), { status: 429, 'violated-policies': ['minute'] });
   });
 
-  test(`each /64 has a limit of its own, and mapped IPv4 addresses too (${framework})`, async (t) => {
+  test(`each /64 has its own limit, and so has each mapped IPv4 address (${framework})`, async (t) => {
     const { sessions } = await service(t);
     const url = await FRAMEWORKS[framework](t, sessions);
     const from = async (address: string): Promise<number> =>
@@ -89,7 +89,7 @@ for (const framework of ['express', 'fastify'] as const) {
     t.is(await from('::ffff:203.0.113.8'), 200);
   });
 
-  test(`while Redis is away a limit that denies is 503 (${framework})`, async (t) => {
+  test(`while Redis is down a limit with onUnavailable 'deny' is 503 (${framework})`, async (t) => {
     const { sessions, server } = await service(t);
     const url = await FRAMEWORKS[framework](t, sessions);
     t.is((await get(url)).status, 200);

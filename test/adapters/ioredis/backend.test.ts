@@ -40,7 +40,7 @@ function nothingLeft(t: ExecutionContext, ending: Ending): void {
 }
 
 for (const { major } of MAJORS) {
-  test(`closing leaves nothing behind (ioredis ${major})`, async (t) => {
+  test(`close leaves no connection or timer (ioredis ${major})`, async (t) => {
     const server = await startRedis();
     t.teardown(() => server.stop());
     for (const when of ['used', 'at once', 'early']) {
@@ -49,7 +49,7 @@ for (const { major } of MAJORS) {
     nothingLeft(t, await closing(['single', String(major), 'early', String(await freePort())]));
   });
 
-  test(`closing leaves nothing behind when the server is gone (ioredis ${major})`, async (t) => {
+  test(`close leaves no connection or timer if the server is gone (ioredis ${major})`, async (t) => {
     const losses: ((server: RedisServer) => Promise<void>)[] = [
       (server) => server.kill(),
       (server) => server.pause(),
@@ -64,7 +64,7 @@ for (const { major } of MAJORS) {
     }
   });
 
-  test(`closing leaves nothing behind in a Cluster (ioredis ${major})`, async (t) => {
+  test(`close leaves no connection or timer in a Cluster (ioredis ${major})`, async (t) => {
     const cluster = await startCluster(3);
     t.teardown(() => cluster.stop());
     const ports = cluster.nodes.map(({ port }) => String(port));
@@ -78,7 +78,7 @@ for (const { major } of MAJORS) {
     nothingLeft(t, await closing(['cluster', String(major), 'lost', ...ports], lose));
   });
 
-  test(`closing leaves nothing behind with lock servers (ioredis ${major})`, async (t) => {
+  test(`close leaves no connection or timer with lock servers (ioredis ${major})`, async (t) => {
     const servers = await startIndependent(4, { local: true });
     t.teardown(() => Promise.all(servers.map((server) => server.stop())));
     const ports = servers.map(({ port }) => String(port));

@@ -2,7 +2,7 @@ import test from 'ava';
 import { ioredis } from '../../../src/adapters/ioredis/index.js';
 import { OptionsError } from '../../../src/core/shared/errors.js';
 
-test('what cannot be an option is refused when it is given', (t) => {
+test('an invalid option is refused by ioredis()', (t) => {
   const url = 'redis://localhost';
   t.throws(() => ioredis(url, { timeout: '0ms' }), {
     instanceOf: OptionsError,

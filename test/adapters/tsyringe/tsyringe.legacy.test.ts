@@ -103,7 +103,7 @@ test.serial('useContainer finds a Caching that is registered in a parent contain
 });
 
 test.serial(
-  'useContainer with a container that has none says what to register, and tsyringe constructs nothing',
+  'useContainer with a container without a Caching rejects with advice, and tsyringe constructs nothing',
   async (t) => {
     useContainer(newContainer());
     t.teardown(() => useContainer(undefined));
@@ -114,7 +114,7 @@ test.serial(
   },
 );
 
-test('a Caching that the constructor takes is found in its field', async (t) => {
+test('a Caching that the constructor receives is found in its field', async (t) => {
   @injectable()
   class Injected {
     readonly caching: Caching;
@@ -136,7 +136,7 @@ test('a Caching that the constructor takes is found in its field', async (t) => 
   t.true(await serves(other, (id) => child.resolve(Injected).find(id)));
 });
 
-test('registerCaching ties what the container makes, and what it makes for that', async (t) => {
+test('registerCaching binds what the container resolves, and its dependencies', async (t) => {
   const caching = newCaching();
   const root = newContainer();
   registerCaching(root, caching);
@@ -145,7 +145,7 @@ test('registerCaching ties what the container makes, and what it makes for that'
   t.true(await serves(caching, (id) => root.resolve(Facade).users.find(id)));
 });
 
-test('two containers side by side keep to their own Caching, and so do their children', async (t) => {
+test('two containers keep their own Caching, and so do their children', async (t) => {
   const all = { a: newCaching(), b: newCaching() };
   const roots = { a: newContainer(), b: newContainer() };
   for (const name of ['a', 'b'] as const) registerCaching(roots[name], all[name]);
@@ -155,7 +155,7 @@ test('two containers side by side keep to their own Caching, and so do their chi
   }
 });
 
-test('a child container with a Caching of its own serves what it makes, and its parent the rest', async (t) => {
+test('a child container with its own Caching serves what it resolves, and its parent the rest', async (t) => {
   const all = { parent: newCaching(), early: newCaching(), late: newCaching() };
   const parent = newContainer();
   const early = parent.createChildContainer();
@@ -172,7 +172,7 @@ test('a child container with a Caching of its own serves what it makes, and its 
   t.true(await serves(all.late, (id) => grandchild.resolve(Users).find(id)));
 });
 
-test('a child may register its Caching the plain way', async (t) => {
+test('a child container may register its Caching with register()', async (t) => {
   const all = { parent: newCaching(), child: newCaching() };
   const parent = newContainer();
   registerCaching(parent, all.parent);
@@ -182,7 +182,7 @@ test('a child may register its Caching the plain way', async (t) => {
   t.true(await serves(all.parent, (id) => parent.resolve(Users).find(id)));
 });
 
-test('request containers: what is container-scoped is one for each request, on the Caching of the application', async (t) => {
+test('request containers: container-scoped instances use the Caching of the application', async (t) => {
   @scoped(Lifecycle.ContainerScoped)
   class RequestUsers {
     @Cached({ key: 'user:{0}' })
@@ -212,7 +212,7 @@ test('request containers: what is container-scoped is one for each request, on t
   t.true(await serves(caching, (id) => second.resolve(Handler).users.find(id)));
 });
 
-test('a tenant for each request container: instances keep the one they were made for', async (t) => {
+test('one tenant per request container: instances keep the Caching of their tenant', async (t) => {
   const all = { app: newCaching(), eu: newCaching(), us: newCaching() };
   const root = newContainer();
   registerCaching(root, all.app);
@@ -228,7 +228,7 @@ test('a tenant for each request container: instances keep the one they were made
   t.true(await serves(all.eu, (id) => eu.find(id)));
 });
 
-test('a singleton keeps the Caching of the container that made it, as it keeps what its constructor was given', async (t) => {
+test('a singleton keeps the Caching of the container that constructed it', async (t) => {
   @singleton()
   class OneUsers {
     @Cached({ key: 'user:{0}' })
@@ -251,7 +251,7 @@ test('a singleton keeps the Caching of the container that made it, as it keeps w
   t.true(await serves(all.child, (id) => other.resolve(OneUsers).find(id)));
 });
 
-test('resolveAll and injectAll give tied instances', async (t) => {
+test('resolveAll and injectAll return bound instances', async (t) => {
   @injectable()
   class First extends Users {}
   @injectable()
@@ -274,7 +274,7 @@ test('resolveAll and injectAll give tied instances', async (t) => {
   t.is(root.resolveAll<Users>('users').length, 2);
 });
 
-test('a factory, a token of a token and a value give tied instances', async (t) => {
+test('a factory, a token of a token and a value return bound instances', async (t) => {
   const caching = newCaching();
   const root = newContainer();
   registerCaching(root, caching);
@@ -326,7 +326,7 @@ class Eggs {
   }
 }
 
-test('a circle broken by delay() resolves as before: nothing is made before it is used', async (t) => {
+test('a circular dependency with delay() still resolves lazily', async (t) => {
   const caching = newCaching();
   const root = newContainer();
   registerCaching(root, caching);
@@ -341,7 +341,7 @@ test('a circle broken by delay() resolves as before: nothing is made before it i
 
 // --- tsyringe goes on as it was ------------------------------------------------------------------------------
 
-test('reset() and clearInstances() take the Caching away, and the container still resolves everything else', async (t) => {
+test('after reset() and clearInstances() the Caching is gone, and the container resolves everything else', async (t) => {
   for (const forget of ['reset', 'clearInstances'] as const) {
     const caching = newCaching();
     const root = newContainer();
@@ -359,7 +359,7 @@ test('reset() and clearInstances() take the Caching away, and the container stil
   }
 });
 
-test('registering again takes the place of the first, for what is made from then on', async (t) => {
+test('registering again replaces the first Caching for new instances', async (t) => {
   const all = { first: newCaching(), second: newCaching() };
   const root = newContainer();
   registerCaching(root, all.first);
@@ -373,7 +373,7 @@ test('registering again takes the place of the first, for what is made from then
   t.true(await serves(all.first, (id) => old.find(id)));
 });
 
-test('what a container refuses, it refuses with the same words', (t) => {
+test('errors of the container stay the same', (t) => {
   @injectable()
   class Needs {
     constructor(@inject('unknown') readonly value: unknown) {}
@@ -391,7 +391,7 @@ test('what a container refuses, it refuses with the same words', (t) => {
   }
 });
 
-test('lifecycles, optional parameters, interceptors and values pass as before', async (t) => {
+test('lifecycles, optional parameters, interceptors and values work as before', async (t) => {
   @injectable()
   class Optional {
     readonly value: unknown;
@@ -435,7 +435,7 @@ test('lifecycles, optional parameters, interceptors and values pass as before', 
   }
 });
 
-test('dispose() passes as before', async (t) => {
+test('dispose() works as before', async (t) => {
   let disposed = 0;
   class Disposable {
     dispose(): void {
@@ -450,7 +450,7 @@ test('dispose() passes as before', async (t) => {
   t.throws(() => root.resolve(Users), { message: /disposed/ });
 });
 
-test('other containers, and the class of containers, stay as they are', (t) => {
+test('other containers and the container class are not changed', (t) => {
   const watched = newContainer();
   const untouched = newContainer();
   const before = Reflect.ownKeys(Object.getPrototypeOf(watched) as object).map(
@@ -465,14 +465,14 @@ test('other containers, and the class of containers, stay as they are', (t) => {
   t.false(Object.hasOwn(container, 'resolve'));
 });
 
-test('an instance that was made before registerCaching is not tied by it', async (t) => {
+test('registerCaching does not bind earlier instances', async (t) => {
   const root = newContainer();
   const early = root.resolve(Users);
   registerCaching(root, newCaching());
   await t.throwsAsync(early.find('1'), { instanceOf: MissingCachingError });
 });
 
-test('withCaching swaps the Caching under an object that a container has built', async (t) => {
+test('withCaching overrides the Caching of a resolved instance', async (t) => {
   const all = { app: newCaching(), test: newCaching() };
   const root = newContainer();
   registerCaching(root, all.app);
@@ -482,7 +482,7 @@ test('withCaching swaps the Caching under an object that a container has built',
   t.true(await serves(all.app, (id) => users.find(id)));
 });
 
-test('the metadata that tsyringe reads is untouched by decorated methods', (t) => {
+test('decorated methods do not change the metadata that tsyringe reads', (t) => {
   t.deepEqual(Reflect.getMetadata('design:paramtypes', Users), [Db]);
   t.deepEqual(Reflect.getMetadata('design:paramtypes', Users.prototype, 'find'), [String]);
   t.is(Reflect.getMetadata('design:returntype', Users.prototype, 'find'), Promise);

@@ -6,7 +6,7 @@ import { runHistory } from './run-history.js';
 const SECONDS = Number(process.env['HISTORY_SECONDS'] ?? 6);
 
 test.serial(
-  'history: no read in three processes returns what an acknowledged invalidation ended',
+  'G1 no resurrection, G4 monotonic reads: no read in three processes returns an invalidated value, under random load',
   async (t) => {
     t.timeout((SECONDS + 60) * 1_000);
     const verdict = await runHistory({ ms: SECONDS * 1_000, processes: 3, keys: 6, fenced: true });
@@ -19,7 +19,7 @@ test.serial(
   },
 );
 
-test.serial('history: the same run finds violations once fills are not fenced', async (t) => {
+test.serial('the same run has violations without fenced fills', async (t) => {
   t.timeout(60_000);
   const verdict = await runHistory({ ms: 4_000, processes: 3, keys: 6, fenced: false });
   t.log(
@@ -29,7 +29,7 @@ test.serial('history: the same run finds violations once fills are not fenced', 
   t.true(verdict.violations.some(({ rule }) => rule === 'stale'));
 });
 
-test('history: the checker itself knows stale, backwards and concurrent reads apart', (t) => {
+test('the checker distinguishes stale, backwards and concurrent reads', (t) => {
   const read = (process: number, start: number, end: number, version: number): HistoryEvent => ({
     type: 'read',
     process,

@@ -45,7 +45,7 @@ function refuses(t: ExecutionContext, decorator: string, what: string, decorate:
 }
 
 for (const [decorator, make] of made) {
-  test(`${decorator} refuses what is no method, in the legacy protocol`, (t) => {
+  test(`${decorator} refuses targets that are not methods, with legacy decorators`, (t) => {
     class Users {}
     const { prototype } = Users;
     refuses(t, decorator, 'a class', () => make()(Users));
@@ -61,7 +61,7 @@ for (const [decorator, make] of made) {
     refuses(t, decorator, '1', () => make()(prototype, 'find', { value: 1 }));
   });
 
-  test(`${decorator} refuses what is no method, in the standard protocol`, (t) => {
+  test(`${decorator} refuses targets that are not methods, with standard decorators`, (t) => {
     const context = (kind: string) => ({
       kind,
       name: kind === 'class' ? 'Users' : 'find',
@@ -81,7 +81,7 @@ for (const [decorator, make] of made) {
   });
 }
 
-test('bound decorators refuse the same', (t) => {
+test('bound decorators refuse the same targets', (t) => {
   const { Cached: Bound, RateLimited, Locked } = createDecorators(Caching.getDefault()!);
   for (const [name, made] of [
     ['@Cached', Bound()],
@@ -94,7 +94,7 @@ test('bound decorators refuse the same', (t) => {
   }
 });
 
-test('a class without a name is refused in words', (t) => {
+test('a class without a name is refused with advice', (t) => {
   t.throws(() => cached()(class {}), { instanceOf: DecorationError, message: /and this is a class/ });
   t.throws(() => cached()(class {}, { kind: 'class', name: undefined, addInitializer() {} }), {
     instanceOf: DecorationError,
@@ -102,7 +102,7 @@ test('a class without a name is refused in words', (t) => {
   });
 });
 
-test('a method that returns no promise rejects at the call, and says what it returned', async (t) => {
+test('a method that does not return a promise rejects, and the error names what it returned', async (t) => {
   const returned: unknown[] = ['text', 0, null, undefined, {}, [], () => {}];
   class Sync {
     find(index: number): unknown {
@@ -151,7 +151,7 @@ test('a method that returns no promise rejects at the call, and says what it ret
   }
 });
 
-test('a decorator works when it is applied by hand, in the legacy protocol', async (t) => {
+test('a decorator works when applied by hand, as a legacy decorator', async (t) => {
   let loads = 0;
   class ByHand {
     async find(id: string): Promise<string> {
@@ -177,7 +177,7 @@ test('a decorator works when it is applied by hand, in the legacy protocol', asy
   t.is(loads, 2);
 });
 
-test('a decorator works when it is applied by hand, in the standard protocol', async (t) => {
+test('a decorator works when applied by hand, as a standard decorator', async (t) => {
   let loads = 0;
   class ByContext {
     async find(id: string): Promise<string> {

@@ -44,7 +44,7 @@ test('a decorated method keeps its name and its length', (t) => {
   t.deepEqual([prototype.settle.name, prototype.settle.length], ['settle', 1]);
 });
 
-test('a decorated method keeps its place on the class: one function, not enumerable, replaceable', (t) => {
+test('a decorated method stays one non-enumerable, writable property of its class', (t) => {
   class Placed {
     @Cached()
     async find(): Promise<void> {}
@@ -56,7 +56,7 @@ test('a decorated method keeps its place on the class: one function, not enumera
   t.is(new Placed().find, value);
 });
 
-test('a decorated method keeps the properties that decorators below it wrote on the function', (t) => {
+test('a decorated method keeps the properties that decorators below it set on the function', (t) => {
   class Owned {
     @Cached()
     @RateLimited({ limit: 5, per: '1m' })
@@ -73,7 +73,7 @@ test('a decorated method keeps the properties that decorators below it wrote on 
   });
 });
 
-test('reflect-metadata is read from a decorated method, whether its decorator stands above or below', (t) => {
+test('reflect-metadata works on a decorated method, with its decorator above or below', (t) => {
   class Guarded {
     @guard
     @Cached()
@@ -98,7 +98,7 @@ test('reflect-metadata is read from a decorated method, whether its decorator st
   }
 });
 
-test('a foreign decorator that wraps, or copies, works above and below ours', async (t) => {
+test('a decorator of another library that wraps or copies works above and below', async (t) => {
   const calls: unknown[] = [];
   let loads = 0;
   class Stacked {
@@ -161,7 +161,7 @@ test('@Cached above @Invalidates invalidates when it loads, and not on a hit', a
   t.is(loads, 1);
 });
 
-test('@Invalidates above @Cached invalidates at every call, hit or load', async (t) => {
+test('@Invalidates above @Cached invalidates on every call, hit or load', async (t) => {
   const { cache } = Caching.getDefault()!;
   let loads = 0;
   class InvalidatesOnTop {
@@ -181,7 +181,7 @@ test('@Invalidates above @Cached invalidates at every call, hit or load', async 
   t.is(loads, 1);
 });
 
-test('@Invalidates above @Cached may invalidate the very entry that is below it: each call loads', async (t) => {
+test('@Invalidates above @Cached may invalidate the entry below it: each call loads', async (t) => {
   let loads = 0;
   class Own {
     @Invalidates({ keys: 'own:{0}' })
@@ -197,7 +197,7 @@ test('@Invalidates above @Cached may invalidate the very entry that is below it:
   t.is(loads, 2);
 });
 
-test('two @Cached on one method share their key without waiting for each other', async (t) => {
+test('two @Cached on one method share their key without a deadlock', async (t) => {
   let loads = 0;
   class Twice {
     @Cached({ key: 'twice:{0}' })
@@ -213,7 +213,7 @@ test('two @Cached on one method share their key without waiting for each other',
   t.is(loads, 1);
 });
 
-test('a method that throws before it is async rejects, and is called with its own this and arguments', async (t) => {
+test('a method that throws synchronously rejects, and gets its own this and arguments', async (t) => {
   class Sync {
     readonly prefix = 'no ';
     @Cached()
@@ -226,7 +226,7 @@ test('a method that throws before it is async rejects, and is called with its ow
   await t.throwsAsync(promise, { message: 'no 1' });
 });
 
-test('what a decorated method returns is a promise, also where it makes a thenable of its own kind', async (t) => {
+test('a decorated method returns a promise, even if the method returns another thenable', async (t) => {
   class Query<T> implements PromiseLike<T> {
     readonly #rows: Promise<T>;
     constructor(rows: Promise<T>) {
@@ -251,7 +251,7 @@ test('what a decorated method returns is a promise, also where it makes a thenab
   t.is(await new Thenable().find('1'), '1');
 });
 
-test('all four on one method work together: each sees the calls that the ones above it let through', async (t) => {
+test('all four decorators on one method work together: each gets the calls that those above it pass on', async (t) => {
   const { cache } = Caching.getDefault()!;
   const calls: string[] = [];
   class Accounts {

@@ -48,7 +48,7 @@ test('a private method is cached', async (t) => {
   t.is(loads, 2);
 });
 
-test('a private method is limited, and locked', async (t) => {
+test('a private method is limited and locked', async (t) => {
   class Private {
     @RateLimited({ limit: 1, per: '1m' })
     async #login(ip: string): Promise<string> {
@@ -79,7 +79,7 @@ test('a private method is limited, and locked', async (t) => {
   t.deepEqual(await Private.close(), ['private:1']);
 });
 
-test('of two private methods of one name, in a class and its subclass, the second is refused: they never share a key', async (t) => {
+test('of two private methods of one name in a class and its subclass the second is refused', async (t) => {
   const loads: string[] = [];
   class Base {
     @Cached({ onKeyError: 'throw' })

@@ -8,7 +8,7 @@ Caching.setDefault(
   new Caching({ adapter: memory(), namespace: 'inheritance', clock: fakeClock(), defaults: { ttl: '5m' } }),
 );
 
-test('an inherited method has default keys of its own in each subclass', async (t) => {
+test('an inherited method has its own default keys in each subclass', async (t) => {
   class InheritedBase {
     readonly table: string = 'base';
     @Cached()
@@ -33,7 +33,7 @@ test('an inherited method has default keys of its own in each subclass', async (
   }
 });
 
-test('an override and the method it calls as super are both cached, with default keys that differ', async (t) => {
+test('an override and its super method are both cached, with different default keys', async (t) => {
   const loads: string[] = [];
   class SuperBase {
     @Cached()
@@ -64,7 +64,7 @@ test('an override and the method it calls as super are both cached, with default
   t.deepEqual(loads, ['last', 'middle', 'base', 'middle', 'base', 'base']);
 });
 
-test('an override may have the key of the method it calls as super: it is stored once, by the override', async (t) => {
+test('an override with the key of its super method stores the entry once', async (t) => {
   const loads: string[] = [];
   class SameBase {
     @Cached({ key: 'same:{0}' })
@@ -97,7 +97,7 @@ test('an override may have the key of the method it calls as super: it is stored
   t.deepEqual(loads, ['last', 'middle', 'base']);
 });
 
-test('an override that fails under the key of the method it overrides leaves nothing behind', async (t) => {
+test('a failed override with the key of its super method leaves nothing behind', async (t) => {
   let failures = 1;
   class FailedBase {
     @Cached({ key: 'failing:{0}' })
@@ -123,7 +123,7 @@ test('an override that fails under the key of the method it overrides leaves not
   );
 });
 
-test('a foreign decorator on top hides neither an override from its super call nor two subclasses from each other', async (t) => {
+test('a decorator of another library on top does not confuse overrides and subclasses', async (t) => {
   class CoveredBase {
     readonly table: string = 'base';
     @wrapped()
@@ -184,7 +184,7 @@ test('static methods are inherited and overridden like those of instances', asyn
   }
 });
 
-test('a mixin that is applied to two classes has default keys of its own in each', async (t) => {
+test('a mixin has its own default keys in each class', async (t) => {
   type Maker = abstract new (...args: any[]) => { readonly table: string };
   function WithFind<Base extends Maker>(base: Base) {
     abstract class Findable extends base {
@@ -209,7 +209,7 @@ test('a mixin that is applied to two classes has default keys of its own in each
   }
 });
 
-test('a method that was copied to other prototypes has default keys of its own in each', async (t) => {
+test('a method that is copied to other prototypes has its own default keys in each', async (t) => {
   class Source {
     readonly table: string = 'source';
     @Cached()
@@ -235,7 +235,7 @@ test('a method that was copied to other prototypes has default keys of its own i
   }
 });
 
-test('events call a method by the class that declares it, and by the one of the instance where that is another', async (t) => {
+test('events name the declaring class, and the class of the instance if it differs', async (t) => {
   const methods: (string | undefined)[] = [];
   t.teardown(subscribe('miss', ({ method, key }) => key.startsWith('events:') && methods.push(method)));
   class Declaring {

@@ -11,7 +11,7 @@ const caching = new Caching({
 });
 Caching.setDefault(caching);
 
-test('static methods have the class as this, and are invalidated like others', async (t) => {
+test('static methods have the class as this and can be invalidated', async (t) => {
   class Settings {
     static loads = 0;
     static readonly prefix = 'setting ';
@@ -71,7 +71,7 @@ test('methods named by symbols do not share default keys with each other or with
   t.is(await symbols[first](), 'first');
 });
 
-test('rest, default and destructured parameters are told apart in default keys and in templates', async (t) => {
+test('rest, default and destructured parameters differ in default keys and templates', async (t) => {
   const calls: string[] = [];
   class Parameters {
     @Cached()
@@ -112,7 +112,7 @@ test('rest, default and destructured parameters are told apart in default keys a
   t.deepEqual(calls.slice(7), ['destructured']);
 });
 
-test('overloads and generic methods keep their types and are stored by their arguments', async (t) => {
+test('overloads and generic methods keep their types and are cached by their arguments', async (t) => {
   let loads = 0;
   class Overloads {
     async get(id: string): Promise<string>;
@@ -137,7 +137,7 @@ test('overloads and generic methods keep their types and are stored by their arg
   t.is(loads, 3);
 });
 
-test('a generic class hands its types to keys and tags', async (t) => {
+test('a generic class passes its types to keys and tags', async (t) => {
   interface Row {
     readonly id: string;
   }
@@ -170,7 +170,7 @@ test('a generic class hands its types to keys and tags', async (t) => {
   t.is((await users.find('1'))?.name, 'Grace');
 });
 
-test('callbacks have the instance as this', async (t) => {
+test('callbacks get the instance as this', async (t) => {
   class Tenant {
     readonly seen: string[] = [];
     readonly tenant: string;
@@ -229,7 +229,7 @@ test('callbacks have the instance as this', async (t) => {
   t.true(await caching.cache.has(['us', '1']));
 });
 
-test('a method called without its instance runs as it would undecorated, and keeps its own keys', async (t) => {
+test('a method called without its instance runs as undecorated and keeps its own keys', async (t) => {
   let loads = 0;
   class Detached {
     @Cached()
@@ -260,7 +260,7 @@ test('a method called without its instance runs as it would undecorated, and kee
   t.is(loads, 2);
 });
 
-test('a method that needs its instance fails without it as it would undecorated', async (t) => {
+test('a method that needs its instance fails without it like an undecorated one', async (t) => {
   class Needs {
     readonly rows = ['a'];
     @Cached({ key: 'needs:{0}' })
@@ -275,7 +275,7 @@ test('a method that needs its instance fails without it as it would undecorated'
   });
 });
 
-test('a method borrowed by an object of no class is told apart by the class that declares it', async (t) => {
+test('a method borrowed by a plain object has the keys of its declaring class', async (t) => {
   class Lender {
     @Cached()
     async find(id: string): Promise<string> {
@@ -295,7 +295,7 @@ test('a method borrowed by an object of no class is told apart by the class that
   }
 });
 
-test('instances made without a constructor, and the prototype itself, share the entries of their class', async (t) => {
+test('instances created without a constructor, and the prototype itself, share the entries of their class', async (t) => {
   let loads = 0;
   class Unconstructed {
     @Cached()
@@ -310,7 +310,7 @@ test('instances made without a constructor, and the prototype itself, share the 
   t.is(loads, 1);
 });
 
-test('frozen instances and proxies of instances are served', async (t) => {
+test('frozen instances and proxies of instances work', async (t) => {
   let loads = 0;
   class Frozen {
     readonly id = 'f';

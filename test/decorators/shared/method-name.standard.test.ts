@@ -36,7 +36,7 @@ class Orders {
   }
 }
 
-test('a method of an unknown class, called without its instance, runs uncached rather than under a shared key', async (t) => {
+test('a method of an unknown class that is called without its instance runs uncached', async (t) => {
   const errors: unknown[] = [];
   t.teardown(subscribe('error', ({ error }) => errors.push(error)));
   const find = Users.prototype.find;
@@ -51,7 +51,7 @@ test('a method of an unknown class, called without its instance, runs uncached r
   );
 });
 
-test('where key errors are to be thrown, such a call rejects', async (t) => {
+test("with onKeyError 'throw' such a call rejects", async (t) => {
   await t.throwsAsync(Users.prototype.list.call(undefined as unknown as Users, '1'), {
     instanceOf: KeyError,
   });

@@ -69,7 +69,7 @@ test.serial('two classes of one name warn once, when the second is called', asyn
 });
 
 test.serial(
-  'the second of two different methods of one name is refused: it never gets the values of the first',
+  'the second of two different methods with one name is refused: it never gets values of the first',
   async (t) => {
     const first = () => {
       class Ledger {
@@ -131,50 +131,47 @@ test.serial(
   },
 );
 
-test.serial(
-  'a name for one of the two, or a key, is enough: nothing warns, and no entry is shared',
-  async (t) => {
-    const first = () => {
-      class Store {
-        @Cached()
-        async find(id: string): Promise<string> {
-          return `first ${id}`;
-        }
+test.serial('a name or a key for one of the two prevents the warning and sharing', async (t) => {
+  const first = () => {
+    class Store {
+      @Cached()
+      async find(id: string): Promise<string> {
+        return `first ${id}`;
       }
-      return new Store();
-    };
-    const second = () => {
-      class Store {
-        @Cached({ name: 'second.Store.find' })
-        async find(id: string): Promise<string> {
-          return `second ${id}`;
-        }
+    }
+    return new Store();
+  };
+  const second = () => {
+    class Store {
+      @Cached({ name: 'second.Store.find' })
+      async find(id: string): Promise<string> {
+        return `second ${id}`;
       }
-      return new Store();
-    };
-    const third = () => {
-      class Store {
-        @Cached({ key: 'third:{0}' })
-        async find(id: string): Promise<string> {
-          return `third ${id}`;
-        }
-        @Invalidates({ keys: 'third:{0}' })
-        async save(_id: string): Promise<void> {}
+    }
+    return new Store();
+  };
+  const third = () => {
+    class Store {
+      @Cached({ key: 'third:{0}' })
+      async find(id: string): Promise<string> {
+        return `third ${id}`;
       }
-      return new Store();
-    };
-    const warnings = await warningsDuring(async () => {
-      t.is(await first().find('1'), 'first 1');
-      t.is(await second().find('1'), 'second 1');
-      t.is(await third().find('1'), 'third 1');
-      await third().save('1');
-    });
-    t.deepEqual(warnings, []);
-    t.true(await caching.cache.has('second.Store.find:("1")'));
-  },
-);
+      @Invalidates({ keys: 'third:{0}' })
+      async save(_id: string): Promise<void> {}
+    }
+    return new Store();
+  };
+  const warnings = await warningsDuring(async () => {
+    t.is(await first().find('1'), 'first 1');
+    t.is(await second().find('1'), 'second 1');
+    t.is(await third().find('1'), 'third 1');
+    await third().save('1');
+  });
+  t.deepEqual(warnings, []);
+  t.true(await caching.cache.has('second.Store.find:("1")'));
+});
 
-test.serial('limits and locks of two classes of one name warn too, and say what is shared', async (t) => {
+test.serial('limits and locks of two classes with one name warn too, and state what is shared', async (t) => {
   const make = () => {
     class Gateway {
       @RateLimited({ limit: 5, per: '1m' })
@@ -205,32 +202,29 @@ test.serial('limits and locks of two classes of one name warn too, and say what 
   );
 });
 
-test.serial(
-  'two classes of one name that share nothing, as their decorators differ, do not warn',
-  async (t) => {
-    const cached = () => {
-      class Different {
-        @Cached()
-        async call(): Promise<void> {}
-      }
-      return new Different();
-    };
-    const limited = () => {
-      class Different {
-        @RateLimited({ limit: 5, per: '1m' })
-        async call(): Promise<void> {}
-      }
-      return new Different();
-    };
-    const warnings = await warningsDuring(async () => {
-      await cached().call();
-      await limited().call();
-    });
-    t.deepEqual(warnings, []);
-  },
-);
+test.serial('two classes of one name with different decorators share nothing and do not warn', async (t) => {
+  const cached = () => {
+    class Different {
+      @Cached()
+      async call(): Promise<void> {}
+    }
+    return new Different();
+  };
+  const limited = () => {
+    class Different {
+      @RateLimited({ limit: 5, per: '1m' })
+      async call(): Promise<void> {}
+    }
+    return new Different();
+  };
+  const warnings = await warningsDuring(async () => {
+    await cached().call();
+    await limited().call();
+  });
+  t.deepEqual(warnings, []);
+});
 
-test.serial('several decorators on one method are no two methods: nothing warns', async (t) => {
+test.serial('several decorators on one method do not warn', async (t) => {
   class Stacked {
     @Cached()
     @RateLimited({ limit: 50, per: '1h' })
@@ -250,28 +244,25 @@ test.serial('several decorators on one method are no two methods: nothing warns'
   t.deepEqual(warnings, []);
 });
 
-test.serial(
-  'the second of two methods of one class whose symbols have one description is refused',
-  async (t) => {
-    const one = Symbol('find');
-    const other = Symbol('find');
-    class Twins {
-      @Cached()
-      async [one](): Promise<string> {
-        return 'one';
-      }
-      @Cached()
-      async [other](): Promise<string> {
-        return 'other';
-      }
+test.serial('the second of two methods whose symbols have the same description is refused', async (t) => {
+  const one = Symbol('find');
+  const other = Symbol('find');
+  class Twins {
+    @Cached()
+    async [one](): Promise<string> {
+      return 'one';
     }
-    t.is(await new Twins()[one](), 'one');
-    t.is(await new Twins()[other](), 'other', 'it does not get the value of its namesake');
-    t.is(await caching.cache.get('Twins.Symbol(find):()'), 'one');
-  },
-);
+    @Cached()
+    async [other](): Promise<string> {
+      return 'other';
+    }
+  }
+  t.is(await new Twins()[one](), 'one');
+  t.is(await new Twins()[other](), 'other', 'it does not get the value of its namesake');
+  t.is(await caching.cache.get('Twins.Symbol(find):()'), 'one');
+});
 
-test.serial('a class name of one or two letters warns once: a minifier may have chosen it', async (t) => {
+test.serial('a class name of one or two letters, as from a minifier, warns once', async (t) => {
   class a {
     @Cached()
     async find(id: string): Promise<string> {
@@ -294,7 +285,7 @@ test.serial('a class name of one or two letters warns once: a minifier may have 
   );
 });
 
-test.serial('a name, or a key of its own, silences that warning', async (t) => {
+test.serial('a name or a key prevents that warning', async (t) => {
   class b {
     @Cached({ name: 'Users.find' })
     async find(id: string): Promise<string> {
@@ -338,7 +329,7 @@ test.serial('a class without a name warns', async (t) => {
 });
 
 test.serial(
-  'a class that is defined but never called does not warn, so mixins may make many of one name',
+  'a class that is never called does not warn, so that mixins may create many of one name',
   async (t) => {
     type Maker = abstract new (...args: any[]) => object;
     const warnings = await warningsDuring(async () => {

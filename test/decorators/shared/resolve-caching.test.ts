@@ -32,7 +32,7 @@ test.beforeEach(() => {
 });
 
 test.serial(
-  'without any Caching a call rejects, names class, method and the ways out, and does not run',
+  'without any Caching a call rejects with class, method and advice, and does not run',
   async (t) => {
     let runs = 0;
     class Lost {
@@ -65,7 +65,7 @@ test.serial(
   },
 );
 
-test.serial('nothing found is not remembered: what is given later is found', async (t) => {
+test.serial('a missing Caching is not remembered: a later one is found', async (t) => {
   const users = new Users();
   await t.throwsAsync(users.find('1'), { instanceOf: MissingCachingError });
   const all = { later: newCaching() };
@@ -140,7 +140,7 @@ test.serial('the cache option is a Caching, or a function of the instance', asyn
   t.false(await all.eu.cache.has('id:1'));
 });
 
-test.serial('a cache option that returns no Caching rejects the call', async (t) => {
+test.serial('a cache option that returns something else rejects the call', async (t) => {
   class Wrong {
     @Cached({ key: 'id:{0}', cache: (() => undefined) as unknown as () => Caching })
     async find(id: string): Promise<string> {
@@ -154,7 +154,7 @@ test.serial('a cache option that returns no Caching rejects the call', async (t)
   });
 });
 
-test.serial('withCaching holds for everything its work starts, nests, and ends with it', async (t) => {
+test.serial('withCaching applies to everything its work starts, nests, and ends with it', async (t) => {
   const all = { outer: newCaching(), inner: newCaching(), default: newCaching() };
   Caching.setDefault(all.default);
   const users = new Users();
@@ -180,14 +180,14 @@ test.serial('withCaching holds for everything its work starts, nests, and ends w
   });
 });
 
-test.serial('withCaching keeps two requests apart that run at the same time on one instance', async (t) => {
+test.serial('withCaching separates concurrent requests on one instance', async (t) => {
   const all = { a: newCaching(), b: newCaching() };
   const users = new Users();
   const request = (name: 'a' | 'b') => withCaching(all[name], () => servedBy(all, (id) => users.find(id)));
   t.deepEqual(await Promise.all([request('a'), request('b'), request('a')]), ['a', 'b', 'a']);
 });
 
-test.serial('bindCaching ties an instance; a later binding takes its place', async (t) => {
+test.serial('bindCaching binds an instance; a later binding replaces it', async (t) => {
   const all = { first: newCaching(), second: newCaching(), default: newCaching() };
   Caching.setDefault(all.default);
   const users = new Users();
@@ -200,7 +200,7 @@ test.serial('bindCaching ties an instance; a later binding takes its place', asy
 });
 
 test.serial(
-  'bindCaching ties a class: its instances, those there are already, its subclasses, its static methods',
+  'bindCaching binds a class: its instances, existing ones too, its subclasses and static methods',
   async (t) => {
     const all = { first: newCaching(), second: newCaching(), default: newCaching() };
     class Tied extends Users {}
@@ -227,7 +227,7 @@ test.serial(
   },
 );
 
-test.serial('bindCaching refuses what it cannot bind', (t) => {
+test.serial('bindCaching refuses invalid targets', (t) => {
   const caching = newCaching();
   for (const [target, given] of [
     [undefined, caching],
@@ -244,7 +244,7 @@ test.serial('bindCaching refuses what it cannot bind', (t) => {
 });
 
 test.serial(
-  'an own field is found whatever its name; inherited ones, accessors and #private ones are not',
+  'an own field with any name is found; inherited fields, accessors and #private fields are not',
   async (t) => {
     const all = { field: newCaching(), default: newCaching() };
     Caching.setDefault(all.default);
@@ -284,7 +284,7 @@ test.serial(
 );
 
 test.serial(
-  'two own fields with two Caching reject: nobody can choose; one Caching in both is one',
+  'two own fields with different Caching reject; the same Caching in both is accepted',
   async (t) => {
     const one = newCaching();
     class Two extends Users {
@@ -304,25 +304,19 @@ test.serial(
   },
 );
 
-test.serial(
-  'a field that holds a proxy is not touched: a container may have put it there for something not made yet',
-  async (t) => {
-    const all = { default: newCaching() };
-    Caching.setDefault(all.default);
-    const touched = (): never => {
-      throw new Error('was touched');
-    };
-    class Lazy extends Users {
-      readonly other = new Proxy(
-        {},
-        { get: touched, has: touched, getPrototypeOf: touched, ownKeys: touched },
-      );
-    }
-    t.is(await servedBy(all, (id) => new Lazy().find(id)), 'default');
-  },
-);
+test.serial('a field that contains a proxy is not read: it may be lazy', async (t) => {
+  const all = { default: newCaching() };
+  Caching.setDefault(all.default);
+  const touched = (): never => {
+    throw new Error('was touched');
+  };
+  class Lazy extends Users {
+    readonly other = new Proxy({}, { get: touched, has: touched, getPrototypeOf: touched, ownKeys: touched });
+  }
+  t.is(await servedBy(all, (id) => new Lazy().find(id)), 'default');
+});
 
-test.serial('the container is asked once for each instance, by get or by resolve', async (t) => {
+test.serial('the container is called once per instance, by get or resolve', async (t) => {
   const all = { container: newCaching(), other: newCaching(), default: newCaching() };
   Caching.setDefault(all.default);
   const asked: unknown[] = [];
@@ -360,7 +354,7 @@ test.serial('a container is called as a method of itself', async (t) => {
   t.is(await servedBy(all, (id) => new Users().find(id)), 'container');
 });
 
-test.serial('where the container has no Caching registered, the default serves', async (t) => {
+test.serial('if the container has no Caching, the default applies', async (t) => {
   const all = { default: newCaching() };
   Caching.setDefault(all.default);
   const asked: unknown[][] = [];
@@ -378,85 +372,76 @@ test.serial('where the container has no Caching registered, the default serves',
   t.deepEqual(asked, [[Caching, true]], 'also of its parents');
 });
 
-test.serial(
-  'a container that throws, or gives something else, rejects the call: the default does not hide it',
-  async (t) => {
-    Caching.setDefault(newCaching());
-    const failure = new Error('No provider for Caching');
-    useContainer({
-      get: () => {
-        throw failure;
-      },
+test.serial('a container that throws or returns something else rejects the call', async (t) => {
+  Caching.setDefault(newCaching());
+  const failure = new Error('No provider for Caching');
+  useContainer({
+    get: () => {
+      throw failure;
+    },
+  });
+  const error = await t.throwsAsync(new Users().find('1'), { instanceOf: MissingCachingError });
+  t.is(error?.cause, failure);
+  t.regex(
+    error!.message,
+    /^@Cached on Users\.find asked the container of useContainer for Caching, and it threw\./,
+  );
+  for (const [given, word] of [
+    [Promise.resolve(newCaching()), 'a promise'],
+    [{}, 'a plain object'],
+    ['caching', "'caching'"],
+  ] as const) {
+    useContainer({ resolve: () => given });
+    await t.throwsAsync(new Users().find('1'), {
+      instanceOf: MissingCachingError,
+      message: new RegExp(`^@Cached on Users\\.find asked the container .* and it gave ${word}\\.`),
     });
-    const error = await t.throwsAsync(new Users().find('1'), { instanceOf: MissingCachingError });
-    t.is(error?.cause, failure);
-    t.regex(
-      error!.message,
-      /^@Cached on Users\.find asked the container of useContainer for Caching, and it threw\./,
-    );
-    for (const [given, word] of [
-      [Promise.resolve(newCaching()), 'a promise'],
-      [{}, 'a plain object'],
-      ['caching', "'caching'"],
-    ] as const) {
-      useContainer({ resolve: () => given });
-      await t.throwsAsync(new Users().find('1'), {
-        instanceOf: MissingCachingError,
-        message: new RegExp(`^@Cached on Users\\.find asked the container .* and it gave ${word}\\.`),
-      });
-    }
-  },
-);
+  }
+});
 
-test.serial('useContainer refuses what is no container', (t) => {
+test.serial('useContainer refuses invalid containers', (t) => {
   for (const wrong of [null, {}, 'container', { resolve: true }]) {
     t.throws(() => useContainer(wrong as unknown as ContainerLike), { instanceOf: OptionsError });
   }
 });
 
-test.serial(
-  'a binding, a field and the container are remembered for the instance; the default is not',
-  async (t) => {
-    const all = { field: newCaching(), late: newCaching(), first: newCaching(), second: newCaching() };
-    class Fielded extends Users {
-      caching: Caching = all.field;
-    }
-    const fielded = new Fielded();
-    t.is(await servedBy(all, (id) => fielded.find(id)), 'field');
-    fielded.caching = all.late;
-    t.is(await servedBy(all, (id) => fielded.find(id)), 'field');
+test.serial('a binding, a field and the container are cached per instance; the default is not', async (t) => {
+  const all = { field: newCaching(), late: newCaching(), first: newCaching(), second: newCaching() };
+  class Fielded extends Users {
+    caching: Caching = all.field;
+  }
+  const fielded = new Fielded();
+  t.is(await servedBy(all, (id) => fielded.find(id)), 'field');
+  fielded.caching = all.late;
+  t.is(await servedBy(all, (id) => fielded.find(id)), 'field');
 
-    const users = new Users();
-    Caching.setDefault(all.first);
-    t.is(await servedBy(all, (id) => users.find(id)), 'first');
-    Caching.setDefault(all.second);
-    t.is(await servedBy(all, (id) => users.find(id)), 'second');
-  },
-);
+  const users = new Users();
+  Caching.setDefault(all.first);
+  t.is(await servedBy(all, (id) => users.find(id)), 'first');
+  Caching.setDefault(all.second);
+  t.is(await servedBy(all, (id) => users.find(id)), 'second');
+});
 
-test.serial(
-  'frozen instances can be bound and remembered; a proxy is an instance of its own, of the same class',
-  async (t) => {
-    const all = { bound: newCaching(), field: newCaching(), class: newCaching(), default: newCaching() };
-    Caching.setDefault(all.default);
-    const frozen = Object.freeze(new Users());
-    bindCaching(frozen, all.bound);
-    t.is(await servedBy(all, (id) => frozen.find(id)), 'bound');
-    const proxy = new Proxy(frozen, {});
-    t.is(await servedBy(all, (id) => proxy.find(id)), 'default');
-    bindCaching(proxy, all.bound);
-    t.is(await servedBy(all, (id) => proxy.find(id)), 'bound');
-    class Fielded extends Users {
-      readonly caching = all.field;
-    }
-    t.is(await servedBy(all, (id) => new Proxy(new Fielded(), {}).find(id)), 'field');
-    class Tied extends Users {}
-    bindCaching(Tied, all.class);
-    t.is(await servedBy(all, (id) => new Proxy(new Tied(), {}).find(id)), 'class');
-  },
-);
+test.serial('frozen instances can be bound; a proxy is a separate instance of the same class', async (t) => {
+  const all = { bound: newCaching(), field: newCaching(), class: newCaching(), default: newCaching() };
+  Caching.setDefault(all.default);
+  const frozen = Object.freeze(new Users());
+  bindCaching(frozen, all.bound);
+  t.is(await servedBy(all, (id) => frozen.find(id)), 'bound');
+  const proxy = new Proxy(frozen, {});
+  t.is(await servedBy(all, (id) => proxy.find(id)), 'default');
+  bindCaching(proxy, all.bound);
+  t.is(await servedBy(all, (id) => proxy.find(id)), 'bound');
+  class Fielded extends Users {
+    readonly caching = all.field;
+  }
+  t.is(await servedBy(all, (id) => new Proxy(new Fielded(), {}).find(id)), 'field');
+  class Tied extends Users {}
+  bindCaching(Tied, all.class);
+  t.is(await servedBy(all, (id) => new Proxy(new Tied(), {}).find(id)), 'class');
+});
 
-test.serial('a call without an instance finds withCaching, the container and the default', async (t) => {
+test.serial('a call without an instance uses withCaching, the container or the default', async (t) => {
   const all = { scope: newCaching(), container: newCaching(), default: newCaching() };
   const { find } = new Users();
   const call = (id: string) => find.call(undefined as unknown as Users, id);
@@ -468,7 +453,7 @@ test.serial('a call without an instance finds withCaching, the container and the
   t.is(await withCaching(all.scope, () => servedBy(all, call)), 'scope');
 });
 
-test.serial('a Caching that is closed is the default no more', async (t) => {
+test.serial('a closed Caching is no longer the default', async (t) => {
   const caching = newCaching();
   Caching.setDefault(caching);
   await caching.close();

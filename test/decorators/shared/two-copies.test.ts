@@ -48,12 +48,12 @@ function usersOfTheCopy({ Cached, Invalidates }: Pick<Package, 'Cached' | 'Inval
   return Users;
 }
 
-test.serial('the second copy is another one', (t) => {
+test.serial('the second copy is a different one', (t) => {
   t.not(copy.Caching, Caching);
   t.not(copy.Cached, undefined);
 });
 
-test.serial('each copy knows the Caching of the other', (t) => {
+test.serial('each copy recognizes the Caching of the other', (t) => {
   const caching = newCaching('known');
   t.true(copy.Caching.is(caching));
   t.true(Caching.is(new copy.Caching({ adapter: memory(), namespace: 'known' })));
@@ -72,7 +72,7 @@ test.serial('the default of one is the default of the other', async (t) => {
   t.is(Caching.getDefault(), undefined);
 });
 
-test.serial('a field, an option and a container of one hold a Caching of the other', async (t) => {
+test.serial('a field, an option and a container of one copy accept a Caching of the other', async (t) => {
   const caching = newCaching('given');
   const Users = usersOfTheCopy();
   const byField = Object.assign(new Users(), { caching });
@@ -89,49 +89,43 @@ test.serial('a field, an option and a container of one hold a Caching of the oth
   t.true(await caching.cache.has('user:option'));
 });
 
-test.serial(
-  'the container of one copy is the container of the other, under the token of either',
-  async (t) => {
-    const caching = newCaching('elsewhere');
-    t.teardown(() => useContainer(undefined));
-    useContainer({ get: () => caching });
-    t.is(await new (usersOfTheCopy())().find('1'), 1);
-    t.true(await caching.cache.has('user:1'));
-    for (const registered of [Caching, copy.Caching]) {
-      const own = newCaching(`token ${registered === Caching ? 'one' : 'two'}`.replace(' ', '-'));
-      useContainer({
-        resolve: (token) => (token === registered ? own : undefined),
-        isRegistered: (token) => token === registered,
-      });
-      await new (usersOfTheCopy())().find('2');
-      t.true(await own.cache.has('user:2'));
-      useContainer({
-        get: (token) => {
-          if (token !== registered) throw new Error('not registered');
-          return own;
-        },
-      });
-      await new (usersOfTheCopy())().find('3');
-      t.true(await own.cache.has('user:3'));
-    }
-  },
-);
+test.serial('the container of one copy serves the other, under the token of either', async (t) => {
+  const caching = newCaching('elsewhere');
+  t.teardown(() => useContainer(undefined));
+  useContainer({ get: () => caching });
+  t.is(await new (usersOfTheCopy())().find('1'), 1);
+  t.true(await caching.cache.has('user:1'));
+  for (const registered of [Caching, copy.Caching]) {
+    const own = newCaching(`token ${registered === Caching ? 'one' : 'two'}`.replace(' ', '-'));
+    useContainer({
+      resolve: (token) => (token === registered ? own : undefined),
+      isRegistered: (token) => token === registered,
+    });
+    await new (usersOfTheCopy())().find('2');
+    t.true(await own.cache.has('user:2'));
+    useContainer({
+      get: (token) => {
+        if (token !== registered) throw new Error('not registered');
+        return own;
+      },
+    });
+    await new (usersOfTheCopy())().find('3');
+    t.true(await own.cache.has('user:3'));
+  }
+});
 
-test.serial(
-  'withCaching and bindCaching of one copy hold for the methods that the other decorates',
-  async (t) => {
-    const [scoped, bound] = [newCaching('scoped'), newCaching('bound')];
-    const Users = usersOfTheCopy();
-    await withCaching(scoped, () => new Users().find('1'));
-    t.true(await scoped.cache.has('user:1'));
-    const users = new Users();
-    bindCaching(users, bound);
-    await users.find('1');
-    t.true(await bound.cache.has('user:1'));
-  },
-);
+test.serial('withCaching and bindCaching of one copy apply to methods decorated by the other', async (t) => {
+  const [scoped, bound] = [newCaching('scoped'), newCaching('bound')];
+  const Users = usersOfTheCopy();
+  await withCaching(scoped, () => new Users().find('1'));
+  t.true(await scoped.cache.has('user:1'));
+  const users = new Users();
+  bindCaching(users, bound);
+  await users.find('1');
+  t.true(await bound.cache.has('user:1'));
+});
 
-test.serial('currentLease of one copy is the lease of a method that the other decorates', async (t) => {
+test.serial('currentLease of one copy is the lease of a method decorated by the other', async (t) => {
   const caching = newCaching('leases');
   const { Locked } = copy.createDecorators(caching as unknown as InstanceType<Package['Caching']>);
   class Invoices {
@@ -143,30 +137,27 @@ test.serial('currentLease of one copy is the lease of a method that the other de
   t.deepEqual(await new Invoices().settle(), ['invoice']);
 });
 
-test.serial(
-  'a load of one copy that asks for its own key through the other does not wait for itself',
-  async (t) => {
-    const caching = newCaching('loads');
-    const users = copy.createDecorators(caching as unknown as InstanceType<Package['Caching']>);
-    const callers = createDecorators(caching);
-    class Outer {
-      @callers.Cached({ key: 'user:{0}' })
-      async find(id: string): Promise<string> {
-        await Promise.resolve();
-        return new Inner().find(id);
-      }
+test.serial('a load of one copy that calls its own key through the other does not deadlock', async (t) => {
+  const caching = newCaching('loads');
+  const users = copy.createDecorators(caching as unknown as InstanceType<Package['Caching']>);
+  const callers = createDecorators(caching);
+  class Outer {
+    @callers.Cached({ key: 'user:{0}' })
+    async find(id: string): Promise<string> {
+      await Promise.resolve();
+      return new Inner().find(id);
     }
-    class Inner {
-      @users.Cached({ key: 'user:{0}' })
-      async find(id: string): Promise<string> {
-        return id;
-      }
+  }
+  class Inner {
+    @users.Cached({ key: 'user:{0}' })
+    async find(id: string): Promise<string> {
+      return id;
     }
-    t.is(await new Outer().find('1'), '1');
-  },
-);
+  }
+  t.is(await new Outer().find('1'), '1');
+});
 
-test.serial('errors of one copy are instances of the classes of the other', (t) => {
+test.serial('errors of one copy are instances of the error classes of the other', (t) => {
   const names = Object.keys(copy).filter((name) => name.endsWith('Error')) as (keyof typeof errors)[];
   t.is(names.length, 13);
   const error = new copy.KeyError('a key');
@@ -192,25 +183,22 @@ test.serial('a Caching of one copy is an instance of the class of the other', (t
   t.false({} instanceof Caching);
 });
 
-test.serial(
-  'two methods of one name are found out, and warned of once, whichever copies decorate them',
-  async (t) => {
-    const warnings: string[] = [];
-    const warn = ({ message }: Error): void => void warnings.push(message);
-    process.on('warning', warn);
-    t.teardown(() => void process.off('warning', warn));
-    const caching = newCaching('names');
-    const make = ({ Cached }: Pick<Package, 'Cached'>) => {
-      class Shelf {
-        @Cached({ cache: caching as never })
-        async find(): Promise<number> {
-          return 1;
-        }
+test.serial('two methods of one name warn once, whichever copies decorate them', async (t) => {
+  const warnings: string[] = [];
+  const warn = ({ message }: Error): void => void warnings.push(message);
+  process.on('warning', warn);
+  t.teardown(() => void process.off('warning', warn));
+  const caching = newCaching('names');
+  const make = ({ Cached }: Pick<Package, 'Cached'>) => {
+    class Shelf {
+      @Cached({ cache: caching as never })
+      async find(): Promise<number> {
+        return 1;
       }
-      return new Shelf();
-    };
-    for (const one of [make({ Cached }), make(copy), make({ Cached }), make(copy)]) await one.find();
-    await new Promise((resolve) => setImmediate(resolve));
-    t.is(warnings.filter((message) => message.startsWith('Two methods are called Shelf.find')).length, 1);
-  },
-);
+    }
+    return new Shelf();
+  };
+  for (const one of [make({ Cached }), make(copy), make({ Cached }), make(copy)]) await one.find();
+  await new Promise((resolve) => setImmediate(resolve));
+  t.is(warnings.filter((message) => message.startsWith('Two methods are called Shelf.find')).length, 1);
+});

@@ -31,7 +31,7 @@ function table(title: string, rule: RateRule, steps: readonly Step[]): void {
 
 for (const algorithm of ['gcra', 'token-bucket'] as const) {
   table(
-    `${algorithm} lets its burst through and then one unit in every share of the window`,
+    `${algorithm} admits its burst, and then one unit per limit-th of the window`,
     rateRule(algorithm, 4),
     [
       [1000, 'look', 0, true, 0, 4, 0, 0],
@@ -48,7 +48,7 @@ for (const algorithm of ['gcra', 'token-bucket'] as const) {
   );
 
   table(
-    `${algorithm} lets more than its limit through at once where its burst is larger`,
+    `${algorithm} admits more than its limit at once if its burst is larger`,
     rateRule(algorithm, 2, { burst: 5 }),
     [
       [1000, 'take', 5, true, 5, 0, 2500, 2500],
@@ -59,7 +59,7 @@ for (const algorithm of ['gcra', 'token-bucket'] as const) {
   );
 
   table(
-    `${algorithm} lets less than its limit through at once where its burst is smaller`,
+    `${algorithm} admits less than its limit at once if its burst is smaller`,
     rateRule(algorithm, 10, { burst: 1 }),
     [
       [1000, 'take', 1, true, 1, 0, 100, 100],
@@ -98,7 +98,7 @@ table('fixed-window counts from its first call to the end of the window', rateRu
 ]);
 
 table(
-  'fixed-window forgets what is forced at its end, and gives back no further than nothing',
+  'fixed-window forgets forced units at its end, and refunds to no less than zero',
   rateRule('fixed-window', 3),
   [
     [1000, 'force', 5, false, 5, 0, 1000, 1000],
@@ -109,22 +109,18 @@ table(
   ],
 );
 
-table(
-  'sliding-window-log lets a unit through when one leaves the window',
-  rateRule('sliding-window-log', 3),
-  [
-    [1000, 'take', 1, true, 1, 2, 0, 1000],
-    [1400, 'take', 2, true, 3, 0, 1000, 1000],
-    [1999, 'take', 1, false, 3, 0, 1, 401],
-    [1999, 'take', 2, false, 3, 0, 401, 401],
-    [2000, 'take', 1, true, 3, 0, 400, 1000],
-    [2400, 'look', 0, true, 1, 2, 0, 600],
-    [3000, 'look', 0, true, 0, 3, 0, 0],
-  ],
-);
+table('sliding-window-log admits a unit when one leaves the window', rateRule('sliding-window-log', 3), [
+  [1000, 'take', 1, true, 1, 2, 0, 1000],
+  [1400, 'take', 2, true, 3, 0, 1000, 1000],
+  [1999, 'take', 1, false, 3, 0, 1, 401],
+  [1999, 'take', 2, false, 3, 0, 401, 401],
+  [2000, 'take', 1, true, 3, 0, 400, 1000],
+  [2400, 'look', 0, true, 1, 2, 0, 600],
+  [3000, 'look', 0, true, 0, 3, 0, 0],
+]);
 
 table(
-  'sliding-window-log keeps of what is forced what says when there is room',
+  'sliding-window-log keeps of forced units those that decide when there is capacity',
   rateRule('sliding-window-log', 3),
   [
     [1000, 'take', 2, true, 2, 1, 1000, 1000],
@@ -143,7 +139,7 @@ table('sliding-window-log gives the newest back first', rateRule('sliding-window
 ]);
 
 table(
-  'sliding-window-counter lets the window before count for its share',
+  'sliding-window-counter weights the previous window by its overlap',
   rateRule('sliding-window-counter', 10),
   [
     [1000, 'take', 8, true, 8, 2, 1750, 2000],
@@ -159,7 +155,7 @@ table(
 );
 
 table(
-  'sliding-window-counter forces into its window and gives back from it first',
+  'sliding-window-counter forces units into the current window and refunds from it first',
   rateRule('sliding-window-counter', 4),
   [
     [1000, 'take', 4, true, 4, 0, 2000, 2000],
@@ -180,7 +176,7 @@ table('concurrency lets as many run as it has slots, until their lease ends', ra
   [3000, 'look', 0, true, 0, 2, 0, 0],
 ]);
 
-test('a log gives back first what the token has taken', async (t) => {
+test('sliding-window-log: a refund removes the units of its token first', async (t) => {
   const { clock, take, give, look } = rateRig();
   const rule = rateRule('sliding-window-log', 3);
   await take(rule, { token: 'mine', cost: 2 });
@@ -192,7 +188,7 @@ test('a log gives back first what the token has taken', async (t) => {
   t.like(await look(rule), { used: 1 }, 'the newest still counts');
 });
 
-test('a log that gives more back than the token took goes on with the newest', async (t) => {
+test('sliding-window-log: a refund beyond the units of its token removes the newest units', async (t) => {
   const { clock, take, give, look } = rateRig();
   const rule = rateRule('sliding-window-log', 4);
   await take(rule, { token: 'mine' });
@@ -213,7 +209,7 @@ for (const algorithm of [
   'sliding-window-counter',
   'sliding-window-log',
 ] as const) {
-  test(`${algorithm} stands still while a clock that stepped back catches up`, async (t) => {
+  test(`${algorithm} does not move while a clock that stepped back catches up`, async (t) => {
     const { clock, take, look } = rateRig();
     const rule = rateRule(algorithm, 2);
     clock.ms = 5_000;
@@ -229,7 +225,7 @@ for (const algorithm of [
     t.true((await take(rule, { cost: 2 })).allowed);
   });
 
-  test(`${algorithm} lets no more through because its clock steps back`, async (t) => {
+  test(`${algorithm} admits no more when the clock steps back`, async (t) => {
     const { clock, take } = rateRig();
     const rule = rateRule(algorithm, 2);
     let through = 0;

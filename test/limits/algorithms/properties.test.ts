@@ -61,7 +61,7 @@ function everyStretch(
   });
 }
 
-test('the sliding log lets no more than its limit through in any window', async (t) => {
+test('G9 rate limits: Property: sliding-window-log admits at most its limit in any window', async (t) => {
   await fc.assert(
     fc.asyncProperty(limits, calls, async (limit, made) => {
       const admitted = await history(rateRule('sliding-window-log', limit), made);
@@ -73,7 +73,7 @@ test('the sliding log lets no more than its limit through in any window', async 
 });
 
 for (const algorithm of ['gcra', 'token-bucket'] as const) {
-  test(`${algorithm} lets no more than its burst and what time has earned through in any stretch of time`, async (t) => {
+  test(`G9 rate limits: Property: ${algorithm} admits at most its burst plus the earned units in any interval`, async (t) => {
     await fc.assert(
       fc.asyncProperty(limits, limits, calls, async (limit, burst, made) => {
         const admitted = await history(rateRule(algorithm, limit, { burst }), made);
@@ -86,7 +86,7 @@ for (const algorithm of ['gcra', 'token-bucket'] as const) {
 }
 
 for (const algorithm of ['fixed-window', 'sliding-window-counter'] as const) {
-  test(`${algorithm} lets less than twice its limit through in any window`, async (t) => {
+  test(`G9 rate limits: Property: ${algorithm} admits less than twice its limit in any window`, async (t) => {
     await fc.assert(
       fc.asyncProperty(limits, calls, async (limit, made) => {
         const admitted = await history(rateRule(algorithm, limit), made);
@@ -98,7 +98,7 @@ for (const algorithm of ['fixed-window', 'sliding-window-counter'] as const) {
   });
 }
 
-test('the fixed window lets no more than its limit through in each of its own windows', async (t) => {
+test('G9 rate limits: Property: fixed-window admits at most its limit in each of its windows', async (t) => {
   await fc.assert(
     fc.asyncProperty(limits, calls, async (limit, made) => {
       const admitted = await history(rateRule('fixed-window', limit), made);
@@ -118,7 +118,7 @@ test('the fixed window lets no more than its limit through in each of its own wi
   t.pass();
 });
 
-test('no more calls hold a slot than there are, whatever they do', async (t) => {
+test('G9 rate limits: semaphore: Property: at most as many calls as slots hold one', async (t) => {
   const steps = fc.array(
     fc.record({
       pause,
@@ -181,7 +181,7 @@ async function play(
 }
 
 for (const algorithm of [...WINDOWED, 'concurrency'] as const) {
-  test(`${algorithm}: what is refused, or only looks, changes nothing`, async (t) => {
+  test(`G9 rate limits: Property: ${algorithm}: a denied call, or one at cost 0, changes nothing`, async (t) => {
     await fc.assert(
       fc.asyncProperty(limits, prelude, limits, async (limit, made, cost) => {
         const rig = rateRig();
@@ -199,7 +199,7 @@ for (const algorithm of [...WINDOWED, 'concurrency'] as const) {
     t.pass();
   });
 
-  test(`${algorithm}: whoever comes back after the time he was told has room, and not a millisecond before`, async (t) => {
+  test(`Property: ${algorithm}: there is capacity after retryAfterMs, and not a millisecond before`, async (t) => {
     await fc.assert(
       fc.asyncProperty(limits, prelude, limits, async (limit, made, asked) => {
         const rig = rateRig();
@@ -219,7 +219,7 @@ for (const algorithm of [...WINDOWED, 'concurrency'] as const) {
     t.pass();
   });
 
-  test(`${algorithm}: what remains can be taken, and no unit more`, async (t) => {
+  test(`Property: ${algorithm}: exactly the remaining units can be taken`, async (t) => {
     await fc.assert(
       fc.asyncProperty(limits, prelude, async (limit, made) => {
         const rig = rateRig();
@@ -234,7 +234,7 @@ for (const algorithm of [...WINDOWED, 'concurrency'] as const) {
     t.pass();
   });
 
-  test(`${algorithm}: nothing counts any more when all that was told has passed, and nothing is kept`, async (t) => {
+  test(`Property: ${algorithm}: after resetMs nothing counts and nothing is stored`, async (t) => {
     await fc.assert(
       fc.asyncProperty(limits, prelude, async (limit, made) => {
         const rig = rateRig();
@@ -255,7 +255,7 @@ for (const algorithm of [...WINDOWED, 'concurrency'] as const) {
   });
 }
 
-test('states hold whole numbers only, so that a store in another language keeps the same ones', (t) => {
+test('Property: states contain whole numbers only, so that Lua stores the same ones', (t) => {
   const numbers = (value: unknown): number[] =>
     typeof value === 'number' ? [value] : Object.values(value as object).flatMap(numbers);
   fc.assert(

@@ -25,7 +25,7 @@ function broken(calls: readonly Call[], checked: CheckedRule): readonly string[]
 }
 
 for (const algorithm of ALGORITHMS) {
-  test(`${algorithm}: nothing is found in the history of a limiter that does what it should`, (t) => {
+  test(`${algorithm}: the checker accepts the history of a correct limiter`, (t) => {
     for (let seed = 1; seed <= 40; seed++) {
       const costs = seed % 2 === 0 ? [1] : [1, 1, 3];
       const smooth = algorithm === 'gcra' || algorithm === 'token-bucket';
@@ -38,7 +38,7 @@ for (const algorithm of ALGORITHMS) {
     }
   });
 
-  test(`${algorithm}: nothing is found in such a history when the server or its callers stall`, (t) => {
+  test(`${algorithm}: the checker accepts such a history when the server or its callers stall`, (t) => {
     for (let seed = 1; seed <= 20; seed++) {
       const checked = rule(algorithm, { limit: [3, 10, 40][seed % 3]! });
       const costs = seed % 2 === 0 ? [1] : [1, 1, 3];
@@ -51,7 +51,7 @@ for (const algorithm of ALGORITHMS) {
     }
   });
 
-  test(`${algorithm}: one unit too many, or too few, is found when the server or its callers stall`, (t) => {
+  test(`${algorithm}: the checker finds one unit too many or too few when the server or its callers stall`, (t) => {
     for (let seed = 1; seed <= 3; seed++) {
       const play = { seed, ...PLAY, ...STALLS };
       const many = playHistory(idealLimiter(rule(algorithm, { limit: 11 })), play);
@@ -61,22 +61,22 @@ for (const algorithm of ALGORITHMS) {
     }
   });
 
-  test(`${algorithm}: one unit too many is found`, (t) => {
+  test(`${algorithm}: the checker finds one unit too many`, (t) => {
     const calls = playHistory(idealLimiter(rule(algorithm, { limit: 11 })), { seed: 1, ...PLAY });
     t.true(broken(calls, rule(algorithm)).includes('over the limit'));
   });
 
-  test(`${algorithm}: a window that is a twentieth too short is found`, (t) => {
+  test(`${algorithm}: the checker finds a window that is a twentieth too short`, (t) => {
     const calls = playHistory(idealLimiter(rule(algorithm, { perMs: 237 })), { seed: 2, ...PLAY });
     t.true(broken(calls, rule(algorithm)).includes('over the limit'));
   });
 
-  test(`${algorithm}: one unit too few is found`, (t) => {
+  test(`${algorithm}: the checker finds one unit too few`, (t) => {
     const calls = playHistory(idealLimiter(rule(algorithm, { limit: 9 })), { seed: 3, ...PLAY });
     t.true(broken(calls, rule(algorithm)).includes('refused with room'));
   });
 
-  test(`${algorithm}: refusals that count against the limit are found`, (t) => {
+  test(`${algorithm}: the checker finds denials that count against the limit`, (t) => {
     const ideal = idealLimiter(rule(algorithm));
     let stuck = 0;
     const counting: IdealLimiter = (now, cost) => {
@@ -89,7 +89,7 @@ for (const algorithm of ALGORITHMS) {
     );
   });
 
-  test(`${algorithm}: a wait that is told too long, or too short, is found`, (t) => {
+  test(`${algorithm}: the checker finds a retryAfterMs that is too long or too short`, (t) => {
     const told = (by: number): IdealLimiter => {
       const ideal = idealLimiter(rule(algorithm));
       return (now, cost) => {
@@ -120,14 +120,14 @@ const call = (sent: number, more: Partial<Call> = {}): Call => ({
   ...more,
 });
 
-test('a log: the call that is surely in the window is one too many, the one that may be outside is not', (t) => {
+test('sliding-window-log: only a call that is certainly in the window is one too many', (t) => {
   const log: CheckedRule = { algorithm: 'sliding-window-log', limit: 2, perMs: 100 };
   t.deepEqual(broken([call(0), call(50), call(98)], log), ['over the limit']);
   t.deepEqual(broken([call(0), call(50), call(98, { received: 101 })], log), []);
   t.deepEqual(broken([call(0, { cost: 2 }), call(98)], log), ['over the limit']);
 });
 
-test('a refusal is justified by what may have been taken, and by nothing else', (t) => {
+test('a denial is justified only by units that may have been taken', (t) => {
   const log: CheckedRule = { algorithm: 'sliding-window-log', limit: 2, perMs: 100 };
   const refused = call(60, { outcome: 'refused', retryAfterMs: 1 });
   t.deepEqual(broken([call(0), refused], log), ['refused with room']);
@@ -137,7 +137,7 @@ test('a refusal is justified by what may have been taken, and by nothing else', 
 });
 
 for (const algorithm of ['sliding-window-counter', 'fixed-window'] as const) {
-  test(`${algorithm}: a window that is 1 ms too long is found`, (t) => {
+  test(`${algorithm}: the checker finds a window that is 1 ms too long`, (t) => {
     const calls = playHistory(idealLimiter(rule(algorithm, { perMs: 251 })), { seed: 7, ...PLAY, ...STALLS });
     t.true(broken(calls, rule(algorithm)).includes('wrong window'));
   });
@@ -148,7 +148,7 @@ const COUNTER: CheckedRule = { algorithm: 'sliding-window-counter', limit: 2, pe
 const counted = (sent: number, end: number, more: Partial<Call> = {}) =>
   call(sent, { resetMs: end + COUNTER.perMs - sent, ...more });
 
-test('a counter: after a window without admissions, the next window begins with the next call', (t) => {
+test('sliding-window-counter: after a window without admissions the next window starts with the next call', (t) => {
   const calls = [counted(0, 100), counted(1, 100), counted(230, 330), counted(231, 330)];
   const refused = (retryAfterMs: number) => call(240, { outcome: 'refused', resetMs: 190, retryAfterMs });
   t.deepEqual(broken([...calls, refused(140)], COUNTER), []);
@@ -158,13 +158,13 @@ test('a counter: after a window without admissions, the next window begins with 
   t.deepEqual(broken([...calls, counted(400, 430)], COUNTER), []);
 });
 
-test('a counter: a window that begins between the end of the one before and a whole window later is wrong', (t) => {
+test('sliding-window-counter: a window that starts less than a whole window after the end of the previous one is wrong', (t) => {
   t.deepEqual(broken([counted(0, 100), counted(150, 200)], COUNTER), []);
   t.deepEqual(broken([counted(0, 100), counted(150, 250)], COUNTER), ['wrong window']);
   t.deepEqual(broken([counted(0, 100), counted(50, 150)], COUNTER), ['over the limit', 'wrong window']);
 });
 
-test('a counter: a call with a late reply belongs to the window that its reset gives', (t) => {
+test('sliding-window-counter: a call with a late reply belongs to the window of its resetMs', (t) => {
   const late = counted(90, 100, { received: 180 });
   const refused = (sent: number, end: number, more: Partial<Call> = {}) =>
     call(sent, { outcome: 'refused', resetMs: end - sent, ...more });
@@ -178,7 +178,7 @@ test('a counter: a call with a late reply belongs to the window that its reset g
   t.deepEqual(broken([...before, counted(151, 200)], COUNTER), []);
 });
 
-test('a fixed window: slow calls justify refusals in their own window only', (t) => {
+test('fixed-window: slow calls justify denials in their own window only', (t) => {
   const fixed: CheckedRule = { algorithm: 'fixed-window', limit: 2, perMs: 100 };
   const slow = [0, 1].map((sent) => call(sent, { received: sent + 60, resetMs: 100 - sent }));
   const refused = (sent: number, end: number) =>
@@ -189,7 +189,7 @@ test('a fixed window: slow calls justify refusals in their own window only', (t)
   ]);
 });
 
-test('a fixed window: a call that may belong to either of two windows justifies refusals in both', (t) => {
+test('fixed-window: a call that may belong to either of two windows justifies denials in both', (t) => {
   const fixed: CheckedRule = { algorithm: 'fixed-window', limit: 1, perMs: 100 };
   const either = call(90, { received: 210, resetMs: 10 });
   const refused = (sent: number, end: number) =>
@@ -200,7 +200,7 @@ test('a fixed window: a call that may belong to either of two windows justifies 
   ]);
 });
 
-test('of several rules, each admission keeps all, and a refusal needs one', (t) => {
+test('of several rules, an admission must satisfy all and a denial needs one', (t) => {
   const rules: CheckedRule[] = [
     { algorithm: 'sliding-window-log', limit: 2, perMs: 100 },
     { algorithm: 'sliding-window-log', limit: 3, perMs: 1_000 },
@@ -212,7 +212,7 @@ test('of several rules, each admission keeps all, and a refusal needs one', (t) 
   t.deepEqual(found([call(0), call(1), refusedAt(150, 10)]), ['refused with room']);
 });
 
-test('a refusal of the block cache lies within what the store had told this process', (t) => {
+test('a cached denial lies within the retryAfterMs that the store returned to this process', (t) => {
   const log: CheckedRule = { algorithm: 'sliding-window-log', limit: 1, perMs: 100 };
   const store = call(10, { outcome: 'refused', retryAfterMs: 90 });
   const repeated = (sent: number, more: Partial<Call> = {}) =>
@@ -238,14 +238,14 @@ const run = (begun: number, ended: number, more: Partial<Run> = {}): Run => ({
 const refusedRun = (sent: number, received: number): Run =>
   run(NaN, NaN, { sent, received, outcome: 'refused' });
 
-test('slots: a body too many at once is found, one after the other is none', (t) => {
+test('semaphore: the checker finds one body too many at once, but accepts them one after the other', (t) => {
   const rules = (runs: Run[]) => checkRuns(runs, 2).violations.map(({ rule }) => rule);
   t.deepEqual(rules([run(0, 10), run(5, 15), run(10, 20)]), []);
   t.deepEqual(rules([run(0, 10), run(5, 15), run(9, 20)]), ['over the limit']);
   t.is(checkRuns([run(0, 10), run(5, 15), run(9, 20)], 2).most, 3);
 });
 
-test('slots: a refusal while one was free all the time is found', (t) => {
+test('semaphore: the checker finds a denial while a slot is free all the time', (t) => {
   const rules = (runs: Run[]) => checkRuns(runs, 2).violations.map(({ rule }) => rule);
   t.deepEqual(rules([run(0, 10), run(5, 15), refusedRun(6, 7)]), []);
   t.deepEqual(rules([run(0, 10), run(5, 15), refusedRun(10.5, 11)]), []);

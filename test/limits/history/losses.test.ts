@@ -47,7 +47,7 @@ async function untilItAnswers(ask: () => Promise<unknown>): Promise<void> {
   );
 }
 
-test('a failover forgets what the replica had not heard of, and the limit holds from there on', async (t) => {
+test('G9 rate limits: a failover loses the counts that were not replicated, and the limit holds from then on', async (t) => {
   const { primary, replica, sentinels, name, stop } = await startSentinel();
   t.teardown(stop);
   const limits = await limitsOn(t, { sentinels, name });
@@ -68,7 +68,7 @@ test('a failover forgets what the replica had not heard of, and the limit holds 
   t.is(await admitted(8, consume), 3);
 });
 
-test('a count that was evicted begins anew, and the limit holds from there on', async (t) => {
+test('G9 rate limits: an evicted count starts from zero, and the limit holds from then on', async (t) => {
   const limits = await limitsOn(t, redis().url);
   const consume = () => limits.consume('evicted', RULE);
   t.is(await admitted(8, consume), 5);
@@ -77,7 +77,7 @@ test('a count that was evicted begins anew, and the limit holds from there on', 
   t.is(await admitted(8, consume), 5);
 });
 
-test('a lost reply counts, and with a requestId it is charged once', async (t) => {
+test('G9 rate limits: a call with a lost reply counts, and with a requestId it is charged once', async (t) => {
   const proxy = await startProxy(redis());
   t.teardown(() => proxy.stop());
   const limits = await limitsOn(t, proxy.url);

@@ -66,7 +66,7 @@ async function judged(
 for (const rule of RULES) {
   const { algorithm } = rule;
   test.serial(
-    `${algorithm}: pressed by several processes, it admits what it should, all of it`,
+    `G9 rate limits: ${algorithm} admits exactly its limit under pressure of several processes`,
     async (t) => {
       t.timeout(SECONDS * 1_000 + 60_000);
       const { calls, verdict } = await judged(`one ${algorithm}`, [rule], [1, 1, 1, 3]);
@@ -81,7 +81,7 @@ for (const rule of RULES) {
 for (const rule of RULES.filter(({ per }) => per === PER_MS)) {
   const { algorithm } = rule;
   test.serial(
-    `${algorithm}: it admits the same when all processes stop for part of a window and for more than two`,
+    `G9 rate limits: ${algorithm} admits the same when all processes pause for part of a window and for two windows`,
     async (t) => {
       t.timeout(SECONDS * 1_000 + 60_000);
       const stops = [0.6 * PER_MS, 2.4 * PER_MS];
@@ -94,7 +94,7 @@ for (const rule of RULES.filter(({ per }) => per === PER_MS)) {
 }
 
 test.serial(
-  'several rules at once: each admission keeps all of them, and no refusal uses up any',
+  'G9 rate limits: of several rules every admission satisfies all, and a denial takes nothing',
   async (t) => {
     t.timeout(SECONDS * 1_000 + 60_000);
     const rules: readonly Window[] = [
@@ -108,17 +108,20 @@ test.serial(
   },
 );
 
-test.serial('concurrency: never more bodies at once than slots, and no slot is left unused', async (t) => {
-  t.timeout(SECONDS * 1_000 + 60_000);
-  const inits = limited('slots', [{ algorithm: 'concurrency', limit: LIMIT, lease: '10s' }]);
-  const verdict = checkRuns(await runHistory(inits, SECONDS * 1_000), LIMIT);
-  const { calls, admitted, most, violations } = verdict;
-  t.log(
-    `concurrency: ${calls} calls, ${admitted} ran, at most ${most} at once (${LIMIT} may be), ${violations.length} violations`,
-  );
-  t.deepEqual(violations.slice(0, 5), []);
-  t.true(most > LIMIT / 2);
-});
+test.serial(
+  'G9 rate limits: semaphore: at most as many bodies as slots run at once, and no slot stays unused',
+  async (t) => {
+    t.timeout(SECONDS * 1_000 + 60_000);
+    const inits = limited('slots', [{ algorithm: 'concurrency', limit: LIMIT, lease: '10s' }]);
+    const verdict = checkRuns(await runHistory(inits, SECONDS * 1_000), LIMIT);
+    const { calls, admitted, most, violations } = verdict;
+    t.log(
+      `concurrency: ${calls} calls, ${admitted} ran, at most ${most} at once (${LIMIT} may be), ${violations.length} violations`,
+    );
+    t.deepEqual(violations.slice(0, 5), []);
+    t.true(most > LIMIT / 2);
+  },
+);
 
 function naive(limiter: NaiveLimiter, key: string, processes: number): RatesWorkerInit[] {
   const setup = { url: redis().url, key, limit: LIMIT, perMs: PER_MS };
@@ -127,14 +130,14 @@ function naive(limiter: NaiveLimiter, key: string, processes: number): RatesWork
 
 const FIXED: CheckedRule = { algorithm: 'fixed-window', limit: LIMIT, perMs: PER_MS };
 
-test.serial('the checker finds a limiter that reads, decides and writes', async (t) => {
+test.serial('the checker finds a limiter that reads, decides and then writes', async (t) => {
   const calls = await consumeHistory(naive('read, then write', 'naive 1', 3), 1_000);
   const verdict = checkAdmissions(calls, [FIXED]);
   say(t, 'read, then write', verdict);
   t.true(verdict.violations.some(({ rule }) => rule === 'over the limit'));
 });
 
-test.serial('the checker finds a limiter that counts, and dies before it sets the expiry', async (t) => {
+test.serial('the checker finds a limiter that counts and crashes before it sets the expiry', async (t) => {
   await withWorkers(naive('count, then die', 'naive 2', 1), ([worker]) =>
     t.throwsAsync(worker!.call('consume', 1_000, [1])),
   );

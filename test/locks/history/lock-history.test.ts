@@ -36,7 +36,7 @@ const LONG_PAUSES = { kills: SOME, longPauses: SOME, shortPauses: SOME, leaseMs:
 const NO_LONG_PAUSE = { kills: SOME, longPauses: 0, shortPauses: SOME, leaseMs: 1_500 };
 
 test.serial(
-  'lock history: with the token checked by the resource no update is lost, though workers are killed and paused beyond their lease',
+  'G8 locks: with the fencing token checked by the resource no update is lost, although workers are killed and paused beyond their lease',
   async (t) => {
     const made = await run(t, 'lock and fence', {
       increments: INCREMENTS,
@@ -55,7 +55,7 @@ test.serial(
 
 for (const fair of [false, true]) {
   test.serial(
-    `lock history: no two bodies overlap while workers are killed, and paused for less than their lease${fair ? ' (fair)' : ''}`,
+    `G8 locks: no two bodies overlap while workers are killed, and paused for less than their lease${fair ? ' (fair)' : ''}`,
     async (t) => {
       const made = await run(t, `lock alone, no long pause${fair ? ', fair' : ''}`, {
         increments: INCREMENTS,
@@ -72,7 +72,7 @@ for (const fair of [false, true]) {
   );
 }
 
-test.serial('lock history: without the fence a pause beyond the lease loses updates', async (t) => {
+test.serial('without the fencing token a pause beyond the lease loses updates', async (t) => {
   const made = await run(t, 'lock, no fence', {
     increments: Math.min(INCREMENTS, 1_000),
     locked: true,
@@ -86,7 +86,7 @@ test.serial('lock history: without the fence a pause beyond the lease loses upda
   t.deepEqual(made.provenOverlaps, []);
 });
 
-test.serial('lock history: without the lock the same program loses updates', async (t) => {
+test.serial('without the lock the same program loses updates', async (t) => {
   const made = await run(t, 'no lock', {
     increments: Math.min(INCREMENTS, 1_000),
     locked: false,
@@ -105,7 +105,7 @@ for (const [fence, kept] of [
   ['reads and writes', true],
 ] as const satisfies readonly (readonly [Fence, boolean])[]) {
   test.serial(
-    `lock history: an old holder that writes between the read and the write of the new one ${kept ? 'is refused' : 'takes an update away'} (fence: ${fence})`,
+    `G8 locks: an old holder that writes between the read and the write of the new one ${kept ? 'is refused' : 'loses an update'} (fence: ${fence})`,
     async (t) => {
       const counter = new FencedCounter(resource().url, fence);
       t.teardown(() => counter.close());
@@ -121,7 +121,7 @@ for (const [fence, kept] of [
   );
 }
 
-test('lock history: the checker counts lost updates, overlaps and what a kill left unsaid', (t) => {
+test('the checker counts lost updates, overlaps and calls that a kill left without an outcome', (t) => {
   const line = (did: ResourceLine['did'], attempt: string, value: number, began = 0): ResourceLine => ({
     did,
     attempt,

@@ -63,7 +63,7 @@ const SILENCES: readonly { name: string; begin(g: Ground): Promise<() => Promise
 
 for (const major of MAJORS) {
   for (const { name, begin } of SILENCES) {
-    test(`${name} costs one deadline, then nothing, and is over when it ends (ioredis ${major.major})`, async (t) => {
+    test(`G10 bounded delay: ${name} costs one deadline, then nothing, and the breaker closes after it (ioredis ${major.major})`, async (t) => {
       const g = await ground(t, major);
       const { entries, entry, clear, clock, changes } = g;
       const end = await begin(g);
@@ -90,7 +90,7 @@ for (const major of MAJORS) {
     });
   }
 
-  test(`a connection that stays silent over two probes is replaced (ioredis ${major.major})`, async (t) => {
+  test(`a connection that is silent for two probes is replaced (ioredis ${major.major})`, async (t) => {
     const g = await ground(t, major);
     const { entries, entry, clock, proxy } = g;
     const before = proxy.accepted;
@@ -116,7 +116,7 @@ for (const major of MAJORS) {
     await t.notThrowsAsync(entries.read(entry('a'), []));
   });
 
-  test(`a subscriber that hears nothing any more is replaced (ioredis ${major.major})`, async (t) => {
+  test(`a silent subscriber is replaced (ioredis ${major.major})`, async (t) => {
     const { entries, entry, clock, proxy, woken, changes } = await ground(t, major);
     const before = proxy.accepted;
     proxy.timeout('both');
@@ -138,7 +138,7 @@ for (const major of MAJORS) {
     });
   });
 
-  test(`a connection that is lost rejects at once what is under way (ioredis ${major.major})`, async (t) => {
+  test(`G10 bounded delay: a lost connection rejects the commands in progress at once (ioredis ${major.major})`, async (t) => {
     const g = await ground(t, major);
     const { entries, entry, proxy, changes } = g;
     proxy.timeout('both');
@@ -162,7 +162,7 @@ for (const major of MAJORS) {
     await t.notThrowsAsync(entries.read(entry('a'), []));
   });
 
-  test(`a server that dies and comes back is used again (ioredis ${major.major})`, async (t) => {
+  test(`a restarted server is used again (ioredis ${major.major})`, async (t) => {
     const g = await ground(t, major);
     const { entries, entry, server, changes } = g;
     await server.kill();
@@ -176,7 +176,7 @@ for (const major of MAJORS) {
   });
 }
 
-test('a store that was never there refuses: first within the deadline, then at once', async (t) => {
+test('G10 bounded delay: a store that never existed refuses: first within the deadline, then at once', async (t) => {
   const port = await freePort();
   const clock = fakeClock();
   const { entries, entry, changes } = open(t, `redis://127.0.0.1:${port}`, { clock });
@@ -189,7 +189,7 @@ test('a store that was never there refuses: first within the deadline, then at o
   t.is(changes.length, 1);
 });
 
-test('a store that accepts and says nothing refuses within the deadline, then at once', async (t) => {
+test('G10 bounded delay: a store that accepts and never answers refuses within the deadline, then at once', async (t) => {
   const server = await startRedis({ local: true });
   t.teardown(() => server.stop());
   const proxy = await startProxy(server);
@@ -207,7 +207,7 @@ test('a store that accepts and says nothing refuses within the deadline, then at
   await t.notThrowsAsync(g.entries.remove([g.entry('a')]));
 });
 
-test('a call whose own budget ends early is judged by the deadline of every call', async (t) => {
+test('a call with a shorter timeout does not open the breaker before the common deadline', async (t) => {
   const { entries, entry, proxy, clock, changes } = await ground(t);
   proxy.timeout('both');
   const call = watched(entries.lease(entry('a'), newToken(), 1_000, undefined, 40));
@@ -220,7 +220,7 @@ test('a call whose own budget ends early is judged by the deadline of every call
   t.is(changes.length, 1);
 });
 
-test('five deadlines in a row open the breaker although something is received', async (t) => {
+test('five missed deadlines in a row open the breaker even if other data is received', async (t) => {
   const server = await startRedis();
   t.teardown(() => server.stop());
   const proxy = await startProxy(server);
@@ -256,7 +256,7 @@ test('five deadlines in a row open the breaker although something is received', 
   t.regex(changes[0]!, /let 5 deadlines/);
 });
 
-test('a process that is busy does not take a reply for late', async (t) => {
+test('a busy process does not count a reply in time as late', async (t) => {
   const server = await startRedis();
   t.teardown(() => server.stop());
   let now = 0;
@@ -282,7 +282,7 @@ test('a process that is busy does not take a reply for late', async (t) => {
   t.deepEqual(changes, []);
 });
 
-test('a reply that was lost, asked for again, is the same', async (t) => {
+test('a command whose reply was lost gets the same reply when repeated', async (t) => {
   for (const major of MAJORS) {
     const g = await ground(t, major);
     const { entries, entry, proxy, tag, server } = g;
@@ -331,7 +331,7 @@ test('a command whose connection is lost is not sent again', async (t) => {
   }
 });
 
-test('a fill that lands late, after a removal, is refused', async (t) => {
+test('G1 no resurrection: a fill that arrives after a removal is refused', async (t) => {
   const { entries, entry, proxy, clock, server, namespace, changes } = await ground(t);
   const other = await ready(t, server.url, { namespace });
   const token = newToken();

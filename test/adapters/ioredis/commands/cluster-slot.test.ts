@@ -3,7 +3,7 @@ import { slotOf } from '../../../../src/adapters/ioredis/commands/cluster-slot.j
 import { startCluster } from '../../../support/servers.js';
 import { admin } from '../rig.js';
 
-test('slots are those of Redis', async (t) => {
+test('CROSSSLOT: key slots equal those of Redis', async (t) => {
   const cluster = await startCluster(1);
   t.teardown(() => cluster.stop());
   const side = admin(t, cluster.servers[0]!.url);

@@ -35,7 +35,7 @@ for (const major of MAJORS) {
   };
 
   on(
-    'scripts that the server forgot are given to it again, and run once',
+    'NOSCRIPT: scripts that the server forgot are sent again and run once',
     async (t, { entries, entry, side }) => {
       const token = newToken();
       await entries.lease(entry('a'), token, 60_000, undefined);
@@ -50,7 +50,7 @@ for (const major of MAJORS) {
     },
   );
 
-  on('without memory, what removes still works, and what stores is refused', async (t, rig) => {
+  on('OOM: without memory, removals work and writes are refused', async (t, rig) => {
     const { entries, entry, tag, epochs, clear, side, changes } = rig;
     const record = await store(entries, entry('value'));
     const waited = newToken();
@@ -93,22 +93,25 @@ for (const major of MAJORS) {
     t.deepEqual(changes, [], 'the store does answer');
   });
 
-  on('a replica serves reads, refuses writes, and is left for a new connection', async (t, rig) => {
-    const { entries, entry, clear, side, changes } = rig;
-    const record = await store(entries, entry('a'));
-    await side.replicaof('127.0.0.1', '1');
-    t.true(record.equals((await entries.read(entry('a'), [clear])).record!));
-    await refused(t, entries.remove([entry('a')]), /READONLY/);
-    // Behind a name or a balancer the next connection may lead to the master.
-    await eventually('there was a new connection', () => changes.at(-1) === 'recovered');
-    t.is(changes.length, 2);
-    await refused(t, entries.remove([entry('a')]), /READONLY/);
-    t.true(record.equals((await entries.read(entry('a'), [clear])).record!), 'not for every refusal');
-    await side.replicaof('NO', 'ONE');
-    await t.notThrowsAsync(entries.remove([entry('a')]));
-  });
+  on(
+    'READONLY: a replica serves reads, refuses writes, and is replaced by a new connection',
+    async (t, rig) => {
+      const { entries, entry, clear, side, changes } = rig;
+      const record = await store(entries, entry('a'));
+      await side.replicaof('127.0.0.1', '1');
+      t.true(record.equals((await entries.read(entry('a'), [clear])).record!));
+      await refused(t, entries.remove([entry('a')]), /READONLY/);
+      // Behind a name or a balancer the next connection may lead to the master.
+      await eventually('there was a new connection', () => changes.at(-1) === 'recovered');
+      t.is(changes.length, 2);
+      await refused(t, entries.remove([entry('a')]), /READONLY/);
+      t.true(record.equals((await entries.read(entry('a'), [clear])).record!), 'not for every refusal');
+      await side.replicaof('NO', 'ONE');
+      await t.notThrowsAsync(entries.remove([entry('a')]));
+    },
+  );
 
-  on('a server that is busy with a script refuses', async (t, { entries, entry, side }) => {
+  on('BUSY: a server that runs a long script refuses', async (t, { entries, entry, side }) => {
     await side.config('SET', 'busy-reply-threshold', '10');
     const endless = side.duplicate();
     t.teardown(() => endless.disconnect());
@@ -126,7 +129,7 @@ for (const major of MAJORS) {
     await t.notThrowsAsync(entries.remove([entry('a')]));
   });
 
-  on('a right that was taken away refuses', async (t, { entries, entry, side }) => {
+  on('NOPERM: a revoked permission refuses', async (t, { entries, entry, side }) => {
     await entries.remove([entry('a')]);
     await side.call('ACL', 'SETUSER', 'default', '-unlink', '-mget');
     await refused(t, entries.remove([entry('a')]), /The user executing the script can't|NOPERM/);

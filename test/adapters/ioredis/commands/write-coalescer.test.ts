@@ -20,7 +20,7 @@ function stream(): { readonly stream: Writable & Stream; readonly packets: strin
   return { stream: Object.assign(stream, { bytesRead: 0 }), packets };
 }
 
-test('what is written in one tick leaves in one packet, at its end', async (t) => {
+test('the commands of one tick leave in one packet, at its end', async (t) => {
   const { stream: only, packets } = stream();
   const cork = new WriteCoalescer(() => [only]);
   for (const command of ['a', 'b', 'c']) {
@@ -37,7 +37,7 @@ test('what is written in one tick leaves in one packet, at its end', async (t) =
   t.deepEqual(packets, ['abc', 'd']);
 });
 
-test('when there is enough a packet leaves before the tick has ended', async (t) => {
+test('a full packet leaves before the end of the tick', async (t) => {
   const { stream: only, packets } = stream();
   const cork = new WriteCoalescer(() => [only]);
   const command = 'x'.repeat(600);
@@ -56,7 +56,7 @@ test('when there is enough a packet leaves before the tick has ended', async (t)
   );
 });
 
-test('every connection of a Cluster is let go, also one that has ended meanwhile', async (t) => {
+test('every connection of a Cluster is uncorked, also one that ended during the tick', async (t) => {
   const one = stream();
   const other = stream();
   const cork = new WriteCoalescer(() => [one.stream, other.stream]);

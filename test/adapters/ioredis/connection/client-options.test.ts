@@ -10,7 +10,7 @@ import { LATER } from '../../../support/later.js';
 const server = redisForFile(test, { args: ['--databases', '4'] });
 
 for (const { major, Redis: Class } of MAJORS) {
-  test(`a client that is passed in is neither used nor closed (ioredis ${major})`, async (t) => {
+  test(`a passed client is neither used nor closed (ioredis ${major})`, async (t) => {
     const mine = new Class(server().url, { connectionName: `mine-${major}` });
     t.teardown(() => mine.disconnect());
     await mine.ping();
@@ -35,7 +35,7 @@ for (const { major, Redis: Class } of MAJORS) {
     t.is(await mine.ping(), 'PONG');
   });
 
-  test(`our connections are of the class of the client that is passed in (ioredis ${major})`, async (t) => {
+  test(`connections have the class of the passed client (ioredis ${major})`, async (t) => {
     const made: object[] = [];
     class Mine extends Class {
       override duplicate(...args: Parameters<Redis['duplicate']>): Redis {
@@ -49,7 +49,7 @@ for (const { major, Redis: Class } of MAJORS) {
     t.true(made.every((client) => client instanceof Class));
   });
 
-  test(`a key prefix is kept for keys, and is no part of channels (ioredis ${major})`, async (t) => {
+  test(`keyPrefix applies to keys, not to channels (ioredis ${major})`, async (t) => {
     const url = server().url;
     const side = admin(t, url);
     const { entries, entry, tag, clear, epochs, namespace, woken } = await ready(
@@ -80,7 +80,7 @@ for (const { major, Redis: Class } of MAJORS) {
     t.is(await side.exists(`app:${entry('a')}`), 0);
   });
 
-  test(`unsafe options of a client that is passed in are not taken over (ioredis ${major})`, async (t) => {
+  test(`unsafe options of a passed client are not used (ioredis ${major})`, async (t) => {
     const made: { options: Record<string, unknown> }[] = [];
     class Mine extends Class {
       override duplicate(...args: Parameters<Redis['duplicate']>): Redis {
@@ -134,7 +134,7 @@ for (const { major, Redis: Class } of MAJORS) {
   });
 }
 
-test('the prefix of a Cluster client is kept, and it is neither used nor closed', async (t) => {
+test('a passed Cluster client keeps its prefix and is neither used nor closed', async (t) => {
   const cluster = await startCluster(2);
   t.teardown(() => cluster.stop());
   for (const { Cluster } of MAJORS) {
@@ -154,7 +154,7 @@ test('the prefix of a Cluster client is kept, and it is neither used nor closed'
   }
 });
 
-test.serial('an adapter costs nothing until it is opened', async (t) => {
+test.serial('an adapter opens nothing until a Caching uses it', async (t) => {
   const before = process.getActiveResourcesInfo();
   ioredis('redis://localhost:1');
   ioredis({ host: 'localhost', port: 1 });

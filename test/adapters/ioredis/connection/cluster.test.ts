@@ -52,7 +52,7 @@ for (const major of MAJORS) {
     test(`${title} (ioredis ${major.major})`, async (t) => run(t, await ground(t, major)));
   };
 
-  on('a slot that has moved is followed, by reads and by scripts', async (t, g) => {
+  on('reads and scripts follow a slot that has moved (MOVED, ASK)', async (t, g) => {
     const { entries, cluster, sides } = g;
     const key = g.keysOn(0)[0]!;
     const slot = String(slotOf(key));
@@ -82,7 +82,7 @@ for (const major of MAJORS) {
     t.is((await entries.read(key, [])).record, null);
   });
 
-  on('keys of many slots are removed on every node', async (t, { entries, keysOn, sides }) => {
+  on('CROSSSLOT: keys of many slots are removed on every node', async (t, { entries, keysOn, sides }) => {
     const keys = [0, 1, 2].flatMap(keysOn);
     t.is(keys.length, COUNT);
     t.true([0, 1, 2].every((node) => keysOn(node).length > 0));
@@ -100,7 +100,7 @@ for (const major of MAJORS) {
     { name: 'is stopped', begin: (server) => server.pause(), end: (server) => server.resume() },
   ];
   for (const { name, begin, end } of ABSENCES) {
-    on(`a node that ${name} costs its own slots and no other`, async (t, g) => {
+    on(`a node that ${name} affects its own slots only`, async (t, g) => {
       const { entries, clock, changes, cluster, keysOn } = g;
       const server = cluster.servers[2]!;
       const [lost, others] = [keysOn(2), [...keysOn(0), ...keysOn(1)]];
@@ -126,7 +126,7 @@ for (const major of MAJORS) {
     });
   }
 
-  on('a Cluster that is lost as a whole refuses, and is used again', async (t, g) => {
+  on('a Cluster that is down refuses, and is used again after it', async (t, g) => {
     const { entries, keysOn, cluster, changes } = g;
     await Promise.all(cluster.servers.map((server) => server.kill()));
     const key = keysOn(0)[0]!;
@@ -150,7 +150,7 @@ for (const major of MAJORS) {
     t.truthy((await entries.read(key, [])).record);
   });
 
-  on('wakes go on when the node that told them is gone', async (t, g) => {
+  on('wakeups continue when the node that published them is gone', async (t, g) => {
     const { entries, cluster, sides, namespace, woken, clock } = g;
     const listenedAt = async (node: number): Promise<boolean> =>
       (await sides[node]!.pubsub('NUMSUB', `${namespace}:wake`))[1] === 1;

@@ -5,14 +5,14 @@ import { admin, ready, store } from '../rig.js';
 
 const server = redisForFile(test, { args: ['--databases', '4'] });
 
-test('our connections tell who they are', async (t) => {
+test('connections have a client name', async (t) => {
   const { namespace } = await ready(t, server().url);
   const clients = (await admin(t, server().url).client('LIST')) as string;
   t.true(clients.includes(` name=cachement:${namespace}:commands `));
   t.true(clients.includes(` name=cachement:${namespace}:subscriber `));
 });
 
-test('two connections are made, and no more', async (t) => {
+test('exactly two connections are opened', async (t) => {
   const side = admin(t, server().url);
   const { namespace, entries, entry } = await ready(t, server().url);
   await Promise.all(Array.from({ length: 100 }, (_, i) => store(entries, entry(String(i)))));
@@ -20,7 +20,7 @@ test('two connections are made, and no more', async (t) => {
   t.is(clients.split('\n').filter((line) => line.includes(`name=cachement:${namespace}:`)).length, 2);
 });
 
-test('errors name the command and the server, and no password', async (t) => {
+test('errors name the command and the server, without the password', async (t) => {
   const side = admin(t, server().url);
   await side.call('ACL', 'SETUSER', 'named', 'on', '>secret', '~*', '&*', '+@all', '-mget');
   const { host, port } = server();

@@ -5,7 +5,7 @@ import { startSentinel } from '../../../support/servers.js';
 import { admin, MAJORS, ready, store } from '../rig.js';
 
 for (const { major, Redis } of MAJORS) {
-  test(`after a failover the new master is used, for commands and for wakes (ioredis ${major})`, async (t) => {
+  test(`after a failover the new master is used for commands and wakeups (ioredis ${major})`, async (t) => {
     const setup = await startSentinel();
     t.teardown(() => setup.stop());
     const { sentinels, name, primary, replica } = setup;

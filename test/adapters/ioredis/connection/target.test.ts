@@ -8,7 +8,7 @@ import { admin, ready, store } from '../rig.js';
 
 const server = redisForFile(test, { args: ['--databases', '4'] });
 
-test('options of an ioredis client are a target too', async (t) => {
+test('the options of an ioredis client are a target too', async (t) => {
   const { host, port } = server();
   const { entries, entry } = await ready(t, { host, port, keyPrefix: 'mine:' });
   await store(entries, entry('a'));
@@ -28,7 +28,7 @@ test('a client of either major fits without a cast', async (t) => {
   }
 });
 
-test('what cannot be a target is refused when it is given', (t) => {
+test('an invalid target is refused by ioredis()', (t) => {
   const bad: readonly [unknown, RegExp][] = [
     ['', /'' was given/],
     ['http://user:secret@localhost', /'http:\/\/user:\*\*\*@localhost' was given/],

@@ -26,7 +26,7 @@ async function lookups(side: Redis, work: () => Promise<unknown>): Promise<numbe
   return (await count()) - before;
 }
 
-test('all that is read within one tick is one command', async (t) => {
+test('all reads of one tick are one MGET', async (t) => {
   const { entries, entry, clear, tag, side } = await alone(t);
   const record = await store(entries, entry('5'));
   const before = await callsOf(side, 'mget');
@@ -47,7 +47,7 @@ test('10,000 reads of one tick are 20 commands', async (t) => {
   t.is((await callsOf(side, 'mget')) - before, 20);
 });
 
-test('a nonce that many calls ask for is asked for once', async (t) => {
+test('a nonce that many calls read is read once', async (t) => {
   const { entries, entry, clear, tag, side } = await alone(t);
   await entries.getOrCreateNonces([tag('a'), tag('b')], undefined, 'n'.repeat(16), 60_000);
   const looked = await lookups(side, async () => {
@@ -62,7 +62,7 @@ test('a nonce that many calls ask for is asked for once', async (t) => {
   t.is(looked, 5 + 3);
 });
 
-test('while something is under way, calls of later ticks travel together', async (t) => {
+test('while a command is in progress, calls of later ticks are batched', async (t) => {
   const { entries, entry, clear, side } = await alone(t);
   const before = await callsOf(side, 'mget');
   const reads = [entries.read(entry('first'), [clear])];
@@ -74,7 +74,7 @@ test('while something is under way, calls of later ticks travel together', async
   t.is((await callsOf(side, 'mget')) - before, 2);
 });
 
-test('a call with more nonces than a command carries is served', async (t) => {
+test('a call with more nonces than fit in one command is served', async (t) => {
   const { entries, entry, tag } = await alone(t);
   const tags = Array.from({ length: 1_000 }, (_, i) => tag(String(i)));
   await entries.getOrCreateNonces(tags, undefined, 'n'.repeat(16), 60_000);
@@ -83,7 +83,7 @@ test('a call with more nonces than a command carries is served', async (t) => {
   t.is(large.nonces.filter((nonce) => nonce === 'n'.repeat(16)).length, 1_000);
 });
 
-test('a budget that is over ends its own call and no other of the batch', async (t) => {
+test('G10 bounded delay: an expired timeout ends its own call and no other of the batch', async (t) => {
   const { entries, entry, clear, side, changes } = await alone(t);
   await side.call('CLIENT', 'PAUSE', '1000', 'ALL');
   const patient = entries.read(entry('a'), [clear]);
@@ -96,7 +96,7 @@ test('a budget that is over ends its own call and no other of the batch', async 
   t.deepEqual(changes, [], "a caller's budget says nothing about the server");
 });
 
-test('in a Cluster a tick is one command for each slot', async (t) => {
+test('CROSSSLOT: in a Cluster the reads of one tick are one command per slot', async (t) => {
   const cluster = await startCluster(3);
   t.teardown(() => cluster.stop());
   const client = new Cluster([...cluster.nodes]);
@@ -121,7 +121,7 @@ test('in a Cluster a tick is one command for each slot', async (t) => {
   );
 });
 
-test('calls made before the connection is ready wait for it', async (t) => {
+test('calls before the connection is ready wait for it', async (t) => {
   const server = await startRedis();
   t.teardown(() => server.stop());
   const { entries, entry, clear } = open(t, server.url);

@@ -206,7 +206,7 @@ const KINDS: readonly { title: string; algorithms: readonly Algorithm[]; sizes: 
 ];
 
 for (const { title, algorithms, sizes } of KINDS) {
-  test(`Property: Redis counts to the last digit as core does, whatever time does: ${title}`, async (t) => {
+  test(`Property: Redis and core count exactly the same for any clock: ${title}`, async (t) => {
     let now = 0;
     const redis = await redisStore(t, () => now);
     const setNow = (us: number): void => void (now = us);
@@ -218,7 +218,7 @@ for (const { title, algorithms, sizes } of KINDS) {
     t.false(found.failed, fc.defaultReportMessage(found));
   });
 
-  test(`Property: Redis counts to the last digit as one process by itself does: ${title}`, async (t) => {
+  test(`Property: Redis and the local store count exactly the same: ${title}`, async (t) => {
     let now = 0;
     const redis = await redisStore(t, () => now);
     const setNow = (us: number): void => void (now = us);
@@ -233,7 +233,7 @@ for (const { title, algorithms, sizes } of KINDS) {
   });
 }
 
-test('a key lives until the clock, set back meanwhile, has come to the end of what it counts', async (t) => {
+test('a key outlives its window if the clock was set back', async (t) => {
   let now = EPOCH;
   const redis = await redisStore(t, () => now);
   const side = admin(t, server().url);

@@ -70,7 +70,7 @@ async function refused(t: ExecutionContext, call: Promise<unknown>, message: Reg
 
 // --- one round trip ---------------------------------------------------------------------------------------------------
 
-test('what is consumed within one tick travels together, 32 requests in a script', async (t) => {
+test('requests of one tick are batched, 32 per script', async (t) => {
   const { rule, consume, take, side } = await alone(t);
   await take('warm', rule('warm', 'gcra', 5));
   await side.config('RESETSTAT');
@@ -81,7 +81,7 @@ test('what is consumed within one tick travels together, 32 requests in a script
   t.is(await callsOf(side, 'time'), 4);
 });
 
-test('while something is under way, calls of later ticks travel together', async (t) => {
+test('while a command is in progress, calls of later ticks are batched', async (t) => {
   const { rule, take, side } = await alone(t);
   await take('warm', rule('warm', 'gcra', 5));
   await side.config('RESETSTAT');
@@ -94,12 +94,12 @@ test('while something is under way, calls of later ticks travel together', async
   t.is(await callsOf(side, 'evalsha'), 2);
 });
 
-test('the time of the server is asked for in one place, which a script passes once', (t) => {
+test('a script reads the time of the server once', (t) => {
   t.is(`${TIME}${ALGORITHMS}`.match(/'TIME'/g)!.length, 1);
   t.false(ALGORITHMS.includes('now_of'));
 });
 
-test('a budget that is over ends its own call and no other of the batch', async (t) => {
+test('G10 bounded delay: an expired timeout ends its own call and no other of the batch', async (t) => {
   const server = await startRedis();
   t.teardown(() => server.stop());
   const proxy = await startProxy(server);
@@ -129,7 +129,7 @@ test('a budget that is over ends its own call and no other of the batch', async 
   t.deepEqual(changes, [], "a caller's budget says nothing about the server");
 });
 
-test('in a Cluster all that belongs to a subject is in one slot, and subjects are spread', async (t) => {
+test('CROSSSLOT: in a Cluster all keys of a subject are in one slot, and subjects are spread', async (t) => {
   const cluster = await startCluster(3);
   t.teardown(() => cluster.stop());
   for (const { Cluster: Class } of MAJORS) {
@@ -158,7 +158,7 @@ test('in a Cluster all that belongs to a subject is in one slot, and subjects ar
 // --- never more than the algorithm says -------------------------------------------------------------------------------
 
 for (const algorithm of ALL) {
-  test(`500 at once from several connections: ${algorithm}`, async (t) => {
+  test(`G9 rate limits: 500 concurrent calls from several connections: ${algorithm}`, async (t) => {
     const namespace = `many-${newToken()}`;
     const rigs = await Promise.all(Array.from({ length: 5 }, () => rateRig(t, shared().url, { namespace })));
     const before = await rigs[0]!.take('k', rigs[0]!.rule('k', algorithm, 50), { cost: 0 });
@@ -173,7 +173,7 @@ for (const algorithm of ALL) {
   });
 }
 
-test('a process whose clock is wrong counts like any other', async (t) => {
+test('G9 rate limits: the clock of a process does not matter', async (t) => {
   const namespace = `skewed-${newToken()}`;
   const wrong = (by: number) => ({ ...systemClock, now: () => systemClock.now() + by });
   const options = { namespace, timeout: '20s', connectTimeout: '20s' } as const;
@@ -192,7 +192,7 @@ test('a process whose clock is wrong counts like any other', async (t) => {
 
 // --- faults -----------------------------------------------------------------------------------------------------------
 
-test('a reply that was lost: the same request again is answered, and taken once', async (t) => {
+test('G9 rate limits: a request whose reply was lost gets its reply when repeated, and is charged once', async (t) => {
   for (const major of MAJORS) {
     const server = await startRedis();
     t.teardown(() => server.stop());
@@ -221,7 +221,7 @@ test('a reply that was lost: the same request again is answered, and taken once'
   }
 });
 
-test('scripts that the server forgot are given to it again, and run once', async (t) => {
+test('NOSCRIPT: scripts that the server forgot are sent again and run once', async (t) => {
   const { rule, take, side, subject, backend } = await alone(t);
   const slots = rule('k', 'concurrency', 5);
   await take('k', slots, { token: 'a' });
@@ -240,7 +240,7 @@ test('scripts that the server forgot are given to it again, and run once', async
   t.is((await take('k', slots, { cost: 0 })).used, 1);
 });
 
-test('what stands at our names and is not ours is replaced, never a crash', async (t) => {
+test('foreign values at the keys of a limit are replaced without an error', async (t) => {
   const { rule, consume, subject, side, backend } = await alone(t);
   const token = newToken();
   const plants: readonly ((key: string) => Promise<unknown>)[] = [
@@ -289,7 +289,7 @@ test('what stands at our names and is not ours is replaced, never a crash', asyn
   }
 });
 
-test('a key without an end that refuses gets one: the window', async (t) => {
+test('G9 rate limits: a denying key without a TTL gets one: the window', async (t) => {
   const { rule, consume, subject, side } = await alone(t);
   const future = '9000000000000000';
   const plants: Record<Algorithm, (key: string) => Promise<unknown>> = {
@@ -315,7 +315,7 @@ test('a key without an end that refuses gets one: the window', async (t) => {
   t.true(end > HOUR / 2 && end <= HOUR);
 });
 
-test('without memory nothing is taken, and what only looks or gives back still works', async (t) => {
+test('OOM: without memory nothing is taken, and cost 0 and refunds still work', async (t) => {
   const { rule, take, subject, side, backend, changes } = await alone(t);
   const slots = rule('k', 'concurrency', 1);
   await take('k', slots, { token: 'a' });
@@ -342,7 +342,7 @@ test('without memory nothing is taken, and what only looks or gives back still w
   t.deepEqual(changes, []);
 });
 
-test('a replica refuses', async (t) => {
+test('READONLY: a replica refuses', async (t) => {
   const { rule, take, side } = await alone(t);
   await take('k', rule('k', 'gcra', 2));
   await side.replicaof('127.0.0.1', '1');
@@ -352,7 +352,7 @@ test('a replica refuses', async (t) => {
 
 // --- keys -------------------------------------------------------------------------------------------------------------
 
-test('no key is ever without an end', async (t) => {
+test('G9 rate limits: no key is without a TTL', async (t) => {
   const { rule, consume, subject, side, backend, namespace } = await alone(t);
   for (let i = 0; i < 300; i++) {
     const key = `k${i % 7}`;
@@ -380,7 +380,7 @@ test('no key is ever without an end', async (t) => {
   }
 });
 
-test('the prefix of a passed client is on every key and on no name that is told', async (t) => {
+test('the prefix of a passed client is on every key and not in published names', async (t) => {
   const server = await startRedis();
   t.teardown(() => server.stop());
   const side = admin(t, server.url);
@@ -407,7 +407,7 @@ test('the prefix of a passed client is on every key and on no name that is told'
   }
 });
 
-test('subjects of any length and any characters count for themselves', async (t) => {
+test('subjects of any length and any characters count separately', async (t) => {
   const { rule, consume } = await rateRig(t, shared().url);
   const keys = ['x', 'y'].map((end) => hashIfLong('\u{1f600}'.repeat(50_000) + end));
   const odd = ['a b', "'", '"', '*', '\\', 'ü', 'a:b', 'a%7Bb'];
@@ -423,7 +423,7 @@ test('subjects of any length and any characters count for themselves', async (t)
   }
 });
 
-test('a log counts exactly however large a cost and its limit are', async (t) => {
+test('sliding-window-log counts exactly for any cost and limit', async (t) => {
   const { rule, take, subject, backend } = await rateRig(t, shared().url);
   const log = rule('k', 'sliding-window-log', 3_000);
   t.is((await take('k', log, { cost: 1_700, token: 'a' })).used, 1_700);

@@ -41,29 +41,32 @@ function degradations(t: ExecutionContext, namespace: string): readonly string[]
 }
 
 for (const [how, makeAway] of Object.entries(AWAY)) {
-  test.serial(`with one of three that ${how} locks are got, renewed and given back`, async (t) => {
-    const { servers, open } = fleet();
-    const { caching, namespace, standing } = await open(t, { timeout: '1s' });
-    const told = degradations(t, namespace);
-    const held = await caching.locks.acquire('held before', { lease: '3s' });
-    await makeAway(servers[1]!);
-    for (let i = 0; i < 5; i++) {
-      await caching.locks.withLease('k', { lease: '3s', wait: '20s' }, async (lease) => {
-        await t.throwsAsync(caching.locks.acquire('k', { wait: 0 }), { instanceOf: LockNotObtainedError });
-        lease.assertHeld();
+  test.serial(
+    `with one of three servers that ${how}, locks are acquired, renewed and released`,
+    async (t) => {
+      const { servers, open } = fleet();
+      const { caching, namespace, standing } = await open(t, { timeout: '1s' });
+      const told = degradations(t, namespace);
+      const held = await caching.locks.acquire('held before', { lease: '3s' });
+      await makeAway(servers[1]!);
+      for (let i = 0; i < 5; i++) {
+        await caching.locks.withLease('k', { lease: '3s', wait: '20s' }, async (lease) => {
+          await t.throwsAsync(caching.locks.acquire('k', { wait: 0 }), { instanceOf: LockNotObtainedError });
+          lease.assertHeld();
+        });
+      }
+      const first = held.remainingMs;
+      await eventually('it is renewed', () => held.remainingMs > first);
+      await held.release();
+      await eventually('all is given back where it can be', async () => {
+        return (await standing('k')) + (await standing('held before')) <= 2;
       });
-    }
-    const first = held.remainingMs;
-    await eventually('it is renewed', () => held.remainingMs > first);
-    await held.release();
-    await eventually('all is given back where it can be', async () => {
-      return (await standing('k')) + (await standing('held before')) <= 2;
-    });
-    t.deepEqual(told, [], 'that is what the others are for');
-  });
+      t.deepEqual(told, [], 'that is what the others are for');
+    },
+  );
 
   test.serial(
-    `with two of three that ${how} no lock is got, and what one granted is given back`,
+    `G8 locks: with two of three servers that ${how}, no lock is acquired, and the granted one is released`,
     async (t) => {
       const { servers, open } = fleet();
       const { caching } = await open(t, { timeout: '1s' });
@@ -96,7 +99,7 @@ for (const [how, makeAway] of Object.entries(AWAY)) {
   );
 }
 
-test.serial('what a silent server does after all is undone when it speaks again', async (t) => {
+test.serial('a late grant of a silent server is released when it answers again', async (t) => {
   const { servers, open } = fleet();
   const { caching, standing } = await open(t);
   const warm = await caching.locks.acquire('warm', { wait: '20s' });
@@ -113,7 +116,7 @@ test.serial('what a silent server does after all is undone when it speaks again'
   await lease.release();
 });
 
-test.serial('the caller’s signal ends the wait at once, and nothing is left of it', async (t) => {
+test.serial('an abort ends the wait at once and leaves nothing behind', async (t) => {
   const { servers, open } = fleet();
   const { caching, standing } = await open(t, { timeout: '20s' });
   const warm = await caching.locks.acquire('warm', { wait: '20s' });
@@ -132,7 +135,7 @@ test.serial('the caller’s signal ends the wait at once, and nothing is left of
   await lease.release();
 });
 
-test.serial('a release that cannot be told is told later', async (t) => {
+test.serial('a release that cannot be sent is sent later', async (t) => {
   const { servers, open } = fleet();
   const { caching, standing } = await open(t);
   const lease = await caching.locks.acquire('k', { lease: '1h', wait: '20s' });
@@ -143,20 +146,23 @@ test.serial('a release that cannot be told is told later', async (t) => {
   await eventually('it is given back everywhere', async () => (await standing('k')) === 0);
 });
 
-test.serial('a majority that has lost its data has lost the lock, a minority has not', async (t) => {
-  const { servers, open } = fleet();
-  const { caching } = await open(t, { timeout: '1s' });
-  const lease = await caching.locks.acquire('k', { lease: '3s', wait: '20s' });
-  await servers[0]!.server.restart();
-  const before = lease.remainingMs;
-  await eventually('it is renewed', () => lease.remainingMs > before);
-  t.false(lease.signal.aborted);
-  await servers[1]!.server.restart();
-  await eventually('it is known to be lost', () => lease.signal.aborted);
-  t.is((lease.signal.reason as LockLostError).code, 'E_LOCK_LOST');
-});
+test.serial(
+  'G8 locks: a lock is lost if a majority of servers lost its data, and not if a minority did',
+  async (t) => {
+    const { servers, open } = fleet();
+    const { caching } = await open(t, { timeout: '1s' });
+    const lease = await caching.locks.acquire('k', { lease: '3s', wait: '20s' });
+    await servers[0]!.server.restart();
+    const before = lease.remainingMs;
+    await eventually('it is renewed', () => lease.remainingMs > before);
+    t.false(lease.signal.aborted);
+    await servers[1]!.server.restart();
+    await eventually('it is known to be lost', () => lease.signal.aborted);
+    t.is((lease.signal.reason as LockLostError).code, 'E_LOCK_LOST');
+  },
+);
 
-test.serial('two never hold it at once while servers come and go', async (t) => {
+test.serial('G8 locks: never two holders while servers fail and recover', async (t) => {
   const { servers, open } = fleet();
   const namespace = `turns-${process.pid}`;
   const cachings = await Promise.all([1, 2, 3].map(() => open(t, { namespace, timeout: '1s' })));
@@ -189,7 +195,7 @@ test.serial('two never hold it at once while servers come and go', async (t) => 
   await Promise.all(work);
 });
 
-test.serial('readers share and a writer is alone, over several servers too', async (t) => {
+test.serial('read-write lock: readers share and a writer is alone, across several servers', async (t) => {
   const { open } = fleet();
   const { caching } = await open(t, { timeout: '1s' });
   const { locks } = caching;
@@ -204,7 +210,7 @@ test.serial('readers share and a writer is alone, over several servers too', asy
   await lease.release();
 });
 
-test.serial('what one server alone can do is refused', async (t) => {
+test.serial('features that need one server are refused with several', async (t) => {
   const { open } = fleet();
   const { caching } = await open(t);
   await t.throwsAsync(caching.locks.acquire('k', { permits: 3 }), { instanceOf: OptionsError });
@@ -213,7 +219,7 @@ test.serial('what one server alone can do is refused', async (t) => {
 
 // --- setting up -------------------------------------------------------------------------------------------------------
 
-test.serial('ready() needs a majority, and says what is wrong with the others', async (t) => {
+test.serial('ready() needs a majority, and reports the problem of the others', async (t) => {
   const { servers, target } = fleet();
   const urls = servers.map(({ server }) => server.url);
   const nobody = `redis://127.0.0.1:${await freePort()}`;
@@ -232,7 +238,7 @@ test.serial('ready() needs a majority, and says what is wrong with the others', 
   t.false(inspect(error, { depth: 20 }).includes('secret'), 'a password is never told');
 });
 
-test.serial('a server’s password is told in no answer', async (t) => {
+test.serial('no error contains the password of a server', async (t) => {
   const { servers, target } = fleet();
   for (const { admin } of servers) await admin.config('SET', 'requirepass', 'secret');
   t.teardown(async () => {
@@ -252,7 +258,7 @@ test.serial('a server’s password is told in no answer', async (t) => {
   t.false(inspect(error, { depth: 20 }).includes('secret'));
 });
 
-test.serial('what cannot be lock servers is refused where it is given', (t) => {
+test.serial('invalid lock servers are refused by ioredis()', (t) => {
   const [one, two, three] = fleet().servers.map(({ server }) => server);
   const refused = (lockServers: unknown, message: RegExp): void => {
     const error = t.throws(() => ioredis(one!.url, { lockServers: lockServers as string[] }), {

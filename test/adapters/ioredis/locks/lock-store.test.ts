@@ -73,7 +73,7 @@ function acquireAs(
 
 // --- who may do what ------------------------------------------------------------------------------------------------
 
-test('release with another’s token is refused, and changes nothing', async (t) => {
+test('G8 locks: release with the token of another is refused and changes nothing', async (t) => {
   const { key, namespace, side } = await rigFor(t);
   const scripts = await scriptsFor(t, namespace);
   await acquireAs(scripts, OWNER, [key]);
@@ -90,7 +90,7 @@ test('release with another’s token is refused, and changes nothing', async (t)
   t.is(await side.exists(key), 0);
 });
 
-test('extending with another’s token is refused, and changes nothing', async (t) => {
+test('G8 locks: extend with the token of another is refused and changes nothing', async (t) => {
   const { key, namespace, side } = await rigFor(t);
   const scripts = await scriptsFor(t, namespace);
   for (const permits of [1, 3]) {
@@ -105,7 +105,7 @@ test('extending with another’s token is refused, and changes nothing', async (
   }
 });
 
-test('a request whose reply was lost may come again, and is granted as the first time', async (t) => {
+test('a request whose reply was lost is granted again when repeated', async (t) => {
   const { key, namespace, side } = await rigFor(t);
   const scripts = await scriptsFor(t, namespace);
   const first = await acquireAs(scripts, OWNER, [key]);
@@ -128,7 +128,7 @@ test('a request whose reply was lost may come again, and is granted as the first
 
 // --- what stands there ------------------------------------------------------------------------------------------------
 
-test('what is not ours at the name of a lock is left alone, and the lock is held', async (t) => {
+test('a foreign value at the key of a lock is left alone, and the lock counts as held', async (t) => {
   const { locks, namespace, side } = await rigFor(t);
   const foreign = {
     list: (key: string) => side.rpush(key, 'x'),
@@ -151,7 +151,7 @@ test('what is not ours at the name of a lock is left alone, and the lock is held
   }
 });
 
-test('a lock without an end is given one', async (t) => {
+test('a lock key without a TTL gets one', async (t) => {
   const { locks, namespace, side } = await rigFor(t);
   for (const permits of [1, 2]) {
     const key = lockKey(namespace, `persisted ${permits}`);
@@ -163,7 +163,7 @@ test('a lock without an end is given one', async (t) => {
   }
 });
 
-test('every key has an end, which is that of the lock’s', async (t) => {
+test('every key has the TTL of its lock', async (t) => {
   const { locks, namespace, side } = await rigFor(t);
   const lock = (name: string): string => lockKey(namespace, name);
   const seen = async (most: number): Promise<void> => {
@@ -199,7 +199,7 @@ test('every key has an end, which is that of the lock’s', async (t) => {
   );
 });
 
-test('a lock and an entry of the same name have nothing to do with each other', async (t) => {
+test('a lock and an entry of the same name are independent', async (t) => {
   const caching = new Caching({
     adapter: ioredis(server().url, { timeout: '20s' }),
     namespace: `names-${process.pid}`,
@@ -222,7 +222,7 @@ test('a lock and an entry of the same name have nothing to do with each other', 
 
 // --- fencing --------------------------------------------------------------------------------------------------------
 
-test('fencing tokens grow over the loss of all data', async (t) => {
+test('G8 locks: fencing tokens grow even after the loss of all data', async (t) => {
   const own = await startRedis();
   t.teardown(() => own.stop());
   const side = admin(t, own.url);
@@ -246,7 +246,7 @@ test('fencing tokens grow over the loss of all data', async (t) => {
   }
 });
 
-test('fencing tokens grow from what stands there, however far ahead of the clock', async (t) => {
+test('G8 locks: fencing tokens grow from the stored one, however far ahead of the clock', async (t) => {
   const { key, locks, side } = await rigFor(t);
   await side.set(`${key}:fence`, '4503599627370496');
   const first = grantOf(await locks.acquire(request({ keys: [key] })));
@@ -259,7 +259,7 @@ test('fencing tokens grow from what stands there, however far ahead of the clock
 // --- connections and clients ------------------------------------------------------------------------------------------
 
 for (const { major, Redis: Class } of MAJORS) {
-  test(`locks have a connection of their own, made at the first of them (ioredis ${major})`, async (t) => {
+  test(`locks have their own connection, opened by the first lock (ioredis ${major})`, async (t) => {
     const { key, locks, namespace, side } = await rigFor(t, new Class(server().url, { lazyConnect: true }));
     const names = async (): Promise<number> => {
       const list = String(await side.client('LIST'));
@@ -271,7 +271,7 @@ for (const { major, Redis: Class } of MAJORS) {
     for (const reply of grants) await grantOf(reply).release();
   });
 
-  test(`a keyPrefix is kept, and releases are heard through it (ioredis ${major})`, async (t) => {
+  test(`locks keep the keyPrefix, and release messages work with it (ioredis ${major})`, async (t) => {
     const pattern = new Class(server().url, { lazyConnect: true, keyPrefix: 'app:' });
     const { key, locks, side, woken } = await rigFor(t, pattern);
     const first = grantOf(await locks.acquire(request({ keys: [key] })));
@@ -284,7 +284,7 @@ for (const { major, Redis: Class } of MAJORS) {
   });
 }
 
-test('a lock that no command could be sent for is unavailable, and nothing is left behind', async (t) => {
+test('a lock whose command cannot be sent is unavailable and leaves nothing behind', async (t) => {
   const own = await startRedis();
   t.teardown(() => own.stop());
   const { backend, namespace } = await ready(t, own.url);
@@ -302,7 +302,7 @@ test('a lock that no command could be sent for is unavailable, and nothing is le
   await t.throwsAsync(grant.release(), { instanceOf: StoreUnavailableError });
 });
 
-test('without memory a lock is unavailable, and what is held can be given back', async (t) => {
+test('OOM: without memory a lock is unavailable, and a held one can be released', async (t) => {
   const own = await startRedis({ args: ['--maxmemory-policy', 'noeviction'] });
   t.teardown(() => own.stop());
   const side = admin(t, own.url);
@@ -328,7 +328,7 @@ test('without memory a lock is unavailable, and what is held can be given back',
   t.is(await side.exists(key, shared, lockKey(namespace, 'b')), 0);
 });
 
-test('the lock store of a Caching that was never asked stays unopened after its close', async (t) => {
+test('the lock store of a Caching without locks stays unopened after close', async (t) => {
   const { backend, namespace } = await ready(t, server().url);
   await backend.close();
   const reply = await backend.locks.acquire(request({ keys: [lockKey(namespace, 'a')] }));
@@ -339,7 +339,7 @@ test('the lock store of a Caching that was never asked stays unopened after its 
 
 // --- a Cluster ------------------------------------------------------------------------------------------------------
 
-test('in a Cluster several keys are got slot after slot, with one token, or given back', async (t) => {
+test('CROSSSLOT: in a Cluster several keys are acquired slot by slot with one token, or released', async (t) => {
   const cluster = await startCluster(3);
   t.teardown(() => cluster.stop());
   const pattern = new MAJORS[0].Cluster([...cluster.nodes], { lazyConnect: true });
@@ -369,7 +369,7 @@ test('in a Cluster several keys are got slot after slot, with one token, or give
   for (const key of keys) t.is(await client.exists(key), 0);
 });
 
-test('in a Cluster what cannot be got for a node that is away is given back', async (t) => {
+test('CROSSSLOT: in a Cluster, keys are released if the node of another key is unavailable', async (t) => {
   const cluster = await startCluster(3);
   t.teardown(() => cluster.stop());
   const pattern = new MAJORS[0].Cluster([...cluster.nodes], { lazyConnect: true });

@@ -2,7 +2,7 @@ import test from 'ava';
 import { QuorumWakeups } from '../../../../src/adapters/ioredis/locks/quorum-wakeups.js';
 import { fakeClock } from '../../../../src/testing/fake-clock.js';
 
-test('a release that several servers tell of wakes once, when a majority has', async (t) => {
+test('a release that several servers publish wakes once, when a majority has published it', async (t) => {
   const clock = fakeClock();
   const woken: string[] = [];
   const wakes = new QuorumWakeups(clock, 3, 2, (name) => void woken.push(name));
@@ -17,7 +17,7 @@ test('a release that several servers tell of wakes once, when a majority has', a
   t.deepEqual(woken, ['a', 'b'], 'nobody else knew of it');
 });
 
-test('two releases, one soon after the other, wake twice', async (t) => {
+test('two releases in quick succession wake twice', async (t) => {
   const clock = fakeClock();
   const woken: string[] = [];
   const wakes = new QuorumWakeups(clock, 3, 2, (name) => void woken.push(name));

@@ -12,7 +12,7 @@ import { lockFleetForFile } from './lock-fleet.js';
  */
 const fleet = lockFleetForFile(test, 3);
 
-test.serial('(a) an even number of lock servers is refused, and a split vote ends', async (t) => {
+test.serial('row a: an even number of lock servers is refused, and a split quorum ends', async (t) => {
   const { servers, target, open } = fleet();
   const urls = servers.map(({ proxy }) => proxy.url);
   const error = t.throws(() => ioredis(target.url, { lockServers: urls.slice(0, 2) }), {
@@ -33,7 +33,7 @@ test.serial('(a) an even number of lock servers is refused, and a split vote end
   await eventually('what was got is given back', async () => (await standing('k')) === 1);
 });
 
-test.serial('(b) a lock that was won after a long wait has its whole lease', async (t) => {
+test.serial('row b: a lock that is acquired after a long wait has its whole lease', async (t) => {
   const { servers, open } = fleet();
   const { caching, namespace } = await open(t, { timeout: '2s' });
   for (const { admin } of servers) await admin.set(lockKey(namespace, 'k'), 'of another', 'PX', 1_500);
@@ -46,7 +46,7 @@ test.serial('(b) a lock that was won after a long wait has its whole lease', asy
   await lease.release();
 });
 
-test.serial('(c) what servers grant when its lease has ended is refused, and given back', async (t) => {
+test.serial('G8 locks: row c: a grant after the end of its lease is refused and released', async (t) => {
   const { servers, open } = fleet();
   const { caching, standing } = await open(t, { timeout: '10s', locks: { renew: 0 } });
   for (const { proxy } of servers) proxy.latency(800);
@@ -57,7 +57,7 @@ test.serial('(c) what servers grant when its lease has ended is refused, and giv
   await eventually('nothing stands there', async () => (await standing('k')) === 0);
 });
 
-test.serial('(d) a lock whose keys vanish is known to be lost at the next renewal', async (t) => {
+test.serial('G8 locks: row d: a lock whose keys vanish is lost at the next renewal', async (t) => {
   const { servers, open } = fleet();
   const { caching } = await open(t, { timeout: '2s' });
   const lost = caching.locks.withLease('k', { lease: '3s' }, async ({ signal, assertHeld }) => {
@@ -71,7 +71,7 @@ test.serial('(d) a lock whose keys vanish is known to be lost at the next renewa
   t.is(await lost, 'the result', 'the body’s own affair');
 });
 
-test.serial('(e) when nothing answers any more the signal aborts at the end of the lease', async (t) => {
+test.serial('G8 locks: row e: without any reply the signal aborts at the end of the lease', async (t) => {
   const { servers, open } = fleet();
   const { caching } = await open(t);
   let lost: unknown;
@@ -85,7 +85,7 @@ test.serial('(e) when nothing answers any more the signal aborts at the end of t
   t.true(lost instanceof LockLostError);
 });
 
-test.serial('(f) what was left of one’s own attempts does not stand in one’s way', async (t) => {
+test.serial('row f: earlier attempts of a caller do not block it', async (t) => {
   const { servers, open } = fleet();
   const { caching, namespace } = await open(t, { timeout: '2s' });
   await servers[0]!.server.kill();
@@ -95,7 +95,7 @@ test.serial('(f) what was left of one’s own attempts does not stand in one’s
   await lease.release();
 });
 
-test.serial('(g) after a block of the event loop the lease is known to be lost at once', async (t) => {
+test.serial('G8 locks: row g: after a blocked event loop the lease is lost at once', async (t) => {
   const { open } = fleet();
   const { caching } = await open(t, { timeout: '2s' });
   const lease = await caching.locks.acquire('k', { lease: '500ms', wait: '20s' });
@@ -107,7 +107,7 @@ test.serial('(g) after a block of the event loop the lease is known to be lost a
   await lease.release();
 });
 
-test.serial('(h) what the body returns or throws reaches the caller when the release fails', async (t) => {
+test.serial('row h: the result or error of the body reaches the caller if the release fails', async (t) => {
   const { servers, open } = fleet();
   const { caching } = await open(t, { timeout: '2s' });
   const isolate = async (): Promise<void> => {

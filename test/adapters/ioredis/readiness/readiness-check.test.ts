@@ -82,12 +82,12 @@ test('no password where one is needed', async (t) => {
   await fails(t, { host, port }, /wants a password, and none was given/, /redis:\/\/:password@host/);
 });
 
-test('a database that is not there', async (t) => {
+test('a database that does not exist', async (t) => {
   const { host, port, password } = server;
   await fails(t, { host, port, password, db: 99 }, /\/99 /, /no database of that number/);
 });
 
-test('a database that is not there is told of however late the question comes', async (t) => {
+test('a database that does not exist is reported even to a late ready()', async (t) => {
   const { host, port, password } = server;
   for (const { Redis: Class } of MAJORS) {
     const { backend, entries } = open(
@@ -102,11 +102,11 @@ test('a database that is not there is told of however late the question comes', 
   }
 });
 
-test('nothing listens', async (t) => {
+test('nothing listens at the port', async (t) => {
   await fails(t, { host: '127.0.0.1', port: await freePort() }, /Nothing listens there/, /ECONNREFUSED/);
 });
 
-test('no such host', async (t) => {
+test('an unknown host', async (t) => {
   await fails(t, { host: 'no-such-host.invalid', port: 6379 }, /There is no host of that name/);
 });
 
@@ -116,7 +116,7 @@ test('a web server', async (t) => {
   await fails(t, { host: '127.0.0.1', port }, /does not speak the protocol of Redis/, /may be a web server/);
 });
 
-test('a port that accepts and says nothing', async (t) => {
+test('a port that accepts and never answers', async (t) => {
   const sockets: Socket[] = [];
   const port = await listening(
     t,
@@ -128,7 +128,7 @@ test('a port that accepts and says nothing', async (t) => {
   await fails(t, { host: '127.0.0.1', port }, /accepts connections and then does not answer/);
 });
 
-test('a server without TLS where TLS is asked for', async (t) => {
+test('a server without TLS where TLS is required', async (t) => {
   const { host, port, password } = server;
   for (const error of await failures(t, { host, port, password, tls: {} })) {
     t.regex(error.message, /rediss:\/\/:\*\*\*@127/);
@@ -148,7 +148,7 @@ test('a server without memory', async (t) => {
   await fails(t, { host: full.host, port: full.port }, /no memory left/, /Raise its maxmemory/);
 });
 
-test('a server that takes no more connections', async (t) => {
+test('a server at its maximum of connections', async (t) => {
   const full = await startRedis({ args: ['--maxclients', '1'] });
   t.teardown(() => full.stop());
   const first = admin(t, full.url);
@@ -182,7 +182,7 @@ test('a server older than Redis 6', async (t) => {
   );
 });
 
-test('a node of a Cluster where one server is meant, and the other way round', async (t) => {
+test('a node of a Cluster instead of a single server, and the reverse', async (t) => {
   const cluster = await startCluster(1);
   t.teardown(() => cluster.stop());
   const { host, port } = cluster.nodes[0]!;
@@ -250,7 +250,7 @@ const DENIALS: readonly { what: string; rights: readonly string[]; told: RegExp 
   { what: 'anything', rights: ['~*', '&*', '-@all'], told: /no right to:/ },
 ];
 for (const { what, rights, told } of DENIALS) {
-  test.serial(`a user without a right to ${what}`, async (t) => {
+  test.serial(`NOPERM: a user without the right to ${what}`, async (t) => {
     const { options, side, name } = await user(t, ...rights);
     await side.script('FLUSH');
     for (const { message } of await failures(t, options)) {
@@ -264,7 +264,7 @@ for (const { what, rights, told } of DENIALS) {
 /** What a connection needs when it is made or looked after. Scripts that are known are not sent again. */
 const OF_CONNECTIONS = ['ping', 'info', 'select', 'client|setname', 'subscribe', 'eval'];
 
-test.serial('the rights that the message names are enough, and give no more', async (t) => {
+test.serial('the ACL in the message is sufficient and minimal', async (t) => {
   for (const prefix of ['', 'app:*?']) {
     const { options, side } = await user(t, '-@all');
     const pattern = new Redis({ ...options, keyPrefix: prefix, lazyConnect: true });
@@ -296,7 +296,7 @@ test.serial('the rights that the message names are enough, and give no more', as
   }
 });
 
-test.serial('the rights for a Cluster are enough', async (t) => {
+test.serial('the ACL for a Cluster is sufficient', async (t) => {
   const cluster = await startCluster(2);
   t.teardown(() => cluster.stop());
   const sides = cluster.servers.map(({ url }) => admin(t, url));
@@ -363,7 +363,7 @@ async function everyRate(t: ExecutionContext, { namespace, backend: { rates } }:
   );
 }
 
-test('ready() can be asked again when what was wrong has been mended', async (t) => {
+test('ready() can be called again after the problem is fixed', async (t) => {
   const proxy = await startProxy(server);
   t.teardown(() => proxy.stop());
   const undo = proxy.down();
@@ -374,14 +374,14 @@ test('ready() can be asked again when what was wrong has been mended', async (t)
   await t.notThrowsAsync(Promise.all([backend.ready(), backend.ready()]));
 });
 
-test('ready() rejects when it is closed meanwhile', async (t) => {
+test('ready() rejects if close is called', async (t) => {
   const { backend } = open(t, `redis://127.0.0.1:${await freePort()}`);
   const waiting = backend.ready();
   await backend.close();
   await t.throwsAsync(waiting, { instanceOf: StoreSetupError, message: /It was closed/ });
 });
 
-test('a Cluster of which one seed is away is ready', async (t) => {
+test('a Cluster with one unavailable seed is ready', async (t) => {
   const cluster = await startCluster(2);
   t.teardown(() => cluster.stop());
   const pattern = new Cluster([{ host: '127.0.0.1', port: await freePort() }, ...cluster.nodes], {
@@ -390,7 +390,7 @@ test('a Cluster of which one seed is away is ready', async (t) => {
   await t.notThrowsAsync(open(t, pattern).backend.ready());
 });
 
-test('the target as text is masked too', async (t) => {
+test('the password is masked in a target given as text', async (t) => {
   const { host, port } = server;
   const targets: readonly Target[] = [
     `redis://default:hush@${host}:${port}`,
