@@ -1,5 +1,7 @@
 import test from 'ava';
-import { HeldLoad, rig, Row, settled } from '../coherence/rig.js';
+import { HeldLoad, Row } from '../support/held-load.js';
+import { rig } from '../support/rig.js';
+import { settled } from '../support/settled.js';
 import { TARGETS } from './invalidation-targets.js';
 import { memory } from '../../src/adapters/memory/index.js';
 import { Caching } from '../../src/core/caching.js';
@@ -24,13 +26,13 @@ for (const { by, target } of TARGETS) {
 
   test(`G3 read your writes: a call does not join a load that was invalidated by ${by} before the call, even without acknowledgement`, async (t) => {
     const { openers } = rig(t);
-    const { cache, stage } = openers[0]!;
+    const { cache, chaos } = openers[0]!;
     const row = new Row();
     const held = new HeldLoad(row);
     const first = cache.getOrSet('key', held.run, { tags: ['org'] });
     await held.entered;
     row.write();
-    stage.fail(by === 'key' ? 'remove' : 'removeNonces', 'request');
+    chaos.fail(by === 'key' ? 'remove' : 'removeNonces', 'refused', 1);
     t.false((await cache.invalidate(target)).acknowledged);
     const second = cache.getOrSet('key', row.load, { tags: ['org'] });
     await settled();
@@ -62,7 +64,7 @@ test('G1 no resurrection: a call that joins during the fill does not get a value
   const { openers } = rig(t, 2);
   const [here, there] = openers;
   const row = new Row();
-  const fill = here!.stage.hold('fill', 'reply');
+  const fill = here!.chaos.hold('fill', 'reply');
   const first = here!.cache.getOrSet('key', row.load);
   await fill.reached;
   row.write();
@@ -76,10 +78,10 @@ test('G1 no resurrection: a call that joins during the fill does not get a value
 
 test('G3 read your writes: a call after an unacknowledged invalidation does not wait for a load that started during it', async (t) => {
   const { openers } = rig(t);
-  const { cache, stage } = openers[0]!;
+  const { cache, chaos } = openers[0]!;
   const row = new Row();
-  const removal = stage.hold('remove', 'request');
-  stage.fail('remove', 'request');
+  const removal = chaos.hold('remove', 'request');
+  chaos.fail('remove', 'refused', 1);
   const invalidated = cache.invalidate({ keys: ['key'] });
   await removal.reached;
   const held = new HeldLoad(row);
@@ -96,13 +98,13 @@ test('G3 read your writes: a call after an unacknowledged invalidation does not 
 
 test('G3 read your writes: a call that starts during an invalidation does not wait for a load from before it', async (t) => {
   const { openers } = rig(t);
-  const { cache, stage } = openers[0]!;
+  const { cache, chaos } = openers[0]!;
   const row = new Row();
   const held = new HeldLoad(row);
   const first = cache.getOrSet('key', held.run);
   await held.entered;
   row.write();
-  const removal = stage.hold('remove', 'reply');
+  const removal = chaos.hold('remove', 'reply');
   const invalidated = cache.invalidate({ keys: ['key'] });
   await removal.reached;
   t.is(await cache.getOrSet('key', row.load), 2);
@@ -114,9 +116,9 @@ test('G3 read your writes: a call that starts during an invalidation does not wa
 
 test('G5 single flight: when a detached load ends, calls still join the load that replaced it', async (t) => {
   const { openers } = rig(t);
-  const { cache, stage } = openers[0]!;
+  const { cache, chaos } = openers[0]!;
   const row = new Row();
-  stage.setDown(true);
+  chaos.setDown(true);
   const one = new HeldLoad(row);
   const first = cache.getOrSet('key', one.run);
   await one.entered;
@@ -156,7 +158,7 @@ test('G7 tags: a call does not join a load whose inherited tag another process i
 
 test('G7 tags: a call does not join a load whose inherited tag was invalidated before the call, even without acknowledgement', async (t) => {
   const { openers } = rig(t);
-  const { cache, stage } = openers[0]!;
+  const { cache, chaos } = openers[0]!;
   const row = new Row();
   await cache.getOrSet('inner', row.load, { tags: ['org'] });
   const outer = new HeldLoad(row);
@@ -167,7 +169,7 @@ test('G7 tags: a call does not join a load whose inherited tag was invalidated b
   const first = cache.getOrSet('outer', load, { inheritTags: true });
   await outer.entered;
   row.write();
-  stage.fail('removeNonces', 'request');
+  chaos.fail('removeNonces', 'refused', 1);
   t.deepEqual(await cache.invalidate({ tags: ['org'] }), { acknowledged: false });
   const second = cache.getOrSet('outer', row.load, { inheritTags: true });
   await settled();
@@ -213,7 +215,7 @@ test('G1 no resurrection: while the store is unavailable, a call does not join a
   const { openers } = rig(t, 2);
   const [here, there] = openers;
   const row = new Row();
-  here!.stage.setDown(true);
+  here!.chaos.setDown(true);
   const held = new HeldLoad(row);
   const first = here!.cache.getOrSet('key', held.run);
   await held.entered;
@@ -228,9 +230,9 @@ test('G1 no resurrection: while the store is unavailable, a call does not join a
 
 test('G5 single flight: while the store is unavailable, calls that came before the load started join it', async (t) => {
   const { openers } = rig(t);
-  const { cache, stage } = openers[0]!;
+  const { cache, chaos } = openers[0]!;
   const row = new Row();
-  stage.setDown(true);
+  chaos.setDown(true);
   const held = new HeldLoad(row);
   const calls = Array.from({ length: 20 }, () => cache.getOrSet('key', held.run));
   await held.entered;
@@ -244,9 +246,9 @@ test('G5 single flight: while the store is unavailable, calls that came before t
 
 test('G5 single flight: while the store is unavailable, one load at a time runs for a key', async (t) => {
   const { openers } = rig(t);
-  const { cache, stage } = openers[0]!;
+  const { cache, chaos } = openers[0]!;
   const row = new Row();
-  stage.setDown(true);
+  chaos.setDown(true);
   const held = new HeldLoad(row);
   const first = cache.getOrSet('key', held.run);
   await held.entered;
@@ -263,18 +265,18 @@ test('G5 single flight: while the store is unavailable, one load at a time runs 
 
 test('G10 bounded delay: a call does not ask a store again that was unavailable to it', async (t) => {
   const { openers } = rig(t);
-  const { cache, stage } = openers[0]!;
+  const { cache, chaos } = openers[0]!;
   const row = new Row();
   const held = new HeldLoad(row);
-  stage.fail('read', 'reply');
+  chaos.fail('read', 'reply lost', 1);
   const first = cache.getOrSet('key', held.run);
   await held.entered;
-  stage.fail('read', 'reply');
+  chaos.fail('read', 'reply lost', 1);
   const second = cache.getOrSet('key', row.load);
   await settled();
   held.finish();
   await Promise.all([first, second]);
-  t.is(stage.sent('read'), 2);
+  t.is(chaos.calls('read').length, 2);
 });
 
 test('the load after one that was invalidated has a lease, however long the first one took', async (t) => {
@@ -296,11 +298,11 @@ test('the load after one that was invalidated has a lease, however long the firs
 });
 
 test('G10 bounded delay: a store that never answers a fill costs joined calls at most their storeTimeout', async (t) => {
-  const { openers, clock } = rig(t, 1, { storeTimeout: 250 });
-  const { cache, stage } = openers[0]!;
+  const { openers, clock } = rig(t, 1, { defaults: { storeTimeout: 250 } });
+  const { cache, chaos } = openers[0]!;
   const row = new Row();
   const held = new HeldLoad(row);
-  const fill = stage.hold('fill', 'request');
+  const fill = chaos.hold('fill', 'request');
   const first = cache.getOrSet('key', held.run);
   await held.entered;
   const second = cache.getOrSet('key', row.load);
@@ -310,7 +312,7 @@ test('G10 bounded delay: a store that never answers a fill costs joined calls at
   const values: number[] = [];
   void first.then((value) => values.push(value));
   void second.then((value) => values.push(value));
-  stage.setDown(true);
+  chaos.setDown(true);
   await clock.advance(250);
   await clock.advance(0);
   t.deepEqual(values, [1, 1]);
@@ -319,9 +321,9 @@ test('G10 bounded delay: a store that never answers a fill costs joined calls at
 
 test('G4 monotonic reads: a call does not join a load that started before one whose value this process has returned', async (t) => {
   const { openers, clock } = rig(t);
-  const { cache, stage } = openers[0]!;
+  const { cache, chaos } = openers[0]!;
   const row = new Row();
-  const minted = stage.hold('getOrCreateNonces', 'reply');
+  const minted = chaos.hold('getOrCreateNonces', 'reply');
   const one = new HeldLoad(row);
   const first = cache.getOrSet('key', one.run);
   await minted.reached;
@@ -378,9 +380,9 @@ async function serve(
 ): Promise<Served> {
   const { callers, loadMs, loadTimeout, everyMs } = setup;
   const { down = false, ...given } = options;
-  const { openers, clock } = rig(t, 1, { loadTimeout });
-  const { cache, stage } = openers[0]!;
-  stage.setDown(down);
+  const { openers, clock } = rig(t, 1, { defaults: { loadTimeout } });
+  const { cache, chaos } = openers[0]!;
+  chaos.setDown(down);
   let loads = 0;
   let lastAt = 0;
   const begunAt = clock.now();
@@ -421,7 +423,7 @@ for (const { why, options } of NOT_STORED) {
 }
 
 test('G5 single flight: lockTimeout 0 does not wait for other processes, and still loads once in this one', async (t) => {
-  const { openers, of } = rig(t, 2, { lockTimeout: 0 });
+  const { openers, of } = rig(t, 2, { defaults: { lockTimeout: 0 } });
   const [here, there] = openers;
   let loads = 0;
   let finish!: () => void;

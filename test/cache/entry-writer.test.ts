@@ -1,6 +1,8 @@
 import test from 'ava';
 import { StoreUnavailableError } from '../../src/core/shared/errors.js';
-import { HeldLoad, rig, Row, settled } from '../coherence/rig.js';
+import { HeldLoad, Row } from '../support/held-load.js';
+import { rig } from '../support/rig.js';
+import { settled } from '../support/settled.js';
 
 test('G6 age: the ttl of an entry counts from the start of its load', async (t) => {
   const { openers, clock, of } = rig(t);
@@ -34,8 +36,8 @@ test('G6 age: a load that takes longer than its ttl is not stored', async (t) =>
 test('a set that fails releases its lease', async (t) => {
   for (const verb of ['getOrCreateNonces', 'fill'] as const) {
     const { openers } = rig(t);
-    const { cache, stage } = openers[0]!;
-    stage.fail(verb, 'request');
+    const { cache, chaos } = openers[0]!;
+    chaos.fail(verb, 'refused', 1);
     await t.throwsAsync(cache.set('key', 1), { instanceOf: StoreUnavailableError });
     await settled();
     // Nothing to wait for: time stands still.

@@ -7,7 +7,8 @@ import {
   type LoadContext,
 } from '../../src/core/cache/load-context.js';
 import { KeyError } from '../../src/core/shared/errors.js';
-import { rig, settled } from '../coherence/rig.js';
+import { rig } from '../support/rig.js';
+import { settled } from '../support/settled.js';
 
 const A = { tag: 'a', nonce: '1' };
 const B = { tag: 'b', nonce: '2' };
@@ -114,7 +115,7 @@ test('a load that calls its own key synchronously runs the inner load uncached a
 });
 
 test('a load that calls its own key after an await does not wait for itself, however deeply nested', async (t) => {
-  const { openers, clock, of } = rig(t, 1, { loadTimeout: '2s' });
+  const { openers, clock, of } = rig(t, 1, { defaults: { loadTimeout: '2s' } });
   const { cache } = openers[0]!;
   const nested = async (depth: number): Promise<string> => {
     await Promise.resolve();

@@ -3,7 +3,9 @@ import test from 'ava';
 import { encodeLease, VALUE } from '../../src/core/ports/entry-format.js';
 import { entryKey } from '../../src/core/keys/store-keys.js';
 import { newToken } from '../../src/core/shared/token.js';
-import { HeldLoad, rig, Row, settled } from '../coherence/rig.js';
+import { HeldLoad, Row } from '../support/held-load.js';
+import { rig } from '../support/rig.js';
+import { settled } from '../support/settled.js';
 import { LATER } from '../support/later.js';
 
 test('G5 single flight: a running load extends its lease, for at most twenty times its length', async (t) => {
@@ -11,7 +13,7 @@ test('G5 single flight: a running load extends its lease, for at most twenty tim
     [19, true],
     [22, false],
   ] as const) {
-    const { openers, clock } = rig(t, 1, { lease: 1_000 });
+    const { openers, clock } = rig(t, 1, { defaults: { lease: 1_000 } });
     const { cache } = openers[0]!;
     const held = new HeldLoad(new Row());
     const first = cache.getOrSet('key', held.run);
@@ -28,7 +30,7 @@ test('a lease whose reply was lost is released', async (t) => {
   const { openers } = rig(t, 2);
   const [here, there] = openers;
   const row = new Row();
-  here!.stage.fail('lease', 'reply');
+  here!.chaos.fail('lease', 'reply lost', 1);
   t.is(await here!.cache.getOrSet('key', row.load), 1);
   await settled();
   // Nothing to wait for: time stands still.
@@ -43,7 +45,7 @@ test('a wakeup that arrives before the reply of the store is not lost', async (t
   const theirs = new HeldLoad(row);
   const other = there!.cache.getOrSet('key', theirs.run);
   await theirs.entered;
-  const lease = here!.stage.hold('lease', 'reply');
+  const lease = here!.chaos.hold('lease', 'reply');
   const first = here!.cache.getOrSet('key', row.load);
   await lease.reached;
   theirs.finish();
@@ -54,7 +56,7 @@ test('a wakeup that arrives before the reply of the store is not lost', async (t
 });
 
 test('G5 single flight: a call waits for the load of another process, and loads itself after lockTimeout', async (t) => {
-  const { openers, clock, of } = rig(t, 2, { lockTimeout: 5_000 });
+  const { openers, clock, of } = rig(t, 2, { defaults: { lockTimeout: 5_000 } });
   const [here, there] = openers;
   const row = new Row();
   const theirs = new HeldLoad(row);
@@ -75,19 +77,19 @@ test('G5 single flight: a call waits for the load of another process, and loads 
 
 test('an invalidated value is replaced in the round trip of the lease', async (t) => {
   const { openers } = rig(t);
-  const { cache, stage } = openers[0]!;
+  const { cache, chaos } = openers[0]!;
   await cache.getOrSet('key', () => 1);
   await cache.clear();
-  const before = stage.sent('lease');
+  const before = chaos.calls('lease').length;
   t.is(await cache.getOrSet('key', () => 2), 2);
-  t.is(stage.sent('lease') - before, 1);
+  t.is(chaos.calls('lease').length - before, 1);
 });
 
 test('an invalidated value that was stored during the lookup is replaced', async (t) => {
   const { openers } = rig(t, 2);
   const [here, there] = openers;
   const row = new Row();
-  const look = here!.stage.hold('read', 'reply');
+  const look = here!.chaos.hold('read', 'reply');
   const read = here!.cache.getOrSet('key', row.load);
   await look.reached;
   await there!.cache.set('key', 0);
@@ -108,8 +110,8 @@ for (const [title, flags] of [
     const token = newToken();
     const record = Buffer.from(encodeLease(newToken()));
     record[2] = flags;
-    await store.lease(name, token, 1_000, undefined);
-    t.is(await store.fill(name, token, record, LATER), 'stored');
+    await store.entries.lease(name, token, 1_000, undefined);
+    t.is(await store.entries.fill(name, token, record, LATER), 'stored');
     t.is(await cache.getOrSet('key', () => 1), 1);
     t.is(await cache.get('key'), 1);
   });

@@ -1,13 +1,5 @@
-import test, { type ExecutionContext } from 'ava';
-import { memory } from '../../src/adapters/memory/index.js';
-import { Caching } from '../../src/core/caching.js';
-import {
-  LockNotObtainedError,
-  LockUnavailableError,
-  OptionsError,
-  StoreUnavailableError,
-} from '../../src/core/shared/errors.js';
-import { subscribe, type CachementEvents } from '../../src/core/shared/events.js';
+import test from 'ava';
+import { LockNotObtainedError, LockUnavailableError, OptionsError } from '../../src/core/shared/errors.js';
 import { entryKey } from '../../src/core/keys/store-keys.js';
 import {
   CACHE_DEFAULTS,
@@ -16,16 +8,15 @@ import {
   type CacheOptions,
 } from '../../src/core/cache/cache-options.js';
 import { parseOptions } from '../../src/core/shared/option-schema.js';
-import type { Adapter } from '../../src/core/ports/adapter.js';
-import type { LockReply, LockStore } from '../../src/core/ports/lock-store.js';
-import { fakeClock, type FakeClock } from '../../src/testing/fake-clock.js';
-import { HeldLoad, rig, Row, settled } from '../coherence/rig.js';
+import { HeldLoad, Row } from '../support/held-load.js';
+import { rig } from '../support/rig.js';
+import { settled } from '../support/settled.js';
 import { watch } from '../locks/lock-rig.js';
 
 const LOCK = { stampede: 'lock' } as const;
 
 test("G5 single flight: with stampede: 'lock' one process loads, and all return what it stored", async (t) => {
-  const { openers } = rig(t, 2, LOCK);
+  const { openers } = rig(t, 2, { defaults: LOCK });
   const [here, there] = openers;
   const held = new HeldLoad(new Row());
   const first = here!.cache.getOrSet('k', held.run);
@@ -48,12 +39,12 @@ for (const { stampede, most } of [
   { stampede: 'lock', most: 1 },
 ] as const) {
   test(`G5 single flight: with stampede: '${stampede}' ${most} load at once when the server of the entries loses a lease`, async (t) => {
-    const { namespace, openers, store } = rig(t, 2, { stampede });
+    const { namespace, openers, store } = rig(t, 2, { defaults: { stampede } });
     const [here, there] = openers;
     const held = new HeldLoad(new Row());
     const first = here!.cache.getOrSet('k', held.run);
     await held.entered;
-    await store.remove([entryKey(namespace, 'k')]);
+    await store.entries.remove([entryKey(namespace, 'k')]);
     const second = there!.cache.getOrSet('k', held.run);
     await settled();
     t.is(held.runs, most);
@@ -64,7 +55,7 @@ for (const { stampede, most } of [
 }
 
 test('a hit does not acquire the lock', async (t) => {
-  const { openers } = rig(t, 1, LOCK);
+  const { openers } = rig(t, 1, { defaults: LOCK });
   const { cache, caching } = openers[0]!;
   await cache.getOrSet('k', () => 1);
   await settled();
@@ -74,7 +65,7 @@ test('a hit does not acquire the lock', async (t) => {
 });
 
 test('a load that fails releases its lock, and the next call loads', async (t) => {
-  const { openers } = rig(t, 2, LOCK);
+  const { openers } = rig(t, 2, { defaults: LOCK });
   const [here, there] = openers;
   const error = new Error('the loader failed');
   await t.throwsAsync(
@@ -85,7 +76,7 @@ test('a load that fails releases its lock, and the next call loads', async (t) =
 });
 
 test('the lock of a load is extended for as long as the load runs', async (t) => {
-  const { clock, openers } = rig(t, 2, { ...LOCK, lease: '1s', lockTimeout: '20s' });
+  const { clock, openers } = rig(t, 2, { defaults: { ...LOCK, lease: '1s', lockTimeout: '20s' } });
   const [here, there] = openers;
   const held = new HeldLoad(new Row());
   void here!.cache.getOrSet('k', held.run);
@@ -99,7 +90,7 @@ test('the lock of a load is extended for as long as the load runs', async (t) =>
 });
 
 test('a call that does not get the lock within lockTimeout loads without it and publishes an error event', async (t) => {
-  const { clock, of, openers } = rig(t, 2, { ...LOCK, lockTimeout: '2s' });
+  const { clock, of, openers } = rig(t, 2, { defaults: { ...LOCK, lockTimeout: '2s' } });
   const [here, there] = openers;
   await here!.caching.locks.acquire('cache:k', { lease: '1h' });
   const call = watch(there!.cache.getOrSet('k', () => 7));
@@ -113,7 +104,7 @@ test('a call that does not get the lock within lockTimeout loads without it and 
 });
 
 test('the wait for the lock and the wait for the lease share one lockTimeout', async (t) => {
-  const { clock, openers } = rig(t, 3, { lockTimeout: '2s' });
+  const { clock, openers } = rig(t, 3, { defaults: { lockTimeout: '2s' } });
   const [locker, leaser, caller] = openers;
   await locker!.caching.locks.acquire('cache:k', { lease: '1h' });
   const held = new HeldLoad(new Row());
@@ -125,108 +116,56 @@ test('the wait for the lock and the wait for the lease share one lockTimeout', a
   held.finish();
 });
 
-// --- locks that cannot be had ---------------------------------------------------------------------------------------
-
-interface Broken {
-  readonly caching: Caching;
-  readonly clock: FakeClock;
-  readonly errors: readonly CachementEvents['error'][];
-}
-
-let opened = 0;
-
-/** A Caching whose locks are these. */
-function withLocks(t: ExecutionContext, locks: Partial<LockStore>): Broken {
-  const clock = fakeClock();
-  const inner = memory();
-  const namespace = `broken-${++opened}`;
-  const adapter: Adapter = {
-    name: 'broken locks',
-    open: (host) => {
-      const backend = inner.open(host);
-      return { ...backend, locks: { ...backend.locks, ...locks } };
-    },
-  };
-  const caching = new Caching({ adapter, namespace, clock, defaults: { ttl: '1m', ...LOCK } });
-  const errors: CachementEvents['error'][] = [];
-  const stop = subscribe('error', (event) => {
-    if (event.namespace === namespace) errors.push(event);
-  });
-  t.teardown(async () => {
-    stop();
-    await caching.close();
-  });
-  return { caching, clock, errors };
-}
-
-const AWAY: LockReply = {
-  status: 'unavailable',
-  servers: [{ server: 'a', answer: new StoreUnavailableError('It is away.', 'refused') }],
-};
-
 test('G10 bounded delay: with unavailable lock servers a load continues with its lease at once and publishes an error event', async (t) => {
-  const { caching, errors } = withLocks(t, { acquire: async () => AWAY });
-  t.is(await caching.cache.getOrSet('k', () => 7), 7);
-  t.like(errors, [{ operation: 'lock', key: 'k' }]);
-  t.true(errors[0]!.error instanceof LockUnavailableError);
-  t.is(await caching.cache.get('k'), 7);
+  const { openers, of } = rig(t, 1, { defaults: LOCK });
+  const { cache, chaos } = openers[0]!;
+  chaos.fail('acquire', 'refused');
+  t.is(await cache.getOrSet('k', () => 7), 7);
+  t.like(of('error'), [{ operation: 'lock', key: 'k' }]);
+  t.true(of('error')[0]!.error instanceof LockUnavailableError);
+  t.is(await cache.get('k'), 7);
 });
 
 test('G10 bounded delay: an attempt for the lock of a load takes at most the storeTimeout of the call', async (t) => {
-  const budgets: (number | undefined)[] = [];
-  const { caching } = withLocks(t, {
-    acquire: async (_request, budget) => {
-      budgets.push(budget);
-      return AWAY;
-    },
-  });
-  await caching.cache.getOrSet('k', () => 7, { storeTimeout: 80 });
-  t.deepEqual(budgets, [80]);
+  const { cache, chaos } = rig(t, 1, { defaults: LOCK }).openers[0]!;
+  chaos.fail('acquire', 'refused');
+  await cache.getOrSet('k', () => 7, { storeTimeout: 80 });
+  t.deepEqual(
+    chaos.calls('acquire').map(([, timeout]) => timeout),
+    [80],
+  );
 });
 
 test('G10 bounded delay: the time that slow lock servers take counts towards storeTimeout', async (t) => {
-  let asked = 0;
-  const { caching, clock } = withLocks(t, {
-    acquire: () =>
-      new Promise((resolve) => {
-        asked++;
-        clock.after(80, () => resolve(AWAY));
-      }),
-  });
-  const call = watch(caching.cache.getOrSet('k', () => 7, { storeTimeout: 80 }));
+  const { openers, clock } = rig(t, 1, { defaults: LOCK });
+  const { cache, chaos } = openers[0]!;
+  chaos.delay('acquire', 80);
+  chaos.fail('acquire', 'reply lost');
+  const call = watch(cache.getOrSet('k', () => 7, { storeTimeout: 80 }));
   await clock.advance(80);
-  t.is(asked, 1);
+  t.is(chaos.calls('acquire').length, 1);
   t.is(call.value, 7);
-  t.is(await caching.cache.get('k'), undefined, 'nothing was left of the budget for a lease');
+  t.is(await cache.get('k'), undefined, 'no store time was left for a lease');
 });
 
 test('a lock that cannot be released does not fail the load', async (t) => {
-  const { caching, errors } = withLocks(t, {
-    acquire: async () => ({
-      status: 'granted',
-      grant: {
-        fencingToken: undefined,
-        extend: async () => 'extended',
-        release: () => Promise.reject(new StoreUnavailableError('It is away.', 'unknown')),
-      },
-    }),
-  });
-  t.is(await caching.cache.getOrSet('k', () => 7), 7);
+  const { openers, of } = rig(t, 1, { defaults: LOCK });
+  const { cache, chaos } = openers[0]!;
+  chaos.fail('releaseLock', 'request lost');
+  t.is(await cache.getOrSet('k', () => 7), 7);
   await settled();
-  t.like(errors, [{ operation: 'release' }]);
+  t.like(of('error'), [{ operation: 'release' }]);
 });
 
 test('a lease outside the range of locks is clamped to it', async (t) => {
-  const asked: number[] = [];
-  const { caching } = withLocks(t, {
-    acquire: async ({ leaseMs }) => {
-      asked.push(leaseMs);
-      return AWAY;
-    },
-  });
-  await caching.cache.getOrSet('a', () => 7, { lease: 5 });
-  await caching.cache.getOrSet('b', () => 7, { lease: '2d' });
-  t.deepEqual(asked, [10, 86_400_000]);
+  const { cache, chaos } = rig(t, 1, { defaults: LOCK }).openers[0]!;
+  chaos.fail('acquire', 'refused');
+  await cache.getOrSet('a', () => 7, { lease: 5 });
+  await cache.getOrSet('b', () => 7, { lease: '2d' });
+  t.deepEqual(
+    chaos.calls('acquire').map(([{ leaseMs }]) => leaseMs),
+    [10, 86_400_000],
+  );
 });
 
 test("stampede is 'lease' or 'lock'; the default is 'lease'", (t) => {

@@ -1,6 +1,8 @@
 import test from 'ava';
 import { tagChangesKey } from '../../src/core/keys/store-keys.js';
-import { HeldLoad, rig, Row, settled } from '../coherence/rig.js';
+import { HeldLoad, Row } from '../support/held-load.js';
+import { rig } from '../support/rig.js';
+import { settled } from '../support/settled.js';
 
 test('G1 no resurrection: a load is not stored if an invalidation starts during it, whether that is pending or has failed', async (t) => {
   for (const wait of [true, false]) {
@@ -11,8 +13,8 @@ test('G1 no resurrection: a load is not stored if an invalidation starts during 
     const first = here!.cache.getOrSet('key', held.run);
     await held.entered;
     row.write();
-    const removal = here!.stage.hold('remove', 'request');
-    here!.stage.fail('remove', 'request');
+    const removal = here!.chaos.hold('remove', 'request');
+    here!.chaos.fail('remove', 'refused', 1);
     const invalidated = here!.cache.invalidate({ keys: ['key'] });
     await removal.reached;
     if (!wait) removal.release();
@@ -38,7 +40,7 @@ test('G1 no resurrection: a load that waited for its lease is not stored if an i
   await here!.cache.invalidate({ keys: ['key'] });
   await mine.entered;
   row.write();
-  here!.stage.fail('remove', 'request');
+  here!.chaos.fail('remove', 'refused', 1);
   await here!.cache.invalidate({ keys: ['key'] });
   mine.finish();
   t.is(await first, 1);
@@ -77,9 +79,9 @@ test('G7 tags: a load is not stored if one of its result tags is invalidated dur
     const first = here!.cache.getOrSet('key', held.run, options);
     await held.entered;
     row.write();
-    if (when === 'before') await store.remove([tagChangesKey(namespace)]);
+    if (when === 'before') await store.entries.remove([tagChangesKey(namespace)]);
     await there!.cache.invalidate({ tags: ['org'] });
-    if (when === 'after') await store.remove([tagChangesKey(namespace)]);
+    if (when === 'after') await store.entries.remove([tagChangesKey(namespace)]);
     // The tag changes are there again, and somebody has minted a nonce for the tag.
     await there!.cache.getOrSet('other', row.load, options);
     held.finish();

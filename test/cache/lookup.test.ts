@@ -1,18 +1,19 @@
 import test from 'ava';
 import { entryKey } from '../../src/core/keys/store-keys.js';
-import { HeldLoad, rig, Row } from '../coherence/rig.js';
+import { HeldLoad, Row } from '../support/held-load.js';
+import { rig } from '../support/rig.js';
 import { TARGETS } from './invalidation-targets.js';
 
 test('G3 read your writes: a pending invalidation that is acknowledged while a call reads nonces still applies to that call', async (t) => {
   const { openers, clock } = rig(t);
-  const { cache, stage } = openers[0]!;
+  const { cache, chaos } = openers[0]!;
   const row = new Row();
   const options = { tags: () => ['org'] };
   await cache.getOrSet('key', row.load, options);
   row.write();
-  stage.fail('removeNonces', 'request');
+  chaos.fail('removeNonces', 'refused', 1);
   t.false((await cache.invalidate({ tags: ['org'] })).acknowledged);
-  const nonces = stage.hold('nonces', 'reply');
+  const nonces = chaos.hold('nonces', 'reply');
   const read = cache.getOrSet('key', row.load, options);
   // The call has read the old entry, and the old nonce unless it saw the mark first.
   await Promise.race([nonces.reached, read]);
@@ -27,11 +28,11 @@ for (const { by, target } of TARGETS) {
 
   test(`G3 read your writes: after an unacknowledged invalidation by ${by}, a call does not return the entry`, async (t) => {
     const { openers } = rig(t);
-    const { cache, stage } = openers[0]!;
+    const { cache, chaos } = openers[0]!;
     const row = new Row();
     await cache.getOrSet('key', row.load, options);
     row.write();
-    stage.fail(by === 'key' ? 'remove' : 'removeNonces', 'request');
+    chaos.fail(by === 'key' ? 'remove' : 'removeNonces', 'refused', 1);
     t.false((await cache.invalidate(target)).acknowledged);
     t.is(await cache.getOrSet('key', row.load, options), 2);
   });
@@ -40,9 +41,9 @@ for (const { by, target } of TARGETS) {
 test('G3 read your writes: get, has and getMany find nothing under an unacknowledged invalidation', async (t) => {
   for (const { by, target } of TARGETS) {
     const { openers } = rig(t);
-    const { cache, stage } = openers[0]!;
+    const { cache, chaos } = openers[0]!;
     await cache.set('key', 1, by === 'tag' ? { tags: ['org'] } : {});
-    stage.fail(by === 'key' ? 'remove' : 'removeNonces', 'request');
+    chaos.fail(by === 'key' ? 'remove' : 'removeNonces', 'refused', 1);
     await cache.invalidate(target);
     t.is(await cache.get('key'), undefined, by);
     t.false(await cache.has('key'), by);
@@ -56,7 +57,7 @@ test('G3 read your writes: an entry whose tags only its record names is not retu
   const row = new Row();
   await there!.cache.getOrSet('key', row.load, { tags: () => ['org'] });
   row.write();
-  here!.stage.fail('removeNonces', 'request');
+  here!.chaos.fail('removeNonces', 'refused', 1);
   await here!.cache.invalidate({ tags: ['org'] });
   t.is(await here!.cache.getOrSet('key', row.load), 2);
   t.is(await there!.cache.getOrSet('key', row.load), 1);
@@ -68,7 +69,7 @@ test('G4 monotonic reads: after a load without the store, no older entry is retu
   const row = new Row();
   t.is(await there!.cache.getOrSet('key', row.load), 1);
   row.write();
-  here!.stage.fail('read', 'request');
+  here!.chaos.fail('read', 'refused', 1);
   t.is(await here!.cache.getOrSet('key', row.load), 2);
   t.is(await here!.cache.getOrSet('key', row.load), 2);
 });
@@ -78,11 +79,11 @@ test('G4 monotonic reads: after a load that lost its lease, no entry of an earli
   const [here, there] = openers;
   const row = new Row();
   const mine = new HeldLoad(row);
-  const minted = here!.stage.hold('getOrCreateNonces', 'reply');
+  const minted = here!.chaos.hold('getOrCreateNonces', 'reply');
   const first = here!.cache.getOrSet('key', mine.run);
   await minted.reached;
   // The lease is evicted before the load begins, and another process takes one.
-  await store.remove([entryKey(namespace, 'key')]);
+  await store.entries.remove([entryKey(namespace, 'key')]);
   await clock.advance(1);
   const theirs = new HeldLoad(row);
   const other = there!.cache.getOrSet('key', theirs.run);
@@ -100,9 +101,9 @@ test('G4 monotonic reads: after a load that lost its lease, no entry of an earli
 
 test('G4 monotonic reads: a process returns the value that it loaded and stored, however slow its lease was', async (t) => {
   const { openers, clock } = rig(t);
-  const { cache, stage } = openers[0]!;
+  const { cache, chaos } = openers[0]!;
   const row = new Row();
-  const minted = stage.hold('getOrCreateNonces', 'reply');
+  const minted = chaos.hold('getOrCreateNonces', 'reply');
   const first = cache.getOrSet('key', row.load);
   await minted.reached;
   await clock.advance(100);

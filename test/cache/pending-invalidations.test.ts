@@ -1,8 +1,8 @@
 import test from 'ava';
 import { PendingInvalidations, type InvalidationTarget } from '../../src/core/cache/pending-invalidations.js';
 import { fakeClock, type FakeClock } from '../../src/testing/fake-clock.js';
-import { deferred, type Deferred } from '../coherence/deferred.js';
-import { rig } from '../coherence/rig.js';
+import { deferred, type Deferred } from '../support/deferred.js';
+import { rig } from '../support/rig.js';
 
 interface Unit {
   readonly pending: PendingInvalidations;
@@ -210,8 +210,8 @@ test('after close no retry runs on its own and no timer remains; an explicit ret
 
 test('an acknowledged invalidation clears an earlier pending one of the same key', async (t) => {
   const { openers } = rig(t);
-  const { cache, stage } = openers[0]!;
-  stage.fail('remove', 'request');
+  const { cache, chaos } = openers[0]!;
+  chaos.fail('remove', 'refused', 1);
   await cache.invalidate({ keys: ['key'] });
   t.true(cache.pending);
   t.true((await cache.invalidate({ keys: ['key'] })).acknowledged);
@@ -220,17 +220,17 @@ test('an acknowledged invalidation clears an earlier pending one of the same key
 
 test('set clears an earlier pending invalidation of its key, but not one made during the set', async (t) => {
   const { openers } = rig(t);
-  const { cache, stage } = openers[0]!;
-  stage.fail('remove', 'request');
+  const { cache, chaos } = openers[0]!;
+  chaos.fail('remove', 'refused', 1);
   await cache.invalidate({ keys: ['key'] });
   t.true(await cache.set('key', 1));
   t.false(cache.pending);
   t.is(await cache.get('key'), 1);
 
-  const fill = stage.hold('fill', 'request');
+  const fill = chaos.hold('fill', 'request');
   const set = cache.set('key', 2);
   await fill.reached;
-  stage.fail('remove', 'request');
+  chaos.fail('remove', 'refused', 1);
   await cache.invalidate({ keys: ['key'] });
   fill.release();
   t.true(await set);

@@ -3,7 +3,7 @@ import { Redis } from 'ioredis';
 import { ioredis } from '../../src/adapters/ioredis/index.js';
 import { Caching } from '../../src/core/caching.js';
 import { redisForFile } from '../support/servers.js';
-import { HeldLoad, Row } from './rig.js';
+import { HeldLoad, Row } from '../support/held-load.js';
 
 const server = redisForFile(test, { args: ['--maxmemory', '3mb', '--maxmemory-policy', 'allkeys-random'] });
 

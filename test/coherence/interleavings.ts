@@ -1,7 +1,7 @@
 import type { ExecutionContext } from 'ava';
-import { deferred } from './deferred.js';
+import { deferred } from '../support/deferred.js';
 import type { Load, Place, Version } from './place.js';
-import { HeldLoad, Row } from './rig.js';
+import { HeldLoad, Row } from '../support/held-load.js';
 
 export interface Interleaving {
   readonly title: string;

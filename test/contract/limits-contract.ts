@@ -3,7 +3,7 @@ import type { Caching, CachingOptions } from '../../src/core/caching.js';
 import { RateLimitExceededError } from '../../src/core/shared/errors.js';
 import type { Algorithm } from '../../src/core/ports/rate-store.js';
 import type { Rule } from '../../src/core/limits/rules.js';
-import { deferred } from '../coherence/deferred.js';
+import { deferred } from '../support/deferred.js';
 
 export interface OpenLimits {
   /** On one store. */

@@ -2,7 +2,7 @@ import test, { type ExecutionContext } from 'ava';
 import { memory } from '../../src/adapters/memory/index.js';
 import { Cached, Caching, createDecorators, KeyError, OptionsError, ValueError } from '../../src/index.js';
 import { recordingCaching, type Recording } from '../../src/testing/index.js';
-import { failingAdapter } from './failing-adapter.js';
+import { chaosAdapter } from '../support/chaos-adapter.js';
 
 /** A `Caching` for one test, and the decorators bound to it. */
 function setup(t: ExecutionContext, options: Parameters<typeof recordingCaching>[0] = {}) {
@@ -514,7 +514,7 @@ test('two methods with one key share its load and its entry', async (t) => {
 });
 
 test('while the store is unavailable the method runs, and an error event names it', async (t) => {
-  const adapter = failingAdapter();
+  const adapter = chaosAdapter(memory());
   const { recording, Cached } = setup(t, { adapter });
   let loads = 0;
   class Users {
@@ -524,7 +524,7 @@ test('while the store is unavailable the method runs, and an error event names i
     }
   }
   const users = new Users();
-  adapter.fail('read', 'lease', 'getOrCreateNonces', 'nonces', 'fill', 'release');
+  adapter.fail(['read', 'lease', 'getOrCreateNonces', 'nonces', 'fill', 'release'], 'refused');
   t.is(await users.find('1'), 1);
   t.is(await users.find('1'), 2);
   t.true(recording.of('error').length > 0);

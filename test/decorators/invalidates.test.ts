@@ -1,4 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
+import { memory } from '../../src/adapters/memory/index.js';
 import {
   createDecorators,
   InvalidationError,
@@ -9,7 +10,7 @@ import {
   type InvalidatesOptions,
 } from '../../src/index.js';
 import { recordingCaching } from '../../src/testing/index.js';
-import { failingAdapter } from './failing-adapter.js';
+import { chaosAdapter } from '../support/chaos-adapter.js';
 
 interface User {
   readonly id: string;
@@ -207,7 +208,7 @@ test('when: false and unless: true invalidate nothing', async (t) => {
 });
 
 test("onUnavailable 'queue', the default: the result is returned, the event is not acknowledged, and it is retried", async (t) => {
-  const adapter = failingAdapter();
+  const adapter = chaosAdapter(memory());
   const { stored, recording, Cached, Invalidates } = await setup(t, { adapter });
   let name = 'Ada';
   class Users {
@@ -223,7 +224,7 @@ test("onUnavailable 'queue', the default: the result is returned, the event is n
   }
   const users = new Users();
   t.is(await users.find('1'), 'Ada');
-  adapter.fail('remove');
+  adapter.fail('remove', 'refused');
   t.is(await users.rename('1', 'Augusta'), 'renamed Augusta');
   t.deepEqual(
     recording.of('invalidate').map(({ acknowledged, method }) => [acknowledged, method]),
@@ -237,7 +238,7 @@ test("onUnavailable 'queue', the default: the result is returned, the event is n
 });
 
 test("onUnavailable 'throw': rejects with the result of the method, which has run, and is retried too", async (t) => {
-  const adapter = failingAdapter();
+  const adapter = chaosAdapter(memory());
   const { recording, Invalidates } = await setup(t, { adapter });
   let runs = 0;
   class Users {
@@ -247,7 +248,7 @@ test("onUnavailable 'throw': rejects with the result of the method, which has ru
       return { id, org: 'a' };
     }
   }
-  adapter.fail('remove', 'removeNonces');
+  adapter.fail(['remove', 'removeNonces'], 'refused');
   const error = await t.throwsAsync(new Users().save('1'), { instanceOf: InvalidationError });
   t.deepEqual(error?.result, { id: '1', org: 'a' });
   t.true(error?.cause instanceof StoreUnavailableError);
@@ -261,7 +262,7 @@ test("onUnavailable 'throw': rejects with the result of the method, which has ru
 });
 
 test("onUnavailable 'throw' before the method: rejects without a result, and the method does not run", async (t) => {
-  const adapter = failingAdapter();
+  const adapter = chaosAdapter(memory());
   const { Invalidates } = await setup(t, { adapter });
   let runs = 0;
   class Users {
@@ -271,11 +272,11 @@ test("onUnavailable 'throw' before the method: rejects without a result, and the
     }
     @Invalidates({ keys: 'user:{0}', timing: 'both', onUnavailable: 'throw' })
     async both(_id: string): Promise<number> {
-      adapter.fail('remove');
+      adapter.fail('remove', 'refused');
       return ++runs;
     }
   }
-  adapter.fail('remove');
+  adapter.fail('remove', 'refused');
   for (const timing of ['before', 'both'] as const) {
     const error = await t.throwsAsync(new Users()[timing]('1'), { instanceOf: InvalidationError });
     t.is(error?.result, undefined);

@@ -12,10 +12,10 @@ import {
   MissingCachingError,
   OptionsError,
   withCaching,
-  type Adapter,
   type Lease,
 } from '../../src/index.js';
 import { recordingCaching, type Recording } from '../../src/testing/index.js';
+import { chaosAdapter } from '../support/chaos-adapter.js';
 
 /** A `Caching` for one test, and the decorators bound to it. */
 function setup(t: ExecutionContext, options: Parameters<typeof recordingCaching>[0] = {}) {
@@ -42,25 +42,6 @@ function room() {
       });
     },
     letOut: (name: string): void => doors.get(name)!(),
-  };
-}
-
-/** The embedded adapter with lock servers that nobody can reach. */
-function withoutLockServers(): Adapter {
-  const inner = memory();
-  return {
-    name: 'without lock servers',
-    open: (host) => ({
-      ...inner.open(host),
-      locks: {
-        hasSingleAuthority: true,
-        acquire: async () => ({
-          status: 'unavailable',
-          servers: [{ server: 'test:1', answer: new Error('The test broke the lock servers.') }],
-        }),
-        abandon: async () => {},
-      },
-    }),
   };
 }
 
@@ -504,7 +485,9 @@ test('signal: a function of the call returns it, and an abort ends the wait with
 });
 
 test("onUnavailable: 'throw', the default, or 'run' without a lock", async (t) => {
-  const { clock, Locked } = setup(t, { adapter: withoutLockServers() });
+  const adapter = chaosAdapter(memory());
+  adapter.fail('acquire', 'refused');
+  const { clock, Locked } = setup(t, { adapter });
   let runs = 0;
   class Invoices {
     @Locked({ key: 'invoice', wait: '1s' })

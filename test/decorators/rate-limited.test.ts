@@ -10,10 +10,9 @@ import {
   RateLimitExceededError,
   StoreUnavailableError,
   withCaching,
-  type Adapter,
-  type RateStore,
 } from '../../src/index.js';
 import { recordingCaching, type Recording } from '../../src/testing/index.js';
+import { chaosAdapter } from '../support/chaos-adapter.js';
 
 /** A `Caching` for one test, and the decorators bound to it. */
 function setup(t: ExecutionContext, options: Parameters<typeof recordingCaching>[0] = {}) {
@@ -26,30 +25,6 @@ const subjects = (recording: Recording): string[] => recording.of('limit').map((
 
 async function exceeded(t: ExecutionContext, call: Promise<unknown>): Promise<RateLimitExceededError> {
   return t.throwsAsync(call, { instanceOf: RateLimitExceededError });
-}
-
-/** The embedded adapter, counting what is asked of its rate store, which can be broken. */
-function watchedAdapter() {
-  const inner = memory();
-  const asked: string[] = [];
-  let broken = false;
-  const adapter: Adapter = {
-    name: 'watched',
-    open(host) {
-      const backend = inner.open(host);
-      const rates = new Proxy(backend.rates, {
-        get(store, verb: keyof RateStore) {
-          if (broken) {
-            return () => Promise.reject(new StoreUnavailableError('The test broke the store.', 'refused'));
-          }
-          asked.push(verb);
-          return store[verb].bind(store);
-        },
-      });
-      return { ...backend, rates };
-    },
-  };
-  return { adapter, asked, fail: () => void (broken = true) };
 }
 
 interface Request {
@@ -538,7 +513,7 @@ test('concurrency (semaphore): a slot is held while the method runs, and release
 });
 
 test("onUnavailable: 'local', the default, counts in this process; 'allow' and 'deny'", async (t) => {
-  const { adapter, fail } = watchedAdapter();
+  const adapter = chaosAdapter(memory());
   const { recording, RateLimited } = setup(t, { adapter });
   class Api {
     @RateLimited({ key: 'local', limit: 4, per: '1m', processes: 2 })
@@ -550,7 +525,7 @@ test("onUnavailable: 'local', the default, counts in this process; 'allow' and '
       t.fail();
     }
   }
-  fail();
+  adapter.setDown(true);
   const api = new Api();
   await api.local();
   await api.local();
@@ -561,7 +536,7 @@ test("onUnavailable: 'local', the default, counts in this process; 'allow' and '
 });
 
 test('omitted options are those of the Caching', async (t) => {
-  const { adapter, fail } = watchedAdapter();
+  const adapter = chaosAdapter(memory());
   const { RateLimited } = setup(t, { adapter, limits: { onUnavailable: 'deny' } });
   class Api {
     @RateLimited({ key: 'api', limit: 5, per: '1m' })
@@ -573,13 +548,13 @@ test('omitted options are those of the Caching', async (t) => {
       return 'called';
     }
   }
-  fail();
+  adapter.setDown(true);
   await t.throwsAsync(new Api().call(), { instanceOf: StoreUnavailableError });
   t.is(await new Api().other(), 'called');
 });
 
 test('denialCache: a denial is repeated without a request until it expires, unless false', async (t) => {
-  const { adapter, asked } = watchedAdapter();
+  const adapter = chaosAdapter(memory());
   const { RateLimited } = setup(t, { adapter });
   class Api {
     @RateLimited({ key: 'cached', limit: 1, per: '1m' })
@@ -590,16 +565,16 @@ test('denialCache: a denial is repeated without a request until it expires, unle
   const api = new Api();
   await api.cached();
   t.is((await exceeded(t, api.cached())).decision.source, 'store');
-  const before = asked.length;
+  const before = adapter.verbs.length;
   t.is((await exceeded(t, api.cached())).decision.source, 'denialCache');
-  t.is(asked.length, before);
+  t.is(adapter.verbs.length, before);
   await api.asking();
   await exceeded(t, api.asking());
   t.is((await exceeded(t, api.asking())).decision.source, 'store');
 });
 
 test('a limit of 0 denies every call without a request', async (t) => {
-  const { adapter, asked } = watchedAdapter();
+  const adapter = chaosAdapter(memory());
   const { RateLimited } = setup(t, { adapter });
   class Closed {
     @RateLimited({ limit: 0, per: '1m' })
@@ -610,7 +585,7 @@ test('a limit of 0 denies every call without a request', async (t) => {
   const error = await exceeded(t, new Closed().call());
   t.is(error.retryAfterMs, Infinity);
   t.is(error.decision.source, 'none');
-  t.deepEqual(asked, []);
+  t.deepEqual(adapter.verbs, []);
 });
 
 test('@Cached above @RateLimited: hits are not limited; below it, they are', async (t) => {

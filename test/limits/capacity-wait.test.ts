@@ -1,8 +1,9 @@
 import test from 'ava';
 import { StoreUnavailableError } from '../../src/core/shared/errors.js';
 import type { Rule } from '../../src/core/limits/rules.js';
-import { deferred } from '../coherence/deferred.js';
-import { limitRig, settled, type LimitRig } from './limit-rig.js';
+import { deferred } from '../support/deferred.js';
+import { limitRig, type LimitRig } from './limit-rig.js';
+import { settled } from '../support/settled.js';
 
 const RULE = { limit: 1, per: '10s' } as const;
 const SLOTS: Rule = { algorithm: 'concurrency', limit: 1 };
@@ -17,8 +18,8 @@ function outcome<T>(promise: Promise<T>): { value?: T; error?: unknown } {
   return found;
 }
 
-function asked({ stage }: LimitRig): number {
-  return stage.asked.filter((verb) => verb === 'consume').length;
+function asked({ chaos }: LimitRig): number {
+  return chaos.verbs.filter((verb) => verb === 'consume').length;
 }
 
 test('a call waits until there is capacity, and no longer', async (t) => {
@@ -85,7 +86,7 @@ test('a refund wakes a waiting call', async (t) => {
 test('a refund between the denial and the wait wakes the call too', async (t) => {
   const rig = limitRig(t);
   await rig.limits.consume('k', RULE);
-  const release = rig.stage.hold('consume');
+  const { release } = rig.chaos.hold('consume', 'reply');
   const waiting = outcome(rig.limits.consume('k', RULE, { wait: '20s' }));
   await settled();
   await rig.other.reset('k', RULE);
@@ -109,7 +110,7 @@ test('semaphore: a released slot wakes a waiting call', async (t) => {
 
 test('semaphore: a call that waits for a slot polls, because a message may be lost', async (t) => {
   const rig = limitRig(t);
-  const { clock, limits, stage } = rig;
+  const { clock, limits, chaos } = rig;
   const slots: Rule = { algorithm: 'concurrency', limit: 1, lease: '1s' };
   // A process that dies: it never renews.
   const died = { subject: `${rig.caching.namespace}:rate:{k}`, cost: 1, token: 'died', repeatable: false };
@@ -121,8 +122,8 @@ test('semaphore: a call that waits for a slot polls, because a message may be lo
   const times: number[] = [];
   const start = clock.now();
   for (let seen = 0; waiting.value === undefined && clock.now() < start + 5_000;) {
-    if (stage.asked.length > seen) times.push(clock.now() - start);
-    seen = stage.asked.length;
+    if (chaos.verbs.length > seen) times.push(clock.now() - start);
+    seen = chaos.verbs.length;
     await clock.advance(1);
   }
   t.is(waiting.value, 7);
@@ -171,7 +172,7 @@ test('a call also waits out a cached denial', async (t) => {
 
 test('a call also waits for capacity that is counted locally', async (t) => {
   const rig = limitRig(t);
-  rig.stage.fail('consume', 'refused');
+  rig.chaos.fail('consume', 'refused');
   await rig.limits.consume('k', RULE);
   const waiting = outcome(rig.limits.consume('k', RULE, { wait: '20s' }));
   await rig.clock.advance(10_050);
@@ -209,7 +210,7 @@ test('an abort during the request rejects a denied call with its reason, and doe
   const reason = new Error('enough');
   for (const refused of [false, true]) {
     const abort = new AbortController();
-    const release = rig.stage.hold('consume');
+    const { release } = rig.chaos.hold('consume', 'reply');
     const asking = outcome(rig.limits.consume('k', RULE, { wait: '1m', signal: abort.signal }));
     await settled();
     abort.abort(reason);

@@ -1,7 +1,8 @@
 import test from 'ava';
 import type { Rule } from '../../src/core/limits/rules.js';
-import { deferred } from '../coherence/deferred.js';
-import { limitRig, settled } from './limit-rig.js';
+import { deferred } from '../support/deferred.js';
+import { limitRig } from './limit-rig.js';
+import { settled } from '../support/settled.js';
 
 const RULE = { limit: 2, per: '1m' } as const;
 
@@ -30,28 +31,28 @@ test('semaphore: a slot is held while the work runs, across processes, and free 
 });
 
 test('a slot is renewed every third of its lease while the work runs, and not after', async (t) => {
-  const { limits, clock, stage, used } = limitRig(t);
+  const { limits, clock, chaos, used } = limitRig(t);
   const work = deferred();
   const run = limits.run('k', SLOTS, () => work.promise);
   await settled();
   await clock.advance(9_999);
-  t.deepEqual(stage.asked, ['consume']);
+  t.deepEqual(chaos.verbs, ['consume']);
   await clock.advance(1);
-  t.deepEqual(stage.asked, ['consume', 'renew']);
+  t.deepEqual(chaos.verbs, ['consume', 'renew']);
   await clock.advance(300_000);
   t.is(await used('k', SLOTS), 1);
   work.resolve();
   await run;
-  t.is(stage.asked.at(-1), 'refund');
+  t.is(chaos.verbs.at(-1), 'refund');
   t.is(clock.timers, 0);
   t.is(await used('k', SLOTS), 0);
 });
 
 test('the slot of a crashed process is free when its lease ends', async (t) => {
-  const { limits, clock, stage, used } = limitRig(t);
+  const { limits, clock, chaos, used } = limitRig(t);
   const one: Rule = { ...SLOTS, limit: 1 };
-  stage.fail('renew', 'never sent');
-  stage.fail('refund', 'never sent');
+  chaos.fail('renew', 'request lost');
+  chaos.fail('refund', 'request lost');
   const work = deferred();
   const run = limits.run('k', one, () => work.promise);
   await settled();
@@ -64,11 +65,11 @@ test('the slot of a crashed process is free when its lease ends', async (t) => {
 });
 
 test('renewals continue after a failed one, and the failure is published', async (t) => {
-  const { limits, clock, stage, of, used } = limitRig(t);
+  const { limits, clock, chaos, of, used } = limitRig(t);
   const work = deferred();
   const run = limits.run('k', SLOTS, () => work.promise);
   await settled();
-  stage.fail('renew', 'never sent', 2);
+  chaos.fail('renew', 'request lost', 2);
   await clock.advance(60_000);
   t.is(await used('k', SLOTS), 1);
   t.deepEqual(
@@ -98,13 +99,13 @@ test('a slot that the store lost is taken again while its work runs, and release
 });
 
 test('a lost slot is not taken again once the work has ended', async (t) => {
-  const { limits, other, clock, stage, used } = limitRig(t);
+  const { limits, other, clock, chaos, used } = limitRig(t);
   const one: Rule = { ...SLOTS, limit: 1 };
   const work = deferred();
   const run = limits.run('k', one, () => work.promise);
   await settled();
   await other.reset('k', one);
-  const release = stage.hold('renew');
+  const { release } = chaos.hold('renew', 'reply');
   await clock.advance(10_000);
   work.resolve();
   await run;
@@ -114,8 +115,8 @@ test('a lost slot is not taken again once the work has ended', async (t) => {
 });
 
 test('a failed release of a slot is published and changes neither result nor error', async (t) => {
-  const { limits, stage, of } = limitRig(t);
-  stage.fail('refund', 'never sent');
+  const { limits, chaos, of } = limitRig(t);
+  chaos.fail('refund', 'request lost');
   t.is(await limits.run('k', SLOTS, () => 7), 7);
   await t.throwsAsync(
     limits.run('k', SLOTS, () => Promise.reject(new Error('no'))),
@@ -131,12 +132,12 @@ test('a failed release of a slot is published and changes neither result nor err
 });
 
 test('a call holds one slot at any cost, and none at cost 0', async (t) => {
-  const { limits, stage, used } = limitRig(t);
+  const { limits, chaos, used } = limitRig(t);
   const rules: Rule[] = [SLOTS, { limit: 9, per: '1m' }];
   const seen = await limits.run('k', rules, () => used('k', SLOTS), { cost: 9 });
   t.is(seen, 1);
   t.is(await limits.run('k', SLOTS, () => used('k', SLOTS), { cost: 0 }), 0);
-  t.is(stage.asked.filter((verb) => verb === 'refund').length, 1);
+  t.is(chaos.verbs.filter((verb) => verb === 'refund').length, 1);
 });
 
 test('a denying window holds no slot, and a missing slot takes nothing from a window', async (t) => {

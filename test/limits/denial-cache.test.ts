@@ -5,8 +5,9 @@ import { LIMIT_DEFAULTS } from '../../src/core/limits/limit-options.js';
 import type { LimitCall } from '../../src/core/limits/limit-call.js';
 import { resolveRules, storeRules, type Rule } from '../../src/core/limits/rules.js';
 import { setClock } from './algorithms/rate-rig.js';
-import { deferred } from '../coherence/deferred.js';
-import { limitRig, settled, type LimitRig } from './limit-rig.js';
+import { deferred } from '../support/deferred.js';
+import { limitRig, type LimitRig } from './limit-rig.js';
+import { settled } from '../support/settled.js';
 
 const RULE = { limit: 4, per: '1m' } as const;
 
@@ -18,8 +19,8 @@ async function refusedRig(...[t, options]: Parameters<typeof limitRig>): Promise
   return rig;
 }
 
-function asked({ stage }: LimitRig): number {
-  return stage.asked.filter((verb) => verb === 'consume').length;
+function asked({ chaos }: LimitRig): number {
+  return chaos.verbs.filter((verb) => verb === 'consume').length;
 }
 
 test('a cached denial is returned without a request until it expires', async (t) => {
@@ -182,7 +183,7 @@ test('a refund of a failed run removes a cached denial', async (t) => {
 
 test('a reset removes a cached denial even if the store is unavailable', async (t) => {
   const rig = await refusedRig(t);
-  rig.stage.fail('reset', 'refused');
+  rig.chaos.fail('reset', 'refused');
   await t.throwsAsync(rig.limits.reset('k', RULE), { code: 'E_STORE_UNAVAILABLE' });
   t.is((await rig.limits.consume('k', RULE)).source, 'store');
 });
@@ -191,7 +192,7 @@ for (const drop of ['elsewhere', 'here'] as const) {
   test(`a denial whose reply arrives after a reset ${drop} is not cached`, async (t) => {
     const rig = limitRig(t);
     await rig.limits.consume('k', RULE, { cost: 4 });
-    const release = rig.stage.hold('consume');
+    const { release } = rig.chaos.hold('consume', 'reply');
     const late = rig.limits.consume('k', RULE);
     await settled();
     await (drop === 'here' ? rig.limits : rig.other).reset('k', RULE);
@@ -204,7 +205,7 @@ for (const drop of ['elsewhere', 'here'] as const) {
 test('a denial whose reply arrives after the reset of another key is cached', async (t) => {
   const rig = limitRig(t);
   await rig.limits.consume('k', RULE, { cost: 4 });
-  const release = rig.stage.hold('consume');
+  const { release } = rig.chaos.hold('consume', 'reply');
   const late = rig.limits.consume('k', RULE);
   await settled();
   await rig.other.reset('another', RULE);
@@ -216,7 +217,7 @@ test('a denial whose reply arrives after the reset of another key is cached', as
 test('a cached denial expires relative to when its request was sent', async (t) => {
   const rig = limitRig(t);
   await rig.limits.consume('k', RULE, { cost: 4 });
-  const release = rig.stage.hold('consume');
+  const { release } = rig.chaos.hold('consume', 'reply');
   const late = rig.limits.consume('k', RULE);
   await settled();
   await rig.clock.advance(5_000);

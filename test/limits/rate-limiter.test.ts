@@ -6,14 +6,15 @@ import { LocalRateStore } from '../../src/core/limits/local-rate-store.js';
 import type { Rule } from '../../src/core/limits/rules.js';
 import { fakeClock } from '../../src/testing/fake-clock.js';
 import { SUBJECT, rateRule, setClock } from './algorithms/rate-rig.js';
-import { deferred } from '../coherence/deferred.js';
-import { limitRig, settled } from './limit-rig.js';
+import { deferred } from '../support/deferred.js';
+import { limitRig } from './limit-rig.js';
+import { settled } from '../support/settled.js';
 
 const RULE = { limit: 4, per: '1m' } as const;
 
 test("onUnavailable 'deny': every verb rejects with StoreUnavailableError, never RateLimitExceededError", async (t) => {
-  const { limits, stage, of } = limitRig(t, { limits: { onUnavailable: 'deny' } });
-  for (const verb of ['consume', 'refund', 'block', 'reset'] as const) stage.fail(verb, 'refused');
+  const { limits, chaos, of } = limitRig(t, { limits: { onUnavailable: 'deny' } });
+  for (const verb of ['consume', 'refund', 'block', 'reset'] as const) chaos.fail(verb, 'refused');
   const calls = [
     limits.consume('k', RULE),
     limits.peek('k', RULE),
@@ -30,9 +31,9 @@ test("onUnavailable 'deny': every verb rejects with StoreUnavailableError, never
 });
 
 test("onUnavailable 'allow': every call is allowed and the failure is published", async (t) => {
-  const { limits, stage, of, used } = limitRig(t, { limits: { onUnavailable: 'allow' } });
-  stage.fail('consume', 'refused');
-  stage.fail('refund', 'refused');
+  const { limits, chaos, of, used } = limitRig(t, { limits: { onUnavailable: 'allow' } });
+  chaos.fail('consume', 'refused');
+  chaos.fail('refund', 'refused');
   for (let i = 0; i < 9; i++) {
     t.like(await limits.consume('k', RULE), { allowed: true, source: 'fallback', remaining: 4 });
   }
@@ -44,14 +45,14 @@ test("onUnavailable 'allow': every call is allowed and the failure is published"
 });
 
 test("onUnavailable 'allow': a limit of 0 still denies", async (t) => {
-  const { limits, stage } = limitRig(t, { limits: { onUnavailable: 'allow' } });
-  stage.fail('consume', 'refused');
+  const { limits, chaos } = limitRig(t, { limits: { onUnavailable: 'allow' } });
+  chaos.fail('consume', 'refused');
   t.like(await limits.consume('k', { limit: 0, per: '1m' }), { allowed: false, source: 'none' });
 });
 
 test("onUnavailable 'local': this process counts and denies on its own", async (t) => {
-  const { limits, stage, clock } = limitRig(t);
-  stage.fail('consume', 'refused');
+  const { limits, chaos, clock } = limitRig(t);
+  chaos.fail('consume', 'refused');
   for (let i = 1; i <= 4; i++) {
     t.like(await limits.consume('k', RULE), { allowed: true, source: 'fallback', remaining: 4 - i });
   }
@@ -66,17 +67,17 @@ test("onUnavailable 'local': this process counts and denies on its own", async (
 });
 
 test("onUnavailable 'local': a local denial is not cached once the store answers again", async (t) => {
-  const { limits, stage } = limitRig(t);
-  stage.fail('consume', 'refused');
+  const { limits, chaos } = limitRig(t);
+  chaos.fail('consume', 'refused');
   await limits.consume('k', RULE, { cost: 4 });
   t.false((await limits.consume('k', RULE)).allowed);
-  stage.heal();
+  chaos.heal();
   t.like(await limits.consume('k', RULE), { allowed: true, source: 'store' });
 });
 
 test("onUnavailable 'local': each of several processes has its share of the limit, rounded up", async (t) => {
-  const { limits, stage } = limitRig(t, { limits: { processes: 3 } });
-  stage.fail('consume', 'refused');
+  const { limits, chaos } = limitRig(t, { limits: { processes: 3 } });
+  chaos.fail('consume', 'refused');
   const through = async (rule: Rule, key: string): Promise<number> => {
     let count = 0;
     while ((await limits.consume(key, rule)).allowed) count++;
@@ -91,8 +92,8 @@ test("onUnavailable 'local': each of several processes has its share of the limi
 });
 
 test("onUnavailable 'local': a call that costs more than the share takes all of it", async (t) => {
-  const { limits, stage } = limitRig(t, { limits: { processes: 4 } });
-  stage.fail('consume', 'refused');
+  const { limits, chaos } = limitRig(t, { limits: { processes: 4 } });
+  chaos.fail('consume', 'refused');
   const rules: Rule[] = [
     { limit: 8, per: '1h' },
     { limit: 100, per: '1m' },
@@ -103,9 +104,9 @@ test("onUnavailable 'local': a call that costs more than the share takes all of 
 });
 
 test("onUnavailable 'local': penalties, refunds and resets apply locally", async (t) => {
-  const { limits, stage } = limitRig(t, { limits: { processes: 2 } });
-  stage.fail('consume', 'refused');
-  stage.fail('refund', 'refused');
+  const { limits, chaos } = limitRig(t, { limits: { processes: 2 } });
+  chaos.fail('consume', 'refused');
+  chaos.fail('refund', 'refused');
   t.like(await limits.penalty('k', RULE, 6), {
     allowed: false,
     source: 'fallback',
@@ -118,14 +119,14 @@ test("onUnavailable 'local': penalties, refunds and resets apply locally", async
 });
 
 test("onUnavailable 'local': concurrency slots are held and released locally", async (t) => {
-  const { limits, stage, clock } = limitRig(t);
+  const { limits, chaos, clock } = limitRig(t);
   const slots: Rule = { algorithm: 'concurrency', limit: 1, lease: '3s' };
-  stage.fail('consume', 'refused');
+  chaos.fail('consume', 'refused');
   const release = deferred<number>();
   const first = limits.run('k', slots, () => release.promise);
   await settled();
-  stage.heal();
-  stage.fail('consume', 'refused', 1);
+  chaos.heal();
+  chaos.fail('consume', 'refused', 1);
   await clock.advance(10_000);
   await t.throwsAsync(
     limits.run('k', slots, () => t.fail()),
@@ -133,10 +134,10 @@ test("onUnavailable 'local': concurrency slots are held and released locally", a
   );
   release.resolve(7);
   t.is(await first, 7);
-  t.false(stage.asked.includes('renew'));
-  stage.fail('consume', 'refused', 1);
+  t.false(chaos.verbs.includes('renew'));
+  chaos.fail('consume', 'refused', 1);
   t.is(await limits.run('k', slots, () => 8), 8);
-  t.false(stage.asked.includes('refund'), 'the store has nothing to give back');
+  t.false(chaos.verbs.includes('refund'), 'the store has nothing to give back');
 });
 
 test('a flood of keys while the store is unavailable keeps at most the maximum of local keys', async (t) => {
@@ -168,55 +169,55 @@ test('an error that is not a StoreUnavailableError rejects under every policy', 
 // --- lost replies --------------------------------------------------------------------------------------------------------
 
 test('G9 rate limits: a request with a requestId whose reply is lost is sent again and charged once', async (t) => {
-  const { limits, stage, clock, of, used } = limitRig(t, { limits: { onUnavailable: 'deny' } });
-  stage.fail('consume', 'reply lost', 1);
+  const { limits, chaos, clock, of, used } = limitRig(t, { limits: { onUnavailable: 'deny' } });
+  chaos.fail('consume', 'reply lost', 1);
   const asking = limits.consume('k', RULE, { requestId: 'r' });
   await clock.advance(99);
-  t.is(stage.asked.length, 1);
+  t.is(chaos.verbs.length, 1);
   await clock.advance(1);
   t.like(await asking, { allowed: true, source: 'store', remaining: 3 });
-  t.is(stage.asked.length, 2);
+  t.is(chaos.verbs.length, 2);
   t.is(of('error').length, 0);
   t.is(await used('k', RULE), 1);
 });
 
 test('G9 rate limits: a request without a requestId is never sent twice', async (t) => {
-  const { limits, stage, used } = limitRig(t, { limits: { onUnavailable: 'deny' } });
-  stage.fail('consume', 'reply lost', 1);
+  const { limits, chaos, used } = limitRig(t, { limits: { onUnavailable: 'deny' } });
+  chaos.fail('consume', 'reply lost', 1);
   await t.throwsAsync(limits.consume('k', RULE), { instanceOf: StoreUnavailableError });
-  t.is(stage.asked.length, 1);
+  t.is(chaos.verbs.length, 1);
   t.is(await used('k', RULE), 1);
 });
 
 test('a request with a requestId is not sent again if the store was not reached', async (t) => {
-  const { limits, stage } = limitRig(t, { limits: { onUnavailable: 'deny' } });
-  stage.fail('consume', 'refused', 1);
+  const { limits, chaos } = limitRig(t, { limits: { onUnavailable: 'deny' } });
+  chaos.fail('consume', 'refused', 1);
   await t.throwsAsync(limits.consume('k', RULE, { requestId: 'r' }), { instanceOf: StoreUnavailableError });
-  t.is(stage.asked.length, 1);
+  t.is(chaos.verbs.length, 1);
 });
 
 test('a request with a requestId whose reply is lost is sent until the connection is back', async (t) => {
-  const { limits, stage, clock, used } = limitRig(t, {
+  const { limits, chaos, clock, used } = limitRig(t, {
     limits: { onUnavailable: 'deny', storeTimeout: '2s' },
   });
-  stage.fail('consume', 'reply lost', 1);
+  chaos.fail('consume', 'reply lost', 1);
   const asking = limits.consume('k', RULE, { requestId: 'r' });
   await clock.advance(0);
-  stage.fail('consume', 'refused', 2);
+  chaos.fail('consume', 'refused', 2);
   await clock.advance(700);
   t.like(await asking, { allowed: true, source: 'store', remaining: 3 });
-  t.is(stage.asked.length, 4);
+  t.is(chaos.verbs.length, 4);
   t.is(await used('k', RULE), 1);
 });
 
 test('the error of a request with a requestId that may have been counted states that', async (t) => {
-  const { limits, stage, clock } = limitRig(t, { limits: { onUnavailable: 'deny' } });
-  stage.fail('consume', 'reply lost', 1);
+  const { limits, chaos, clock } = limitRig(t, { limits: { onUnavailable: 'deny' } });
+  chaos.fail('consume', 'reply lost', 1);
   const asking = t.throwsAsync(limits.consume('k', RULE, { requestId: 'r' }), {
     instanceOf: StoreUnavailableError,
   });
   await clock.advance(0);
-  stage.fail('consume', 'refused', 9);
+  chaos.fail('consume', 'refused', 9);
   await clock.advance(1_000);
   t.is((await asking)?.outcome, 'unknown');
 });
@@ -261,9 +262,9 @@ test('G10 bounded delay: a request with a requestId is sent again only within it
 });
 
 test('concurrency slots that a lost request may have taken are released', async (t) => {
-  const { limits, stage, used } = limitRig(t, { limits: { onUnavailable: 'allow' } });
+  const { limits, chaos, used } = limitRig(t, { limits: { onUnavailable: 'allow' } });
   const slots: Rule = { algorithm: 'concurrency', limit: 1 };
-  stage.fail('consume', 'reply lost', 1);
+  chaos.fail('consume', 'reply lost', 1);
   t.is(await limits.run('k', slots, () => 7), 7);
   await settled();
   t.is(await used('k', slots), 0);

@@ -1,11 +1,13 @@
 import test from 'ava';
 import { currentLease } from '../../src/core/locks/current-lease.js';
 import { LockNotObtainedError, OptionsError } from '../../src/core/shared/errors.js';
-import { deferred } from '../coherence/deferred.js';
-import { granted, lockRig, scriptedRig, settled } from './lock-rig.js';
+import { deferred } from '../support/deferred.js';
+import { granted, scriptedRig } from './lock-rig.js';
+import { rig } from '../support/rig.js';
+import { settled } from '../support/settled.js';
 
 test('currentLease returns the innermost lease of the async context', async (t) => {
-  const { locks } = lockRig(t).openers[0]!;
+  const { locks } = rig(t).openers[0]!;
   await locks.withLease('outer', {}, async (outer) => {
     t.is(currentLease(), outer);
     await locks.withLease('inner', {}, async (inner) => {
@@ -19,13 +21,13 @@ test('currentLease returns the innermost lease of the async context', async (t) 
 test('currentLease outside of a lease throws with advice', async (t) => {
   const error = t.throws(() => currentLease(), { instanceOf: OptionsError });
   t.regex(error!.message, /outside of a lease\. Call it within a method that carries @Locked/);
-  const { locks } = lockRig(t).openers[0]!;
+  const { locks } = rig(t).openers[0]!;
   await locks.acquire('k');
   t.throws(() => currentLease(), { instanceOf: OptionsError });
 });
 
 test('concurrent calls have their own current lease', async (t) => {
-  const { locks } = lockRig(t).openers[0]!;
+  const { locks } = rig(t).openers[0]!;
   await Promise.all(
     ['a', 'b', 'c'].map((key) =>
       locks.withLease(key, {}, async () => {
@@ -37,8 +39,8 @@ test('concurrent calls have their own current lease', async (t) => {
 });
 
 test('a reentrant call runs within the lease of its context', async (t) => {
-  const { openers, of } = lockRig(t);
-  const { asked, locks } = openers[0]!;
+  const { openers, of } = rig(t);
+  const { chaos, locks } = openers[0]!;
   await locks.withLease({ keys: ['a', 'b'] }, {}, async (outer) => {
     const inner = await locks.withLease('b', { reentrant: true }, async (lease) => {
       t.deepEqual(lease.keys, ['b']);
@@ -57,12 +59,12 @@ test('a reentrant call runs within the lease of its context', async (t) => {
       locks.withLease('a', { reentrant: true, mode: 'shared' }, () => {}),
     );
   });
-  t.is(asked.length, 1);
+  t.is(chaos.calls('acquire').length, 1);
   t.is(of('unlock').length, 1);
 });
 
 test('a call that is not reentrant deadlocks with its own context until the wait ends, and the error has advice', async (t) => {
-  const { locks } = lockRig(t).openers[0]!;
+  const { locks } = rig(t).openers[0]!;
   await locks.withLease('k', {}, async () => {
     await t.throwsAsync(
       locks.withLease('k', { wait: 0 }, () => {}),
@@ -75,7 +77,7 @@ test('a call that is not reentrant deadlocks with its own context until the wait
 });
 
 test('a reentrant call acquires the lock if its context holds less than it needs', async (t) => {
-  const { openers } = lockRig(t, 2);
+  const { openers } = rig(t, 2);
   const [here, there] = openers;
   const options = { reentrant: true, wait: 0 } as const;
   await here!.locks.withLease('a', {}, async () => {
@@ -99,17 +101,17 @@ test('a reentrant call acquires the lock if its context holds less than it needs
 });
 
 test('work that outlives its lease acquires the lock on its own', async (t) => {
-  const { openers } = lockRig(t);
-  const { asked, locks } = openers[0]!;
+  const { openers } = rig(t);
+  const { chaos, locks } = openers[0]!;
   const gate = deferred();
   let late!: Promise<unknown>;
   await locks.withLease('k', {}, () => {
     late = gate.promise.then(() => locks.withLease('k', { reentrant: true }, () => {}));
   });
-  t.is(asked.length, 1);
+  t.is(chaos.calls('acquire').length, 1);
   gate.resolve();
   await late;
-  t.is(asked.length, 2);
+  t.is(chaos.calls('acquire').length, 2);
 });
 
 test('a reentrant call does not run within a lost lease', async (t) => {

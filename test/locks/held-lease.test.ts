@@ -2,16 +2,16 @@ import { getEventListeners } from 'node:events';
 import test from 'ava';
 import { LockLostError, StoreUnavailableError } from '../../src/core/shared/errors.js';
 import type { Lease } from '../../src/core/locks/lease.js';
-import { pausable, type PausableClock } from '../coherence/stage.js';
+import { pausable, type PausableClock } from '../support/pausable-clock.js';
 import {
   granted,
   scriptedGrant,
   scriptedRig,
-  settled,
   watch,
   type ScriptedGrant,
   type ScriptedRig,
 } from './lock-rig.js';
+import { settled } from '../support/settled.js';
 
 const LEASE = 3_000;
 

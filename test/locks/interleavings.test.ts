@@ -1,14 +1,13 @@
 import test from 'ava';
-import { MemoryLockStore } from '../../src/adapters/memory/memory-lock-store.js';
+import { memory } from '../../src/adapters/memory/index.js';
+import { Caching } from '../../src/core/caching.js';
+import { chaosAdapter, type ChaosAdapter } from '../support/chaos-adapter.js';
 import { lockKey } from '../../src/core/keys/store-keys.js';
-import { LockEngine } from '../../src/core/locks/lock-engine.js';
-import { Locks } from '../../src/core/locks/locks.js';
 import type { Clock } from '../../src/core/ports/clock.js';
-import type { LockStore } from '../../src/core/ports/lock-store.js';
 import { fakeClock, type FakeClock } from '../../src/testing/fake-clock.js';
-import { deferred } from '../coherence/deferred.js';
-import { pausable, type PausableClock } from '../coherence/stage.js';
-import { settled } from './lock-rig.js';
+import { deferred } from '../support/deferred.js';
+import { pausable, type PausableClock } from '../support/pausable-clock.js';
+import { settled } from '../support/settled.js';
 import { naiveLocks, type WorldLease, type WorldLocks } from './naive-locks.js';
 
 /**
@@ -19,53 +18,32 @@ import { naiveLocks, type WorldLease, type WorldLocks } from './naive-locks.js';
 const NAMESPACE = 'interleavings';
 const LEASE = 1_000;
 
-type Open = (store: LockStore, clock: Clock) => WorldLocks;
+type Open = (chaos: ChaosAdapter, clock: Clock) => WorldLocks;
 
-const openNaive: Open = (store, clock) => naiveLocks(store, clock, (key) => lockKey(NAMESPACE, key));
-const openOurs: Open = (store, clock) =>
-  new Locks(new LockEngine({ namespace: NAMESPACE, store, clock, defaults: {}, enabled: true }));
+const openNaive: Open = (chaos, clock) => {
+  const { locks } = chaos.open({ namespace: NAMESPACE, clock, wake() {}, degraded() {}, recovered() {} });
+  return naiveLocks(locks, clock, (key) => lockKey(NAMESPACE, key));
+};
+const openOurs: Open = (chaos, clock) => new Caching({ adapter: chaos, namespace: NAMESPACE, clock }).locks;
 
 interface World {
   readonly clock: FakeClock;
   readonly a: WorldLocks;
   readonly b: WorldLocks;
-  /** Timers of A do not run while it is paused. */
+  /** The clock of A: while it is paused, no timer of A fires. */
   readonly process: PausableClock;
-  /** What happens between A and the store. */
-  readonly way: Way;
-}
-
-class Way {
-  /** The replies of A's requests for a lock wait for this. */
-  replies: Promise<void> | undefined;
-  /** Nothing that A asks of its grants is answered. */
-  silent = false;
+  /** What happens to the calls of A. */
+  readonly chaos: ChaosAdapter;
 }
 
 function world(open: Open): World {
   const clock = fakeClock();
-  const memory = new MemoryLockStore(clock, () => {});
-  const way = new Way();
-  const staged: LockStore = {
-    hasSingleAuthority: true,
-    acquire: async (request) => {
-      const reply = await memory.acquire(request);
-      await way.replies;
-      if (reply.status !== 'granted') return reply;
-      const { grant } = reply;
-      return {
-        status: 'granted',
-        grant: {
-          fencingToken: grant.fencingToken,
-          extend: async (ms) => (way.silent ? new Promise<never>(() => {}) : grant.extend(ms)),
-          release: () => grant.release(),
-        },
-      };
-    },
-    abandon: (request) => memory.abandon(request),
-  };
+  const adapter = memory();
+  // Opened first, so that its stores have the clock that nobody pauses.
+  adapter.open({ namespace: NAMESPACE, clock, wake() {}, degraded() {}, recovered() {} });
+  const chaos = chaosAdapter(adapter);
   const process = pausable(clock);
-  return { clock, a: open(staged, process), b: open(memory, clock), process, way };
+  return { clock, a: open(chaos, process), b: open(chaosAdapter(adapter), clock), process, chaos };
 }
 
 /** Holds the lock until it is told. */
@@ -97,22 +75,21 @@ interface Interleaving {
 const INTERLEAVINGS: readonly Interleaving[] = [
   {
     title: 'G8 locks: row c: the grant arrives when another has the lock after its lease',
-    async run({ a, b, clock, way }) {
-      const slow = deferred();
-      way.replies = slow.promise;
+    async run({ a, b, clock, chaos }) {
+      const grant = chaos.hold('acquire', 'reply');
       const first = hold(a);
       await clock.advance(LEASE + 100);
       const second = hold(b);
       await clock.advance(300);
-      slow.resolve();
+      grant.release();
       await settled();
       return { a: holds(first), b: holds(second) };
     },
   },
   {
     title: 'G8 locks: row e: renewals are not answered, and another acquires the lock after the lease',
-    async run({ a, b, clock, way }) {
-      way.silent = true;
+    async run({ a, b, clock, chaos }) {
+      chaos.fail('extendLock', 'no reply');
       const first = hold(a);
       await settled();
       const second = hold(b);

@@ -1,21 +1,12 @@
 import { getEventListeners } from 'node:events';
 import test from 'ava';
 import { LockNotObtainedError, LockUnavailableError } from '../../src/core/shared/errors.js';
-import {
-  granted,
-  held,
-  lockRig,
-  scriptedGrant,
-  scriptedRig,
-  settled,
-  unavailable,
-  watch,
-  holder,
-  POLL,
-} from './lock-rig.js';
+import { granted, held, scriptedGrant, scriptedRig, unavailable, watch, holder, POLL } from './lock-rig.js';
+import { rig } from '../support/rig.js';
+import { settled } from '../support/settled.js';
 
 test('a release message wakes a waiting process without a poll', async (t) => {
-  const { openers } = lockRig(t, 2);
+  const { openers } = rig(t, 2);
   const [here, there] = openers;
   const lease = await here!.locks.acquire('k');
   const waiting = watch(there!.locks.acquire('k'));
@@ -26,12 +17,12 @@ test('a release message wakes a waiting process without a poll', async (t) => {
 });
 
 test('a poll makes up for a lost message', async (t) => {
-  const { clock, openers } = lockRig(t, 2);
+  const { clock, openers } = rig(t, 2);
   const [here, there] = openers;
   const lease = await here!.locks.acquire('k');
   const waiting = watch(there!.locks.acquire('k'));
   await clock.advance(3_000);
-  there!.deaf = true;
+  there!.chaos.loseWakeups(true);
   await lease.release();
   await settled();
   t.is(waiting.state, 'pending');
@@ -79,7 +70,7 @@ test('polling happens no later than the end of the lease of the holder', async (
 });
 
 test('G8 locks: the lock of a crashed process is free when its lease ends', async (t) => {
-  const { clock, openers } = lockRig(t, 2);
+  const { clock, openers } = rig(t, 2);
   const [dead, alive] = openers;
   await dead!.locks.acquire('k', { lease: 1_000, renew: 0 });
   const waiting = watch(alive!.locks.acquire('k'));
@@ -90,7 +81,7 @@ test('G8 locks: the lock of a crashed process is free when its lease ends', asyn
 });
 
 test('G10 bounded delay: a lock that others hold for the whole wait rejects with LockNotObtainedError', async (t) => {
-  const { clock, openers, of } = lockRig(t, 2);
+  const { clock, openers, of } = rig(t, 2);
   const [here, there] = openers;
   await here!.locks.acquire('k');
   const refused = watch(there!.locks.acquire('k', { wait: '2s' }));
@@ -291,7 +282,7 @@ test('50 waiting calls with one signal share one listener', async (t) => {
 });
 
 test('fair lock: acquired in the order of the calls, across processes', async (t) => {
-  const { clock, openers } = lockRig(t, 3);
+  const { clock, openers } = rig(t, 3);
   const order: string[] = [];
   const first = await openers[0]!.locks.acquire('k', { fair: true });
   const names = Array.from({ length: 12 }, (_, i) => `${i}`);
@@ -307,7 +298,7 @@ test('fair lock: acquired in the order of the calls, across processes', async (t
 });
 
 test('fair lock: the message wakes only the next in the queue', async (t) => {
-  const { clock, openers } = lockRig(t, 3);
+  const { clock, openers } = rig(t, 3);
   const [a, b, c] = openers;
   const first = await a!.locks.acquire('k', { fair: true });
   const order: string[] = [];
@@ -315,17 +306,17 @@ test('fair lock: the message wakes only the next in the queue', async (t) => {
   await settled();
   const third = holder(c!.locks, 'third', order, { fair: true });
   await clock.advance(1_000);
-  const asked = c!.asked.length;
+  const asked = c!.chaos.calls('acquire').length;
   await first.release();
   await settled();
   t.deepEqual(order, ['second']);
-  t.is(c!.asked.length, asked);
+  t.is(c!.chaos.calls('acquire').length, asked);
   await second.release();
   await third.release();
 });
 
 test('fair lock: a caller that gives up removes its ticket', async (t) => {
-  const { clock, openers } = lockRig(t, 3);
+  const { clock, openers } = rig(t, 3);
   const [a, b, c] = openers;
   const first = await a!.locks.acquire('k', { fair: true });
   const controller = new AbortController();
@@ -336,8 +327,8 @@ test('fair lock: a caller that gives up removes its ticket', async (t) => {
   controller.abort();
   await settled();
   t.is(second.state, 'rejected');
-  t.is(b!.abandoned.length, 1);
-  t.is(b!.abandoned[0], b!.asked[0]);
+  t.is(b!.chaos.calls('abandon').length, 1);
+  t.is(b!.chaos.calls('abandon')[0]![0], b!.chaos.calls('acquire')[0]![0]);
   await first.release();
   await settled();
   t.is(third.state, 'resolved');
@@ -358,7 +349,7 @@ test('fair lock: the ticket stays the same in all attempts and outlives the paus
 });
 
 test('fair lock: a crashed process in the queue delays it at most by the lifetime of its ticket', async (t) => {
-  const { clock, openers } = lockRig(t, 3);
+  const { clock, openers } = rig(t, 3);
   const [a, dead, c] = openers;
   const first = await a!.locks.acquire('k', { fair: true, lease: '1m' });
   void dead!.locks.acquire('k', { fair: true }).catch(() => {});
@@ -366,7 +357,7 @@ test('fair lock: a crashed process in the queue delays it at most by the lifetim
   const third = watch(c!.locks.acquire('k', { fair: true, wait: '1m' }));
   await clock.advance(1_000);
   dead!.clock.pause();
-  dead!.deaf = true;
+  dead!.chaos.loseWakeups(true);
   await first.release();
   await clock.advance(1_600);
   t.is(third.state, 'pending');
@@ -375,7 +366,7 @@ test('fair lock: a crashed process in the queue delays it at most by the lifetim
 });
 
 test('read-write lock: shared locks are held together, an exclusive one alone', async (t) => {
-  const { openers } = lockRig(t, 3);
+  const { openers } = rig(t, 3);
   const [a, b, c] = openers;
   const one = await a!.locks.acquire('k', { mode: 'shared' });
   const two = await b!.locks.acquire('k', { mode: 'shared' });
@@ -395,7 +386,7 @@ test('read-write lock: shared locks are held together, an exclusive one alone', 
 });
 
 test('read-write lock: a waiting writer precedes readers that call after it', async (t) => {
-  const { openers } = lockRig(t, 3);
+  const { openers } = rig(t, 3);
   const [a, b, c] = openers;
   const reading = await a!.locks.acquire('k', { mode: 'shared' });
   const writer = watch(b!.locks.acquire('k'));
@@ -413,7 +404,7 @@ test('read-write lock: a waiting writer precedes readers that call after it', as
 });
 
 test('read-write lock: a writer that gives up admits the readers that waited for it', async (t) => {
-  const { openers } = lockRig(t, 3);
+  const { openers } = rig(t, 3);
   const [a, b, c] = openers;
   await a!.locks.acquire('k', { mode: 'shared' });
   const controller = new AbortController();
@@ -429,7 +420,7 @@ test('read-write lock: a writer that gives up admits the readers that waited for
 });
 
 test('read-write lock: a writer with wait: 0 blocks no reader', async (t) => {
-  const { openers } = lockRig(t, 2);
+  const { openers } = rig(t, 2);
   const [a, b] = openers;
   await a!.locks.acquire('k', { mode: 'shared' });
   await t.throwsAsync(b!.locks.acquire('k', { wait: 0 }), { instanceOf: LockNotObtainedError });
@@ -437,7 +428,7 @@ test('read-write lock: a writer with wait: 0 blocks no reader', async (t) => {
 });
 
 test('semaphore: as many callers hold a lock as it has permits', async (t) => {
-  const { openers } = lockRig(t, 2);
+  const { openers } = rig(t, 2);
   const [a, b] = openers;
   let inside = 0;
   let most = 0;
@@ -453,7 +444,7 @@ test('semaphore: as many callers hold a lock as it has permits', async (t) => {
 });
 
 test('no deadlock between callers that want the same keys in opposite order', async (t) => {
-  const { clock, openers } = lockRig(t, 2);
+  const { clock, openers } = rig(t, 2);
   const [a, b] = openers;
   let inside = 0;
   const work = async (): Promise<void> => {
@@ -470,7 +461,7 @@ test('no deadlock between callers that want the same keys in opposite order', as
 });
 
 test('several keys are acquired together or not at all', async (t) => {
-  const { openers } = lockRig(t, 2);
+  const { openers } = rig(t, 2);
   const [a, b] = openers;
   const x = await a!.locks.acquire('x');
   const both = watch(b!.locks.acquire({ keys: ['x', 'y'] }));
@@ -486,7 +477,7 @@ test('several keys are acquired together or not at all', async (t) => {
 });
 
 test('G8 locks: row b: a lock that was waited for longer than its lease has its whole lease', async (t) => {
-  const { clock, openers } = lockRig(t, 2);
+  const { clock, openers } = rig(t, 2);
   const [here, there] = openers;
   const first = await here!.locks.acquire('k', { lease: '10s' });
   const second = watch(there!.locks.acquire('k', { lease: '1s', wait: '5s' }));

@@ -10,7 +10,8 @@ import {
 } from '../../src/core/shared/errors.js';
 import type { Lease } from '../../src/core/locks/lease.js';
 import { fakeClock } from '../../src/testing/fake-clock.js';
-import { granted, held, scriptedGrant, scriptedRig, settled, unavailable, watch } from './lock-rig.js';
+import { granted, held, scriptedGrant, scriptedRig, unavailable, watch } from './lock-rig.js';
+import { settled } from '../support/settled.js';
 
 test("onUnavailable 'run' runs the work unlocked at the first attempt without a quorum and publishes an event", async (t) => {
   const { clock, locks, next, of } = scriptedRig(t);

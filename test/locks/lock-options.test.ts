@@ -13,7 +13,8 @@ import {
   type LockTimes,
 } from '../../src/core/locks/lock-options.js';
 import { parseOptions, resolveOptions, type Given } from '../../src/core/shared/option-schema.js';
-import { lockRig, scriptedRig } from './lock-rig.js';
+import { scriptedRig } from './lock-rig.js';
+import { rig } from '../support/rig.js';
 
 const WHERE = '@Locked on Invoices.settle';
 
@@ -81,7 +82,7 @@ for (const [options, message] of BAD_OPTIONS) {
 }
 
 test('the verbs refuse unknown option names', async (t) => {
-  const { locks } = lockRig(t).openers[0]!;
+  const { locks } = rig(t).openers[0]!;
   const message = /has no option 'leese'/;
   await t.throwsAsync(
     locks.withLease('k', { leese: 1 } as LockOptions, () => 1),
@@ -109,11 +110,11 @@ test('an array is one key made of parts', (t) => {
 });
 
 test('an attempt sends store keys, sorted', async (t) => {
-  const { namespace, openers } = lockRig(t);
-  const { asked, locks } = openers[0]!;
+  const { namespace, openers } = rig(t);
+  const { chaos, locks } = openers[0]!;
   const lease = await locks.acquire({ keys: ['ab', 'a'] });
   t.deepEqual(lease.keys, ['a', 'ab']);
-  t.deepEqual(asked[0]!.keys, [`${namespace}:lock:{ab}`, `${namespace}:lock:{a}`]);
+  t.deepEqual(chaos.calls('acquire')[0]![0].keys, [`${namespace}:lock:{ab}`, `${namespace}:lock:{a}`]);
 });
 
 for (const [target, message] of [
@@ -142,7 +143,7 @@ test('an empty key is refused', (t) => {
 // --- what cannot be together ----------------------------------------------------------------------------------------
 
 test('a fair lock has exactly one key', async (t) => {
-  const { locks } = lockRig(t).openers[0]!;
+  const { locks } = rig(t).openers[0]!;
   await t.throwsAsync(locks.acquire({ keys: ['a', 'b'] }, { fair: true }), {
     instanceOf: OptionsError,
     message: /^acquire is fair and has 2 keys/,

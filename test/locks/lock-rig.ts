@@ -1,7 +1,6 @@
 import type { ExecutionContext } from 'ava';
-import { MemoryLockStore } from '../../src/adapters/memory/memory-lock-store.js';
 import { StoreUnavailableError } from '../../src/core/shared/errors.js';
-import { subscribe, type CachementEvents, type EventName } from '../../src/core/shared/events.js';
+import { recordEvents, type EventRecorder } from '../../src/testing/record-events.js';
 import { lockTimes, type LockTimes, type AcquireOptions } from '../../src/core/locks/lock-options.js';
 import { parseOptions } from '../../src/core/shared/option-schema.js';
 import { LockEngine } from '../../src/core/locks/lock-engine.js';
@@ -9,92 +8,14 @@ import { Locks } from '../../src/core/locks/locks.js';
 import type { Clock } from '../../src/core/ports/clock.js';
 import type { LockGrant, LockReply, LockRequest, LockStore } from '../../src/core/ports/lock-store.js';
 import { fakeClock, type FakeClock } from '../../src/testing/fake-clock.js';
-import { deferred, type Deferred } from '../coherence/deferred.js';
-import { pausable, type PausableClock } from '../coherence/stage.js';
+import { deferred, type Deferred } from '../support/deferred.js';
 import type { Lease } from '../../src/core/locks/lease.js';
-
-export { settled } from '../coherence/rig.js';
-
-/** The events of one name, of this namespace, in order. */
-type EventsOf = <Name extends EventName>(name: Name) => readonly CachementEvents[Name][];
 
 let rigs = 0;
 
 function parsed(defaults: LockTimes) {
   return parseOptions(lockTimes, defaults, 'the rig');
 }
-
-function record(t: ExecutionContext, namespace: string): EventsOf {
-  const names = ['lock', 'unlock', 'lockNotAcquired', 'lockLost', 'error'] as const;
-  const events = new Map<EventName, unknown[]>(names.map((name) => [name, []]));
-  const stops = names.map((name) =>
-    subscribe(name, (event) => {
-      if (event.namespace === namespace) events.get(name)!.push(event);
-    }),
-  );
-  t.teardown(() => stops.forEach((stop) => stop()));
-  return <Name extends EventName>(name: Name) =>
-    events.get(name) as unknown as readonly CachementEvents[Name][];
-}
-
-// --- several processes on one memory --------------------------------------------------------------------------------
-
-/** One process' way to the locks: counts its requests. */
-export interface Opener {
-  readonly locks: Locks;
-  readonly engine: LockEngine;
-  /** Requests for a lock, in order. */
-  readonly asked: readonly LockRequest[];
-  readonly abandoned: readonly LockRequest[];
-  /** While true no message reaches it. */
-  deaf: boolean;
-  /** Its view of the clock: as long as it is paused no timer of it runs, as in a process that was stopped. */
-  readonly clock: PausableClock;
-}
-
-export interface LockRig {
-  readonly clock: FakeClock;
-  readonly namespace: string;
-  readonly openers: readonly Opener[];
-  readonly of: EventsOf;
-}
-
-/** As many `Locks` as asked for on one memory, and a clock that stands still. Closed when the test ends. */
-export function lockRig(t: ExecutionContext, count = 1, defaults: LockTimes = {}): LockRig {
-  const clock = fakeClock();
-  const namespace = `locks-${++rigs}`;
-  const memory = new MemoryLockStore(clock, (name) => {
-    for (const opener of openers) if (!opener.deaf) opener.engine.wake(name);
-  });
-  const openers = Array.from({ length: count }, (): Opener => {
-    const asked: LockRequest[] = [];
-    const abandoned: LockRequest[] = [];
-    const store: LockStore = {
-      hasSingleAuthority: true,
-      acquire: (request) => {
-        asked.push(request);
-        return memory.acquire(request);
-      },
-      abandon: (request) => {
-        abandoned.push(request);
-        return memory.abandon(request);
-      },
-    };
-    const own = pausable(clock);
-    const engine = new LockEngine({
-      namespace,
-      store,
-      clock: own,
-      defaults: parsed(defaults),
-      enabled: true,
-    });
-    return { locks: new Locks(engine), engine, asked, abandoned, deaf: false, clock: own };
-  });
-  t.teardown(() => Promise.all(openers.map(({ engine }) => engine.close())));
-  return { clock, namespace, openers, of: record(t, namespace) };
-}
-
-// --- one process, and a store that says what the test says ----------------------------------------------------------
 
 export interface Asked {
   readonly request: LockRequest;
@@ -146,7 +67,7 @@ export interface ScriptedRig {
   readonly abandoned: readonly LockRequest[];
   /** The next requests are answered so at once. */
   next(...replies: LockReply[]): void;
-  readonly of: EventsOf;
+  readonly of: EventRecorder['of'];
 }
 
 /** @param view what the locks see of the clock @default the clock itself */
@@ -186,10 +107,12 @@ export function scriptedRig(
     defaults: parsed(defaults),
     enabled: true,
   });
+  const { of, stop } = recordEvents(namespace);
   t.teardown(async () => {
     closing = true;
     for (const { reply } of asked) reply.resolve(held(1));
     await engine.close();
+    stop();
   });
   return {
     clock,
@@ -198,7 +121,7 @@ export function scriptedRig(
     asked,
     abandoned,
     next: (...more) => void replies.push(...more),
-    of: record(t, namespace),
+    of,
   };
 }
 

@@ -1,25 +1,19 @@
 import fc from 'fast-check';
-import { MemoryLockStore } from '../../src/adapters/memory/memory-lock-store.js';
+import { memory } from '../../src/adapters/memory/index.js';
+import { Caching } from '../../src/core/caching.js';
+import { chaosAdapter, type ChaosAdapter, type ChaosFault } from '../support/chaos-adapter.js';
 import {
   LockNotObtainedError,
   LockUnavailableError,
   StoreUnavailableError,
 } from '../../src/core/shared/errors.js';
 import { lockKey } from '../../src/core/keys/store-keys.js';
-import { LockEngine } from '../../src/core/locks/lock-engine.js';
-import { Locks } from '../../src/core/locks/locks.js';
 import type { Clock } from '../../src/core/ports/clock.js';
-import type { LockGrant, LockReply, LockStore } from '../../src/core/ports/lock-store.js';
-import { assertQuiet, watchActivity } from '../coherence/quiet.js';
-import { pausable, type PausableClock } from '../coherence/stage.js';
-import { steppedClock } from '../coherence/stepped-clock.js';
+import type { LockStore } from '../../src/core/ports/lock-store.js';
+import { assertQuiet, watchActivity } from '../support/quiet.js';
+import { pausable, type PausableClock } from '../support/pausable-clock.js';
+import { steppedClock } from '../support/stepped-clock.js';
 import { naiveLocks, type WorldLease, type WorldLocks, type WorldOptions } from './naive-locks.js';
-
-/**
- * What becomes of one request: it is served; it never arrives; it is served and the reply is lost; the caller is told
- * that it failed and it is served later.
- */
-type Fault = 'none' | 'refused' | 'reply lost' | 'late';
 
 type Step =
   | {
@@ -42,27 +36,23 @@ interface Actor {
 export interface LockPlan {
   readonly openers: number;
   readonly actors: readonly Actor[];
-  readonly faults: readonly Fault[];
+  readonly faults: readonly (ChaosFault | 'none')[];
   /** Every message is lost. */
   readonly deaf: boolean;
 }
 
-export type OpenLocks = (
-  store: LockStore,
-  clock: Clock,
-) => WorldLocks & { readonly wake?: LockEngine['wake'] };
+export type OpenLocks = (chaos: ChaosAdapter, clock: Clock) => WorldLocks;
 
 const NAMESPACE = 'world';
 const LEASE = 200;
 
-export const openNaiveLocks: OpenLocks = (store, clock) =>
-  naiveLocks(store, clock, (key) => lockKey(NAMESPACE, key));
-
-const openOurs: OpenLocks = (store, clock) => {
-  const engine = new LockEngine({ namespace: NAMESPACE, store, clock, defaults: {}, enabled: true });
-  const locks = new Locks(engine);
-  return Object.assign(locks, { wake: (name: string) => engine.wake(name) });
+export const openNaiveLocks: OpenLocks = (chaos, clock) => {
+  const { locks } = chaos.open({ namespace: NAMESPACE, clock, wake() {}, degraded() {}, recovered() {} });
+  return naiveLocks(locks, clock, (key) => lockKey(NAMESPACE, key));
 };
+
+const openOurs: OpenLocks = (chaos, clock) =>
+  new Caching({ adapter: chaos, namespace: NAMESPACE, clock }).locks;
 
 /**
  * Runs the plan in the order the scheduler takes and throws at the first broken promise:
@@ -90,22 +80,27 @@ class LockWorld {
   readonly #plan: LockPlan;
   readonly #clock = steppedClock();
   readonly #activity = watchActivity();
-  readonly #memory: MemoryLockStore;
-  readonly #faults: Fault[];
+  readonly #store: LockStore;
   readonly #clocks: readonly PausableClock[];
-  readonly #openers: readonly ReturnType<OpenLocks>[];
-  readonly #down = new Set<number>();
+  readonly #chaos: readonly ChaosAdapter[];
+  readonly #openers: readonly WorldLocks[];
   readonly #bodies = new Set<Body>();
-  #stragglers = 0;
 
   constructor(scheduler: fc.Scheduler, plan: LockPlan, open: OpenLocks) {
     this.#scheduler = scheduler;
     this.#plan = plan;
-    this.#faults = [...plan.faults];
     this.#activity.forget();
-    this.#memory = new MemoryLockStore(this.#clock, (name) => this.#wake(name));
+    const adapter = memory();
+    const host = { namespace: NAMESPACE, clock: this.#clock, wake() {}, degraded() {}, recovered() {} };
+    this.#store = adapter.open(host).locks;
     this.#clocks = Array.from({ length: plan.openers }, () => pausable(this.#clock));
-    this.#openers = this.#clocks.map((clock, opener) => open(this.#store(opener), clock));
+    const faults = plan.faults.values();
+    const schedule = (step: string): Promise<unknown> => this.#turn(step);
+    this.#chaos = this.#clocks.map((_, opener) =>
+      chaosAdapter(adapter, { name: String(opener), schedule, faults }),
+    );
+    for (const chaos of this.#chaos) chaos.loseWakeups(plan.deaf);
+    this.#openers = this.#chaos.map((chaos, opener) => open(chaos, this.#clocks[opener]!));
   }
 
   async run(): Promise<void> {
@@ -130,7 +125,11 @@ class LockWorld {
 
   async #assertNothingLeft(): Promise<void> {
     for (const clock of this.#clocks) clock.resume();
-    for (let rounds = 0; (this.#clock.timers > 0 || this.#stragglers > 0) && rounds < 1_000; rounds++) {
+    for (
+      let rounds = 0;
+      (this.#clock.timers > 0 || this.#chaos.some(({ pending }) => pending > 0)) && rounds < 1_000;
+      rounds++
+    ) {
       await this.#scheduler.waitIdle();
       this.#clock.step(10);
     }
@@ -140,7 +139,7 @@ class LockWorld {
     this.#clock.step(5_000);
     for (const key of KEYS) {
       const request = { leaseMs: LEASE, permits: 1, ticket: undefined, ticketMs: 0 };
-      const { status } = await this.#memory.acquire({ ...request, keys: [lockKey(NAMESPACE, key)] });
+      const { status } = await this.#store.acquire({ ...request, keys: [lockKey(NAMESPACE, key)] });
       if (status !== 'granted')
         throw new Error(`Expected ${key} to be free in the end, and it is ${status}.`);
     }
@@ -153,8 +152,7 @@ class LockWorld {
       else if (step.do === 'pass') this.#pass(step.ms);
       else if (step.do === 'pause') this.#clocks[on]!.pause();
       else if (step.do === 'resume') this.#clocks[on]!.resume();
-      else if (step.do === 'down') this.#down.add(on);
-      else this.#down.delete(on);
+      else this.#chaos[on]!.setDown(step.do === 'down');
     }
   }
 
@@ -214,86 +212,8 @@ class LockWorld {
     this.#look();
   }
 
-  #wake(name: string): void {
-    if (this.#plan.deaf) return;
-    for (const [opener, locks] of this.#openers.entries()) {
-      this.#later(`wake of ${opener} for ${name}`, async () => locks.wake?.(name));
-    }
-  }
-
   #turn(label: string): Promise<void> {
     return this.#scheduler.schedule(Promise.resolve(), label);
-  }
-
-  /** What nobody waits for. */
-  #later(label: string, act: () => Promise<unknown>): void {
-    this.#stragglers++;
-    void this.#turn(label)
-      .then(act)
-      .catch(() => {})
-      .finally(() => this.#stragglers--);
-  }
-
-  #store(opener: number): LockStore {
-    const away = (): LockReply => ({
-      status: 'unavailable',
-      servers: [{ server: 'the world', answer: new StoreUnavailableError('It is away.', 'unknown') }],
-    });
-    return {
-      hasSingleAuthority: true,
-      acquire: async (request) => {
-        const reply = await this.#request(opener, 'acquire', () => this.#memory.acquire(request), away);
-        return reply.status === 'granted' ? { ...reply, grant: this.#grant(opener, reply.grant) } : reply;
-      },
-      abandon: (request) =>
-        this.#request(
-          opener,
-          'abandon',
-          () => this.#memory.abandon(request),
-          async () => {},
-        ),
-    };
-  }
-
-  #grant(opener: number, grant: LockGrant): LockGrant {
-    return {
-      fencingToken: grant.fencingToken,
-      extend: (ms) =>
-        this.#request(
-          opener,
-          'extend',
-          () => grant.extend(ms),
-          () => 'unavailable' as const,
-        ),
-      release: () =>
-        this.#request(
-          opener,
-          'release',
-          () => grant.release(),
-          () => {
-            throw new StoreUnavailableError('It is away.', 'unknown');
-          },
-        ),
-    };
-  }
-
-  async #request<Reply>(
-    opener: number,
-    name: string,
-    serve: () => Promise<Reply>,
-    fail: () => Reply | Promise<Reply>,
-  ): Promise<Reply> {
-    const label = `${opener}: ${name}`;
-    const fault = this.#down.has(opener) ? 'refused' : (this.#faults.shift() ?? 'none');
-    if (fault === 'late') this.#later(`${label} arrives late`, serve);
-    if (fault === 'late' || fault === 'refused') {
-      await this.#turn(`${label} is given up`);
-      return fail();
-    }
-    await this.#turn(`${label} arrives`);
-    const reply = await serve();
-    await this.#turn(`${label} is answered`);
-    return fault === 'reply lost' ? fail() : reply;
   }
 }
 
@@ -332,7 +252,7 @@ export function lockPlans({ faults, pauses }: LockPlanLimits): fc.Arbitrary<Lock
   if (faults) others.push(fc.constantFrom({ do: 'down' }, { do: 'up' }));
   if (pauses) others.push(fc.constantFrom({ do: 'pause' }, { do: 'resume' }));
   const step: fc.Arbitrary<Step> = fc.oneof({ weight: 5, arbitrary: lock }, ...others);
-  const fault = fc.constantFrom<Fault>('none', 'none', 'none', 'refused', 'reply lost', 'late');
+  const fault = fc.constantFrom<ChaosFault | 'none'>('none', 'none', 'none', 'refused', 'reply lost', 'late');
   return fc.integer({ min: 1, max: 3 }).chain((openers) =>
     fc.record({
       openers: fc.constant(openers),

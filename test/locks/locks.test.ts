@@ -3,11 +3,13 @@ import { memory } from '../../src/adapters/memory/index.js';
 import { Caching } from '../../src/core/caching.js';
 import { LockLostError, OptionsError, StoreUnavailableError } from '../../src/core/shared/errors.js';
 import type { Lease } from '../../src/core/locks/lease.js';
-import { deferred } from '../coherence/deferred.js';
-import { granted, lockRig, scriptedGrant, scriptedRig, settled, watch } from './lock-rig.js';
+import { deferred } from '../support/deferred.js';
+import { granted, scriptedGrant, scriptedRig, watch } from './lock-rig.js';
+import { rig } from '../support/rig.js';
+import { settled } from '../support/settled.js';
 
 test('G8 locks: withLease runs the work alone and releases the lock', async (t) => {
-  const { clock, openers } = lockRig(t, 2);
+  const { clock, openers } = rig(t, 2);
   let inside = 0;
   const results = await Promise.all(
     Array.from({ length: 20 }, (_, i) =>
@@ -28,7 +30,7 @@ test('G8 locks: withLease runs the work alone and releases the lock', async (t) 
 });
 
 test('withLease accepts synchronous work and its error', async (t) => {
-  const { locks } = lockRig(t).openers[0]!;
+  const { locks } = rig(t).openers[0]!;
   t.is(await locks.withLease('k', {}, () => 7), 7);
   const error = new Error('of the body');
   const fail = (): never => {
@@ -81,8 +83,8 @@ test('row h: the result reaches the caller if the lease was lost; signal and eve
 });
 
 test('events state who waited for a lock, who acquired it and for how long', async (t) => {
-  const { clock, openers, of, namespace } = lockRig(t);
-  const { engine } = openers[0]!;
+  const { clock, openers, of, namespace } = rig(t);
+  const engine = openers[0]!.caching.engines.locks;
   const gate = deferred();
   const callOf = (method: string) => engine.call(['k'], engine.policy({}, method), () => method, method);
   const first = engine.run(callOf('Invoices.settle'), () => gate.promise);
@@ -101,7 +103,7 @@ test('events state who waited for a lock, who acquired it and for how long', asy
 });
 
 test('G8 locks: the fencing token grows with every lease of a key', async (t) => {
-  const { openers } = lockRig(t, 2);
+  const { openers } = rig(t, 2);
   let last = 0n;
   for (let i = 0; i < 50; i++) {
     await openers[i % 2]!.locks.withLease('k', {}, ({ fencingToken }) => {
@@ -112,7 +114,7 @@ test('G8 locks: the fencing token grows with every lease of a key', async (t) =>
 });
 
 test('a lease is released at the end of its scope (await using)', async (t) => {
-  const { locks } = lockRig(t).openers[0]!;
+  const { locks } = rig(t).openers[0]!;
   let lease: Lease;
   {
     await using own = await locks.acquire('k');

@@ -1,9 +1,11 @@
 import test from 'ava';
 import { LockUnavailableError } from '../../src/core/shared/errors.js';
-import { granted, lockRig, scriptedRig, settled, unavailable, watch, holder, POLL } from './lock-rig.js';
+import { granted, scriptedRig, unavailable, watch, holder, POLL } from './lock-rig.js';
+import { rig } from '../support/rig.js';
+import { settled } from '../support/settled.js';
 
 test('callers of one process acquire a lock in the order of their calls', async (t) => {
-  const { clock, openers } = lockRig(t);
+  const { clock, openers } = rig(t);
   const { locks } = openers[0]!;
   const order: string[] = [];
   const holders = Array.from({ length: 10 }, (_, i) => holder(locks, String(i), order));
@@ -16,13 +18,13 @@ test('callers of one process acquire a lock in the order of their calls', async 
 });
 
 test('of 50 waiting callers in a process one sends requests', async (t) => {
-  const { clock, openers } = lockRig(t, 2);
+  const { clock, openers } = rig(t, 2);
   const [here, there] = openers;
   const other = await there!.locks.acquire('k');
   const order: string[] = [];
   const waiting = Array.from({ length: 50 }, (_, i) => holder(here!.locks, String(i), order, { wait: '1m' }));
   await clock.advance(5_000);
-  const alone = here!.asked.length;
+  const alone = here!.chaos.calls('acquire').length;
   t.true(alone >= 5_000 / POLL && alone <= 40, `${alone} requests`);
   await other.release();
   for (const one of waiting) await one.release();
@@ -30,9 +32,9 @@ test('of 50 waiting callers in a process one sends requests', async (t) => {
 });
 
 test('a release lets the next caller of the process try at once, without a message', async (t) => {
-  const { openers } = lockRig(t);
+  const { openers } = rig(t);
   const [here] = openers;
-  here!.deaf = true;
+  here!.chaos.loseWakeups(true);
   const order: string[] = [];
   const first = holder(here!.locks, 'first', order);
   const second = holder(here!.locks, 'second', order);
@@ -46,10 +48,10 @@ test('a release lets the next caller of the process try at once, without a messa
 });
 
 test('within a process each acquisition takes one request', async (t) => {
-  const { openers } = lockRig(t);
-  const { asked, locks } = openers[0]!;
+  const { openers } = rig(t);
+  const { chaos, locks } = openers[0]!;
   await Promise.all(Array.from({ length: 10 }, () => locks.withLease('k', {}, () => settled())));
-  t.is(asked.length, 10);
+  t.is(chaos.calls('acquire').length, 10);
 });
 
 test('the next caller of the process polls even while another caller of the process holds the lock', async (t) => {
@@ -71,7 +73,7 @@ test('the next caller of the process polls even while another caller of the proc
 });
 
 test('a caller that gives up in the middle of the queue does not block those behind it', async (t) => {
-  const { clock, openers } = lockRig(t);
+  const { clock, openers } = rig(t);
   const { locks } = openers[0]!;
   const order: string[] = [];
   const controller = new AbortController();

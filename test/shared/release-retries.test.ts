@@ -1,7 +1,7 @@
 import test from 'ava';
 import { ReleaseRetries } from '../../src/core/shared/release-retries.js';
 import { fakeClock } from '../../src/testing/fake-clock.js';
-import { rig } from '../coherence/rig.js';
+import { rig } from '../support/rig.js';
 import { limitRig } from '../limits/limit-rig.js';
 
 test('a failed release is retried until it succeeds or the lease has ended', async (t) => {
@@ -42,25 +42,25 @@ test('a failed release is retried until it succeeds or the lease has ended', asy
 });
 
 test('a load lease granted after its caller gave up is released soon', async (t) => {
-  const { openers, clock, store, namespace } = rig(t, 1, { lease: '1m' });
-  const { cache, stage } = openers[0]!;
-  stage.fail('lease', 'reply');
-  stage.fail('release', 'request');
+  const { openers, clock, store, namespace } = rig(t, 1, { defaults: { lease: '1m' } });
+  const { cache, chaos } = openers[0]!;
+  chaos.fail('lease', 'reply lost', 1);
+  chaos.fail('release', 'refused', 1);
   t.is(await cache.getOrSet('key', () => 'alone'), 'alone');
   t.not(
-    (await store.read(`${namespace}:cache:key`, [])).record,
+    (await store.entries.read(`${namespace}:cache:key`, [])).record,
     null,
     'the lease is there, and nobody holds it',
   );
   await clock.advance(200);
-  t.is((await store.read(`${namespace}:cache:key`, [])).record, null);
+  t.is((await store.entries.read(`${namespace}:cache:key`, [])).record, null);
 });
 
 test('a concurrency slot granted after its caller gave up is released soon', async (t) => {
   const rule = { algorithm: 'concurrency', limit: 1, lease: '1m' } as const;
-  const { limits, clock, stage, used } = limitRig(t);
-  stage.fail('consume', 'reply lost', 1);
-  stage.fail('refund', 'refused', 1);
+  const { limits, clock, chaos, used } = limitRig(t);
+  chaos.fail('consume', 'reply lost', 1);
+  chaos.fail('refund', 'refused', 1);
   await limits.run('key', rule, () => undefined);
   t.is(await used('key', rule), 1, 'the slot is taken, and nobody holds it');
   await clock.advance(200);
@@ -69,8 +69,8 @@ test('a concurrency slot granted after its caller gave up is released soon', asy
 
 test('a concurrency slot that cannot be released is released once the store is available again', async (t) => {
   const rule = { algorithm: 'concurrency', limit: 1, lease: '1m' } as const;
-  const { limits, clock, stage, used } = limitRig(t);
-  stage.fail('refund', 'refused', 1);
+  const { limits, clock, chaos, used } = limitRig(t);
+  chaos.fail('refund', 'refused', 1);
   await limits.run('key', rule, () => undefined);
   t.is(await used('key', rule), 1);
   await clock.advance(200);
