@@ -1,6 +1,6 @@
 /**
  * npm test [-- PATTERNS and options of AVA]: compiles the tests with legacy and with standard decorators, runs
- * both with AVA and closes with one line that sums them. A path is that of a source: test/core/duration.test.ts.
+ * both with AVA and closes with one line that sums them. A path is that of a source: test/shared/duration.test.ts.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -64,7 +64,7 @@ function test({ mode, config }, args) {
   }
 }
 
-/** test/core/key.test.ts -> build/legacy/test/core/key.test.js; anything else stays. */
+/** test/keys/key.test.ts -> build/legacy/test/keys/key.test.js; anything else stays. */
 function compiledPath(mode, arg) {
   const relative = path.relative(root, path.resolve(arg));
   if (arg.startsWith('-') || !/^test(?![^/\\])/.test(relative)) return arg;

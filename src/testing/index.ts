@@ -1,3 +1,4 @@
 export { bypassCaching } from './bypass-caching.js';
 export { fakeClock, type FakeClock } from './fake-clock.js';
-export { recordingCaching, type RecordedEvent, type Recording } from './recording-caching.js';
+export type { RecordedEvent } from './record-events.js';
+export { recordingCaching, type Recording } from './recording-caching.js';

@@ -1,20 +1,12 @@
 import { memory } from '../adapters/memory/index.js';
 import { Caching, type CachingOptions } from '../core/caching.js';
-import { eventNames, subscribe, type CachementEvents, type EventName } from '../core/shared/events.js';
 import { fakeClock, type FakeClock } from './fake-clock.js';
+import { recordEvents, type EventRecorder } from './record-events.js';
 
-export type RecordedEvent = {
-  readonly [Name in EventName]: { readonly name: Name; readonly event: CachementEvents[Name] };
-}[EventName];
-
-export interface Recording {
+export interface Recording extends Pick<EventRecorder, 'events' | 'of'> {
   readonly caching: Caching;
   /** Time stands still until the test moves it. */
   readonly clock: FakeClock;
-  /** What happened on `caching`, in order. */
-  readonly events: readonly RecordedEvent[];
-  /** The events of one name, in order. */
-  of<Name extends EventName>(name: Name): readonly CachementEvents[Name][];
   /** Closes `caching` and ends the recording. */
   close(): Promise<void>;
 }
@@ -32,21 +24,15 @@ export function recordingCaching(options: Partial<Omit<CachingOptions, 'clock'>>
   const namespace = options.namespace ?? `recording-${crypto.randomUUID()}`;
   const defaults = { ttl: '1m', ...options.defaults } as const;
   const caching = new Caching({ adapter: memory(), ...options, defaults, namespace, clock });
-  const events: RecordedEvent[] = [];
-  const stops = eventNames.map((name) =>
-    subscribe(name, (event) => {
-      if (event.namespace === namespace) events.push({ name, event } as RecordedEvent);
-    }),
-  );
+  const { events, of, stop } = recordEvents(namespace);
   return {
     caching,
     clock,
     events,
-    of: <Name extends EventName>(name: Name) =>
-      events.filter((one) => one.name === name).map((one) => one.event as CachementEvents[Name]),
+    of,
     close: async () => {
       await caching.close();
-      for (const stop of stops) stop();
+      stop();
     },
   };
 }

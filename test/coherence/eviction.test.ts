@@ -3,11 +3,11 @@ import { Redis } from 'ioredis';
 import { ioredis } from '../../src/adapters/ioredis/index.js';
 import { Caching } from '../../src/core/caching.js';
 import { redisForFile } from '../support/servers.js';
-import { HeldLoad, Row } from './rig.js';
+import { HeldLoad, Row } from '../support/held-load.js';
 
 const server = redisForFile(test, { args: ['--maxmemory', '3mb', '--maxmemory-policy', 'allkeys-random'] });
 
-test('I22: whatever Redis evicts at random, no load that an invalidation overtakes is stored', async (t) => {
+test('G1 no resurrection: I22: a load that is invalidated while it runs is not stored, while Redis evicts at random', async (t) => {
   const [reader, writer] = [1, 2].map(
     () =>
       new Caching({

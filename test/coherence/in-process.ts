@@ -3,8 +3,8 @@ import { clearKey, entryKey, tagChangesKey, tagKey } from '../../src/core/keys/s
 import { fakeClock } from '../../src/testing/fake-clock.js';
 import { LocalNode } from './local-node.js';
 import type { Place, Target } from './place.js';
-import { settled } from './rig.js';
-import { pausable } from './stage.js';
+import { settled } from '../support/settled.js';
+import { pausable } from '../support/pausable-clock.js';
 
 /** A loader keeps its lease for this many times its length (see `CacheOptions.lease`). */
 const LEASES = 20;
@@ -64,7 +64,7 @@ export function inProcess(nodes: 1 | 2): Place {
         ? undefined
         : async () => {
             readerClock.pause();
-            reader.stage.die();
+            reader.chaos.kill();
           },
     close: async () => {
       if (writer !== reader) await writer.caching.close();

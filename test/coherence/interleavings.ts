@@ -1,7 +1,7 @@
 import type { ExecutionContext } from 'ava';
-import { deferred } from './deferred.js';
+import { deferred } from '../support/deferred.js';
 import type { Load, Place, Version } from './place.js';
-import { HeldLoad, Row } from './rig.js';
+import { HeldLoad, Row } from '../support/held-load.js';
 
 export interface Interleaving {
   readonly title: string;
@@ -32,7 +32,7 @@ const NEVER: Load = () => Promise.reject(new Error('Expected no load here.'));
 
 export const interleavings: readonly Interleaving[] = [
   {
-    title: 'I1: a load that an invalidation overtakes is not stored',
+    title: 'G1 no resurrection: I1: a load that is invalidated while it runs is not stored',
     naive: 'plain',
     async play(t, { reader, writer }) {
       const row = new Row();
@@ -49,7 +49,7 @@ export const interleavings: readonly Interleaving[] = [
     },
   },
   {
-    title: 'I2: a load that the invalidation of its tag overtakes is not stored',
+    title: 'G7 tags: I2: a load whose argument tag is invalidated while it runs is not stored',
     naive: 'plain',
     async play(t, { reader, writer }) {
       const row = new Row();
@@ -65,7 +65,7 @@ export const interleavings: readonly Interleaving[] = [
     },
   },
   {
-    title: 'I2: a load that the invalidation of a tag overtakes which its value tells is not stored',
+    title: 'G7 tags: I2: a load whose result tag is invalidated while it runs is not stored',
     naive: 'plain',
     async play(t, { reader, writer }) {
       const row = new Row();
@@ -82,7 +82,7 @@ export const interleavings: readonly Interleaving[] = [
     },
   },
   {
-    title: 'I4: a load that a clear overtakes is not stored',
+    title: 'G1 no resurrection: I4: a load is not stored if the cache is cleared while it runs',
     naive: 'plain',
     async play(t, { reader, writer }) {
       const row = new Row();
@@ -99,7 +99,8 @@ export const interleavings: readonly Interleaving[] = [
     },
   },
   {
-    title: 'I5: a call that starts after an invalidation does not join a load that began before it',
+    title:
+      'G3 read your writes: I5: a call that starts after an invalidation does not join a load that started before it',
     naive: 'endless lock',
     async play(t, { reader, writer, settle, within }) {
       const row = new Row();
@@ -118,7 +119,8 @@ export const interleavings: readonly Interleaving[] = [
     },
   },
   {
-    title: 'I8: what is read between a delayed removal and its acknowledgement is not there after it',
+    title:
+      'G3 read your writes: I8: a value read between a delayed removal and its acknowledgement is not returned after it',
     naive: 'near copy',
     async play(t, { reader, writer }) {
       const row = new Row();
@@ -140,7 +142,8 @@ export const interleavings: readonly Interleaving[] = [
     },
   },
   {
-    title: 'I9: when the holder of a lease is killed, the next reader loads within the time of the lease',
+    title:
+      'G5 single flight: I9: when the process with the lease is killed, the next reader loads after the lease ends',
     needsTwo: true,
     naive: 'endless lock',
     async play(t, { reader, writer, crash, lease, within }) {
@@ -156,7 +159,7 @@ export const interleavings: readonly Interleaving[] = [
     },
   },
   {
-    title: 'I10: a loader that outlives its lease does not replace what was loaded since',
+    title: 'G1 no resurrection: I10: a load that outlives its lease does not replace a newer value',
     naive: 'plain',
     async play(t, { reader, writer, outlive, lease }) {
       const row = new Row();
@@ -174,7 +177,7 @@ export const interleavings: readonly Interleaving[] = [
     },
   },
   {
-    title: 'I11: a loader that throws gives its lease back at once, and its error is not stored',
+    title: 'G5 single flight: I11: a failed load releases its lease at once, and its error is not stored',
     naive: 'endless lock',
     async play(t, { reader, writer, within, settle, lease }) {
       const row = new Row();
@@ -191,7 +194,8 @@ export const interleavings: readonly Interleaving[] = [
     },
   },
   {
-    title: 'I12: a loader that throws after an invalidation brings nothing old back',
+    title:
+      'G1 no resurrection: I12: a load that fails after an invalidation does not bring an old value back',
     naive: 'stale on error',
     async play(t, { reader, writer }) {
       const row = new Row();
@@ -205,7 +209,7 @@ export const interleavings: readonly Interleaving[] = [
     },
   },
   {
-    title: 'I15: what the writer loads after its invalidation stays, whatever it hears of it later',
+    title: 'I15: a value that the writer loads after its invalidation stays, even if a late wakeup arrives',
     naive: 'own echo',
     async play(t, { writer, reader, settle }) {
       const row = new Row();
@@ -221,7 +225,7 @@ export const interleavings: readonly Interleaving[] = [
     },
   },
   {
-    title: 'I16: requests that come twice and out of order bring nothing back',
+    title: 'G1 no resurrection: I16: duplicated and reordered requests do not bring an old value back',
     naive: 'plain',
     async play(t, { reader, writer, settle }) {
       const row = new Row();
@@ -244,7 +248,7 @@ export const interleavings: readonly Interleaving[] = [
     },
   },
   {
-    title: 'I17: after two writers and two loads at once the stored version is the newest',
+    title: 'G1 no resurrection: I17: after two concurrent writes and loads the newest version is stored',
     naive: 'plain',
     async play(t, { reader, writer, settle, within }) {
       const row = new Row();
@@ -272,7 +276,8 @@ export const interleavings: readonly Interleaving[] = [
     },
   },
   {
-    title: 'I18: a process that stops for longer than the ttl between its load and its fill does not store',
+    title:
+      'G1 no resurrection: I18: a process that pauses for longer than the ttl between load and fill does not store',
     needsTwo: true,
     waitsForTtl: true,
     naive: 'plain',
@@ -292,7 +297,7 @@ export const interleavings: readonly Interleaving[] = [
   },
   {
     title:
-      'I19: an invalidation that the store cannot take counts in its own process at once, for others later',
+      'G3 read your writes: I19: an invalidation while the store is unavailable applies in its own process at once, in others later',
     naive: 'plain',
     async play(t, { reader, writer, until }) {
       const row = new Row();
@@ -319,7 +324,7 @@ export const interleavings: readonly Interleaving[] = [
       ['all that the store holds', { all: true }],
     ] as const
   ).map(([what, evicted]): Interleaving => ({
-    title: `I22: a load that an invalidation overtakes is not stored, with ${what} evicted meanwhile`,
+    title: `G1 no resurrection: I22: a load that is invalidated while it runs is not stored, with ${what} evicted`,
     naive: 'plain',
     async play(t, { reader, writer, evict }) {
       for (const target of [{ keys: ['k'] }, { tags: ['org'] }, { all: true }]) {
@@ -343,7 +348,8 @@ export const interleavings: readonly Interleaving[] = [
     },
   })),
   {
-    title: 'I24: a load that made a cached call is not returned once a tag of that call is invalidated',
+    title:
+      'G7 tags: I24: with inheritTags a load is not returned once a tag of its cached call is invalidated',
     naive: 'plain',
     async play(t, { reader, writer }) {
       const row = new Row();
@@ -364,7 +370,7 @@ export const interleavings: readonly Interleaving[] = [
     },
   },
   {
-    title: 'I26: invalidations in a tight loop do not keep loads from ending',
+    title: 'G5 single flight: I26: loads end during a tight loop of invalidations (no livelock)',
     naive: 'load until calm',
     async play(t, { reader, writer, within }) {
       const row = new Row();

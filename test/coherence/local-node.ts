@@ -4,7 +4,12 @@ import { entryKey } from '../../src/core/keys/store-keys.js';
 import type { Adapter } from '../../src/core/ports/adapter.js';
 import type { Clock } from '../../src/core/ports/clock.js';
 import type { HeldCall, Load, Node, ReadOptions, Target, Version } from './place.js';
-import { Stage, staged, type Moment, type Verb } from './stage.js';
+import {
+  chaosAdapter,
+  type ChaosAdapter,
+  type ChaosMoment,
+  type ChaosVerb,
+} from '../support/chaos-adapter.js';
 
 export interface LocalNodeSetup {
   readonly adapter: Adapter;
@@ -17,12 +22,13 @@ export interface LocalNodeSetup {
 /** A `Caching` of this process. */
 export class LocalNode implements Node {
   readonly caching: Caching;
-  readonly stage = new Stage();
+  readonly chaos: ChaosAdapter;
   readonly #cache: Cache;
 
   constructor({ adapter, namespace, lease, ttl, clock }: LocalNodeSetup) {
+    this.chaos = chaosAdapter(adapter);
     this.caching = new Caching({
-      adapter: staged(adapter, this.stage),
+      adapter: this.chaos,
       namespace,
       clock,
       defaults: { ttl, lease, jitter: 0 },
@@ -50,17 +56,17 @@ export class LocalNode implements Node {
     return (await this.#cache.invalidate(target)).acknowledged;
   }
 
-  async hold(verb: Verb, moment: Moment): Promise<HeldCall> {
-    const { reached, release } = this.stage.hold(verb, moment);
+  async hold(verb: ChaosVerb, moment: ChaosMoment): Promise<HeldCall> {
+    const { reached, release } = this.chaos.hold(verb, moment);
     return { reached, release: async () => release() };
   }
 
-  repeat(verb: Verb): Promise<void> {
-    return this.stage.repeat(verb);
+  repeat(verb: ChaosVerb): Promise<void> {
+    return this.chaos.repeat(verb);
   }
 
   async setDown(down: boolean): Promise<void> {
-    this.stage.setDown(down);
+    this.chaos.setDown(down);
   }
 
   async pending(): Promise<boolean> {

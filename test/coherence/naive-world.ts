@@ -1,28 +1,26 @@
 import { StoreUnavailableError } from '../../src/core/shared/errors.js';
 import type { OpenCache, WorldCache } from './scheduled-world.js';
-import type { ScheduledStore } from './scheduled-store.js';
+import type { Adapter } from '../../src/core/ports/adapter.js';
 
 /** What all naive caches of one world share. */
 interface Shared {
   readonly values: Map<string, unknown>;
   readonly tagged: Map<string, Set<string>>;
-  openers: number;
 }
 
-const shares = new WeakMap<ScheduledStore, Shared>();
+/** By the store that they would use. */
+const shares = new WeakMap<Adapter, Shared>();
 
 /** Get, load, set, delete, in the same schedules as the engine. */
-export const openNaive: OpenCache = (store): WorldCache => {
-  let shared = shares.get(store);
-  if (shared === undefined)
-    shares.set(store, (shared = { values: new Map(), tagged: new Map(), openers: 0 }));
+export const openNaive: OpenCache = (chaos): WorldCache => {
+  let shared = shares.get(chaos.inner);
+  if (shared === undefined) shares.set(chaos.inner, (shared = { values: new Map(), tagged: new Map() }));
   const { values, tagged } = shared;
-  const opener = shared.openers++;
   const away = (error: unknown): undefined => {
     if (!(error instanceof StoreUnavailableError)) throw error;
   };
   const get = <T>(key: string): Promise<T | undefined> =>
-    store.pass(opener, `get ${key}`, async () => values.get(key) as T | undefined).catch(away);
+    chaos.pass('read', async () => values.get(key) as T | undefined).catch(away);
   return {
     get,
     getOrSet: async (key, load, { tags = [], unless }) => {
@@ -31,8 +29,8 @@ export const openNaive: OpenCache = (store): WorldCache => {
       const value = await load();
       if (unless?.(value) === true) return value;
       const labels = typeof tags === 'function' ? tags(value) : tags;
-      await store
-        .pass(opener, `set ${key}`, async () => {
+      await chaos
+        .pass('fill', async () => {
           values.set(key, value);
           for (const tag of labels) tagged.set(tag, new Set([...(tagged.get(tag) ?? []), key]));
         })
@@ -40,8 +38,8 @@ export const openNaive: OpenCache = (store): WorldCache => {
       return value;
     },
     invalidate: async ({ keys = [], tags = [], all = false }) => {
-      const done = await store
-        .pass(opener, 'delete', async () => {
+      const done = await chaos
+        .pass('remove', async () => {
           for (const key of keys) values.delete(key);
           for (const key of tags.flatMap((tag) => [...(tagged.get(tag) ?? [])])) values.delete(key);
           if (all) values.clear();

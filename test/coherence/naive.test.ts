@@ -5,7 +5,7 @@ import { naively } from './naive.js';
 
 // Each interleaving must be able to fail: here it does.
 for (const { title, needsTwo = false, naive, play } of interleavings) {
-  test(`${title}: a naive cache (${naive}) fails it`, async (t) => {
+  test(`${title}: a naive cache (${naive}) fails`, async (t) => {
     const place = naively(needsTwo ? 2 : 1, naive);
     t.teardown(() => place.close());
     const attempt = await t.try((attempt) => play(attempt, place));

@@ -1,8 +1,9 @@
-import { deferred } from './deferred.js';
+import { deferred } from '../support/deferred.js';
 import type { Habit } from './interleavings.js';
 import type { HeldCall, Load, Node, Place, ReadOptions, Target, Version } from './place.js';
-import { settled } from './rig.js';
-import { Stage, type Moment, type Verb } from './stage.js';
+import { settled } from '../support/settled.js';
+import { memory } from '../../src/adapters/memory/index.js';
+import { chaosAdapter, type ChaosMoment, type ChaosVerb } from '../support/chaos-adapter.js';
 
 /** What a naive cache keeps in the shared store. */
 class NaiveStore {
@@ -16,7 +17,8 @@ class NaiveStore {
  * The interleavings have to find it out, or they would find out nothing.
  */
 class NaiveNode implements Node {
-  readonly stage = new Stage();
+  /** Only for its faults: nothing opens it. */
+  readonly chaos = chaosAdapter(memory());
   readonly #store: NaiveStore;
   readonly #habit: Habit;
   readonly #near = new Map<string, Version>();
@@ -106,25 +108,25 @@ class NaiveNode implements Node {
   }
 
   /** Redis being away is no reason to fail. */
-  async #try<Reply>(verb: Verb, send: () => Promise<Reply>): Promise<Reply | undefined> {
+  async #try<Reply>(verb: ChaosVerb, send: () => Promise<Reply>): Promise<Reply | undefined> {
     try {
-      return await this.stage.pass(verb, send);
+      return await this.chaos.pass(verb, send);
     } catch {
       return undefined;
     }
   }
 
-  async hold(verb: Verb, moment: Moment): Promise<HeldCall> {
-    const { reached, release } = this.stage.hold(verb, moment);
+  async hold(verb: ChaosVerb, moment: ChaosMoment): Promise<HeldCall> {
+    const { reached, release } = this.chaos.hold(verb, moment);
     return { reached, release: async () => release() };
   }
 
-  repeat(verb: Verb): Promise<void> {
-    return this.stage.repeat(verb);
+  repeat(verb: ChaosVerb): Promise<void> {
+    return this.chaos.repeat(verb);
   }
 
   async setDown(down: boolean): Promise<void> {
-    this.stage.setDown(down);
+    this.chaos.setDown(down);
   }
 
   async pending(): Promise<boolean> {
@@ -168,7 +170,7 @@ export function naively(nodes: 1 | 2, habit: Habit): Place {
       for (const key of keys) store.values.delete(key);
     },
     outlive: async () => async () => {},
-    crash: writer === reader ? undefined : async () => reader.stage.die(),
+    crash: writer === reader ? undefined : async () => reader.chaos.kill(),
     close: async () => {
       reader.close();
       writer.close();

@@ -1,9 +1,9 @@
 import { ioredis } from '../../src/adapters/ioredis/index.js';
 import { serveWorker, type ServedBy, type WorkerContext } from '../support/process.js';
-import { deferred, type Deferred } from './deferred.js';
+import { deferred, type Deferred } from '../support/deferred.js';
 import { LocalNode } from './local-node.js';
 import type { HeldCall, ReadOptions, Target, Version } from './place.js';
-import type { Moment, Verb } from './stage.js';
+import type { ChaosMoment, ChaosVerb } from '../support/chaos-adapter.js';
 
 export interface NodeInit {
   readonly url: string;
@@ -47,11 +47,11 @@ async function serve({ init, emit, onStop }: WorkerContext<NodeInit>) {
     crash: (load: number, message: string): void => loads.get(load)!.reject(new Error(message)),
     peek: (key: string) => node.peek(key),
     invalidate: (target: Target) => node.invalidate(target),
-    hold: async (verb: Verb, moment: Moment): Promise<number> =>
+    hold: async (verb: ChaosVerb, moment: ChaosMoment): Promise<number> =>
       holds.push(await node.hold(verb, moment)) - 1,
     reached: (hold: number) => holds[hold]!.reached,
     release: (hold: number) => holds[hold]!.release(),
-    repeat: (verb: Verb) => node.repeat(verb),
+    repeat: (verb: ChaosVerb) => node.repeat(verb),
     setDown: (down: boolean) => node.setDown(down),
     pending: () => node.pending(),
     wake: (key: string) => node.wake(key),

@@ -1,4 +1,4 @@
-import type { Moment, Verb } from './stage.js';
+import type { ChaosMoment, ChaosVerb } from '../support/chaos-adapter.js';
 
 /** What a cached value is in these tests: the version of the one row there is. */
 export type Version = number;
@@ -36,9 +36,9 @@ export interface Node {
   /** True: acknowledged. */
   invalidate(target: Target): Promise<boolean>;
   /** The node's next call of `verb` stops before the store has seen it, or on the way back. */
-  hold(verb: Verb, moment: Moment): Promise<HeldCall>;
+  hold(verb: ChaosVerb, moment: ChaosMoment): Promise<HeldCall>;
   /** Sends all its calls of `verb` so far to the store once more, the latest first. */
-  repeat(verb: Verb): Promise<void>;
+  repeat(verb: ChaosVerb): Promise<void>;
   /** While it is down the store refuses every call of this node. */
   setDown(down: boolean): Promise<void>;
   /** Are there invalidations that the store has not acknowledged? */

@@ -5,7 +5,7 @@ import { startWorker, type Worker } from '../support/process.js';
 import { namesOf } from './in-process.js';
 import type { LoadRequest, NodeCalls, NodeInit } from './node-worker.js';
 import type { HeldCall, Load, Node, Place, ReadOptions, Target, Version } from './place.js';
-import type { Moment, Verb } from './stage.js';
+import type { ChaosMoment, ChaosVerb } from '../support/chaos-adapter.js';
 
 const LEASE = 600;
 
@@ -98,12 +98,12 @@ class RemoteNode implements Node {
     return this.worker.call('invalidate', target);
   }
 
-  async hold(verb: Verb, moment: Moment): Promise<HeldCall> {
+  async hold(verb: ChaosVerb, moment: ChaosMoment): Promise<HeldCall> {
     const hold = await this.worker.call('hold', verb, moment);
     return { reached: this.worker.call('reached', hold), release: () => this.worker.call('release', hold) };
   }
 
-  repeat(verb: Verb): Promise<void> {
+  repeat(verb: ChaosVerb): Promise<void> {
     return this.worker.call('repeat', verb);
   }
 

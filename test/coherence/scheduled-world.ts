@@ -3,9 +3,11 @@ import { Caching } from '../../src/core/caching.js';
 import type { GetOrSetOptions } from '../../src/core/cache/cache.js';
 import { StoreUnavailableError } from '../../src/core/shared/errors.js';
 import { clearKey, entryKey, tagChangesKey, tagKey } from '../../src/core/keys/store-keys.js';
-import { assertQuiet, watchActivity } from './quiet.js';
-import { ScheduledStore, type Fault } from './scheduled-store.js';
-import { steppedClock, type SteppedClock } from './stepped-clock.js';
+import { assertQuiet, watchActivity } from '../support/quiet.js';
+import { memory } from '../../src/adapters/memory/index.js';
+import type { EntryStore } from '../../src/core/ports/entry-store.js';
+import { chaosAdapter, type ChaosAdapter, type ChaosFault } from '../support/chaos-adapter.js';
+import { steppedClock, type SteppedClock } from '../support/stepped-clock.js';
 
 /**
  * The rows of the database, each cached under its name: `plain` has no tags, `tagged` has one known before the
@@ -32,7 +34,7 @@ export interface Actor {
 export interface Plan {
   readonly openers: number;
   readonly actors: readonly Actor[];
-  readonly faults: readonly Fault[];
+  readonly faults: readonly (ChaosFault | 'none')[];
 }
 
 /** The part of `Cache` that the world uses: the engine, or something that is to be shown to fail. */
@@ -46,7 +48,7 @@ export interface WorldCache {
   }): Promise<{ readonly acknowledged: boolean }>;
 }
 
-export type OpenCache = (store: ScheduledStore, clock: SteppedClock) => WorldCache;
+export type OpenCache = (chaos: ChaosAdapter, clock: SteppedClock) => WorldCache;
 
 /** What a load brings: the version of each row that it read, and which load of the whole run it was. */
 interface Loaded {
@@ -65,9 +67,9 @@ const NAMES = [
 ];
 const LOAD_FAILED = 'the loader failed';
 
-const openCaching: OpenCache = (store, clock) =>
+const openCaching: OpenCache = (chaos, clock) =>
   new Caching({
-    adapter: store.adapter(),
+    adapter: chaos,
     namespace: NAMESPACE,
     clock,
     defaults: { ttl: '10s', jitter: 0, lease: 100, lockTimeout: 150, loadTimeout: 150, storeTimeout: 50 },
@@ -95,7 +97,8 @@ class World {
   readonly #plan: Plan;
   readonly #clock = steppedClock();
   readonly #activity = watchActivity();
-  readonly #store: ScheduledStore;
+  readonly #store: EntryStore;
+  readonly #chaos: readonly ChaosAdapter[];
   readonly #caches: readonly WorldCache[];
   readonly #database: Record<Row, number> = { plain: 1, tagged: 1, late: 1 };
   /** Least versions that a read which starts now may return: for each opener, key and row. */
@@ -108,8 +111,15 @@ class World {
     this.#scheduler = scheduler;
     this.#plan = plan;
     this.#activity.forget();
-    this.#store = new ScheduledStore(this.#clock, scheduler, plan.faults);
-    this.#caches = Array.from({ length: plan.openers }, () => open(this.#store, this.#clock));
+    const adapter = memory();
+    const host = { namespace: NAMESPACE, clock: this.#clock, wake() {}, degraded() {}, recovered() {} };
+    this.#store = adapter.open(host).entries;
+    const schedule = (step: string): Promise<unknown> => scheduler.schedule(Promise.resolve(), step);
+    const faults = plan.faults.values();
+    this.#chaos = Array.from({ length: plan.openers }, (_, opener) =>
+      chaosAdapter(adapter, { name: String(opener), schedule, faults }),
+    );
+    this.#caches = this.#chaos.map((chaos) => open(chaos, this.#clock));
   }
 
   async run(): Promise<void> {
@@ -127,7 +137,7 @@ class World {
     }
     if (broken !== undefined) throw broken.error;
     if (ended < actors.length) throw new Error(`${actors.length - ended} actors hang.`);
-    for (let opener = 0; opener < this.#plan.openers; opener++) this.#store.setDown(opener, false);
+    for (const chaos of this.#chaos) chaos.setDown(false);
     await this.#scheduler.waitIdle();
     for (let rounds = 0; this.#clock.timers > 0 && rounds < 1_000; rounds++) {
       this.#clock.step(25);
@@ -145,9 +155,9 @@ class World {
       if (step.do === 'read') await this.#read(on, step.key, step.throws, step.unless);
       else if (step.do === 'peek') await this.#peek(on, step.key);
       else if (step.do === 'write') await this.#write(on, step.row, step.by);
-      else if (step.do === 'evict') await this.#store.memory.remove([NAMES[step.what % NAMES.length]!]);
+      else if (step.do === 'evict') await this.#store.remove([NAMES[step.what % NAMES.length]!]);
       else if (step.do === 'pass') this.#clock.step(step.ms);
-      else this.#store.setDown(on, step.do === 'down');
+      else this.#chaos[on]!.setDown(step.do === 'down');
     }
   }
 
@@ -302,7 +312,7 @@ function plansOver(
   const actor = fc.record({ on: fc.nat(openers - 1), steps: fc.array(step, { minLength: 1, maxLength: 4 }) });
   const fault = fc.oneof(
     { weight: 6, arbitrary: fc.constant('none' as const) },
-    { weight: 1, arbitrary: fc.constantFrom<Fault>('refused', 'reply lost', 'late') },
+    { weight: 1, arbitrary: fc.constantFrom<ChaosFault>('refused', 'reply lost', 'late') },
   );
   return fc.record({
     openers: fc.constant(openers),

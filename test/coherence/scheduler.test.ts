@@ -33,7 +33,7 @@ function check(
 for (const { openers, who } of OPENERS) {
   for (const { title, faults, evictions } of STORES) {
     test.serial(
-      `Property: in any order of requests and replies nothing old is returned and nothing hangs: ${who} on ${title}`,
+      `G1 no resurrection, G4 monotonic reads: Property: in any order of requests and replies nothing old is returned and nothing hangs: ${who} on ${title}`,
       async (t) => {
         const found = await check({ openers, faults, evictions }, { numRuns: RUNS });
         t.false(found.failed, fc.defaultReportMessage(found));
@@ -43,7 +43,7 @@ for (const { openers, who } of OPENERS) {
 }
 
 for (const { openers, who } of OPENERS) {
-  test.serial(`the same property finds out a naive cache in a few runs: ${who}`, async (t) => {
+  test.serial(`the same property fails on a naive cache in a few runs: ${who}`, async (t) => {
     const found = await check({ openers, faults: false, evictions: false }, { numRuns: 300 }, openNaive);
     t.true(found.failed);
     t.regex(String(found.errorInstance), / was due\.| had been returned\./);
@@ -53,7 +53,7 @@ for (const { openers, who } of OPENERS) {
 
 /**
  * Runs that broke an earlier engine, each with what it returned. They are found again from the seed for as long as
- * `plans` stays as it is; what they found has a test of its own, with words, in test/core/cache.test.ts.
+ * `plans` stays as it is; what they found has a test of its own, with words, in test/cache.
  */
 const FOUND = [
   { openers: 1, faults: false, evictions: false, seed: 1, path: '146', broke: 'late of an earlier load' },
@@ -72,7 +72,7 @@ const FOUND = [
 
 for (const { openers, faults, evictions, seed, path, broke } of FOUND) {
   const where = `${openers} openers, faults ${faults}, evictions ${evictions}, seed ${seed}, path ${path}`;
-  test.serial(`a run that once returned ${broke} does so no more (${where})`, async (t) => {
+  test.serial(`regression: a run that once returned ${broke} does not (${where})`, async (t) => {
     const found = await check({ openers, faults, evictions }, { numRuns: 1, seed, path });
     t.false(found.failed, fc.defaultReportMessage(found));
   });

@@ -40,7 +40,7 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
 
   // --- getOrSet -----------------------------------------------------------------------------------------------------
 
-  it('getOrSet loads once and gives what it stored to every process', async (t, { cache, other }) => {
+  it('getOrSet loads once and returns the stored value in every process', async (t, { cache, other }) => {
     let loads = 0;
     const load = (): { n: number } => ({ n: ++loads });
     t.deepEqual(await cache.getOrSet('k', load), { n: 1 });
@@ -49,11 +49,14 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
     t.is(loads, 1);
   });
 
-  it('getOrSet takes a loader that is not async', async (t, { cache }) => {
+  it('getOrSet accepts a synchronous loader', async (t, { cache }) => {
     t.is(await cache.getOrSet('k', () => 7), 7);
   });
 
-  it('getOrSet runs one load for all who ask at once, in every process', async (t, { cache, other }) => {
+  it('G5 single flight: getOrSet runs one load for concurrent calls, across processes', async (t, {
+    cache,
+    other,
+  }) => {
     let loads = 0;
     const load = async (): Promise<number> => {
       loads++;
@@ -65,7 +68,7 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
     t.is(loads, 1);
   });
 
-  it('getOrSet shares the error of a loader with those who wait, and stores nothing', async (t, {
+  it('G5 single flight: concurrent calls share the error of the loader, and nothing is stored', async (t, {
     cache,
   }) => {
     let loads = 0;
@@ -81,7 +84,7 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
     t.is(await cache.getOrSet('k', () => 1), 1);
   });
 
-  it('a loader that throws before it returns a promise is a loader that fails', async (t, { cache }) => {
+  it('a loader that throws synchronously counts as a failed load', async (t, { cache }) => {
     const failing = (): number => {
       throw new Error('at once');
     };
@@ -89,7 +92,7 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
     t.is(await cache.getOrSet('k', () => 1), 1);
   });
 
-  it('a caller who changes what it got changes nothing for others', async (t, { cache }) => {
+  it('a caller that mutates its value does not affect other callers', async (t, { cache }) => {
     const load = (): { list: number[] } => ({ list: [1] });
     await cache.getOrSet('k', load);
     const got = await cache.getOrSet('k', load);
@@ -97,7 +100,7 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
     t.deepEqual(await cache.getOrSet('k', load), { list: [1] });
   });
 
-  it('values of every kind come back equal', async (t, { cache }) => {
+  it('values of every kind round-trip', async (t, { cache }) => {
     const values = [
       null,
       undefined,
@@ -119,7 +122,7 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
     }
   });
 
-  it('null and undefined are values like any other', async (t, { cache }) => {
+  it('null and undefined are stored like other values', async (t, { cache }) => {
     let loads = 0;
     for (const value of [null, undefined]) {
       const key = `k:${String(value)}`;
@@ -143,7 +146,7 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
     t.true(await cache.has('k'));
   });
 
-  it('negativeTtl is the life of null, the ttl that of others', async (t, { cache, until }) => {
+  it('negativeTtl is the ttl of null, ttl that of other values', async (t, { cache, until }) => {
     const fills = record('fill', t);
     const options = { ttl: 60_000, negativeTtl: 300, jitter: 0 };
     await cache.getOrSet('none', () => null, options);
@@ -154,13 +157,13 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
     t.true(await cache.has('some'));
   });
 
-  it('an entry is gone after its ttl', async (t, { cache, until }) => {
+  it('G6 age: an entry expires after its ttl', async (t, { cache, until }) => {
     t.is(await cache.getOrSet('k', () => 1, { ttl: 300, jitter: 0 }), 1);
     await until('the entry expires', async () => !(await cache.has('k')));
     t.is(await cache.getOrSet('k', () => 2), 2);
   });
 
-  it('jitter takes off at most its share of the ttl', async (t, { cache }) => {
+  it('jitter shortens the ttl by at most its share', async (t, { cache }) => {
     const fills = record('fill', t);
     for (let i = 0; i < 20; i++) await cache.getOrSet(['k', i], () => i, { ttl: 100_000, jitter: 0.4 });
     // The time that the load itself took is off too.
@@ -174,7 +177,7 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
     t.true(fills[0]!.ttlMs <= 100_000 && fills[0]!.ttlMs > 95_000);
   });
 
-  it('unless keeps a value from being stored', async (t, { cache }) => {
+  it('unless prevents storing a value', async (t, { cache }) => {
     const unless = (value: number): boolean => value < 0;
     t.is(await cache.getOrSet('k', () => -1, { unless }), -1);
     t.false(await cache.has('k'));
@@ -192,9 +195,7 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
     t.true(await cache.set('k', large, { maxValueBytes: 3_000 }));
   });
 
-  it("onUnsupported: 'throw' tells the caller of a value that would not come back equal", async (t, {
-    cache,
-  }) => {
+  it("onUnsupported: 'throw' rejects a value that does not round-trip", async (t, { cache }) => {
     class Money {
       readonly amount = 1;
     }
@@ -207,7 +208,7 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
     t.is(await cache.getOrSet('k', () => 1), 1);
   });
 
-  it("onUnsupported: 'bypass' returns such a value and does not store it", async (t, { cache }) => {
+  it("onUnsupported: 'bypass' returns such a value without storing it", async (t, { cache }) => {
     class Money {
       readonly amount = 1;
     }
@@ -223,7 +224,7 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
   });
 
   it(
-    'there is no entry without a ttl',
+    'a call without a ttl is refused',
     async (t, { cache }) => {
       await t.throwsAsync(
         cache.getOrSet('k', () => 1),
@@ -251,7 +252,7 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
 
   // --- get, set, has, getMany ---------------------------------------------------------------------------------------
 
-  it('get and has find what is stored, and load nothing', async (t, { cache, other }) => {
+  it('get and has return what is stored and load nothing', async (t, { cache, other }) => {
     t.is(await cache.get('k'), undefined);
     t.false(await cache.has('k'));
     t.true(await cache.set('k', { n: 1 }));
@@ -259,20 +260,20 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
     t.true(await other.has('k'));
   });
 
-  it('has tells a stored undefined from nothing', async (t, { cache }) => {
+  it('has distinguishes a stored undefined from a missing entry', async (t, { cache }) => {
     await cache.set('k', undefined);
     t.is(await cache.get('k'), undefined);
     t.true(await cache.has('k'));
   });
 
-  it('set replaces what stands there', async (t, { cache, other }) => {
+  it('set replaces an existing entry', async (t, { cache, other }) => {
     await cache.set('k', 1);
     t.true(await other.set('k', 2));
     t.is(await cache.get('k'), 2);
     t.is(await cache.getOrSet('k', () => 3), 2);
   });
 
-  it('set replaces a load that is under way', async (t, { cache, other }) => {
+  it('set replaces a load in progress, which is not stored', async (t, { cache, other }) => {
     let land!: (value: number) => void;
     let first!: Promise<number>;
     await new Promise<void>((began) => {
@@ -295,13 +296,13 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
     t.is(await cache.get('k'), undefined);
   });
 
-  it('set lets an entry live for its ttl', async (t, { cache, until }) => {
+  it('set applies the ttl', async (t, { cache, until }) => {
     await cache.set('k', 1, { ttl: 300, jitter: 0 });
     await until('the entry expires', async () => !(await cache.has('k')));
     t.is(await cache.get('k'), undefined);
   });
 
-  it('getMany gives those that are stored, by the keys that were given', async (t, { cache }) => {
+  it('getMany returns the stored entries by the given keys', async (t, { cache }) => {
     await cache.set('a', 1);
     await cache.set(['b', 2], 2);
     await cache.set('d', undefined);
@@ -318,7 +319,7 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
     t.is((await cache.getMany([])).size, 0);
   });
 
-  it('a key in parts is one key, whichever verb it is given to', async (t, { cache }) => {
+  it('a key in parts is the same key for every verb', async (t, { cache }) => {
     await cache.set(['user', 'a:b'], 1);
     t.is(await cache.get(['user', 'a:b']), 1);
     t.is(await cache.get(['user', 'a', 'b']), undefined);
@@ -328,7 +329,7 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
 
   // --- invalidate and clear -----------------------------------------------------------------------------------------------
 
-  it('invalidate makes an entry count no more in any process', async (t, { cache, other }) => {
+  it('G1 no resurrection: invalidate ends an entry in every process', async (t, { cache, other }) => {
     await cache.set('k', 1);
     await cache.set('l', 2);
     t.deepEqual(await other.invalidate({ keys: ['k'] }), { acknowledged: true });
@@ -337,13 +338,13 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
     t.is(await cache.getOrSet('k', () => 3), 3);
   });
 
-  it('invalidating what is not there is acknowledged', async (t, { cache }) => {
+  it('invalidating a missing entry is acknowledged', async (t, { cache }) => {
     t.deepEqual(await cache.invalidate({ keys: ['k'], tags: ['a'] }), { acknowledged: true });
     t.deepEqual(await cache.invalidate({}), { acknowledged: true });
     t.deepEqual(await cache.clear(), { acknowledged: true });
   });
 
-  it('invalidate takes many keys at once', async (t, { cache }) => {
+  it('invalidate accepts many keys', async (t, { cache }) => {
     const keys = Array.from({ length: 300 }, (_, i) => ['k', i] as const);
     await Promise.all(keys.map((key) => cache.set(key, 1)));
     t.is((await cache.getMany(keys)).size, 300);
@@ -351,10 +352,7 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
     t.is((await cache.getMany(keys)).size, 0);
   });
 
-  it('a tag that is known before the load makes all its entries count no more', async (t, {
-    cache,
-    other,
-  }) => {
+  it('G7 tags: invalidating an argument tag ends all its entries', async (t, { cache, other }) => {
     const tags = ['org:1', 'users'];
     await cache.getOrSet('a', () => 1, { tags });
     await cache.getOrSet('b', () => 1, { tags: ['users'] });
@@ -367,7 +365,7 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
     t.false(await cache.has('a'));
   });
 
-  it('a tag that only the value tells makes all its entries count no more', async (t, { cache, other }) => {
+  it('G7 tags: invalidating a result tag ends all its entries', async (t, { cache, other }) => {
     const tags = ({ org }: { org: number }): string[] => [`org:${org}`, `org:${org}`];
     await cache.getOrSet('a', () => ({ org: 1 }), { tags });
     await cache.getOrSet('b', () => ({ org: 2 }), { tags });
@@ -379,12 +377,15 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
     t.true(await other.has('a'));
   });
 
-  it('an entry without a tag that the call asks for is loaded anew', async (t, { cache }) => {
+  it('G7 tags: an entry without a tag of the call is loaded again', async (t, { cache }) => {
     await cache.getOrSet('k', () => 1, { tags: ['a'] });
     t.is(await cache.getOrSet('k', () => 2, { tags: ['b'] }), 2);
   });
 
-  it('an entry takes over the tags of the cached calls that its load made', async (t, { cache, other }) => {
+  it('G7 tags: with inheritTags an entry has the tags of the cached calls of its load', async (t, {
+    cache,
+    other,
+  }) => {
     const inner = (): Promise<number> => cache.getOrSet('inner', () => 1, { tags: ['org'] });
     const outer = (): Promise<number> => cache.getOrSet('outer', inner, { inheritTags: true });
     await inner();
@@ -394,14 +395,14 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
     t.false(await cache.has('outer'));
   });
 
-  it('without inheritTags it does not', async (t, { cache, other }) => {
+  it('G7 tags: without inheritTags it does not', async (t, { cache, other }) => {
     const inner = (): Promise<number> => cache.getOrSet('inner', () => 1, { tags: ['org'] });
     await cache.getOrSet('outer', inner);
     await other.invalidate({ tags: ['org'] });
     t.true(await cache.has('outer'));
   });
 
-  it('tags are strings, each once, and not too many', async (t, { cache }) => {
+  it('tags are strings, unique and limited in number', async (t, { cache }) => {
     const many = Array.from({ length: 1_001 }, (_, i) => `tag:${i}`);
     await t.throwsAsync(
       cache.getOrSet('k', () => 1, { tags: many }),
@@ -413,7 +414,7 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
     await t.throwsAsync(cache.invalidate({ tags: many }), { instanceOf: OptionsError });
   });
 
-  it('clear makes every entry of the namespace count no more', async (t, { cache, other }) => {
+  it('G1 no resurrection: clear ends every entry of the namespace', async (t, { cache, other }) => {
     await cache.set('a', 1);
     await cache.set('b', 1, { tags: ['x'] });
     await cache.getOrSet('c', () => 1, { tags: () => ['y'] });
@@ -423,7 +424,7 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
     t.is(await other.get('a'), 2);
   });
 
-  it('what looks like a pattern is a key like any other', async (t, { cache }) => {
+  it('a key with pattern characters is an ordinary key', async (t, { cache }) => {
     for (const key of ['*', 'a*', '[ab]', 'a?', '\\*', '{a}', 'ab']) await cache.set([key], key);
     await cache.invalidate({ keys: [['*'], ['a*'], ['[ab]'], ['a?']] });
     t.is(await cache.get(['ab']), 'ab');
@@ -432,7 +433,7 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
     t.is(await cache.get(['*']), undefined);
   });
 
-  it('names of Object.prototype are keys and tags like any other', async (t, { cache }) => {
+  it('names of Object.prototype are ordinary keys and tags', async (t, { cache }) => {
     for (const name of ['__proto__', 'constructor', 'hasOwnProperty', 'toString']) {
       t.is(await cache.getOrSet(name, () => name, { tags: [name] }), name);
       t.is(await cache.getOrSet(name, () => 'again', { tags: [name] }), name);
@@ -459,7 +460,7 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
     { defaults: { ttl: '1m' }, enabled: false },
   );
 
-  it('after close calls run their loads, and the plain verbs say that it is closed', async (t, {
+  it('after close getOrSet runs its loader, and the other verbs reject with an error that names close', async (t, {
     caching,
     cache,
     other,
@@ -473,7 +474,7 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
     t.is(await other.get('k'), 1);
   });
 
-  it('close gives back the leases of loads that are under way', async (t, { caching, cache, other }) => {
+  it('close releases the leases of loads in progress', async (t, { caching, cache, other }) => {
     let land!: (value: number) => void;
     let first!: Promise<number>;
     await new Promise<void>((began) => {

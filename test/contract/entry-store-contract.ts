@@ -61,12 +61,12 @@ export function entryStoreContract(
 
   // --- read and nonces --------------------------------------------------------------------------------------------
 
-  it('reads null where nothing stands', async (t, { store, entry, tag, clear }) => {
+  it('reads null for missing records and nonces', async (t, { store, entry, tag, clear }) => {
     t.deepEqual(await store.read(entry('k'), [clear, tag('a')]), { record: null, nonces: [null, null] });
     t.deepEqual(await store.nonces([clear]), [null]);
   });
 
-  it('gives nonces in the order asked for, as often as asked for', async (t, {
+  it('returns nonces in the requested order, with repetitions', async (t, {
     store,
     entry,
     tag,
@@ -89,13 +89,13 @@ export function entryStoreContract(
     t.deepEqual((await store.read(entry('k'), [])).nonces, []);
   });
 
-  it('gives back the bytes that were filled in, whatever they are', async (t, { store, entry }) => {
+  it('returns the stored bytes unchanged', async (t, { store, entry }) => {
     const payload = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
     const { record } = await fill(store, entry('k'), { payload });
     t.deepEqual(bytesOf((await store.read(entry('k'), [])).record), record);
   });
 
-  it('serves many reads at once, each with its own', async (t, { store, entry, tag }) => {
+  it('serves many concurrent reads, each with its own reply', async (t, { store, entry, tag }) => {
     const [nonce] = (await store.getOrCreateNonces([tag('a')], undefined, newToken(), 60_000)).nonces;
     const keys = Array.from({ length: 700 }, (_, i) => entry(`k${i}`));
     const { record } = await fill(store, keys[3]!);
@@ -109,7 +109,7 @@ export function entryStoreContract(
 
   // --- lease ------------------------------------------------------------------------------------------------------
 
-  it('grants a lease where nothing stands, and shows it as a record', async (t, { store, entry }) => {
+  it('grants a lease at a free key, and reads it as a record', async (t, { store, entry }) => {
     const token = newToken();
     const reply = await store.lease(entry('k'), token, 10_000, undefined);
     t.is(reply.status, 'granted');
@@ -118,7 +118,7 @@ export function entryStoreContract(
     t.is(tokenOf(record!), token);
   });
 
-  it('tells its time with a lease, and it does not run backwards', async (t, { store, entry }) => {
+  it('returns its time with a lease, and the time is monotonic', async (t, { store, entry }) => {
     const first = await store.lease(entry('k'), newToken(), 10_000, undefined);
     const second = await store.lease(entry('k'), newToken(), 10_000, undefined);
     const third = await store.lease(entry('l'), newToken(), 10_000, undefined);
@@ -133,7 +133,10 @@ export function entryStoreContract(
     t.is(await store.fill(entry('k'), token, valueOf(token), LATER), 'stored');
   });
 
-  it('refuses a lease while another holds it, and says for how long', async (t, { store, entry }) => {
+  it('refuses a lease while another holds it, and returns the time that is left', async (t, {
+    store,
+    entry,
+  }) => {
     await store.lease(entry('k'), newToken(), 10_000, undefined);
     const reply = await store.lease(entry('k'), newToken(), 5_000, undefined);
     if (reply.status !== 'held') return t.fail(reply.status);
@@ -142,7 +145,7 @@ export function entryStoreContract(
     t.is((await store.lease(entry('k'), newToken(), 5_000, undefined)).status, 'held');
   });
 
-  it('grants one of many leases at once', async (t, { store, entry }) => {
+  it('G5 single flight: grants one of many concurrent leases', async (t, { store, entry }) => {
     const tokens = Array.from({ length: 50 }, newToken);
     const replies = await Promise.all(
       tokens.map((token) => store.lease(entry('k'), token, 10_000, undefined)),
@@ -152,7 +155,7 @@ export function entryStoreContract(
     t.is(tokenOf((await store.read(entry('k'), [])).record!), granted[0]);
   });
 
-  it('shows a value instead of granting a lease', async (t, { store, entry }) => {
+  it('returns a value instead of granting a lease', async (t, { store, entry }) => {
     const { record } = await fill(store, entry('k'));
     for (const replaces of [undefined, newToken()]) {
       const reply = await store.lease(entry('k'), newToken(), 10_000, replaces);
@@ -162,7 +165,7 @@ export function entryStoreContract(
     t.deepEqual(bytesOf((await store.read(entry('k'), [])).record), record);
   });
 
-  it('grants a lease in the place of the value that it names', async (t, { store, entry }) => {
+  it('grants a lease over the value whose token it names', async (t, { store, entry }) => {
     const { token } = await fill(store, entry('k'));
     const next = newToken();
     t.is((await store.lease(entry('k'), next, 10_000, token)).status, 'granted');
@@ -170,7 +173,7 @@ export function entryStoreContract(
     t.is((await store.lease(entry('k'), newToken(), 10_000, token)).status, 'held');
   });
 
-  it('grants a lease in the place of a record whose token is not ASCII', async (t, { store, entry }) => {
+  it('grants a lease over a record whose token is not ASCII', async (t, { store, entry }) => {
     const strange = '\u00ff\u0000A\u0080 *\u00e9'.padEnd(16, '\u00fe');
     const first = newToken();
     await store.lease(entry('k'), first, 10_000, undefined);
@@ -183,7 +186,7 @@ export function entryStoreContract(
     t.is(tokenOf((await store.read(entry('k'), [])).record!), token);
   });
 
-  it('grants a lease in the place of any record for *', async (t, { store, entry }) => {
+  it('grants a lease over any record for *', async (t, { store, entry }) => {
     await fill(store, entry('value'));
     const held = newToken();
     await store.lease(entry('lease'), held, 10_000, undefined);
@@ -193,7 +196,7 @@ export function entryStoreContract(
     t.is(await store.fill(entry('lease'), held, valueOf(held), LATER), 'refused');
   });
 
-  it('takes bytes that are no record of this wire version for nothing', async (t, { store, entry }) => {
+  it('treats bytes that are not a record of this wire version as missing', async (t, { store, entry }) => {
     const otherVersion = valueOf(newToken());
     otherVersion[1] = WIRE_VERSION + 1;
     const otherLease = Buffer.from(encodeLease(newToken()));
@@ -216,7 +219,7 @@ export function entryStoreContract(
     }
   });
 
-  it('ends a lease by itself', async (t, { store, entry, gone }) => {
+  it('a lease expires on its own', async (t, { store, entry, gone }) => {
     const token = newToken();
     await store.lease(entry('k'), token, 60, undefined);
     await gone(entry('k'));
@@ -224,21 +227,21 @@ export function entryStoreContract(
     t.is((await store.lease(entry('k'), newToken(), 10_000, undefined)).status, 'granted');
   });
 
-  it('lets a lease end when it said it would', async (_t, { store, entry, ends }) => {
+  it('a lease ends at the returned time', async (_t, { store, entry, ends }) => {
     await store.lease(entry('k'), newToken(), 5_000, undefined);
     await ends(entry('k'), 5_000);
   });
 
   // --- extend ---------------------------------------------------------------------------------------------------------
 
-  it('moves the end of a lease', async (t, { store, entry, ends }) => {
+  it('extends a lease', async (t, { store, entry, ends }) => {
     const token = newToken();
     await store.lease(entry('k'), token, 1_000, undefined);
     t.true(await store.extend(entry('k'), token, 20_000));
     await ends(entry('k'), 20_000);
   });
 
-  it('extends nothing but the lease of this token', async (t, { store, entry, ends }) => {
+  it('extends only the lease of its token', async (t, { store, entry, ends }) => {
     const token = newToken();
     t.false(await store.extend(entry('k'), token, 20_000));
     t.is((await store.read(entry('k'), [])).record, null);
@@ -251,13 +254,13 @@ export function entryStoreContract(
 
   // --- fill -------------------------------------------------------------------------------------------------------------
 
-  it('puts a value in the place of the lease, for its ttl', async (t, { store, entry, ends }) => {
+  it('a fill replaces the lease with the value, for its ttl', async (t, { store, entry, ends }) => {
     const { record } = await fill(store, entry('k'), { ttl: 7_000 });
     t.deepEqual(bytesOf((await store.read(entry('k'), [])).record), record);
     await ends(entry('k'), 7_000);
   });
 
-  it('stores nothing whose end has passed, and removes its lease', async (t, { store, entry }) => {
+  it('G6 age: a fill after its end stores nothing and removes the lease', async (t, { store, entry }) => {
     const token = newToken();
     const reply = await store.lease(entry('k'), token, 10_000, undefined);
     if (reply.status !== 'granted') return t.fail(reply.status);
@@ -266,7 +269,11 @@ export function entryStoreContract(
     t.is(await store.fill(entry('k'), token, valueOf(token), LATER), 'refused');
   });
 
-  it('stores nothing whose end has passed, and wakes the waiters', async (t, { store, entry, told }) => {
+  it('G6 age: a fill after its end stores nothing and wakes the waiters', async (t, {
+    store,
+    entry,
+    told,
+  }) => {
     const token = newToken();
     const reply = await store.lease(entry('k'), token, 10_000, undefined);
     if (reply.status !== 'granted') return t.fail(reply.status);
@@ -275,13 +282,16 @@ export function entryStoreContract(
     await told([entry('k')]);
   });
 
-  it('refuses a fill where nothing stands: absence means refuse', async (t, { store, entry }) => {
+  it('G1 no resurrection: refuses a fill without a lease: absence means refuse', async (t, {
+    store,
+    entry,
+  }) => {
     const token = newToken();
     t.is(await store.fill(entry('k'), token, valueOf(token), LATER), 'refused');
     t.is((await store.read(entry('k'), [])).record, null);
   });
 
-  it('refuses a fill under another lease, which stays', async (t, { store, entry }) => {
+  it('G1 no resurrection: refuses a fill over another lease, which stays', async (t, { store, entry }) => {
     const holder = newToken();
     const late = newToken();
     await store.lease(entry('k'), holder, 10_000, undefined);
@@ -289,14 +299,14 @@ export function entryStoreContract(
     t.is(await store.fill(entry('k'), holder, valueOf(holder), LATER), 'stored');
   });
 
-  it('refuses a fill over another value, which stays', async (t, { store, entry }) => {
+  it('G1 no resurrection: refuses a fill over another value, which stays', async (t, { store, entry }) => {
     const { record } = await fill(store, entry('k'));
     const late = newToken();
     t.is(await store.fill(entry('k'), late, valueOf(late), LATER), 'refused');
     t.deepEqual(bytesOf((await store.read(entry('k'), [])).record), record);
   });
 
-  it('refuses a fill after the removal, and after the release', async (t, { store, entry }) => {
+  it('G1 no resurrection: refuses a fill after a removal or a release', async (t, { store, entry }) => {
     const removed = newToken();
     await store.lease(entry('removed'), removed, 10_000, undefined);
     await store.remove([entry('removed')]);
@@ -309,18 +319,14 @@ export function entryStoreContract(
     t.is((await store.read(entry('released'), [])).record, null);
   });
 
-  it('says yes to a fill that comes again, and leaves the value as it is', async (t, {
-    store,
-    entry,
-    ends,
-  }) => {
+  it('accepts a repeated fill and leaves the value as it is', async (t, { store, entry, ends }) => {
     const { token, record } = await fill(store, entry('k'), { ttl: 5_000 });
     t.is(await store.fill(entry('k'), token, record, LATER), 'stored');
     t.deepEqual(bytesOf((await store.read(entry('k'), [])).record), record);
     await ends(entry('k'), 5_000);
   });
 
-  it('refuses a fill that comes again too late: after a removal, over the next lease, over the next value', async (t, opened) => {
+  it('G1 no resurrection: refuses a repeated fill after a removal, over the next lease and over the next value', async (t, opened) => {
     const { store, entry } = opened;
     const { token, record } = await fill(store, entry('k'));
     await store.remove([entry('k')]);
@@ -336,7 +342,7 @@ export function entryStoreContract(
 
   // --- release --------------------------------------------------------------------------------------------------------------
 
-  it('gives a lease back', async (t, { store, entry }) => {
+  it('releases a lease', async (t, { store, entry }) => {
     const token = newToken();
     await store.lease(entry('k'), token, 10_000, undefined);
     t.true(await store.release(entry('k'), token));
@@ -344,7 +350,7 @@ export function entryStoreContract(
     t.false(await store.release(entry('k'), token));
   });
 
-  it("gives back neither another's lease nor a value", async (t, { store, entry }) => {
+  it('releases neither the lease of another token nor a value', async (t, { store, entry }) => {
     const holder = newToken();
     await store.lease(entry('k'), holder, 10_000, undefined);
     t.false(await store.release(entry('k'), newToken()));
@@ -356,10 +362,7 @@ export function entryStoreContract(
 
   // --- remove -----------------------------------------------------------------------------------------------------------------
 
-  it('removes values, leases and other bytes, and minds nothing that is absent', async (t, {
-    store,
-    entry,
-  }) => {
+  it('removes values, leases and other bytes, and accepts missing keys', async (t, { store, entry }) => {
     await fill(store, entry('value'));
     await store.lease(entry('lease'), newToken(), 10_000, undefined);
     const token = newToken();
@@ -372,7 +375,7 @@ export function entryStoreContract(
     await store.remove([]);
   });
 
-  it('removes many at once, and nothing else', async (t, { store, entry }) => {
+  it('removes many keys at once, and nothing else', async (t, { store, entry }) => {
     const names = Array.from({ length: 600 }, (_, i) => entry(`k${i}`));
     await Promise.all([0, 299, 599].map((i) => fill(store, names[i]!)));
     await fill(store, entry('other'));
@@ -383,7 +386,7 @@ export function entryStoreContract(
 
   // --- wakes ----------------------------------------------------------------------------------------------------------------
 
-  it('wakes for a fill, a release and a removal of a lease that others wait for', async (t, opened) => {
+  it('a fill, a release and a removal of a lease wake its waiters', async (t, opened) => {
     const { store, entry, woken, told } = opened;
     const token = newToken();
     const keys = ['filled', 'released', 'removed'].map(entry);
@@ -398,7 +401,7 @@ export function entryStoreContract(
     t.deepEqual([...woken()].sort(), [...keys].sort());
   });
 
-  it('wakes for nobody where nobody waits', async (t, { store, entry, woken, told }) => {
+  it('publishes no wakeup if nobody waits', async (t, { store, entry, woken, told }) => {
     const token = newToken();
     const keys = ['filled', 'released', 'removed'].map(entry);
     for (const key of keys) await store.lease(key, token, 10_000, undefined);
@@ -415,12 +418,7 @@ export function entryStoreContract(
     t.deepEqual([...woken()].sort(), [...keys].sort());
   });
 
-  it('still knows that somebody waits after the lease is extended', async (t, {
-    store,
-    entry,
-    woken,
-    told,
-  }) => {
+  it('an extended lease keeps its waiters', async (t, { store, entry, woken, told }) => {
     const token = newToken();
     await store.lease(entry('k'), token, 10_000, undefined);
     await store.lease(entry('k'), newToken(), 10_000, undefined);
@@ -430,12 +428,7 @@ export function entryStoreContract(
     t.deepEqual(woken(), [entry('k')]);
   });
 
-  it('still knows that somebody waits after the lease is replaced', async (t, {
-    store,
-    entry,
-    woken,
-    told,
-  }) => {
+  it('a replaced lease keeps its waiters', async (t, { store, entry, woken, told }) => {
     await store.lease(entry('k'), newToken(), 10_000, undefined);
     await store.lease(entry('k'), newToken(), 10_000, undefined);
     const token = newToken();
@@ -447,7 +440,7 @@ export function entryStoreContract(
 
   // --- mint -----------------------------------------------------------------------------------------------------------------
 
-  it('mints for the absent and keeps what stands', async (t, { store, tag, clear }) => {
+  it('getOrCreateNonces creates missing nonces and keeps existing ones', async (t, { store, tag, clear }) => {
     const first = newToken();
     const second = newToken();
     t.deepEqual((await store.getOrCreateNonces([tag('a')], undefined, first, 60_000)).nonces, [first]);
@@ -462,7 +455,7 @@ export function entryStoreContract(
     t.deepEqual(await store.nonces([clear, tag('a')]), [second, first]);
   });
 
-  it('agrees with itself when many mint at once', async (t, { store, tag }) => {
+  it('concurrent getOrCreateNonces return the same nonces', async (t, { store, tag }) => {
     const minted = await Promise.all(
       Array.from({ length: 50 }, () =>
         store.getOrCreateNonces([tag('a'), tag('b')], undefined, newToken(), 60_000),
@@ -472,24 +465,24 @@ export function entryStoreContract(
     t.is(new Set(minted.map(({ nonces }) => nonces[1])).size, 1);
   });
 
-  it('lets nonces live for the ttl asked for', async (_t, { store, tag, ends }) => {
+  it('nonces expire after their ttl', async (_t, { store, tag, ends }) => {
     await store.getOrCreateNonces([tag('a')], undefined, newToken(), 9_000);
     await ends(tag('a'), 9_000);
   });
 
-  it('lengthens the life of a nonce', async (_t, { store, tag, ends }) => {
+  it('getOrCreateNonces extends the ttl of a nonce', async (_t, { store, tag, ends }) => {
     await store.getOrCreateNonces([tag('a')], undefined, newToken(), 2_000);
     await store.getOrCreateNonces([tag('a')], undefined, newToken(), 9_000);
     await ends(tag('a'), 9_000);
   });
 
-  it('never shortens the life of a nonce', async (_t, { store, tag, ends }) => {
+  it('getOrCreateNonces never shortens the ttl of a nonce', async (_t, { store, tag, ends }) => {
     await store.getOrCreateNonces([tag('a')], undefined, newToken(), 9_000);
     await store.getOrCreateNonces([tag('a')], undefined, newToken(), 2_000);
     await ends(tag('a'), 9_000);
   });
 
-  it('does for the tag changes what it does for nonces: they begin as an identity and zeros', async (t, opened) => {
+  it('getOrCreateNonces creates the tag changes as an identity and zeros, and keeps existing ones', async (t, opened) => {
     const { store, tag, tagChanges, ends } = opened;
     t.is((await store.getOrCreateNonces([tag('a')], undefined, newToken(), 2_000)).tagChanges.length, 0);
     const first = newToken();
@@ -502,7 +495,7 @@ export function entryStoreContract(
     await ends(tagChanges, 9_000);
   });
 
-  it('mints another nonce after the removal of one, and other tag changes after theirs', async (t, opened) => {
+  it('getOrCreateNonces creates a new nonce after a removal, and new tag changes after theirs', async (t, opened) => {
     const { store, tag, tagChanges } = opened;
     const before = await store.getOrCreateNonces([tag('a')], tagChanges, newToken(), 60_000);
     await store.removeNonces([tag('a')], tagChanges, [7], newToken());
@@ -514,7 +507,7 @@ export function entryStoreContract(
 
   // --- removeNonces -----------------------------------------------------------------------------------------------------------
 
-  it('removes nonces, and minds nothing that is absent', async (t, {
+  it('G7 tags: removes nonces, and accepts missing ones', async (t, {
     store,
     entry,
     tag,
@@ -533,7 +526,11 @@ export function entryStoreContract(
     t.deepEqual(snapshot.nonces, [nonces[0], null, nonces[2]]);
   });
 
-  it('marks the given buckets of the tag changes, and only those', async (t, { store, tag, tagChanges }) => {
+  it('G7 tags: removeNonces marks the given buckets of the tag changes, and only those', async (t, {
+    store,
+    tag,
+    tagChanges,
+  }) => {
     const before = (await store.getOrCreateNonces([], tagChanges, newToken(), 60_000)).tagChanges;
     await store.removeNonces([tag('a'), tag('b')], tagChanges, [0, 200, 255], newToken());
     const after = (await store.getOrCreateNonces([], tagChanges, newToken(), 60_000)).tagChanges;
@@ -544,7 +541,10 @@ export function entryStoreContract(
     }
   });
 
-  it('marks the same bucket anew each time', async (t, { store, tagChanges }) => {
+  it('G7 tags: removeNonces marks the same bucket with a new value each time', async (t, {
+    store,
+    tagChanges,
+  }) => {
     const seen = new Set<string>();
     for (let i = 0; i < 5; i++) {
       const { tagChanges: now } = await store.getOrCreateNonces([], tagChanges, newToken(), 60_000);
@@ -554,7 +554,7 @@ export function entryStoreContract(
     t.is(seen.size, 5);
   });
 
-  it('makes no tag changes where none are', async (t, { store, tag, tagChanges }) => {
+  it('removeNonces does not create the tag changes', async (t, { store, tag, tagChanges }) => {
     await store.removeNonces([tag('a')], tagChanges, [3], newToken());
     const identity = newToken();
     const { tagChanges: made } = await store.getOrCreateNonces([], tagChanges, identity, 60_000);
@@ -562,7 +562,7 @@ export function entryStoreContract(
     t.true(made.subarray(TAG_CHANGES_IDENTITY).every((byte) => byte === 0));
   });
 
-  it('leaves the life of the tag changes as it is', async (_t, { store, tagChanges, ends }) => {
+  it('removeNonces does not change the ttl of the tag changes', async (_t, { store, tagChanges, ends }) => {
     await store.getOrCreateNonces([], tagChanges, newToken(), 9_000);
     await store.removeNonces([], tagChanges, [3], newToken());
     await ends(tagChanges, 9_000);
@@ -570,7 +570,7 @@ export function entryStoreContract(
 
   // --- close --------------------------------------------------------------------------------------------------------------------
 
-  it('refuses every verb once it is closed', async (t, { store, entry, tag, tagChanges, close }) => {
+  it('refuses every verb after close', async (t, { store, entry, tag, tagChanges, close }) => {
     await close();
     await close();
     const verbs: Record<keyof EntryStore, () => Promise<unknown>> = {
@@ -590,7 +590,7 @@ export function entryStoreContract(
     }
   });
 
-  test(`${name}: the deviations name tests that there are`, (t) => {
+  test(`${name}: every listed deviation names an existing test`, (t) => {
     for (const title of Object.keys(deviations)) t.true(titles.has(title), title);
     t.pass();
   });

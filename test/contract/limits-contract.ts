@@ -3,7 +3,7 @@ import type { Caching, CachingOptions } from '../../src/core/caching.js';
 import { RateLimitExceededError } from '../../src/core/shared/errors.js';
 import type { Algorithm } from '../../src/core/ports/rate-store.js';
 import type { Rule } from '../../src/core/limits/rules.js';
-import { deferred } from '../coherence/deferred.js';
+import { deferred } from '../support/deferred.js';
 
 export interface OpenLimits {
   /** On one store. */
@@ -29,7 +29,7 @@ const WINDOWED: readonly Exclude<Algorithm, 'concurrency'>[] = [
 const RULE = { algorithm: 'fixed-window', limit: 3, per: '1h' } as const;
 const SLOTS = { algorithm: 'concurrency', limit: 2 } as const;
 
-/** What the verbs of `Caching.limits` do, whatever adapter it runs on. The numbers themselves: test/core. */
+/** What the verbs of `Caching.limits` do, whatever adapter it runs on. The numbers themselves: test/limits/algorithms. */
 export function limitsContract(test: TestFn, name: string, open: Open): void {
   interface Given {
     readonly limits: Caching['limits'];
@@ -46,7 +46,7 @@ export function limitsContract(test: TestFn, name: string, open: Open): void {
   };
 
   for (const algorithm of WINDOWED) {
-    it(`${algorithm}: all processes together take as much as the limit says`, async (t, {
+    it(`G9 rate limits: ${algorithm}: all processes together take exactly the limit`, async (t, {
       limits,
       other,
     }) => {
@@ -57,10 +57,7 @@ export function limitsContract(test: TestFn, name: string, open: Open): void {
       t.like(await other.peek('k', rule), { allowed: false, remaining: 0, source: 'store' });
     });
 
-    it(`${algorithm}: whoever comes back after the time he was told has room`, async (t, {
-      limits,
-      until,
-    }) => {
+    it(`${algorithm}: there is capacity after retryAfterMs`, async (t, { limits, until }) => {
       const rule: Rule = { algorithm, limit: 2, per: '1s' };
       let decision = await limits.consume('k', rule, { cost: 2 });
       while (decision.allowed) decision = await limits.consume('k', rule);
@@ -70,7 +67,7 @@ export function limitsContract(test: TestFn, name: string, open: Open): void {
     });
   }
 
-  it('takes from all rules or from none', async (t, { limits, other }) => {
+  it('G9 rate limits: all rules are charged, or none', async (t, { limits, other }) => {
     const narrow = { ...RULE, name: 'narrow', limit: 1 };
     const rules = [RULE, narrow, { limit: 5, per: '1h' }] as const;
     t.true((await limits.consume('k', rules)).allowed);
@@ -78,11 +75,7 @@ export function limitsContract(test: TestFn, name: string, open: Open): void {
     t.is((await other.peek('k', RULE)).rules[0]!.used, 1);
   });
 
-  it('a refusal is remembered here until another process gives units back', async (t, {
-    limits,
-    other,
-    until,
-  }) => {
+  it('a denial is cached until another process refunds units', async (t, { limits, other, until }) => {
     await other.consume('k', RULE, { cost: 3 });
     t.like(await limits.consume('k', RULE), { allowed: false, source: 'store' });
     t.like(await limits.consume('k', RULE), { allowed: false, source: 'denialCache' });
@@ -90,7 +83,7 @@ export function limitsContract(test: TestFn, name: string, open: Open): void {
     await until('the refusal is forgotten', async () => (await limits.consume('k', RULE)).allowed);
   });
 
-  it('refunds and penalties count in every process', async (t, { limits, other }) => {
+  it('refunds and penalties apply in every process', async (t, { limits, other }) => {
     await limits.penalty('k', RULE, 5);
     t.like(await other.peek('k', RULE), { allowed: false, rules: { 0: { used: 5 } } });
     await other.refund('k', RULE, 3);
@@ -99,7 +92,7 @@ export function limitsContract(test: TestFn, name: string, open: Open): void {
     t.like(await other.peek('k', RULE), { remaining: 3, resetMs: 0 });
   });
 
-  it('a block refuses in every process until it is reset', async (t, { limits, other, until }) => {
+  it('a block denies in every process until it is reset', async (t, { limits, other, until }) => {
     await limits.block('k', '1h');
     const refused = await other.consume('k', RULE);
     t.like(refused, { allowed: false, rule: 'block', source: 'store', remaining: 0 });
@@ -108,13 +101,13 @@ export function limitsContract(test: TestFn, name: string, open: Open): void {
     await until('the block is forgotten', async () => (await other.consume('k', RULE)).allowed);
   });
 
-  it('a block ends by itself', async (t, { limits, until }) => {
+  it('a block ends on its own', async (t, { limits, until }) => {
     await limits.block('k', '2s');
     t.is((await limits.consume('k', RULE)).rule, 'block');
     await until('the block is over', async () => (await limits.consume('k', RULE)).allowed);
   });
 
-  it('a request that comes again is answered as before and charged once, in every process', async (t, {
+  it('G9 rate limits: a repeated requestId gets the same decision and is charged once, in every process', async (t, {
     limits,
     other,
   }) => {
@@ -128,7 +121,7 @@ export function limitsContract(test: TestFn, name: string, open: Open): void {
     t.is((await other.peek('k', RULE)).rules[0]!.used, 1);
   });
 
-  it('keys of every kind are counted apart', async (t, { limits, other }) => {
+  it('different keys count separately', async (t, { limits, other }) => {
     const keys = ['a:b', 'a', '{a}', '*', 'a b', '\ud800', '\ud801', 'é', 'e\u0301', 'x'.repeat(1_000)];
     for (const key of keys) await limits.consume([key], RULE, { cost: 2 });
     for (const key of keys) t.is((await other.peek([key], RULE)).rules[0]!.used, 2, key);
@@ -151,7 +144,11 @@ export function limitsContract(test: TestFn, name: string, open: Open): void {
     t.is((await other.peek('k', SLOTS)).rules[0]!.used, 0);
   });
 
-  it('a slot outlives its life while its process renews it', async (t, { limits, other, until }) => {
+  it('semaphore: a slot outlives its lease while its process renews it', async (t, {
+    limits,
+    other,
+    until,
+  }) => {
     const rule: Rule = { algorithm: 'concurrency', limit: 1, lease: '2s' };
     const work = deferred();
     const run = limits.run('k', rule, () => work.promise);
@@ -164,7 +161,7 @@ export function limitsContract(test: TestFn, name: string, open: Open): void {
     await run;
   });
 
-  it('who waits for a slot gets it when another process gives it back', async (t, {
+  it('semaphore: a waiting call gets the slot that another process releases', async (t, {
     limits,
     other,
     until,
@@ -183,11 +180,7 @@ export function limitsContract(test: TestFn, name: string, open: Open): void {
     t.true(await second);
   });
 
-  it('who waits for units gets them when another process gives them back', async (t, {
-    limits,
-    other,
-    until,
-  }) => {
+  it('a waiting call gets the units that another process refunds', async (t, { limits, other, until }) => {
     const wide: Rule = { algorithm: 'fixed-window', limit: 3, per: '10s' };
     await limits.consume('k', wide, { cost: 3 });
     let allowed = false;
@@ -197,7 +190,7 @@ export function limitsContract(test: TestFn, name: string, open: Open): void {
     t.true((await waiting).allowed);
   });
 
-  it('a failing run gives its units back if it is told to', async (t, { limits, other }) => {
+  it('refundOnError: a failed run refunds its units', async (t, { limits, other }) => {
     const rules = [RULE, SLOTS] as const;
     const fail = (): Promise<never> => Promise.reject(new Error('no'));
     await t.throwsAsync(limits.run('k', rules, fail, { refundOnError: true, cost: 3 }), { message: 'no' });

@@ -39,7 +39,7 @@ export function lockStoreContract(
 
   // --- one holder ---------------------------------------------------------------------------------------------------
 
-  it('a lock is granted once, until it is given back', async (t, { store, lock }) => {
+  it('G8 locks: a lock is granted once until it is released', async (t, { store, lock }) => {
     const first = await granted(t, store, { keys: [lock('a')] });
     held(t, await store.acquire(request({ keys: [lock('a')] })));
     await granted(t, store, { keys: [lock('b')] });
@@ -47,7 +47,7 @@ export function lockStoreContract(
     await granted(t, store, { keys: [lock('a')] });
   });
 
-  it('of many who ask at once one is granted', async (t, { store, lock }) => {
+  it('G8 locks: of many concurrent requests one is granted', async (t, { store, lock }) => {
     const replies = await Promise.all(
       Array.from({ length: 50 }, () => store.acquire(request({ keys: [lock('a')] }))),
     );
@@ -57,7 +57,11 @@ export function lockStoreContract(
     for (const reply of replies) if (reply.status !== 'granted') held(t, reply);
   });
 
-  it('a lock ends with its lease, and tells until when it is held', async (t, { store, lock, until }) => {
+  it('a lock ends with its lease, and a denial returns the time that is left', async (t, {
+    store,
+    lock,
+    until,
+  }) => {
     const first = await granted(t, store, { keys: [lock('a')], leaseMs: SHORT });
     const { forMs } = held(t, await store.acquire(request({ keys: [lock('a')] })));
     t.true(forMs > 0 && forMs <= SHORT, `${forMs} ms of ${SHORT}`);
@@ -67,7 +71,7 @@ export function lockStoreContract(
     t.is(await first.extend(SHORT), 'lost');
   });
 
-  it('a lease is extended, also to a nearer end', async (t, { store, lock }) => {
+  it('a lease is extended, also to an earlier end', async (t, { store, lock }) => {
     const first = await granted(t, store, { keys: [lock('a')], leaseMs: SHORT * 10 });
     t.is(await first.extend(LONG), 'extended');
     const { forMs } = held(t, await store.acquire(request({ keys: [lock('a')] })));
@@ -77,7 +81,7 @@ export function lockStoreContract(
     t.true(nearer.forMs <= SHORT * 10, `${nearer.forMs} ms`);
   });
 
-  it('a holder whose lease has ended can neither extend nor release what is another’s now', async (t, {
+  it('G8 locks: a holder whose lease has ended can neither extend nor release the lock of another', async (t, {
     store,
     lock,
     until,
@@ -95,7 +99,7 @@ export function lockStoreContract(
     t.is(await second!.extend(LONG), 'extended');
   });
 
-  it('giving back twice changes nothing', async (t, { store, lock }) => {
+  it('releasing twice has no effect', async (t, { store, lock }) => {
     const first = await granted(t, store, { keys: [lock('a')] });
     await first.release();
     const second = await granted(t, store, { keys: [lock('a')] });
@@ -121,7 +125,7 @@ export function lockStoreContract(
     for (const key of keys) await granted(t, store, { keys: [key] });
   });
 
-  it('the lease on several keys is lost with any of them', async (t, { store, lock, until }) => {
+  it('G8 locks: the lease of several keys is lost with any of them', async (t, { store, lock, until }) => {
     const keys = ['a', 'b', 'c'].map(lock).sort();
     const all = await granted(t, store, { keys, leaseMs: SHORT });
     await until('another has one of them', async () => {
@@ -136,7 +140,10 @@ export function lockStoreContract(
 
   // --- readers and a writer -----------------------------------------------------------------------------------------
 
-  it('readers share, and keep writers out until the last has gone', async (t, { store, lock }) => {
+  it('read-write lock: readers share, and block writers until the last one releases', async (t, {
+    store,
+    lock,
+  }) => {
     const readers = await Promise.all(
       [1, 2, 3].map(() => granted(t, store, { keys: [lock('a')], permits: Infinity })),
     );
@@ -148,7 +155,7 @@ export function lockStoreContract(
     held(t, await store.acquire(request({ keys: [lock('a')], permits: Infinity })));
   });
 
-  it('each reader’s lease ends by itself', async (t, { store, lock, until }) => {
+  it('read-write lock: the lease of each reader ends on its own', async (t, { store, lock, until }) => {
     const short = await granted(t, store, { keys: [lock('a')], permits: Infinity, leaseMs: SHORT });
     const long = await granted(t, store, { keys: [lock('a')], permits: Infinity, leaseMs: SHORT * 2 });
     const writer = request({ keys: [lock('a')], ticketMs: 0 });
@@ -159,7 +166,7 @@ export function lockStoreContract(
     t.is(await long.extend(LONG), 'lost');
   });
 
-  it('a reader whose lease has ended can neither extend nor release the others’', async (t, {
+  it('read-write lock: a reader whose lease has ended can neither extend nor release the lease of others', async (t, {
     store,
     lock,
     until,
@@ -177,7 +184,11 @@ export function lockStoreContract(
     t.is(await long.extend(LONG), 'extended');
   });
 
-  it('a waiting writer comes before new readers, until he gives up', async (t, { store, lock, told }) => {
+  it('read-write lock: a waiting writer precedes new readers until it gives up', async (t, {
+    store,
+    lock,
+    told,
+  }) => {
     const reader = await granted(t, store, { keys: [lock('a')], permits: Infinity });
     const writer = request({ keys: [lock('a')], ticketMs: LONG });
     held(t, await store.acquire(writer));
@@ -188,7 +199,7 @@ export function lockStoreContract(
     await granted(t, store, { keys: [lock('a')], permits: Infinity });
   });
 
-  it('a writer who was granted keeps no reader out after he has gone', async (t, { store, lock, told }) => {
+  it('read-write lock: a writer blocks no reader after its release', async (t, { store, lock, told }) => {
     const reader = await granted(t, store, { keys: [lock('a')], permits: Infinity });
     const writer = request({ keys: [lock('a')], ticketMs: LONG });
     held(t, await store.acquire(writer));
@@ -200,7 +211,11 @@ export function lockStoreContract(
     await granted(t, store, { keys: [lock('a')], permits: Infinity });
   });
 
-  it('a writer who does not ask again keeps new readers out no longer', async (t, { store, lock, until }) => {
+  it('read-write lock: a writer that stops asking blocks no new readers', async (t, {
+    store,
+    lock,
+    until,
+  }) => {
     await granted(t, store, { keys: [lock('a')], permits: Infinity });
     held(t, await store.acquire(request({ keys: [lock('a')], ticketMs: SHORT })));
     held(t, await store.acquire(request({ keys: [lock('a')], permits: Infinity })));
@@ -210,7 +225,7 @@ export function lockStoreContract(
     });
   });
 
-  it('a writer who asks once keeps nobody out', async (t, { store, lock }) => {
+  it('read-write lock: a writer that asks once blocks no reader', async (t, { store, lock }) => {
     await granted(t, store, { keys: [lock('a')], permits: Infinity });
     held(t, await store.acquire(request({ keys: [lock('a')], ticketMs: 0 })));
     await granted(t, store, { keys: [lock('a')], permits: Infinity });
@@ -218,7 +233,7 @@ export function lockStoreContract(
 
   // --- wakes --------------------------------------------------------------------------------------------------------
 
-  it('who was refused is told of the release, and nobody of one that nobody waited for', async (t, {
+  it('a release wakes waiting callers, and publishes nothing if nobody waits', async (t, {
     store,
     lock,
     told,
@@ -241,7 +256,12 @@ export function lockStoreContract(
     t.false(woken().slice(count).includes(lock('awaited')), 'whoever waited has been told once');
   });
 
-  it('the last of several readers tells, and none before', async (t, { store, lock, told, woken }) => {
+  it('read-write lock: only the last reader to release wakes a writer', async (t, {
+    store,
+    lock,
+    told,
+    woken,
+  }) => {
     const first = await granted(t, store, { keys: [lock('a')], permits: Infinity });
     const second = await granted(t, store, { keys: [lock('a')], permits: Infinity });
     const other = await granted(t, store, { keys: [lock('b')] });
@@ -255,7 +275,7 @@ export function lockStoreContract(
     await told(lock('a'));
   });
 
-  it('of several keys each that is waited for is told', async (t, { store, lock, told }) => {
+  it('the release of several keys wakes the waiters of each', async (t, { store, lock, told }) => {
     const keys = ['a', 'b', 'c'].map(lock).sort();
     const all = await granted(t, store, { keys });
     held(t, await store.acquire(request({ keys: [keys[0]!] })));
@@ -267,11 +287,7 @@ export function lockStoreContract(
 
   // --- its end ------------------------------------------------------------------------------------------------------
 
-  it('after it was closed nothing is granted, and nothing is said to be lost', async (t, {
-    store,
-    lock,
-    close,
-  }) => {
+  it('after close nothing is granted and nothing is reported as lost', async (t, { store, lock, close }) => {
     const grant = await granted(t, store, { keys: [lock('a')] });
     await close();
     const reply = await store.acquire(request({ keys: [lock('b')] }));
@@ -290,7 +306,7 @@ export function lockStoreContract(
 
   // --- one server only ----------------------------------------------------------------------------------------------
 
-  it('fencing tokens grow from grant to grant', async (t, { store, lock, until }) => {
+  it('G8 locks: the fencing token grows with every grant', async (t, { store, lock, until }) => {
     let last = 0n;
     const grows = ({ fencingToken }: LockGrant): void => {
       t.true(fencingToken !== undefined && fencingToken > last, `${fencingToken} after ${last}`);
@@ -313,7 +329,7 @@ export function lockStoreContract(
     }
   });
 
-  it('the fencing token of several keys is larger than any before of each, and smaller than any after', async (t, {
+  it('G8 locks: the fencing token of several keys is larger than all before and smaller than all after, for each key', async (t, {
     store,
     lock,
   }) => {
@@ -332,12 +348,12 @@ export function lockStoreContract(
     }
   });
 
-  it('there is no fencing token where several may hold', async (t, { store, lock }) => {
+  it('there is no fencing token for shared locks and permits', async (t, { store, lock }) => {
     t.is((await granted(t, store, { keys: [lock('a')], permits: Infinity })).fencingToken, undefined);
     t.is((await granted(t, store, { keys: [lock('b')], permits: 2 })).fencingToken, undefined);
   });
 
-  it('as many as there are permits hold it', async (t, { store, lock, told }) => {
+  it('semaphore: as many callers as permits hold a lock', async (t, { store, lock, told }) => {
     const ask = { keys: [lock('a')], permits: 2 };
     const first = await granted(t, store, { ...ask, leaseMs: LONG });
     await granted(t, store, { ...ask, leaseMs: LONG / 2 });
@@ -349,7 +365,7 @@ export function lockStoreContract(
     held(t, await store.acquire(request(ask)));
   });
 
-  it('a place is free when its lease ends', async (t, { store, lock, until }) => {
+  it('semaphore: a permit is free when its lease ends', async (t, { store, lock, until }) => {
     const ask = { keys: [lock('a')], permits: 2 };
     await granted(t, store, ask);
     await granted(t, store, { ...ask, leaseMs: SHORT });
@@ -357,7 +373,7 @@ export function lockStoreContract(
     held(t, await store.acquire(request(ask)));
   });
 
-  it('who asks for another number of permits waits', async (t, { store, lock }) => {
+  it('semaphore: a caller with another number of permits waits', async (t, { store, lock }) => {
     const holder = await granted(t, store, { keys: [lock('a')], permits: 3 });
     for (const permits of [1, 2, 4, Infinity])
       held(t, await store.acquire(request({ keys: [lock('a')], permits, ticketMs: 0 })));
@@ -368,7 +384,7 @@ export function lockStoreContract(
 
   // --- fair ---------------------------------------------------------------------------------------------------------
 
-  it('a fair lock is granted in the order of the tickets', async (t, { store, lock, told, woken }) => {
+  it('fair lock: granted in the order of the tickets', async (t, { store, lock, told, woken }) => {
     const fair = (ticket: string) => request({ keys: [lock('a')], ticket, ticketMs: LONG });
     let holder = await granted(t, store, fair('z'));
     const waiting = ['c', 'a', 'b'];
@@ -386,7 +402,7 @@ export function lockStoreContract(
     }
   });
 
-  it('who leaves the queue makes room for the next', async (t, { store, lock, told }) => {
+  it('fair lock: leaving the queue makes room for the next ticket', async (t, { store, lock, told }) => {
     const fair = (ticket: string) => request({ keys: [lock('a')], ticket, ticketMs: LONG });
     const holder = await granted(t, store, fair('first'));
     for (const ticket of ['a', 'b', 'c']) held(t, await store.acquire(fair(ticket)));
@@ -399,7 +415,7 @@ export function lockStoreContract(
     await granted(t, store, fair('c'));
   });
 
-  it('a ticket that does not ask again loses its place', async (t, { store, lock, until }) => {
+  it('fair lock: a ticket that stops asking loses its place', async (t, { store, lock, until }) => {
     const fair = (ticket: string, ticketMs: number) => request({ keys: [lock('a')], ticket, ticketMs });
     const holder = await granted(t, store, fair('first', LONG));
     held(t, await store.acquire(fair('dead', SHORT)));
@@ -412,7 +428,7 @@ export function lockStoreContract(
     });
   });
 
-  it('a ticket that asks once takes no place', async (t, { store, lock }) => {
+  it('fair lock: a ticket that asks once takes no place', async (t, { store, lock }) => {
     const fair = (ticket: string, ticketMs: number) => request({ keys: [lock('a')], ticket, ticketMs });
     const holder = await granted(t, store, fair('first', 0));
     held(t, await store.acquire(fair('once', 0)));
@@ -420,7 +436,7 @@ export function lockStoreContract(
     await granted(t, store, fair('other', 0));
   });
 
-  it('a fair lock with room wakes the next in the queue', async (t, { store, lock, told }) => {
+  it('fair lock: with permits left, the next in the queue is woken', async (t, { store, lock, told }) => {
     const fair = (ticket: string) => request({ keys: [lock('a')], permits: 2, ticket, ticketMs: LONG });
     const first = await granted(t, store, fair('1'));
     const second = await granted(t, store, fair('2'));

@@ -53,7 +53,7 @@ export function locksContract(
     }
   };
 
-  it('one at a time runs under a lock, in all processes together', async (t, { both, settle }) => {
+  it('G8 locks: one body at a time runs under a lock, across processes', async (t, { both, settle }) => {
     let inside = 0;
     let most = 0;
     const work = async (): Promise<void> => {
@@ -69,7 +69,7 @@ export function locksContract(
     t.is(most, 1);
   });
 
-  it('withLease returns what the work returns, throws what it throws, and gives the lock back', async (t, {
+  it('withLease returns the result or the error of the work and releases the lock', async (t, {
     locks,
     other,
   }) => {
@@ -83,7 +83,11 @@ export function locksContract(
     t.true(await isFree(other, 'k'));
   });
 
-  it('a lock that others hold for all of the wait is not obtained', async (t, { locks, other, settle }) => {
+  it('G10 bounded delay: a lock that others hold for the whole wait is not obtained', async (t, {
+    locks,
+    other,
+    settle,
+  }) => {
     const lease = await locks.acquire('k');
     await t.throwsAsync(other.acquire('k', { wait: 0 }), { instanceOf: LockNotObtainedError });
     await t.throwsAsync(settle(other.acquire('k', { wait: 300 })), { instanceOf: LockNotObtainedError });
@@ -91,7 +95,7 @@ export function locksContract(
     t.true(await isFree(other, 'k'));
   });
 
-  it('who waits for a lock has it when it is given back', async (t, { locks, other, settle }) => {
+  it('a waiting caller acquires the lock when it is released', async (t, { locks, other, settle }) => {
     const lease = await locks.acquire('k');
     const next = other.acquire('k', { wait: '20s' });
     await lease.release();
@@ -100,7 +104,7 @@ export function locksContract(
     t.throws(() => lease.assertHeld(), { instanceOf: LockLostError });
   });
 
-  it('a lease that nobody renews ends, and its holder knows it', async (t, { locks, other, settle }) => {
+  it('G8 locks: a lease without renewal ends, and its signal aborts', async (t, { locks, other, settle }) => {
     const dead = await locks.acquire('k', { lease: 300, renew: 0 });
     const next = await settle(other.acquire('k', { wait: '20s' }));
     t.notThrows(() => next.assertHeld());
@@ -110,14 +114,14 @@ export function locksContract(
     t.false(await isFree(locks, 'k'), 'what is another’s now is not given back');
   });
 
-  it('a lease is renewed for as long as it is held', async (t, { locks, other, settle }) => {
+  it('a lease is renewed while it is held', async (t, { locks, other, settle }) => {
     // Long enough for a machine that is busy, and the wait longer than the lease.
     const lease = await locks.acquire('k', { lease: '1s' });
     await t.throwsAsync(settle(other.acquire('k', { wait: 1_500 })), { instanceOf: LockNotObtainedError });
     t.notThrows(() => lease.assertHeld());
   });
 
-  it('several keys are got together or not at all, in whatever order they are named', async (t, {
+  it('several keys are acquired together or not at all, in any order', async (t, {
     locks,
     other,
     both,
@@ -142,7 +146,11 @@ export function locksContract(
     await settle(Promise.all(calls));
   });
 
-  it('shared locks are held together, and an exclusive one alone', async (t, { locks, other, settle }) => {
+  it('read-write lock: shared locks are held together, an exclusive one alone', async (t, {
+    locks,
+    other,
+    settle,
+  }) => {
     const one = await locks.acquire('k', { mode: 'shared' });
     const two = await other.acquire('k', { mode: 'shared', wait: 0 });
     t.is(one.fencingToken, undefined);
@@ -153,7 +161,7 @@ export function locksContract(
     t.false(await isFree(other, 'k', { mode: 'shared' }));
   });
 
-  it('an abort ends the wait with the signal’s reason', async (t, { locks, other, settle }) => {
+  it('an abort ends the wait with the reason of the signal', async (t, { locks, other, settle }) => {
     await locks.acquire('k');
     const controller = new AbortController();
     const waiting = other.acquire('k', { signal: controller.signal, wait: '20s' });
@@ -169,7 +177,7 @@ export function locksContract(
     t.deepEqual(keys, ['a']);
   });
 
-  it('close gives back what is held, and gets nothing more', async (t, { caching, locks, other, settle }) => {
+  it('close releases all leases, and acquires nothing more', async (t, { caching, locks, other, settle }) => {
     const lease = await locks.acquire('k');
     await caching.close();
     t.is((lease.signal.reason as LockLostError).reason, 'closed');
@@ -177,7 +185,7 @@ export function locksContract(
     await t.throwsAsync(locks.acquire('l'), { instanceOf: LockUnavailableError });
   });
 
-  it("with stampede: 'lock' a cold key is loaded once, in all processes together", async (t, {
+  it("G5 single flight: with stampede: 'lock' a cold key is loaded once across processes", async (t, {
     both,
     settle,
   }) => {
@@ -199,7 +207,9 @@ export function locksContract(
   });
 
   if (!single) {
-    it('several lock servers have no fencing token, no fair locks and no permits', async (t, { locks }) => {
+    it('with several lock servers there are no fencing tokens, no fair locks and no permits (semaphore)', async (t, {
+      locks,
+    }) => {
       t.is((await locks.acquire('k')).fencingToken, undefined);
       await t.throwsAsync(locks.acquire('l', { fair: true }), { instanceOf: OptionsError });
       await t.throwsAsync(locks.acquire('l', { permits: 2 }), { instanceOf: OptionsError });
@@ -207,7 +217,7 @@ export function locksContract(
     return;
   }
 
-  it('the fencing token grows with every lease', async (t, { both }) => {
+  it('G8 locks: the fencing token grows with every lease', async (t, { both }) => {
     let last = 0n;
     for (let i = 0; i < 10; i++) {
       await both[i % 2]!.locks.withLease('k', {}, ({ fencingToken }) => {
@@ -217,7 +227,7 @@ export function locksContract(
     }
   });
 
-  it('as many hold a lock as it has permits', async (t, { both, settle }) => {
+  it('semaphore: as many callers hold a lock as it has permits', async (t, { both, settle }) => {
     let inside = 0;
     let most = 0;
     const work = async (): Promise<void> => {
@@ -232,10 +242,7 @@ export function locksContract(
     t.true(most >= 2 && most <= 3, `${most} at once`);
   });
 
-  it('a fair lock is got in the order in which it was asked for, across processes', async (t, {
-    both,
-    settle,
-  }) => {
+  it('fair lock: acquired in the order of the calls, across processes', async (t, { both, settle }) => {
     const first = await both[0]!.locks.acquire('k', { fair: true });
     const order: number[] = [];
     const calls: Promise<void>[] = [];

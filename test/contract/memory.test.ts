@@ -58,7 +58,7 @@ entryStoreContract(
     };
   },
   {
-    'still knows that somebody waits after the lease is replaced':
+    'a replaced lease keeps its waiters':
       'whoever waits polls after at most 250 ms, and in this process the wake saves nothing else',
   },
 );

@@ -36,7 +36,7 @@ const LONG = 3_600_000;
 /** One that does, and lasts long enough for what must happen within it. */
 const SHORT = 1_500;
 
-/** What every `RateStore` must do: see its words in src/core/ports. The numbers themselves: test/core. */
+/** What every `RateStore` must do: see its words in src/core/ports. The numbers themselves: test/limits/algorithms. */
 export function rateStoreContract(
   test: TestFn,
   name: string,
@@ -53,7 +53,7 @@ export function rateStoreContract(
   // --- consume ----------------------------------------------------------------------------------------------------
 
   for (const algorithm of ALL) {
-    it(`${algorithm} lets as many through as its limit, and says what is left`, async (t, {
+    it(`${algorithm} admits as many as its limit, and returns the remaining units`, async (t, {
       store,
       subject,
     }) => {
@@ -72,7 +72,7 @@ export function rateStoreContract(
       );
     });
 
-    it(`${algorithm}: what is refused, or only looks, takes nothing`, async (t, { store, subject }) => {
+    it(`${algorithm}: a denied call, or one at cost 0, takes nothing`, async (t, { store, subject }) => {
       const rule = ruleOf(subject('k'), { algorithm, limit: 2 });
       const look = async (): Promise<number> =>
         only(await consume(store, subject('k'), [rule], { cost: 0 })).used;
@@ -88,7 +88,7 @@ export function rateStoreContract(
       t.is(await look(), 2);
     });
 
-    it(`${algorithm}: a hundred at once on one subject are let through to the limit and no further`, async (t, {
+    it(`G9 rate limits: ${algorithm}: of a hundred concurrent calls exactly the limit is admitted`, async (t, {
       store,
       subject,
     }) => {
@@ -104,7 +104,7 @@ export function rateStoreContract(
       );
     });
 
-    it(`${algorithm} has room again when time has passed`, async (t, { store, subject, until }) => {
+    it(`${algorithm} has capacity again when time has passed`, async (t, { store, subject, until }) => {
       const rule = ruleOf(subject('k'), { algorithm, limit: 2, perMs: SHORT });
       await consume(store, subject('k'), [rule]);
       await consume(store, subject('k'), [rule]);
@@ -118,7 +118,7 @@ export function rateStoreContract(
       t.like(only(await consume(store, subject('k'), [rule], { cost: 0 })), { remaining: 2, resetMs: 0 });
     });
 
-    it(`${algorithm}: what is forced is taken beyond the limit`, async (t, { store, subject }) => {
+    it(`${algorithm}: forced units are taken beyond the limit`, async (t, { store, subject }) => {
       const rule = ruleOf(subject('k'), { algorithm, limit: 2 });
       for (let i = 0; i < 3; i++) await consume(store, subject('k'), [rule], { force: true });
       const reply = only(await consume(store, subject('k'), [rule], { force: true }));
@@ -128,7 +128,7 @@ export function rateStoreContract(
   }
 
   for (const algorithm of ['gcra', 'token-bucket'] as const) {
-    it(`${algorithm} lets its burst through at once`, async (t, { store, subject }) => {
+    it(`${algorithm} admits its burst at once`, async (t, { store, subject }) => {
       const rule = ruleOf(subject('k'), { algorithm, limit: 2, burst: 5 });
       t.like(only(await consume(store, subject('k'), [rule], { cost: 4 })), { used: 4, remaining: 1 });
       t.true(only(await consume(store, subject('k'), [rule])).allowed);
@@ -136,7 +136,7 @@ export function rateStoreContract(
     });
   }
 
-  it('takes from all rules or from none', async (t, { store, subject }) => {
+  it('G9 rate limits: all rules are charged, or none', async (t, { store, subject }) => {
     const rules = ALL.map((algorithm) => ruleOf(subject('k'), { algorithm, limit: 5, name: algorithm }));
     const small = ruleOf(subject('k'), { algorithm: 'fixed-window', limit: 1, name: 'small' });
     const before = await consume(store, subject('k'), [...rules, small]);
@@ -151,7 +151,7 @@ export function rateStoreContract(
     );
   });
 
-  it('serves many at once, of many subjects and kinds, each with its own answer', async (t, {
+  it('serves many concurrent calls of different subjects and kinds, each with its own reply', async (t, {
     store,
     subject,
   }) => {
@@ -175,7 +175,7 @@ export function rateStoreContract(
     });
   });
 
-  it('what another algorithm has counted under the same name counts as nothing', async (t, {
+  it('units that another algorithm counted under the same name do not count', async (t, {
     store,
     subject,
   }) => {
@@ -194,7 +194,7 @@ export function rateStoreContract(
 
   // --- repeatable -------------------------------------------------------------------------------------------------
 
-  it('answers a repeated request as the first time and takes once', async (t, { store, subject }) => {
+  it('answers a repeated request like the first one and charges it once', async (t, { store, subject }) => {
     const rules = ALL.map((algorithm) => ruleOf(subject('k'), { algorithm, limit: 3, name: algorithm }));
     const token = newToken();
     const first = await consume(store, subject('k'), rules, { token, repeatable: true });
@@ -217,7 +217,7 @@ export function rateStoreContract(
     t.is(only(await consume(store, subject('two'), [rule], { cost: 0 })).used, 1);
   });
 
-  it('remembers nothing of a request that took nothing', async (t, { store, subject }) => {
+  it('does not remember the reply to a request that took nothing', async (t, { store, subject }) => {
     const rule = ruleOf(subject('k'), { algorithm: 'fixed-window', limit: 1 });
     const repeated = { token: newToken(), repeatable: true };
     await consume(store, subject('k'), [rule], { cost: 0, ...repeated });
@@ -227,7 +227,7 @@ export function rateStoreContract(
     t.true(only(await consume(store, subject('k'), [rule], repeated)).allowed);
   });
 
-  it('forgets the answer to a request whose units are given back', async (t, { store, subject }) => {
+  it('forgets the reply to a request whose units are refunded', async (t, { store, subject }) => {
     const rule = ruleOf(subject('k'), { algorithm: 'sliding-window-log', limit: 3 });
     const repeated = { token: newToken(), repeatable: true };
     await consume(store, subject('k'), [rule], repeated);
@@ -239,7 +239,7 @@ export function rateStoreContract(
   // --- refund -----------------------------------------------------------------------------------------------------
 
   for (const algorithm of WINDOWED) {
-    it(`${algorithm} has room for what was given back, and never for more than its limit`, async (t, {
+    it(`${algorithm} has capacity for refunded units, and never for more than its limit`, async (t, {
       store,
       subject,
     }) => {
@@ -258,7 +258,7 @@ export function rateStoreContract(
     });
   }
 
-  it('a slot is given back by its owner alone', async (t, { store, subject }) => {
+  it('semaphore: only the owner releases a slot', async (t, { store, subject }) => {
     const rule = ruleOf(subject('k'), { algorithm: 'concurrency', limit: 1 });
     await consume(store, subject('k'), [rule], { token: 'owner' });
     await refund(store, subject('k'), [rule], { token: 'stranger', cost: 5 });
@@ -267,7 +267,10 @@ export function rateStoreContract(
     t.true(only(await consume(store, subject('k'), [rule])).allowed);
   });
 
-  it('a call holds one slot, whatever it costs and however often it asks', async (t, { store, subject }) => {
+  it('semaphore: a call holds one slot at any cost and however often it is repeated', async (t, {
+    store,
+    subject,
+  }) => {
     const rule = ruleOf(subject('k'), { algorithm: 'concurrency', limit: 1 });
     for (const cost of [7, 1]) {
       const reading = only(await consume(store, subject('k'), [rule], { token: 'owner', cost }));
@@ -275,7 +278,7 @@ export function rateStoreContract(
     }
   });
 
-  it('wakes when units come back, and quietly only if a slot was waited for', async (t, {
+  it('a refund wakes waiting calls; with wakeOnlyIfFull only if a concurrency rule was full', async (t, {
     store,
     subject,
     woken,
@@ -297,7 +300,7 @@ export function rateStoreContract(
 
   // --- renew ------------------------------------------------------------------------------------------------------
 
-  it('a slot that is renewed does not end, and one that has ended is not renewed', async (t, {
+  it('semaphore: a renewed slot does not end, and an ended slot is not renewed', async (t, {
     store,
     subject,
     until,
@@ -315,7 +318,7 @@ export function rateStoreContract(
     t.true(await store.renew([other], 'nobody'), 'nothing but slots is renewed');
   });
 
-  it('renews what is there even if another slot is gone', async (t, { store, subject }) => {
+  it('semaphore: renews the existing slots even if another one is gone', async (t, { store, subject }) => {
     const here = ruleOf(subject('k'), { algorithm: 'concurrency', limit: 2, name: 'here', perMs: 30_000 });
     const gone = ruleOf(subject('k'), { algorithm: 'concurrency', limit: 2, name: 'gone' });
     await consume(store, subject('k'), [here], { token: 'a' });
@@ -325,7 +328,7 @@ export function rateStoreContract(
 
   // --- block and reset --------------------------------------------------------------------------------------------
 
-  it('a block refuses everything of its subject, takes nothing, and ends', async (t, {
+  it('a block denies all calls of its subject, takes nothing, and ends', async (t, {
     store,
     subject,
     until,
@@ -351,7 +354,7 @@ export function rateStoreContract(
     t.is((await consume(store, subject('k'), [rule], { cost: 0 })).blockedMs, 0);
   });
 
-  it('a reset forgets what was counted, and the block', async (t, { store, subject }) => {
+  it('a reset removes counts and block', async (t, { store, subject }) => {
     const rules = ALL.map((algorithm) => ruleOf(subject('k'), { algorithm, limit: 1, name: algorithm }));
     await consume(store, subject('k'), rules);
     await store.block(subject('k'), LONG);
@@ -364,7 +367,7 @@ export function rateStoreContract(
     );
   });
 
-  it('wakes after a block and after a reset', async (t, { store, subject, told, woken }) => {
+  it('a block and a reset wake waiting calls', async (t, { store, subject, told, woken }) => {
     await store.block(subject('k'), LONG);
     await told(subject('k'), 1);
     await store.reset(subject('k'), []);

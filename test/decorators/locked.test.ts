@@ -12,10 +12,10 @@ import {
   MissingCachingError,
   OptionsError,
   withCaching,
-  type Adapter,
   type Lease,
 } from '../../src/index.js';
 import { recordingCaching, type Recording } from '../../src/testing/index.js';
+import { chaosAdapter } from '../support/chaos-adapter.js';
 
 /** A `Caching` for one test, and the decorators bound to it. */
 function setup(t: ExecutionContext, options: Parameters<typeof recordingCaching>[0] = {}) {
@@ -45,26 +45,7 @@ function room() {
   };
 }
 
-/** The embedded adapter with lock servers that nobody can reach. */
-function withoutLockServers(): Adapter {
-  const inner = memory();
-  return {
-    name: 'without lock servers',
-    open: (host) => ({
-      ...inner.open(host),
-      locks: {
-        hasSingleAuthority: true,
-        acquire: async () => ({
-          status: 'unavailable',
-          servers: [{ server: 'test:1', answer: new Error('The test broke the lock servers.') }],
-        }),
-        abandon: async () => {},
-      },
-    }),
-  };
-}
-
-test('calls with one key run one after the other, calls with other keys at the same time', async (t) => {
+test('G8 locks: calls with one key run one after the other, calls with other keys concurrently', async (t) => {
   const { clock, Locked } = setup(t);
   const { inside, stay, letOut } = room();
   class Invoices {
@@ -86,7 +67,7 @@ test('calls with one key run one after the other, calls with other keys at the s
   t.deepEqual(await Promise.all(calls), ['settled by a', 'settled by b', 'settled by c']);
 });
 
-test("the method's result, or its very error, reaches the caller, and the lock is given back", async (t) => {
+test('the result or error of the method reaches the caller unchanged, and the lock is released', async (t) => {
   const { recording, Locked } = setup(t);
   const failure = Object.freeze(new RangeError('no'));
   class Invoices {
@@ -114,7 +95,7 @@ test("the method's result, or its very error, reaches the caller, and the lock i
   );
 });
 
-test('inside, currentLease() is the lease of the call, also after a wait and in functions it calls', async (t) => {
+test('currentLease() is the lease of the call, also after an await and in called functions', async (t) => {
   const { Locked } = setup(t);
   const deep = async (): Promise<Lease> => {
     await Promise.resolve();
@@ -139,7 +120,7 @@ test('inside, currentLease() is the lease of the call, also after a wait and in 
   t.throws(() => currentLease(), { instanceOf: OptionsError });
 });
 
-test('locks nest: the innermost lease is the current one, and the outer again after it', async (t) => {
+test('nested locks: the innermost lease is current, and the outer one again after it', async (t) => {
   const { recording, Locked } = setup(t);
   class Invoices {
     @Locked({ key: 'account:{0}' })
@@ -158,7 +139,7 @@ test('locks nest: the innermost lease is the current one, and the outer again af
   t.deepEqual(locked(recording), [['invoice:1'], ['account:7']]);
 });
 
-test('reentrant: a call within the lease of its own key runs in it; without, it waits in vain', async (t) => {
+test('reentrant: a call within the lease of its own key runs; otherwise it deadlocks until its wait ends', async (t) => {
   const { recording, Locked } = setup(t);
   class Base {
     @Locked({ key: 'invoice:{0}', reentrant: true, wait: 0 })
@@ -186,7 +167,7 @@ test('reentrant: a call within the lease of its own key runs in it; without, it 
   await t.throwsAsync(new Invoices().cancel('1'), { instanceOf: LockNotObtainedError });
 });
 
-test('a lock that others hold for all of the wait: LockNotObtainedError, and the method does not run', async (t) => {
+test('a lock that others hold for the whole wait: LockNotObtainedError, and the method does not run', async (t) => {
   const { recording, clock, Locked } = setup(t);
   const { stay, letOut } = room();
   let runs = 0;
@@ -215,7 +196,7 @@ test('a lock that others hold for all of the wait: LockNotObtainedError, and the
   await first;
 });
 
-test('a key is a template, a function that returns a key, or one that returns its parts', async (t) => {
+test('a key is a template, or a function that returns a key or its parts', async (t) => {
   const { recording, Locked } = setup(t);
   class Invoices {
     readonly prefix = 'own';
@@ -237,7 +218,7 @@ test('a key is a template, a function that returns a key, or one that returns it
   t.deepEqual(locked(recording), [['invoice:a%3Ab:1'], ['invoice:1'], ['own:a%3Ab:7']]);
 });
 
-test('keys are templates or a function, got together, each once and in one order', async (t) => {
+test('keys are templates or a function, acquired together, deduplicated and sorted', async (t) => {
   const { recording, clock, Locked } = setup(t);
   const { stay, letOut, inside } = room();
   class Accounts {
@@ -273,7 +254,7 @@ test('keys are templates or a function, got together, each once and in one order
   t.deepEqual(locked(recording)[0], ['account:1']);
 });
 
-test('without a key, class, method and arguments make one: calls with other arguments do not wait', async (t) => {
+test('the default key consists of class, method and arguments: calls with other arguments do not wait', async (t) => {
   const { recording, clock, Locked } = setup(t);
   const { stay, letOut, inside } = room();
   class Invoices {
@@ -301,7 +282,7 @@ test('without a key, class, method and arguments make one: calls with other argu
   t.is(recording.of('lock').at(-1)?.method, 'billing.cancel');
 });
 
-test('arguments that make no key reject with a KeyError: the method never runs unlocked', async (t) => {
+test('arguments without a valid key reject with a KeyError: the method never runs unlocked', async (t) => {
   const { recording, Locked } = setup(t);
   let runs = 0;
   class Invoices {
@@ -334,7 +315,7 @@ test('arguments that make no key reject with a KeyError: the method never runs u
   t.deepEqual(recording.events, []);
 });
 
-test('a key function that throws, or lists that are none, reject, and the method does not run', async (t) => {
+test('a key function that throws or returns an invalid list rejects, and the method does not run', async (t) => {
   const { Locked } = setup(t);
   const failure = new RangeError('no');
   class Invoices {
@@ -364,7 +345,7 @@ test('a key function that throws, or lists that are none, reject, and the method
   await t.throwsAsync(invoices.none(), { instanceOf: OptionsError, message: /@Locked on Invoices\.none/ });
 });
 
-test('when it is false, the method runs without a lock, and no key is made', async (t) => {
+test('when: if false, the method runs without a lock, and no key is made', async (t) => {
   const { recording, Locked } = setup(t);
   class Invoices {
     readonly quiet = 'quiet';
@@ -386,7 +367,7 @@ test('when it is false, the method runs without a lock, and no key is made', asy
   t.deepEqual((await new Invoices().settle('1')).keys, ['1']);
 });
 
-test('options reach the lock: shared, permits and fair', async (t) => {
+test('options reach the lock: shared, permits (semaphore) and fair', async (t) => {
   const { clock, Locked } = setup(t);
   const { stay, letOut, inside } = room();
   class Stock {
@@ -457,7 +438,7 @@ test('options reach the lock: lease and renew decide when the signal aborts', as
   );
 });
 
-test('times that a decorator does not give are those of the Caching', async (t) => {
+test('omitted times are those of the Caching', async (t) => {
   const { recording, clock, Locked } = setup(t, { locks: { wait: 0 } });
   const { stay, letOut } = room();
   class Invoices {
@@ -475,7 +456,7 @@ test('times that a decorator does not give are those of the Caching', async (t) 
   await first;
 });
 
-test('a signal ends the wait with its reason; it is found by a function of the call', async (t) => {
+test('signal: a function of the call returns it, and an abort ends the wait with its reason', async (t) => {
   const { recording, clock, Locked } = setup(t);
   const { stay, letOut } = room();
   class Invoices {
@@ -503,8 +484,10 @@ test('a signal ends the wait with its reason; it is found by a function of the c
   await first;
 });
 
-test('lock servers that do not answer: throw, the default, or run without a lock', async (t) => {
-  const { clock, Locked } = setup(t, { adapter: withoutLockServers() });
+test("onUnavailable: 'throw', the default, or 'run' without a lock", async (t) => {
+  const adapter = chaosAdapter(memory());
+  adapter.fail('acquire', 'refused');
+  const { clock, Locked } = setup(t, { adapter });
   let runs = 0;
   class Invoices {
     @Locked({ key: 'invoice', wait: '1s' })
@@ -528,7 +511,7 @@ test('lock servers that do not answer: throw, the default, or run without a lock
   t.is(runs, 1);
 });
 
-test('options that cannot be are refused while the class is defined, by name', (t) => {
+test('invalid options are refused at class definition, by name', (t) => {
   const refused: [object, RegExp][] = [
     [{ tll: '5m' }, /^@Locked on settle has no option 'tll'\. It has: key, keys, lease, wait, /],
     [{ key: 'invoice:{id}' }, /^key of @Locked on settle: .*does not begin with a position/],
@@ -577,7 +560,7 @@ test('options that cannot be are refused while the class is defined, by name', (
   });
 });
 
-test('what a signal function returns is checked when the method is called', async (t) => {
+test('the result of a signal function is checked when the method is called', async (t) => {
   const { Locked } = setup(t);
   class Invoices {
     @Locked({ key: 'invoice', signal: (() => 'soon') as unknown as () => AbortSignal })
@@ -591,7 +574,7 @@ test('what a signal function returns is checked when the method is called', asyn
   });
 });
 
-test('on a Caching that is not enabled the method runs unlocked: no callback is asked', async (t) => {
+test('with enabled: false the method runs unlocked, without callbacks', async (t) => {
   const { recording, Locked } = setup(t, { enabled: false });
   const called = (name: string) => (): never => t.fail(name) as never;
   class Invoices {
@@ -610,7 +593,7 @@ test('on a Caching that is not enabled the method runs unlocked: no callback is 
   t.deepEqual(recording.events, []);
 });
 
-test('static methods lock under names of their own', async (t) => {
+test('static methods have their own lock names', async (t) => {
   const { recording, Locked } = setup(t);
   class Settings {
     static readonly prefix = 'setting';
@@ -631,7 +614,7 @@ test('static methods lock under names of their own', async (t) => {
   t.deepEqual(locked(recording), [['Settings.static.write:("a")'], ['setting:a'], ['Settings.write:("a")']]);
 });
 
-test('a subclass locks under its own name, also where it overrides', async (t) => {
+test('a subclass has its own lock names, also for overrides', async (t) => {
   const { recording, Locked } = setup(t);
   class Base {
     @Locked({ wait: 0 })
@@ -647,7 +630,7 @@ test('a subclass locks under its own name, also where it overrides', async (t) =
   t.deepEqual(locked(recording), [['Users.save:("1")'], ['Users/Base.save:("1")']]);
 });
 
-test('the Caching is found as for @Cached; without one the call rejects and says how to give it one', async (t) => {
+test('the Caching is resolved like for @Cached; without one the call rejects with advice', async (t) => {
   class Invoices {
     @Locked({ key: 'invoice' })
     async settle(): Promise<Lease> {

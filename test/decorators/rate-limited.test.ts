@@ -10,10 +10,9 @@ import {
   RateLimitExceededError,
   StoreUnavailableError,
   withCaching,
-  type Adapter,
-  type RateStore,
 } from '../../src/index.js';
 import { recordingCaching, type Recording } from '../../src/testing/index.js';
+import { chaosAdapter } from '../support/chaos-adapter.js';
 
 /** A `Caching` for one test, and the decorators bound to it. */
 function setup(t: ExecutionContext, options: Parameters<typeof recordingCaching>[0] = {}) {
@@ -28,36 +27,12 @@ async function exceeded(t: ExecutionContext, call: Promise<unknown>): Promise<Ra
   return t.throwsAsync(call, { instanceOf: RateLimitExceededError });
 }
 
-/** The embedded adapter, counting what is asked of its rate store, which can be broken. */
-function watchedAdapter() {
-  const inner = memory();
-  const asked: string[] = [];
-  let broken = false;
-  const adapter: Adapter = {
-    name: 'watched',
-    open(host) {
-      const backend = inner.open(host);
-      const rates = new Proxy(backend.rates, {
-        get(store, verb: keyof RateStore) {
-          if (broken) {
-            return () => Promise.reject(new StoreUnavailableError('The test broke the store.', 'refused'));
-          }
-          asked.push(verb);
-          return store[verb].bind(store);
-        },
-      });
-      return { ...backend, rates };
-    },
-  };
-  return { adapter, asked, fail: () => void (broken = true) };
-}
-
 interface Request {
   readonly ip: string;
   readonly plan?: number;
 }
 
-test('so many calls as the limit pass; the next rejects, says when to come again, and does not run', async (t) => {
+test('G9 rate limits: as many calls as the limit run; the next rejects with retryAfterMs and does not run', async (t) => {
   const { clock, Logins } = logins(t);
   const service = new Logins();
   for (let i = 1; i <= 5; i++) t.is(await service.login({ ip: '10.0.0.1' }, 'secret'), i);
@@ -96,7 +71,7 @@ function logins(t: ExecutionContext) {
   return { ...rest, Logins };
 }
 
-test('what happens is published: the key, the rule, the method, whether it was let through', async (t) => {
+test('events contain key, rule, method and whether the call was allowed', async (t) => {
   const { recording, Logins } = logins(t);
   for (let i = 0; i < 5; i++) await new Logins().login({ ip: '::1' }, '');
   await exceeded(t, new Logins().login({ ip: '::1' }, ''));
@@ -116,7 +91,7 @@ test('what happens is published: the key, the rule, the method, whether it was l
   t.true(events.at(-1)?.enforced);
 });
 
-test("the method's result, or its very error, reaches the caller; a failure costs like a success", async (t) => {
+test('the result or error of the method reaches the caller unchanged; a failure costs like a success', async (t) => {
   const { RateLimited } = setup(t);
   const failure = Object.freeze(new RangeError('no'));
   class Users {
@@ -131,7 +106,7 @@ test("the method's result, or its very error, reaches the caller; a failure cost
   await exceeded(t, new Users().find(false));
 });
 
-test('a key is a template, a function that returns a key, or one that returns its parts', async (t) => {
+test('a key is a template, or a function that returns a key or its parts', async (t) => {
   const { recording, RateLimited } = setup(t);
   class Users {
     readonly prefix = 'own';
@@ -155,7 +130,7 @@ test('a key is a template, a function that returns a key, or one that returns it
   t.deepEqual(subjects(recording), ['user:a%3Ab:1', 'user:1', 'own:a%3Ab:7']);
 });
 
-test('without a key, all calls of the method together have one limit, under its name', async (t) => {
+test('without a key, all calls of the method share one limit under its name', async (t) => {
   const { recording, RateLimited } = setup(t);
   class Mails {
     @RateLimited({ limit: 2, per: '1m' })
@@ -186,7 +161,7 @@ test('without a key, all calls of the method together have one limit, under its 
   t.is((await limits.peek('Mails.send', { limit: 2, per: '1m' })).remaining, 1);
 });
 
-test('a limit may be a function of the call, with its this', async (t) => {
+test('limit: a function of the call, with its this', async (t) => {
   const { RateLimited } = setup(t);
   class Api {
     readonly free = 1;
@@ -212,7 +187,7 @@ test('a limit may be a function of the call, with its this', async (t) => {
   t.is((await exceeded(t, api.call({ ip: 'c', plan: 0 }))).retryAfterMs, Infinity);
 });
 
-test('a limit function that returns no number of units rejects the call: the method does not run', async (t) => {
+test('a limit function that returns an invalid number rejects the call, and the method does not run', async (t) => {
   const { RateLimited } = setup(t);
   class Plans {
     @RateLimited({ limit: (plan) => plan as number, per: '1m' })
@@ -229,7 +204,7 @@ test('a limit function that returns no number of units rejects the call: the met
   }
 });
 
-test('several rules: all have room or nothing is taken, and the error names the one that had none', async (t) => {
+test('several rules: all have capacity or nothing is taken, and the error names the denying rule', async (t) => {
   const { clock, recording, RateLimited } = setup(t);
   const rules = [
     { name: 'second', limit: 1, per: '1s' },
@@ -259,7 +234,7 @@ test('several rules: all have room or nothing is taken, and the error names the 
   t.true((await recording.caching.limits.peek('api', rules[0])).allowed, 'nothing was taken from the first');
 });
 
-test('rules may be a function of the call that returns one or several', async (t) => {
+test('rules: a function of the call that returns one or several', async (t) => {
   const { RateLimited } = setup(t);
   class Api {
     readonly free = { name: 'free', limit: 1, per: '1m' } as const;
@@ -282,7 +257,7 @@ test('rules may be a function of the call that returns one or several', async (t
   t.is((await exceeded(t, new Api().call({ ip: 'b', plan: 2 }))).rule, 'plan');
 });
 
-test('a call costs one unit, a number of them, or what a function of the call says', async (t) => {
+test('cost: one unit, a number, or a function of the call', async (t) => {
   const { recording, RateLimited } = setup(t);
   class Reports {
     readonly factor = 2;
@@ -312,7 +287,7 @@ test('a call costs one unit, a number of them, or what a function of the call sa
   );
 });
 
-test('a cost function that returns no number of units rejects the call, and nothing is taken', async (t) => {
+test('a cost function that returns an invalid number rejects the call, and nothing is taken', async (t) => {
   const { recording, RateLimited } = setup(t);
   class Reports {
     @RateLimited({ key: 'reports', limit: 10, per: '1m', cost: (rows) => rows as number })
@@ -330,7 +305,7 @@ test('a cost function that returns no number of units rejects the call, and noth
   t.is((await recording.caching.limits.peek('reports', { limit: 10, per: '1m' })).remaining, 10);
 });
 
-test('when it is false, a call is neither counted nor refused, and no key is made', async (t) => {
+test('when: if false, the call is neither counted nor denied, and no key is made', async (t) => {
   const { recording, RateLimited } = setup(t);
   class Api {
     readonly internal = '10.0.0.1';
@@ -351,7 +326,7 @@ test('when it is false, a call is neither counted nor refused, and no key is mad
   await exceeded(t, new Api().call({ ip: '10.0.0.2' }));
 });
 
-test('refundOnError gives the units of a call that fails back, for all errors or those it chooses', async (t) => {
+test('refundOnError refunds the units of a failed call, for all or chosen errors', async (t) => {
   const { RateLimited } = setup(t);
   class Payments {
     readonly harmless = 'timeout';
@@ -381,7 +356,7 @@ test('refundOnError gives the units of a call that fails back, for all errors or
   await exceeded(t, payments.some(''));
 });
 
-test('dry run: the method runs whatever the limit says, and the event tells', async (t) => {
+test('dryRun: the method runs at any limit, and the event has the decision', async (t) => {
   const { recording, RateLimited } = setup(t);
   class Api {
     @RateLimited({ key: 'api', limit: 1, per: '1m', dryRun: true })
@@ -400,7 +375,7 @@ test('dry run: the method runs whatever the limit says, and the event tells', as
   );
 });
 
-test('arguments that make no key reject with a KeyError: what cannot be counted does not run', async (t) => {
+test('arguments without a valid key reject with a KeyError, and the method does not run', async (t) => {
   const { recording, RateLimited } = setup(t);
   class Api {
     @RateLimited({ key: 'api:{0.ip}', limit: 5, per: '1m' })
@@ -417,7 +392,7 @@ test('arguments that make no key reject with a KeyError: what cannot be counted 
   t.deepEqual(recording.events, []);
 });
 
-test('arguments that make no key run in a dry run, and are reported', async (t) => {
+test('dryRun: arguments without a valid key run the method, and an event reports them', async (t) => {
   const { recording, RateLimited } = setup(t);
   const failure = new RangeError('no');
   class Api {
@@ -445,7 +420,7 @@ test('arguments that make no key run in a dry run, and are reported', async (t) 
   t.is(await t.throwsAsync(new Api().throwing()), failure, 'an error of the application is none of ours');
 });
 
-test('wait: a call waits for room, and its method runs when there is some', async (t) => {
+test('wait: a call waits for capacity, and then its method runs', async (t) => {
   const { clock, RateLimited } = setup(t);
   const ran: number[] = [];
   class Api {
@@ -480,7 +455,7 @@ test('wait: at its end the call rejects, and the method does not run', async (t)
   t.is(runs, 1);
 });
 
-test('wait: the signal of a call ends it with its reason', async (t) => {
+test('wait: an abort ends it with the reason of the signal', async (t) => {
   const { clock, RateLimited } = setup(t);
   class Api {
     readonly aborts = new AbortController();
@@ -508,7 +483,7 @@ test('wait: the signal of a call ends it with its reason', async (t) => {
   t.is(await api.call('third'), 'third');
 });
 
-test('concurrency: a slot is held while the method runs, and is free again when it ends, however it does', async (t) => {
+test('concurrency (semaphore): a slot is held while the method runs, and released after success or failure', async (t) => {
   const { clock, RateLimited } = setup(t);
   const ends: (() => void)[] = [];
   class Reports {
@@ -537,8 +512,8 @@ test('concurrency: a slot is held while the method runs, and is free again when 
   await Promise.all(more);
 });
 
-test('a store that does not answer: local, the default, counts in this process; allow and deny', async (t) => {
-  const { adapter, fail } = watchedAdapter();
+test("onUnavailable: 'local', the default, counts in this process; 'allow' and 'deny'", async (t) => {
+  const adapter = chaosAdapter(memory());
   const { recording, RateLimited } = setup(t, { adapter });
   class Api {
     @RateLimited({ key: 'local', limit: 4, per: '1m', processes: 2 })
@@ -550,7 +525,7 @@ test('a store that does not answer: local, the default, counts in this process; 
       t.fail();
     }
   }
-  fail();
+  adapter.setDown(true);
   const api = new Api();
   await api.local();
   await api.local();
@@ -560,8 +535,8 @@ test('a store that does not answer: local, the default, counts in this process; 
   t.true(recording.of('limit').every(({ source }) => source !== 'store'));
 });
 
-test('what a decorator does not say is said by the Caching', async (t) => {
-  const { adapter, fail } = watchedAdapter();
+test('omitted options are those of the Caching', async (t) => {
+  const adapter = chaosAdapter(memory());
   const { RateLimited } = setup(t, { adapter, limits: { onUnavailable: 'deny' } });
   class Api {
     @RateLimited({ key: 'api', limit: 5, per: '1m' })
@@ -573,13 +548,13 @@ test('what a decorator does not say is said by the Caching', async (t) => {
       return 'called';
     }
   }
-  fail();
+  adapter.setDown(true);
   await t.throwsAsync(new Api().call(), { instanceOf: StoreUnavailableError });
   t.is(await new Api().other(), 'called');
 });
 
-test('a refusal is repeated without asking until it ends, unless denialCache is false', async (t) => {
-  const { adapter, asked } = watchedAdapter();
+test('denialCache: a denial is repeated without a request until it expires, unless false', async (t) => {
+  const adapter = chaosAdapter(memory());
   const { RateLimited } = setup(t, { adapter });
   class Api {
     @RateLimited({ key: 'cached', limit: 1, per: '1m' })
@@ -590,16 +565,16 @@ test('a refusal is repeated without asking until it ends, unless denialCache is 
   const api = new Api();
   await api.cached();
   t.is((await exceeded(t, api.cached())).decision.source, 'store');
-  const before = asked.length;
+  const before = adapter.verbs.length;
   t.is((await exceeded(t, api.cached())).decision.source, 'denialCache');
-  t.is(asked.length, before);
+  t.is(adapter.verbs.length, before);
   await api.asking();
   await exceeded(t, api.asking());
   t.is((await exceeded(t, api.asking())).decision.source, 'store');
 });
 
-test('a limit of 0 refuses everything and asks nobody', async (t) => {
-  const { adapter, asked } = watchedAdapter();
+test('a limit of 0 denies every call without a request', async (t) => {
+  const adapter = chaosAdapter(memory());
   const { RateLimited } = setup(t, { adapter });
   class Closed {
     @RateLimited({ limit: 0, per: '1m' })
@@ -610,7 +585,7 @@ test('a limit of 0 refuses everything and asks nobody', async (t) => {
   const error = await exceeded(t, new Closed().call());
   t.is(error.retryAfterMs, Infinity);
   t.is(error.decision.source, 'none');
-  t.deepEqual(asked, []);
+  t.deepEqual(adapter.verbs, []);
 });
 
 test('@Cached above @RateLimited: hits are not limited; below it, they are', async (t) => {
@@ -636,7 +611,7 @@ test('@Cached above @RateLimited: hits are not limited; below it, they are', asy
   await exceeded(t, users.below('1'));
 });
 
-test('two on one method apply both, and share their default key', async (t) => {
+test('two @RateLimited on one method both apply and share their default key', async (t) => {
   const { clock, RateLimited } = setup(t);
   class Newsletters {
     @RateLimited({ limit: 3, per: '1h' })
@@ -652,7 +627,7 @@ test('two on one method apply both, and share their default key', async (t) => {
   t.is((await exceeded(t, mails.send())).rule, 'gcra-3600000');
 });
 
-test('options that cannot be are refused while the class is defined, by name', (t) => {
+test('invalid options are refused at class definition, by name', (t) => {
   const limit = { limit: 5, per: '1m' };
   const waiting = { ...limit, onExceeded: 'wait' };
   const refused: [object, RegExp][] = [
@@ -760,7 +735,7 @@ test('options that cannot be are refused while the class is defined, by name', (
   });
 });
 
-test('rules that a function returns are checked when the method is called', async (t) => {
+test('rules returned by a function are checked when the method is called', async (t) => {
   const { RateLimited } = setup(t);
   class Various {
     @RateLimited({ rules: (rules) => rules as [] })
@@ -777,7 +752,7 @@ test('rules that a function returns are checked when the method is called', asyn
   }
 });
 
-test('on a Caching that is not enabled methods run as if they were not decorated: no callback is asked', async (t) => {
+test('with enabled: false methods run as undecorated, and callbacks are not called', async (t) => {
   const { recording, RateLimited } = setup(t, { enabled: false });
   const called = (name: string) => (): never => t.fail(name) as never;
   class Api {
@@ -801,7 +776,7 @@ test('on a Caching that is not enabled methods run as if they were not decorated
   t.deepEqual(recording.events, []);
 });
 
-test('the Caching is found as for @Cached; without one the call rejects and says how to give it one', async (t) => {
+test('the Caching is resolved like for @Cached; without one the call rejects with advice', async (t) => {
   class Api {
     @RateLimited({ limit: 1, per: '1m' })
     async call(): Promise<string> {

@@ -34,7 +34,7 @@ async function scripts(redis: Redis): Promise<number> {
   return calls('eval') + calls('evalsha');
 }
 
-test('Whatever bytes of the header of a record are changed, the first call replaces it and the others hit', async (t) => {
+test('with any changed header bytes of a record, the first call replaces it and the others hit', async (t) => {
   const server = await startRedis();
   t.teardown(() => server.stop());
   const redis = new Redis(server.url);
@@ -70,7 +70,7 @@ test('Whatever bytes of the header of a record are changed, the first call repla
   t.deepEqual(slow, []);
 });
 
-test('A record with a token that is not ASCII costs one load, and is replaced', async (t) => {
+test('a record with a token that is not ASCII costs one load and is replaced', async (t) => {
   const server = await startRedis();
   t.teardown(() => server.stop());
   const redis = new Redis(server.url);

@@ -1,5 +1,6 @@
 import { ioredis } from '../../src/adapters/ioredis/index.js';
-import { Caching, createDecorators, subscribe, type Duration, type EventName } from '../../src/index.js';
+import { Caching, createDecorators, type Duration, type EventName } from '../../src/index.js';
+import { recordEvents } from '../../src/testing/record-events.js';
 import { eventually } from '../support/eventually.js';
 
 export interface FaultService {
@@ -34,21 +35,7 @@ export function faultService(url: string, options: FaultServiceOptions = {}): Fa
     defaults: { ttl: '1m', storeTimeout: patience },
   });
   const { Cached, Invalidates } = createDecorators(caching);
-  const counts = new Map<EventName, number>();
-  const names: readonly EventName[] = [
-    'hit',
-    'load',
-    'error',
-    'degraded',
-    'recovered',
-    'invalidate',
-    'notStored',
-  ];
-  const stops = names.map((name) =>
-    subscribe(name, (event) => {
-      if (event.namespace === namespace) counts.set(name, (counts.get(name) ?? 0) + 1);
-    }),
-  );
+  const { of, stop } = recordEvents(namespace);
   let version = 1;
   let loads = 0;
   class Items {
@@ -78,7 +65,7 @@ export function faultService(url: string, options: FaultServiceOptions = {}): Fa
     },
     find: (id) => items.find(id),
     save: (id) => items.save(id),
-    count: (name) => counts.get(name) ?? 0,
+    count: (name) => of(name).length,
     cached: async (id) => {
       await eventually('calls are served from Redis', async () => {
         await items.find(id);
@@ -89,7 +76,7 @@ export function faultService(url: string, options: FaultServiceOptions = {}): Fa
     },
     close: async () => {
       await caching.close();
-      for (const stop of stops) stop();
+      stop();
     },
   };
 }

@@ -152,7 +152,7 @@ const FAULTS: readonly Fault[] = [
 
 for (const fault of FAULTS) {
   test.serial(
-    `while ${fault.name}: calls return the truth, invalidations keep their result, and Redis is used again after`,
+    `G3 read your writes, G10 bounded delay: while ${fault.name}: calls return the current value, invalidated methods keep their result, and Redis is used again afterwards`,
     async (t) => {
       t.timeout(60_000);
       const server = await startRedis({ local: true, args: fault.args ?? [] });
@@ -207,7 +207,7 @@ for (const fault of FAULTS) {
 }
 
 test.serial(
-  'a fill that lands after its deadline, on a server that was stopped, is refused once the key was invalidated',
+  'G1 no resurrection: a fill that a stopped server executes late is refused if the key was invalidated',
   async (t) => {
     const server = await startRedis({ local: true });
     const service = faultService(server.url);
@@ -239,53 +239,47 @@ test.serial(
   },
 );
 
-test.serial(
-  'a reply that is lost after the fill leaves the value stored once, and the call answered',
-  async (t) => {
-    const server = await startRedis({ local: true });
-    const proxy = await startProxy(server);
-    const service = faultService(proxy.url);
-    try {
-      await service.caching.ready();
-      t.is(await service.find('warm'), 1);
-      const { happened } = proxy.loseNextReply('item:lost');
-      t.is(await service.find('lost'), 1);
-      await happened;
-      await service.cached('lost');
-      t.is(await service.find('lost'), 1);
-    } finally {
-      await service.close();
-      await proxy.stop();
-      await server.stop();
-    }
-  },
-);
+test.serial('after a lost reply to a fill the value is stored and the call returns', async (t) => {
+  const server = await startRedis({ local: true });
+  const proxy = await startProxy(server);
+  const service = faultService(proxy.url);
+  try {
+    await service.caching.ready();
+    t.is(await service.find('warm'), 1);
+    const { happened } = proxy.loseNextReply('item:lost');
+    t.is(await service.find('lost'), 1);
+    await happened;
+    await service.cached('lost');
+    t.is(await service.find('lost'), 1);
+  } finally {
+    await service.close();
+    await proxy.stop();
+    await server.stop();
+  }
+});
 
-test.serial(
-  'a foreign value at an entry’s key is left alone: the method runs, and an invalidation does not destroy it',
-  async (t) => {
-    const server = await startRedis();
-    const admin = new Redis(server.url);
-    const service = faultService(server.url);
-    try {
-      await service.caching.ready();
-      const at = `${service.caching.namespace}:cache:item:a`;
-      await admin.rpush(at, 'mine');
-      t.is(await service.find('a'), 1);
-      t.is(await service.find('a'), 1);
-      t.is(service.loads, 2);
-      t.true(service.count('error') > 0);
-      await service.save('a');
-      t.deepEqual(await admin.lrange(at, 0, -1), ['mine']);
-    } finally {
-      await service.close();
-      admin.disconnect();
-      await server.stop();
-    }
-  },
-);
+test.serial('a foreign value at the key of an entry is left alone by calls and invalidations', async (t) => {
+  const server = await startRedis();
+  const admin = new Redis(server.url);
+  const service = faultService(server.url);
+  try {
+    await service.caching.ready();
+    const at = `${service.caching.namespace}:cache:item:a`;
+    await admin.rpush(at, 'mine');
+    t.is(await service.find('a'), 1);
+    t.is(await service.find('a'), 1);
+    t.is(service.loads, 2);
+    t.true(service.count('error') > 0);
+    await service.save('a');
+    t.deepEqual(await admin.lrange(at, 0, -1), ['mine']);
+  } finally {
+    await service.close();
+    admin.disconnect();
+    await server.stop();
+  }
+});
 
-test.serial('bytes of somebody else at an entry’s key are a miss and are replaced', async (t) => {
+test.serial('foreign bytes at the key of an entry are a miss and are replaced', async (t) => {
   const server = await startRedis();
   const admin = new Redis(server.url);
   const service = faultService(server.url);

@@ -34,7 +34,7 @@ async function executed(redis: Redis): Promise<number> {
   return sum('calls') - sum('failed_calls');
 }
 
-test('G6 age bound: a fill that Redis executes after a pause does not store the value past its ttl', async (t) => {
+test('G6 age: a fill that Redis executes after a pause does not store the value past its ttl', async (t) => {
   const server = await startRedis({ local: true });
   t.teardown(() => server.stop());
   const [writer, reader] = [open(server.url), open(server.url)];

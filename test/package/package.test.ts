@@ -99,7 +99,7 @@ async function filesIn(extension: string): Promise<readonly string[]> {
 
 // --- What is in it ---
 
-test('the package holds what is built and documented, and nothing else', async (t) => {
+test('the package contains the build and the docs, and nothing else', async (t) => {
   const { stdout } = await run('tar', ['-tzf', tarball]);
   const files = stdout.trim().split('\n');
   t.true(files.includes('package/dist/index.js'));
@@ -112,7 +112,7 @@ test('the package holds what is built and documented, and nothing else', async (
   );
 });
 
-test('it is few files: at most six for a subpath, their maps included, and chunks that subpaths share', async (t) => {
+test('it has few files: at most six per subpath with maps, and shared chunks', async (t) => {
   const own = subpaths().flatMap(({ files }) => files.map((file) => path.join(installed, file)));
   const others = (await filesIn('js')).filter((file) => !own.includes(file));
   t.true(others.length < subpaths().length, others.join());
@@ -122,7 +122,7 @@ test('it is few files: at most six for a subpath, their maps included, and chunk
   );
 });
 
-test('every file that package.json names is there', async (t) => {
+test('every file in package.json exists', async (t) => {
   const older = Object.values(manifest.typesVersions['*']).flat();
   const named = [manifest.main, manifest.types, ...older, ...subpaths().flatMap(({ files }) => files)];
   t.true(named.length >= 4 * subpaths().length);
@@ -142,7 +142,7 @@ test('installing it installs no peer', async (t) => {
   }
 });
 
-test('neither code nor declarations of a subpath reach a peer that is not its own', async (t) => {
+test('neither code nor declarations of a subpath import a peer of another subpath', async (t) => {
   for (const { name, peers, files } of subpaths()) {
     for (const file of files) {
       const allowed = [...Object.keys(manifest.dependencies), ...peers];
@@ -154,7 +154,7 @@ test('neither code nor declarations of a subpath reach a peer that is not its ow
   }
 });
 
-test('what is internal is not declared', async (t) => {
+test('internals are not declared', async (t) => {
   const declarations = await filesIn('.d.cts');
   t.true(declarations.length >= subpaths().length);
   for (const file of declarations)
@@ -179,7 +179,7 @@ async function isCommonJs(file: string): Promise<boolean> {
   }
 }
 
-test('every file of code has its sources with it, and the licenses of what is bundled', async (t) => {
+test('every code file has its source map, and bundled code its license', async (t) => {
   const licenses = await readFile(path.join(installed, 'dist/bundled-licenses.txt'), 'utf8');
   const files = [...(await filesIn('.js')), ...(await filesIn('.cjs'))];
   const bundled = new Set<string>();
@@ -203,7 +203,7 @@ test('every file of code has its sources with it, and the licenses of what is bu
   for (const name of bundled) t.true(licenses.includes(`${name}:\n`));
 });
 
-test('no character of the code takes more than a byte: compiling it would take longer', async (t) => {
+test('the code is Latin-1 only, which compiles faster', async (t) => {
   for (const file of [...(await filesIn('.js')), ...(await filesIn('.cjs'))]) {
     t.notRegex(await readFile(file, 'utf8'), /[^\0-\u00ff]/, file);
   }
@@ -250,7 +250,7 @@ for (const settings of [ESM, COMMONJS, NODE10]) {
   );
 }
 
-test.serial('what an ESM module made has a type that a CommonJS module takes', async (t) => {
+test.serial('types are compatible between ESM and CommonJS', async (t) => {
   const project = await projectWith([]);
   t.is(await project.compileAndRun('mixed', COMMONJS), 'namespace: mixed, known: true');
 });
@@ -267,9 +267,12 @@ for (const type of ['module', 'commonjs'] as const) {
     t.regex(String(source.split('\n')[Number(line) - 1]), /throw new OptionsError/);
   });
 
-  test.serial(`without it a stack trace names functions as the source does (${type})`, async (t) => {
-    const stack = await (await projectWith([])).run(fail, type);
-    t.regex(stack, /^OptionsError: /);
-    t.regex(stack, /at new Caching \(.*cachement\/dist\/shared\/core\.c?js:\d+/);
-  });
+  test.serial(
+    `without --enable-source-maps a stack trace names functions as in the source (${type})`,
+    async (t) => {
+      const stack = await (await projectWith([])).run(fail, type);
+      t.regex(stack, /^OptionsError: /);
+      t.regex(stack, /at new Caching \(.*cachement\/dist\/shared\/core\.c?js:\d+/);
+    },
+  );
 }

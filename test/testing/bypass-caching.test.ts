@@ -10,7 +10,7 @@ import {
 } from '../../src/index.js';
 import { bypassCaching } from '../../src/testing/index.js';
 
-test('decorated methods run as if they were not decorated', async (t) => {
+test('decorated methods run as undecorated', async (t) => {
   const events: unknown[] = [];
   t.teardown(subscribe('miss', (event) => events.push(event)));
   t.teardown(subscribe('invalidate', (event) => events.push(event)));
@@ -33,7 +33,7 @@ test('decorated methods run as if they were not decorated', async (t) => {
   t.deepEqual(events, []);
 });
 
-test('limited methods run without a limit, locked ones without a lock, and their currentLease() is there', async (t) => {
+test('limited methods run without a limit, locked ones without a lock, and currentLease() works', async (t) => {
   const events: unknown[] = [];
   for (const name of ['limit', 'lock', 'unlock', 'lockNotAcquired'] as const) {
     t.teardown(subscribe(name, (event) => events.push(event)));
@@ -64,7 +64,7 @@ test('limited methods run without a limit, locked ones without a lock, and their
   t.deepEqual(events, []);
 });
 
-test('the plain verbs find nothing, store nothing, and run their loader', async (t) => {
+test('the verbs find nothing, store nothing, and run their loader', async (t) => {
   const { cache } = bypassCaching();
   t.is(await cache.getOrSet('user:1', () => 'made'), 'made');
   t.false(await cache.set('user:1', 'stored'));

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { fakeClock } from '../../src/testing/index.js';
 
-test('time stands still until it is moved, and then moves by just that', async (t) => {
+test('time moves only by advance, and exactly by its argument', async (t) => {
   const clock = fakeClock();
   const begun = clock.now();
   await new Promise((resolve) => setTimeout(resolve, 5));
@@ -12,14 +12,14 @@ test('time stands still until it is moved, and then moves by just that', async (
   t.is(clock.now(), begun + 1_500);
 });
 
-test('chance is one number, and it can be chosen', (t) => {
+test('random() returns one number, which can be chosen', (t) => {
   const clock = fakeClock();
   t.is(clock.random(), 0.5);
   t.is(clock.random(), 0.5);
   t.is(fakeClock(0).random(), 0);
 });
 
-test('timers run in the order in which they come due, those of one moment in the order they were set', async (t) => {
+test('timers fire in the order of their times, and at one time in the order they were set', async (t) => {
   const clock = fakeClock();
   const begun = clock.now();
   const ran: (string | number)[] = [];
@@ -34,7 +34,7 @@ test('timers run in the order in which they come due, those of one moment in the
   t.is(clock.timers, 1);
 });
 
-test('timers that are cancelled do not run', async (t) => {
+test('cancelled timers do not fire', async (t) => {
   const clock = fakeClock();
   const cancelled = clock.after(10, () => t.fail());
   clock.after(5, () => other.cancel());
@@ -46,7 +46,7 @@ test('timers that are cancelled do not run', async (t) => {
   t.is(clock.timers, 0);
 });
 
-test('timers that timers set run within the same advance if they come due in it', async (t) => {
+test('timers set by timers fire within the same advance if they are due in it', async (t) => {
   const clock = fakeClock();
   const ran: number[] = [];
   const begun = clock.now();
@@ -60,7 +60,7 @@ test('timers that timers set run within the same advance if they come due in it'
   t.is(clock.now() - begun, 35);
 });
 
-test('a timer of no time, or of less, runs at the next advance', async (t) => {
+test('a timer of zero or negative time fires at the next advance', async (t) => {
   const clock = fakeClock();
   const begun = clock.now();
   const ran: number[] = [];

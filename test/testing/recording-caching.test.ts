@@ -25,7 +25,7 @@ class Users {
   }
 }
 
-test('what happens is kept, in order, with its name', async (t) => {
+test('events are recorded in order, with their names', async (t) => {
   const recording = recordingCaching();
   t.teardown(() => recording.close());
   const users = new Users();
@@ -48,7 +48,7 @@ test('what happens is kept, in order, with its name', async (t) => {
   t.deepEqual(recording.of('error'), []);
 });
 
-test('limits and locks are kept too, in order, with their method', async (t) => {
+test('events of limits and locks are recorded in order, with their method', async (t) => {
   const recording = recordingCaching();
   t.teardown(() => recording.close());
   class Accounts {
@@ -85,7 +85,7 @@ test('limits and locks are kept too, in order, with their method', async (t) => 
   t.deepEqual(recording.of('lockNotAcquired')[0]?.keys, ['account:1']);
 });
 
-test('time stands still until the test moves it, so that expiry needs no sleep', async (t) => {
+test('time moves only when the test moves it, so expiry needs no sleep', async (t) => {
   const recording = recordingCaching({ defaults: { ttl: '10s', jitter: 0 } });
   t.teardown(() => recording.close());
   const users = new Users();
@@ -100,7 +100,7 @@ test('time stands still until the test moves it, so that expiry needs no sleep',
   });
 });
 
-test('two recordings know nothing of each other', async (t) => {
+test('two recordings are independent', async (t) => {
   const first = recordingCaching();
   const second = recordingCaching();
   t.teardown(() => Promise.all([first.close(), second.close()]));
@@ -112,7 +112,7 @@ test('two recordings know nothing of each other', async (t) => {
   t.is(first.of('load').length, 1);
 });
 
-test('options are those of Caching; what is not given keeps its default', async (t) => {
+test('options are those of Caching, with its defaults', async (t) => {
   const recording = recordingCaching({
     namespace: 'mine',
     defaults: { jitter: 0 },

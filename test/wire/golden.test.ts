@@ -15,13 +15,13 @@ function read(name: string): Buffer {
   return readFileSync(path.join(goldenFolder, `${name}.bin`));
 }
 
-test('Every golden file has its record, and every record its file', (t) => {
+test('every golden file has its record, and every record its file', (t) => {
   const files = readdirSync(goldenFolder).map((file) => path.basename(file, '.bin'));
   t.deepEqual(files.toSorted(), [...goldenRecords().keys()].toSorted());
 });
 
 for (const { name, key, header, codec, value } of GOLDEN_ENTRIES) {
-  test(`${name}: a record of wire version ${WIRE_VERSION} is read as what was stored`, (t) => {
+  test(`${name}: a record of wire version ${WIRE_VERSION} decodes to the stored value`, (t) => {
     const entry = decodeEntry(key, read(name));
     if (!entry) return t.fail('The record is not decoded.');
     const { payload, ...rest } = entry;
@@ -34,12 +34,12 @@ for (const { name, key, header, codec, value } of GOLDEN_ENTRIES) {
 }
 
 for (const [name, record] of goldenRecords()) {
-  test(`${name}: is written today as it always was`, (t) => {
+  test(`${name}: is encoded the same as before`, (t) => {
     t.deepEqual(record, read(name));
   });
 }
 
-test(`A lease of wire version ${WIRE_VERSION} is read as one`, (t) => {
+test(`a lease of wire version ${WIRE_VERSION} decodes as a lease`, (t) => {
   const record = read(GOLDEN_LEASE.name);
   t.is(tokenOf(record), GOLDEN_LEASE.token);
   t.is(decodeEntry('', record), undefined);
@@ -49,7 +49,7 @@ test(`A lease of wire version ${WIRE_VERSION} is read as one`, (t) => {
 for (let version = 1; version < WIRE_VERSION; version++) {
   const folder = goldenFolderOf(version);
   for (const file of readdirSync(folder)) {
-    test(`${file}: a record of wire version ${version} is a miss, and a lease takes its place`, async (t) => {
+    test(`${file}: a record of wire version ${version} is a miss, and a lease replaces it`, async (t) => {
       const record = readFileSync(path.join(folder, file));
       for (const { key } of GOLDEN_ENTRIES) t.is(decodeEntry(key, record), undefined);
       t.is(tokenOf(record), undefined);
@@ -63,7 +63,7 @@ for (let version = 1; version < WIRE_VERSION; version++) {
   }
 }
 
-test('The generator writes what is missing and never rewrites a file', (t) => {
+test('the generator writes missing files and never rewrites one', (t) => {
   const folder = mkdtempSync(path.join(tmpdir(), 'golden-'));
   t.teardown(() => rmSync(folder, { recursive: true }));
   writeFileSync(path.join(folder, 'lease.bin'), 'kept');

@@ -1,0 +1,37 @@
+import test from 'ava';
+import { newToken } from '../../../../src/core/shared/token.js';
+import { eventually } from '../../../support/eventually.js';
+import { startSentinel } from '../../../support/servers.js';
+import { admin, MAJORS, ready, store } from '../rig.js';
+
+for (const { major, Redis } of MAJORS) {
+  test(`after a failover the new master is used for commands and wakeups (ioredis ${major})`, async (t) => {
+    const setup = await startSentinel();
+    t.teardown(() => setup.stop());
+    const { sentinels, name, primary, replica } = setup;
+    const pattern = new Redis({ sentinels: [...sentinels], name, lazyConnect: true });
+    const { entries, entry, changes, woken } = await ready(t, pattern, { timeout: '2s' });
+    await store(entries, entry('a'));
+    const side = admin(t, replica.url);
+    await eventually('the replica has it', async () => (await side.exists(entry('a'))) === 1);
+
+    await primary.kill();
+    await eventually('the new master serves', async () => {
+      const stored = await store(entries, entry('b')).then(
+        () => true,
+        () => false,
+      );
+      return stored && (await side.exists(entry('b'))) === 1;
+    });
+    t.is(changes.at(-1), 'recovered');
+    t.true((await side.info('replication')).includes('role:master'));
+
+    await eventually('wakes arrive again', async () => {
+      const token = newToken();
+      await entries.lease(entry('c'), token, 60_000, '*');
+      await entries.lease(entry('c'), newToken(), 60_000, undefined);
+      await entries.release(entry('c'), token);
+      return woken.includes(entry('c'));
+    });
+  });
+}

@@ -1,0 +1,114 @@
+import test from 'ava';
+import { entryKey } from '../../src/core/keys/store-keys.js';
+import { HeldLoad, Row } from '../support/held-load.js';
+import { rig } from '../support/rig.js';
+import { TARGETS } from './invalidation-targets.js';
+
+test('G3 read your writes: a pending invalidation that is acknowledged while a call reads nonces still applies to that call', async (t) => {
+  const { openers, clock } = rig(t);
+  const { cache, chaos } = openers[0]!;
+  const row = new Row();
+  const options = { tags: () => ['org'] };
+  await cache.getOrSet('key', row.load, options);
+  row.write();
+  chaos.fail('removeNonces', 'refused', 1);
+  t.false((await cache.invalidate({ tags: ['org'] })).acknowledged);
+  const nonces = chaos.hold('nonces', 'reply');
+  const read = cache.getOrSet('key', row.load, options);
+  // The call has read the old entry, and the old nonce unless it saw the mark first.
+  await Promise.race([nonces.reached, read]);
+  await clock.advance(1_000);
+  t.false(cache.pending);
+  nonces.release();
+  t.is(await read, 2);
+});
+
+for (const { by, target } of TARGETS) {
+  const options = by === 'tag' ? { tags: ['org'] } : {};
+
+  test(`G3 read your writes: after an unacknowledged invalidation by ${by}, a call does not return the entry`, async (t) => {
+    const { openers } = rig(t);
+    const { cache, chaos } = openers[0]!;
+    const row = new Row();
+    await cache.getOrSet('key', row.load, options);
+    row.write();
+    chaos.fail(by === 'key' ? 'remove' : 'removeNonces', 'refused', 1);
+    t.false((await cache.invalidate(target)).acknowledged);
+    t.is(await cache.getOrSet('key', row.load, options), 2);
+  });
+}
+
+test('G3 read your writes: get, has and getMany find nothing under an unacknowledged invalidation', async (t) => {
+  for (const { by, target } of TARGETS) {
+    const { openers } = rig(t);
+    const { cache, chaos } = openers[0]!;
+    await cache.set('key', 1, by === 'tag' ? { tags: ['org'] } : {});
+    chaos.fail(by === 'key' ? 'remove' : 'removeNonces', 'refused', 1);
+    await cache.invalidate(target);
+    t.is(await cache.get('key'), undefined, by);
+    t.false(await cache.has('key'), by);
+    t.is((await cache.getMany(['key'])).size, 0, by);
+  }
+});
+
+test('G3 read your writes: an entry whose tags only its record names is not returned under a pending invalidation of such a tag', async (t) => {
+  const { openers } = rig(t, 2);
+  const [here, there] = openers;
+  const row = new Row();
+  await there!.cache.getOrSet('key', row.load, { tags: () => ['org'] });
+  row.write();
+  here!.chaos.fail('removeNonces', 'refused', 1);
+  await here!.cache.invalidate({ tags: ['org'] });
+  t.is(await here!.cache.getOrSet('key', row.load), 2);
+  t.is(await there!.cache.getOrSet('key', row.load), 1);
+});
+
+test('G4 monotonic reads: after a load without the store, no older entry is returned, even if the time of the store is unknown', async (t) => {
+  const { openers } = rig(t, 2);
+  const [here, there] = openers;
+  const row = new Row();
+  t.is(await there!.cache.getOrSet('key', row.load), 1);
+  row.write();
+  here!.chaos.fail('read', 'refused', 1);
+  t.is(await here!.cache.getOrSet('key', row.load), 2);
+  t.is(await here!.cache.getOrSet('key', row.load), 2);
+});
+
+test('G4 monotonic reads: after a load that lost its lease, no entry of an earlier load is returned', async (t) => {
+  const { openers, store, namespace, clock } = rig(t, 2);
+  const [here, there] = openers;
+  const row = new Row();
+  const mine = new HeldLoad(row);
+  const minted = here!.chaos.hold('getOrCreateNonces', 'reply');
+  const first = here!.cache.getOrSet('key', mine.run);
+  await minted.reached;
+  // The lease is evicted before the load begins, and another process takes one.
+  await store.entries.remove([entryKey(namespace, 'key')]);
+  await clock.advance(1);
+  const theirs = new HeldLoad(row);
+  const other = there!.cache.getOrSet('key', theirs.run);
+  await theirs.entered;
+  row.write();
+  await clock.advance(1);
+  minted.release();
+  await mine.entered;
+  mine.finish();
+  t.is(await first, 2);
+  theirs.finish();
+  t.is(await other, 1);
+  t.is(await here!.cache.getOrSet('key', row.load), 2);
+});
+
+test('G4 monotonic reads: a process returns the value that it loaded and stored, however slow its lease was', async (t) => {
+  const { openers, clock } = rig(t);
+  const { cache, chaos } = openers[0]!;
+  const row = new Row();
+  const minted = chaos.hold('getOrCreateNonces', 'reply');
+  const first = cache.getOrSet('key', row.load);
+  await minted.reached;
+  await clock.advance(100);
+  minted.release();
+  t.is(await first, 1);
+  row.write();
+  t.is(await cache.getOrSet('key', row.load), 1);
+});
