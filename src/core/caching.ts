@@ -84,8 +84,8 @@ export class Caching {
 
   /** @throws OptionsError */
   constructor(options: CachingOptions) {
-    const where = 'new Caching({ ... })';
-    const { clock = systemClock, enabled = true } = parseOptions(cachingOptions, options, where);
+    const label = 'new Caching({ ... })';
+    const { clock = systemClock, enabled = true } = parseOptions(cachingOptions, options, label);
     const { adapter, namespace = 'cachement' } = options;
     if (typeof adapter?.open !== 'function') {
       throw new OptionsError(
@@ -94,7 +94,7 @@ export class Caching {
       );
     }
     // Everything is checked before anything is opened.
-    const given = {
+    const parsed = {
       cache: parseOptions(cacheOptions, options.defaults ?? {}, 'new Caching({ defaults })'),
       limits: parseOptions(limitOptions, options.limits ?? {}, 'new Caching({ limits })'),
       locks: parseOptions(lockTimes, options.locks ?? {}, 'new Caching({ locks })'),
@@ -113,10 +113,10 @@ export class Caching {
     });
     const { entries, rates, locks: lockStore } = this.#backend;
     const common = { namespace, clock, enabled };
-    const locks = new LockEngine({ ...common, store: lockStore, defaults: given.locks });
+    const locks = new LockEngine({ ...common, store: lockStore, defaults: parsed.locks });
     this.engines = {
-      cache: new CacheEngine({ ...common, store: entries, defaults: given.cache, loadLocks: locks }),
-      limits: new LimitEngine({ ...common, store: rates, defaults: given.limits }),
+      cache: new CacheEngine({ ...common, store: entries, defaults: parsed.cache, loadLocks: locks }),
+      limits: new LimitEngine({ ...common, store: rates, defaults: parsed.limits }),
       locks,
     };
     this.cache = new Cache(this.engines.cache);

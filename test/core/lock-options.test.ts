@@ -12,13 +12,17 @@ import {
   type LockPolicy,
   type LockTimes,
 } from '../../src/core/locks/lock-options.js';
-import { parseOptions, resolveOptions, type Given } from '../../src/core/shared/option-schema.js';
+import { parseOptions, resolveOptions, type ParsedOptions } from '../../src/core/shared/option-schema.js';
 import { lockRig, scriptedRig } from './lock-rig.js';
 
 const WHERE = '@Locked on Invoices.settle';
 
 function resolveLock(options: LockOptions, defaults: LockTimes = {}): LockPolicy {
-  const times: Given<typeof lockOptions> = parseOptions(lockTimes, defaults, 'new Caching({ locks })');
+  const times: ParsedOptions<typeof lockOptions> = parseOptions(
+    lockTimes,
+    defaults,
+    'new Caching({ locks })',
+  );
   return resolveLockPolicy(
     parseOptions(lockOptions, options, WHERE),
     resolveOptions(times, LOCK_DEFAULTS),

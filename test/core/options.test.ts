@@ -69,7 +69,7 @@ test('a policy does not change', (t) => {
 
 test('without a ttl there is no policy', (t) => {
   const error = t.throws(() => policyOf({}), { instanceOf: OptionsError });
-  t.regex(error!.message, /^somewhere has no ttl, and no entry is stored without one/);
+  t.regex(error!.message, /^somewhere has no ttl, and every entry needs one/);
   t.is(error!.code, 'E_OPTIONS');
 });
 

@@ -277,8 +277,8 @@ test('without any ttl the call rejects, and the method does not run', async (t) 
   const error = await t.throwsAsync(new Users().find('1'), { instanceOf: OptionsError });
   t.is(
     error?.message,
-    "@Cached on find has no ttl, and no entry is stored without one. Give it a ttl ('15m'), or give " +
-      "new Caching({ defaults: { ttl: '5m' } }) one for all.",
+    "@Cached on find has no ttl, and every entry needs one. Set it here (ttl: '15m'), or for all calls: " +
+      "new Caching({ defaults: { ttl: '5m' } }).",
   );
   t.is(loads, 0);
   await caching.close();

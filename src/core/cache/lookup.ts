@@ -10,7 +10,7 @@ interface LookupRequest extends EventSubject {
   readonly tags: readonly string[];
 }
 
-/** The lookup of a cached call. A store that fails makes it `unavailable`, and never throws. */
+/** Looks up the entry of a cached call. Failures of the store are published and returned as `unavailable`, not thrown. */
 export async function lookup<T>(
   context: CacheContext,
   call: CacheCall<T>,
@@ -29,7 +29,10 @@ export async function lookup<T>(
   return validate(context, call, snapshot, storeTimeout);
 }
 
-/** The lookup of the plain verbs, whose callers see a failure of the store. @throws StoreUnavailableError */
+/**
+ * Looks a key up for the plain verbs, which report a failure of the store to their callers.
+ * @throws StoreUnavailableError
+ */
 export async function peek(context: CacheContext, key: string): Promise<LookupResult> {
   const { store, names, pending } = context;
   if (pending.matches(key, [])) return MISS;
@@ -38,7 +41,11 @@ export async function peek(context: CacheContext, key: string): Promise<LookupRe
   return found.status === 'unavailable' ? MISS : found;
 }
 
-/** Whether the record still counts, and its value if it does. */
+/**
+ * Checks a record and decodes its value: it must be an entry of this key, stored since the last clear, with unchanged
+ * tag versions, and not older than a value that this process has returned.
+ * @see G1, G4, G7
+ */
 export async function validate(
   context: CacheContext,
   request: LookupRequest,
@@ -54,7 +61,7 @@ export async function validate(
   }
   if (entry.clearNonce !== nonces[0]) return miss(context, request, 'invalidated', entry.token);
   if (entry.tags.length > 0 || request.tags.length > 0) {
-    // Before the nonces are read: if a pending invalidation completes meanwhile, the nonces read afterwards differ.
+    // Check before the nonces are read: if a pending invalidation completes meanwhile, the nonces read afterwards differ.
     if (pending.matches(request.key, tagNames(entry.tags))) return UNAVAILABLE;
     let isCurrent: boolean;
     try {
@@ -77,19 +84,19 @@ export async function validate(
   return { status: 'hit', value: decoded.value, tags: entry.tags };
 }
 
-/** Every tag of the entry still has its nonce, and every tag of the call is among them. */
+/** True if every tag of the entry still has the stored nonce, and the entry has every tag of the call. */
 async function tagVersionsMatch(
   { names, store }: CacheContext,
   entry: Entry,
-  requested: readonly string[],
+  callTags: readonly string[],
   nonces: readonly (string | null)[],
   storeTimeout: number | undefined,
 ): Promise<boolean> {
   const current = new Map<string, string | null>();
-  requested.forEach((tag, i) => current.set(tag, nonces[i + 1] ?? null));
-  const own = tagNames(entry.tags);
-  if (requested.some((tag) => !own.includes(tag))) return false;
-  const others = own.filter((tag) => !current.has(tag));
+  callTags.forEach((tag, i) => current.set(tag, nonces[i + 1] ?? null));
+  const entryTags = tagNames(entry.tags);
+  if (callTags.some((tag) => !entryTags.includes(tag))) return false;
+  const others = entryTags.filter((tag) => !current.has(tag));
   if (others.length > 0) {
     const read = await store.nonces(names.tags(others), storeTimeout);
     others.forEach((tag, i) => current.set(tag, read[i] ?? null));

@@ -20,9 +20,9 @@ interface Level {
 }
 
 interface Walk {
-  readonly where: string;
+  readonly label: string;
   readonly argument: number | undefined;
-  left: number;
+  remaining: number;
   refusal: KeyError | undefined;
 }
 
@@ -52,15 +52,15 @@ export function defaultKey(id: string, args: readonly unknown[]): string {
  *
  * Getters of plain objects are read; no other code of the value's own runs.
  *
- * @param where names the place in the error
+ * @param label names the place in the error
  * @param argument the position of the value among a method's arguments, named in the error too
  * @throws KeyError for what has no such text: a function, a symbol, a class instance, a cycle, more than 100
  *   levels, more than 2,000,000 characters. Its message names the path to it.
  */
-export function canonical(value: unknown, where: string, argument?: number): string {
+export function canonical(value: unknown, label: string, argument?: number): string {
   const scalar = scalarText(value);
   if (scalar !== undefined) return scalar;
-  return text({ where, argument, left: MAX_CHARACTERS, refusal: undefined }, value, '', undefined);
+  return text({ label, argument, remaining: MAX_CHARACTERS, refusal: undefined }, value, '', undefined);
 }
 
 function scalarText(value: unknown): string | undefined {
@@ -83,7 +83,7 @@ function scalarText(value: unknown): string | undefined {
 function text(walk: Walk, value: unknown, step: string | number, above: Level | undefined): string {
   const scalar = scalarText(value);
   if (scalar !== undefined) {
-    spend(walk, scalar.length + 1, above);
+    takeCharacters(walk, scalar.length + 1, above);
     return scalar;
   }
   if (typeof value !== 'object' || value === null) throw refuse(walk, above, step, isA(value));
@@ -93,7 +93,7 @@ function text(walk: Walk, value: unknown, step: string | number, above: Level | 
   for (let outer = above; outer !== undefined; outer = outer.above) {
     if (outer.value === value) throw refuse(walk, above, step, 'it contains itself');
   }
-  spend(walk, 2, level);
+  takeCharacters(walk, 2, level);
   try {
     return objectText(walk, value, level);
   } catch (error) {
@@ -136,7 +136,7 @@ function arrayText(walk: Walk, array: readonly unknown[], level: Level): string 
   for (let i = 0; i < array.length; i++) {
     if (i > 0) items += ',';
     if (sparse && !Object.hasOwn(array, i)) {
-      spend(walk, 5, level);
+      takeCharacters(walk, 5, level);
       items += 'hole';
     } else {
       items += text(walk, read(walk, array, i, level), i, level);
@@ -159,7 +159,7 @@ function plainText(walk: Walk, object: object, level: Level): string {
       throw refuse(walk, level.above, level.step, 'it has a toJSON method, which is never called');
     }
     const label = /^[A-Za-z_$][\w$]*$/.test(name) ? name : `"${escapePart(name)}"`;
-    spend(walk, label.length + 1, level);
+    takeCharacters(walk, label.length + 1, level);
     if (items !== '') items += ',';
     items += `${label}=${text(walk, value, name, level)}`;
   }
@@ -171,9 +171,9 @@ function sorted(names: string[]): string[] {
   if (names.length > 12) return names.sort();
   for (let i = 1; i < names.length; i++) {
     const name = names[i]!;
-    let at = i;
-    for (; at > 0 && names[at - 1]! > name; at--) names[at] = names[at - 1]!;
-    names[at] = name;
+    let index = i;
+    for (; index > 0 && names[index - 1]! > name; index--) names[index] = names[index - 1]!;
+    names[index] = name;
   }
   return names;
 }
@@ -200,8 +200,8 @@ function builtinText(walk: Walk, value: Builtin, level: Level): string {
   if (types.isMap(value)) {
     const entries: string[] = [];
     for (const [key, member] of Map.prototype.entries.call(value)) {
-      const at = entries.length;
-      entries.push(`${text(walk, key, at, level)}=${text(walk, member, at, level)}`);
+      const index = entries.length;
+      entries.push(`${text(walk, key, index, level)}=${text(walk, member, index, level)}`);
     }
     return `Map(${entries.sort().join(',')})`;
   }
@@ -214,16 +214,16 @@ function builtinText(walk: Walk, value: Builtin, level: Level): string {
   }
   if (types.isRegExp(value)) {
     const { source, flags } = value;
-    spend(walk, source.length, level);
+    takeCharacters(walk, source.length, level);
     return `RegExp("${escapePart(source)}",${flags})`;
   }
   if (types.isArrayBuffer(value)) return bytesText(walk, 'ArrayBuffer', new Uint8Array(value), level);
-  spend(walk, value.href.length, level);
+  takeCharacters(walk, value.href.length, level);
   return `URL("${escapePart(value.href)}")`;
 }
 
 function bytesText(walk: Walk, name: string, bytes: NodeJS.TypedArray, level: Level): string {
-  spend(walk, Math.ceil((bytes.byteLength * 4) / 3), level);
+  takeCharacters(walk, Math.ceil((bytes.byteLength * 4) / 3), level);
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return `${name}(${view.toString('base64url')})`;
 }
@@ -260,9 +260,9 @@ function isA(value: unknown): string {
   return `it is ${describe(value)}`;
 }
 
-function spend(walk: Walk, characters: number, level: Level | undefined): void {
-  walk.left -= characters;
-  if (walk.left >= 0) return;
+function takeCharacters(walk: Walk, characters: number, level: Level | undefined): void {
+  walk.remaining -= characters;
+  if (walk.remaining >= 0) return;
   throw refuse(walk, level?.above, level?.step ?? '', `it makes more than ${MAX_CHARACTERS} characters`);
 }
 
@@ -280,7 +280,7 @@ function refuse(
   const path = steps.length > 8 ? `${steps.slice(0, 8).join('')}...` : steps.join('');
   const subject = walk.argument === undefined ? 'the value' : `argument ${walk.argument}`;
   walk.refusal = new KeyError(
-    `${walk.where}: no key can be made of ${subject}${path === '' ? '' : `, at ${path}`}: ${reason}. ` +
+    `${walk.label}: no key can be made of ${subject}${path === '' ? '' : `, at ${path}`}: ${reason}. ` +
       `Name the parts that tell one call from another: a key template with a path ('user:{0.id}'), or a ` +
       `key function that returns a string or an array of parts.`,
     cause === undefined ? undefined : { cause },

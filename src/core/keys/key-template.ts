@@ -20,31 +20,32 @@ const SEPARATORS = `: - . / , ; | @ # & = + ! $ ^ < > ( ) "`;
  * read properties of the object itself and getters of its class, and call nothing; a path through null or
  * undefined ends as undefined.
  *
- * @param where names the place in the error: `key of @Cached on Users.find`
+ * @param label names the place in the error: `key of @Cached on Users.find`
  * @returns throws a KeyError for an argument that cannot be a part
  * @throws OptionsError for a template that cannot be
  */
-export function compileTemplate(template: string, where: string): (args: readonly unknown[]) => string {
+export function compileTemplate(template: string, label: string): (args: readonly unknown[]) => string {
   if (typeof template !== 'string' || template === '') {
-    const given = template === '' ? 'an empty string' : describe(template);
-    throw new OptionsError(`${where} is a template such as 'user:{0}', and ${given} was given.`);
+    const received = template === '' ? 'an empty string' : describe(template);
+    throw new OptionsError(`${label} is a template such as 'user:{0}', and ${received} was given.`);
   }
   const refuse = (reason: string): never => {
-    throw new OptionsError(`${where}: ${quote(template)} is no key template: ${reason}.`);
+    throw new OptionsError(`${label}: ${quote(template)} is no key template: ${reason}.`);
   };
   if (/\p{Cc}/u.test(template)) refuse('it has a control character');
-  const { literals, holes } = parse(template, refuse);
+  const { literals, placeholders } = parse(template, refuse);
   const separators = separatorsOf(literals, refuse);
-  const places = holes.map(({ source }) => `${where} (${quote(template)}): {${source}}`);
+  const labels = placeholders.map(({ source }) => `${label} (${quote(template)}): {${source}}`);
   return (args) => {
     let text = literals[0]!;
-    for (let i = 0; i < holes.length; i++) {
-      const hole = holes[i]!;
-      const argument = args[hole.position];
-      const value = hole.path.length === 0 ? argument : readPath(argument, hole.path, places[i]!);
-      text += escapeSeparator(renderPart(value, places[i]!), separators[i]) + literals[i + 1]!;
+    for (let i = 0; i < placeholders.length; i++) {
+      const placeholder = placeholders[i]!;
+      const argument = args[placeholder.position];
+      const value =
+        placeholder.path.length === 0 ? argument : readPath(argument, placeholder.path, labels[i]!);
+      text += escapeSeparator(renderPart(value, labels[i]!), separators[i]) + literals[i + 1]!;
     }
-    return finishKey(text, where);
+    return finishKey(text, label);
   };
 }
 
@@ -52,18 +53,18 @@ export function compileTemplate(template: string, where: string): (args: readonl
 function parse(
   template: string,
   refuse: (reason: string) => never,
-): { literals: string[]; holes: Placeholder[] } {
+): { literals: string[]; placeholders: Placeholder[] } {
   const literals: string[] = [];
-  const holes: Placeholder[] = [];
+  const placeholders: Placeholder[] = [];
   for (let from = 0; ;) {
     const open = template.indexOf('{', from);
     const literal = template.slice(from, open === -1 ? undefined : open);
     if (literal.includes('}')) refuse("it has a '}' without a '{' before it");
     literals.push(escapeText(literal));
-    if (open === -1) return { literals, holes };
+    if (open === -1) return { literals, placeholders };
     const close = template.indexOf('}', open);
     if (close === -1) refuse("it has a '{' without a '}' after it");
-    holes.push(parsePlaceholder(template.slice(open + 1, close), refuse));
+    placeholders.push(parsePlaceholder(template.slice(open + 1, close), refuse));
     from = close + 1;
   }
 }
@@ -121,26 +122,26 @@ export function escapeSeparator(text: string, separator: string | undefined): st
     : text.replaceAll(separator, escapeCharacter(separator));
 }
 
-function readPath(argument: unknown, path: readonly string[], place: string): unknown {
+function readPath(argument: unknown, path: readonly string[], label: string): unknown {
   let value = argument;
   for (const name of path) {
     if (value === null || value === undefined) return undefined;
-    value = readProperty(value, name, place);
+    value = readProperty(value, name, label);
   }
   return value;
 }
 
-function readProperty(owner: {}, name: string, place: string): unknown {
+function readProperty(owner: {}, name: string, label: string): unknown {
   let found: PropertyKind;
   try {
     found = classifyProperty(owner, name);
     if (found === 'readable') return (owner as Record<string, unknown>)[name];
   } catch (error) {
-    throw new KeyError(`${place}: reading '${name}' threw an error.`, { cause: error });
+    throw new KeyError(`${label}: reading '${name}' threw an error.`, { cause: error });
   }
   if (found === 'absent') return undefined;
   throw new KeyError(
-    `${place}: '${name}' is inherited and no getter of the object's class. A path reads data and calls ` +
+    `${label}: '${name}' is inherited and no getter of the object's class. A path reads data and calls ` +
       `nothing; use a key function instead.`,
   );
 }

@@ -21,11 +21,11 @@ const MAX_KEPT_LENGTH = 80;
  * The text of one part of a key. A number, a bigint or a boolean is printed as a string of it would be. What
  * no string may be confused with (null, undefined, NaN, -0, a Date) begins with `~`, which strings escape.
  *
- * @param where names the place in the error
+ * @param label names the place in the error
  * @throws KeyError for an object, a function, a symbol
  */
-export function renderPart(part: unknown, where: string): string {
-  return partText(part) ?? refusePart(part, where);
+export function renderPart(part: unknown, label: string): string {
+  return partText(part) ?? refusePart(part, label);
 }
 
 export function partText(part: unknown): string | undefined {
@@ -53,9 +53,9 @@ function dateText(date: Date): string {
   return `~${escapePart(Date.prototype.toISOString.call(date))}`;
 }
 
-export function refusePart(part: unknown, where: string): never {
+export function refusePart(part: unknown, label: string): never {
   throw new KeyError(
-    `${where} is a string, a number, a bigint, a boolean, a Date, null or undefined, and ` +
+    `${label} is a string, a number, a bigint, a boolean, a Date, null or undefined, and ` +
       `${describe(part)} was given. Take a property of it: '{0.id}' in a template, or a key function that ` +
       `returns its parts.`,
   );
@@ -64,13 +64,13 @@ export function refusePart(part: unknown, where: string): never {
 /**
  * The key of a verb or of a key function: a whole key, or parts.
  *
- * @param where names the place in the error
+ * @param label names the place in the error
  * @throws KeyError
  */
-export function logicalKey(from: string | readonly unknown[], where: string): string {
-  if (typeof from === 'string') return keyFromString(from, where);
-  if (Array.isArray(from)) return keyFromParts(from, where);
-  throw new KeyError(`${where}: a key is a string or an array of parts, and ${describe(from)} was given.`);
+export function logicalKey(from: string | readonly unknown[], label: string): string {
+  if (typeof from === 'string') return keyFromString(from, label);
+  if (Array.isArray(from)) return keyFromParts(from, label);
+  throw new KeyError(`${label}: a key is a string or an array of parts, and ${describe(from)} was given.`);
 }
 
 /**
@@ -79,11 +79,11 @@ export function logicalKey(from: string | readonly unknown[], where: string): st
  *
  * @throws KeyError for an empty string
  */
-export function keyFromString(text: string, where: string): string {
+export function keyFromString(text: string, label: string): string {
   if (typeof text !== 'string') {
-    throw new KeyError(`${where}: a key is a string, and ${describe(text)} was given.`);
+    throw new KeyError(`${label}: a key is a string, and ${describe(text)} was given.`);
   }
-  return finishKey(escapeText(text), where);
+  return finishKey(escapeText(text), label);
 }
 
 /**
@@ -91,13 +91,13 @@ export function keyFromString(text: string, where: string): string {
  *
  * @throws KeyError for a part that is no scalar, and for no parts at all
  */
-export function keyFromParts(parts: readonly unknown[], where: string): string {
+export function keyFromParts(parts: readonly unknown[], label: string): string {
   let text = '';
   for (let i = 0; i < parts.length; i++) {
     if (i > 0) text += ':';
-    text += partText(parts[i]) ?? refusePart(parts[i], `${where}: part ${i + 1} of the key`);
+    text += partText(parts[i]) ?? refusePart(parts[i], `${label}: part ${i + 1} of the key`);
   }
-  return finishKey(text, where);
+  return finishKey(text, label);
 }
 
 /**
@@ -115,9 +115,9 @@ export function hashIfLong(key: string): string {
 }
 
 /** @throws KeyError for an empty key */
-export function finishKey(text: string, where: string): string {
+export function finishKey(text: string, label: string): string {
   if (text === '') {
-    throw new KeyError(`${where}: the key is an empty string. A key has at least one character.`);
+    throw new KeyError(`${label}: the key is an empty string. A key has at least one character.`);
   }
   return hashIfLong(text);
 }

@@ -31,7 +31,7 @@ export class CapacityWaits {
     signal: AbortSignal | undefined,
     ask: () => Promise<Decision>,
   ): Promise<Decision> {
-    const end = this.#clock.now() + waitMs;
+    const endsAt = this.#clock.now() + waitMs;
     const polls = new Backoff(this.#clock, INITIAL_POLL_MS, MAX_POLL_MS);
     signal?.throwIfAborted();
     const wakeup = new Wakeup(this.#clock);
@@ -44,7 +44,7 @@ export class CapacityWaits {
         const decision = await ask();
         if (decision.allowed) return decision;
         signal?.throwIfAborted();
-        const pause = this.#pauseAfter(decision, end - this.#clock.now(), polls);
+        const pause = this.#pauseAfter(decision, endsAt - this.#clock.now(), polls);
         if (pause === undefined) return decision;
         if (!this.#closed) await wakeup.within(pause);
         if (this.#closed) throw new StoreUnavailableError('This Caching is closed.', 'refused');
@@ -67,12 +67,16 @@ export class CapacityWaits {
   }
 
   /** @returns undefined if waiting cannot help */
-  #pauseAfter({ rule, rules, retryAfterMs }: Decision, left: number, polls: Backoff): number | undefined {
+  #pauseAfter(
+    { rule, rules, retryAfterMs }: Decision,
+    remainingMs: number,
+    polls: Backoff,
+  ): number | undefined {
     const refusing = rules.filter(({ allowed, algorithm }) => !allowed && algorithm !== 'concurrency');
     const due = rule === BLOCK ? retryAfterMs : Math.max(0, ...refusing.map((one) => one.retryAfterMs));
-    if (left <= 0 || due > left) return undefined;
+    if (remainingMs <= 0 || due > remainingMs) return undefined;
     // A slot may be released at any time: poll for it.
     const pause = due === 0 ? polls.next() : due + this.#clock.random() * Math.min(due / 10, MAX_JITTER_MS);
-    return Math.min(left, pause);
+    return Math.min(remainingMs, pause);
   }
 }

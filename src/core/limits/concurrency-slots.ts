@@ -41,11 +41,11 @@ export class ConcurrencySlot {
   #timer: Timer;
   #isOver = false;
 
-  constructor(context: SlotContext, call: LimitCall, taken: TakenUnits, ended: () => void) {
+  constructor(context: SlotContext, call: LimitCall, taken: TakenUnits, onEnd: () => void) {
     this.#context = context;
     this.#call = call;
     this.#taken = taken;
-    this.#ended = ended;
+    this.#ended = onEnd;
     this.#rules = taken.request.rules.filter(({ algorithm }) => algorithm === 'concurrency');
     this.#leaseMs = Math.min(...this.#rules.map(({ perMs }) => perMs));
     this.#timer = this.#renewLater();

@@ -7,18 +7,18 @@ import { BLOCK, type ResolvedRule, type RuleSet } from './rules.js';
 /**
  * The decision from a store's reply.
  *
- * @param asked the rules as the store was asked: those of `set.activeRules`, perhaps with smaller limits
+ * @param requested the rules as the store was asked: those of `set.activeRules`, perhaps with smaller limits
  */
 export function decide(
   set: RuleSet,
-  asked: readonly RateRule[],
+  requested: readonly RateRule[],
   reply: RateReply,
   source: Decision['source'],
 ): Decision {
   let i = 0;
   const rules = set.rules.map((rule): RuleDecision => {
     if (rule.limit === 0) return refusing(rule);
-    const { limit } = asked[i]!;
+    const { limit } = requested[i]!;
     return { ...unused(rule), ...reply.rules[i++]!, limit };
   });
   return summarize(rules, reply.blockedMs, source);
@@ -40,13 +40,13 @@ export function allowAll(set: RuleSet, source: Decision['source']): Decision {
 
 /** The same refusal, some time later. */
 export function ageDecision({ rule, rules, retryAfterMs }: Decision, elapsedMs: number): Decision {
-  const left = (ms: number): number => Math.max(0, Math.ceil(ms - elapsedMs));
+  const remainingOf = (ms: number): number => Math.max(0, Math.ceil(ms - elapsedMs));
   const aged = rules.map((one): RuleDecision => ({
     ...one,
-    retryAfterMs: left(one.retryAfterMs),
-    resetMs: left(one.resetMs),
+    retryAfterMs: remainingOf(one.retryAfterMs),
+    resetMs: remainingOf(one.resetMs),
   }));
-  return summarize(aged, rule === BLOCK ? left(retryAfterMs) : 0, 'denialCache');
+  return summarize(aged, rule === BLOCK ? remainingOf(retryAfterMs) : 0, 'denialCache');
 }
 
 /** The error of a call that was refused. */
@@ -56,13 +56,13 @@ export function limitExceeded(key: string, decision: Decision): RateLimitExceede
 
 /** A block decides first; then the rule that refuses for longest; then the one with the fewest units left. */
 function summarize(rules: readonly RuleDecision[], blockedMs: number, source: Decision['source']): Decision {
-  let first = rules[0]!;
-  let { retryAfterMs } = first;
+  let deciding = rules[0]!;
+  let { retryAfterMs } = deciding;
   for (const rule of rules) {
-    if (decidesBefore(rule, first)) first = rule;
+    if (decidesBefore(rule, deciding)) deciding = rule;
     if (rule.retryAfterMs > retryAfterMs) retryAfterMs = rule.retryAfterMs;
   }
-  const { allowed, limit, remaining, resetMs, rule } = first;
+  const { allowed, limit, remaining, resetMs, rule } = deciding;
   if (blockedMs > 0) {
     return {
       allowed: false,
@@ -78,9 +78,9 @@ function summarize(rules: readonly RuleDecision[], blockedMs: number, source: De
   return { allowed, limit, remaining, retryAfterMs, resetMs, rule, source, rules };
 }
 
-function decidesBefore(rule: RuleDecision, first: RuleDecision): boolean {
-  if (rule.allowed !== first.allowed) return first.allowed;
-  return rule.allowed ? rule.remaining < first.remaining : rule.retryAfterMs > first.retryAfterMs;
+function decidesBefore(rule: RuleDecision, deciding: RuleDecision): boolean {
+  if (rule.allowed !== deciding.allowed) return deciding.allowed;
+  return rule.allowed ? rule.remaining < deciding.remaining : rule.retryAfterMs > deciding.retryAfterMs;
 }
 
 function refusing(rule: ResolvedRule): RuleDecision {

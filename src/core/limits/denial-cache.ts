@@ -11,8 +11,8 @@ interface Denial {
   readonly cost: number;
   readonly decision: Decision;
   /** This process' clock before the store was asked: the denial ends early rather than late. */
-  readonly askedAt: number;
-  readonly until: number;
+  readonly requestedAt: number;
+  readonly endsAt: number;
 }
 
 const MAX_SUBJECTS = 10_000;
@@ -43,26 +43,32 @@ export class DenialCache {
     const denials = this.#denials.get(subject);
     if (denials === undefined) return undefined;
     const now = this.#clock.now();
-    for (const { fingerprint, decision, askedAt, until, cost: denied } of denials) {
-      if (fingerprint === rules.fingerprint && cost >= denied && now < until) {
-        return ageDecision(decision, now - askedAt);
+    for (const { fingerprint, decision, requestedAt, endsAt, cost: denied } of denials) {
+      if (fingerprint === rules.fingerprint && cost >= denied && now < endsAt) {
+        return ageDecision(decision, now - requestedAt);
       }
     }
     return undefined;
   }
 
   /**
-   * @param askedAt this process' clock before the store was asked
+   * @param requestedAt this process' clock before the store was asked
    * @param sequence as it was then: the decision is not kept if the subject was dropped since
    */
-  add({ subject, rules, cost }: LimitCall, decision: Decision, askedAt: number, sequence: number): void {
+  add({ subject, rules, cost }: LimitCall, decision: Decision, requestedAt: number, sequence: number): void {
     if (!isFinal(decision) || !this.#drops.permits(subject, sequence)) return;
     const { fingerprint } = rules;
     const others = (this.#denials.get(subject) ?? []).filter((one) => one.fingerprint !== fingerprint);
-    const denial = { fingerprint, cost, decision, askedAt, until: askedAt + decision.retryAfterMs };
+    const denial = {
+      fingerprint,
+      cost,
+      decision,
+      requestedAt,
+      endsAt: requestedAt + decision.retryAfterMs,
+    };
     const kept = [denial, ...others].slice(0, MAX_DENIALS_PER_SUBJECT);
     const now = this.#clock.now();
-    this.#denials.set(subject, kept, Math.max(...kept.map(({ until }) => until - now)));
+    this.#denials.set(subject, kept, Math.max(...kept.map(({ endsAt }) => endsAt - now)));
   }
 
   drop(subject: string): void {

@@ -1,4 +1,4 @@
-import type { Place } from '../shared/describe.js';
+import type { Label } from '../shared/describe.js';
 import { CapacityWaits } from './capacity-wait.js';
 import { ConcurrencySlots, type ConcurrencySlot } from './concurrency-slots.js';
 import { allowAll, limitExceeded } from './decide.js';
@@ -6,7 +6,7 @@ import type { Decision } from '../ports/decision.js';
 import { StoreUnavailableError } from '../shared/errors.js';
 import { LIMIT_DEFAULTS, type limitOptions, type LimitPolicy, type RunOptions } from './limit-options.js';
 import { rateSubject } from '../keys/store-keys.js';
-import { resolveOptions, type Given } from '../shared/option-schema.js';
+import { resolveOptions, type ParsedOptions } from '../shared/option-schema.js';
 import type { Clock } from '../ports/clock.js';
 import type { RateStore } from '../ports/rate-store.js';
 import type { LimitCall, TakenUnits } from './limit-call.js';
@@ -18,7 +18,7 @@ export interface LimitEngineSetup {
   readonly namespace: string;
   readonly store: RateStore;
   readonly clock: Clock;
-  readonly defaults: Given<typeof limitOptions>;
+  readonly defaults: ParsedOptions<typeof limitOptions>;
   readonly enabled: boolean;
 }
 
@@ -69,17 +69,17 @@ export class LimitEngine {
   }
 
   /** What was given over the defaults. */
-  policy(given: Given<typeof limitOptions>): LimitPolicy {
-    return resolveOptions(given, this.defaults);
+  policy(options: ParsedOptions<typeof limitOptions>): LimitPolicy {
+    return resolveOptions(options, this.defaults);
   }
 
   /**
-   * @param place in errors: `consume`, `@RateLimited on Logins.login`
+   * @param label in errors: `consume`, `@RateLimited on Logins.login`
    * @throws OptionsError if the cost can never be admitted
    */
-  call(request: LimitRequest, place: Place): LimitCall {
+  call(request: LimitRequest, label: Label): LimitCall {
     const { key, method, rules, policy, cost, requestToken, force = false } = request;
-    if (!force) checkCost(cost, rules, place);
+    if (!force) checkCost(cost, rules, label);
     const subject = rateSubject(this.#namespace, key);
     return { key, subject, method, rules, policy, cost, requestToken, force, taken: undefined };
   }
@@ -93,7 +93,7 @@ export class LimitEngine {
     const decision =
       wait === undefined && signal === undefined
         ? (this.#limiter.decideLocally(call) ?? (await this.#limiter.decideByStore(call)))
-        : await this.#waits.untilCapacity(call.subject, wait ?? 0, signal, () => this.look(call));
+        : await this.#waits.untilCapacity(call.subject, wait ?? 0, signal, () => this.decideQuietly(call));
     const { key, method, cost } = call;
     const { rule, allowed, source } = decision;
     this.#events.publish('limit', method, { key, rule, allowed, cost, source, enforced });
@@ -101,7 +101,7 @@ export class LimitEngine {
   }
 
   /** The decision, at once and unpublished. @throws StoreUnavailableError under the policy `deny` */
-  async look(call: LimitCall): Promise<Decision> {
+  async decideQuietly(call: LimitCall): Promise<Decision> {
     if (!this.enabled) return allowAll(call.rules, 'none');
     return this.#limiter.decideLocally(call) ?? this.#limiter.decideByStore(call);
   }

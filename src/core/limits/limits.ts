@@ -46,15 +46,15 @@ export class Limits {
    * const { allowed, remaining } = await caching.limits.consume('api:42', { limit: 100, per: '1m' }, { cost: 5 });
    */
   async consume(key: Key, rules: Rules, options: ConsumeOptions = {}): Promise<Decision> {
-    const given = parseOptions(consumeOptions, options, 'consume');
-    const { cost = 1, requestId, wait, signal } = given;
+    const parsed = parseOptions(consumeOptions, options, 'consume');
+    const { cost = 1, requestId, wait, signal } = parsed;
     const set = windowsOnly(resolveRules(rules, 'consume'), 'consume');
     const call = this.#engine.call(
       {
         key: logicalKey(key, 'consume'),
         method: undefined,
         rules: set,
-        policy: this.#engine.policy(given),
+        policy: this.#engine.policy(parsed),
         cost,
         requestToken: requestId === undefined ? undefined : requestToken(requestId, set, 'consume'),
       },
@@ -71,7 +71,7 @@ export class Limits {
    * const { remaining } = await caching.limits.peek('api:42', { limit: 100, per: '1m' });
    */
   async peek(key: Key, rules: Rules, options: LimitOptions = {}): Promise<Decision> {
-    return this.#engine.look(this.#call('peek', key, resolveRules(rules, 'peek'), options, 0));
+    return this.#engine.decideQuietly(this.#call('peek', key, resolveRules(rules, 'peek'), options, 0));
   }
 
   /**
@@ -83,18 +83,18 @@ export class Limits {
    * const report = await caching.limits.run('reports', { algorithm: 'concurrency', limit: 3 }, () => buildReport());
    */
   async run<T>(key: Key, rules: Rules, work: () => Promise<T> | T, options: RunOptions = {}): Promise<T> {
-    const given = parseOptions(runOptions, options, 'run');
+    const parsed = parseOptions(runOptions, options, 'run');
     if (typeof work !== 'function') {
       throw new OptionsError(`run takes a function to run, and ${describe(work)} was given.`);
     }
-    const { cost = 1, requestId, wait, signal, refundOnError, dryRun } = given;
+    const { cost = 1, requestId, wait, signal, refundOnError, dryRun } = parsed;
     const set = resolveRules(rules, 'run');
     const call = this.#engine.call(
       {
         key: logicalKey(key, 'run'),
         method: undefined,
         rules: set,
-        policy: this.#engine.policy(given),
+        policy: this.#engine.policy(parsed),
         cost,
         requestToken: requestId === undefined ? undefined : requestToken(requestId, set, 'run'),
       },
@@ -112,7 +112,7 @@ export class Limits {
    * await caching.limits.penalty(['login', ip], { limit: 5, per: '15m' }, 2);
    */
   async penalty(key: Key, rules: Rules, units = 1, options: LimitOptions = {}): Promise<Decision> {
-    return this.#engine.look(this.#forced('penalty', key, rules, units, options));
+    return this.#engine.decideQuietly(this.#forced('penalty', key, rules, units, options));
   }
 
   /**
@@ -164,7 +164,7 @@ export class Limits {
   }
 
   #call(
-    where: string,
+    label: string,
     key: Key,
     rules: RuleSet,
     options: LimitOptions,
@@ -174,31 +174,31 @@ export class Limits {
   ) {
     return this.#engine.call(
       {
-        key: logicalKey(key, where),
+        key: logicalKey(key, label),
         method: undefined,
         rules,
-        policy: this.#engine.policy(parseOptions(limitOptions, options, where)),
+        policy: this.#engine.policy(parseOptions(limitOptions, options, label)),
         cost,
         requestToken: token,
         force,
       },
-      where,
+      label,
     );
   }
 
-  #forced(where: string, key: Key, rules: Rules, units: number, options: LimitOptions, requestId?: string) {
-    const cost = checkUnits(units, `units of ${where}`);
-    const set = windowsOnly(resolveRules(rules, where), where);
-    const token = requestId === undefined ? undefined : requestToken(requestId, set, where);
-    return this.#call(where, key, set, options, cost, true, token);
+  #forced(label: string, key: Key, rules: Rules, units: number, options: LimitOptions, requestId?: string) {
+    const cost = checkUnits(units, `units of ${label}`);
+    const set = windowsOnly(resolveRules(rules, label), label);
+    const token = requestId === undefined ? undefined : requestToken(requestId, set, label);
+    return this.#call(label, key, set, options, cost, true, token);
   }
 }
 
-function windowsOnly(rules: RuleSet, where: string): RuleSet {
+function windowsOnly(rules: RuleSet, label: string): RuleSet {
   const [concurrency] = rules.concurrencyRules;
   if (concurrency === undefined) return rules;
   throw new OptionsError(
-    `${where} has the rule '${concurrency.name}', which holds a slot while a call runs. Use run(key, rules, work).`,
+    `${label} has the rule '${concurrency.name}', which holds a slot while a call runs. Use run(key, rules, work).`,
   );
 }
 
@@ -208,15 +208,15 @@ function windowsOnly(rules: RuleSet, where: string): RuleSet {
  *
  * @throws OptionsError
  */
-function requestToken(requestId: string, { names, concurrencyRules }: RuleSet, where: string): string {
+function requestToken(requestId: string, { names, concurrencyRules }: RuleSet, label: string): string {
   if (typeof requestId !== 'string' || requestId === '') {
     throw new OptionsError(
-      `requestId of ${where} is a string of one character or more, and ${describe(requestId)} was given.`,
+      `requestId of ${label} is a string of one character or more, and ${describe(requestId)} was given.`,
     );
   }
   if (concurrencyRules.length > 0) {
     throw new OptionsError(
-      `${where} has a requestId and the rule '${concurrencyRules[0]!.name}', which holds a slot while a call runs: two ` +
+      `${label} has a requestId and the rule '${concurrencyRules[0]!.name}', which holds a slot while a call runs: two ` +
         'calls cannot share it. Leave one of them out.',
     );
   }

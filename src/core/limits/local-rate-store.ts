@@ -60,16 +60,16 @@ export class LocalRateStore implements RateStore {
 
   async refund({ subject, rules, cost, token, wakeOnlyIfFull }: RefundRequest): Promise<void> {
     const now = this.#now();
-    let full = false;
+    let wasFull = false;
     for (const rule of rules) {
       const state = this.#stateOf(rule);
       if (state === undefined) continue;
-      full ||= rule.algorithm === 'concurrency' && isFull(rule, state as ConcurrencyState, now);
-      const left = rateAlgorithms[rule.algorithm].refund(rule, state, now, cost, token);
-      this.#keep(rule, left, now);
+      wasFull ||= rule.algorithm === 'concurrency' && isFull(rule, state as ConcurrencyState, now);
+      const refunded = rateAlgorithms[rule.algorithm].refund(rule, state, now, cost, token);
+      this.#keep(rule, refunded, now);
     }
     this.#answers.delete(answerKey(subject, token));
-    if (full || !wakeOnlyIfFull) this.#wake(subject);
+    if (wasFull || !wakeOnlyIfFull) this.#wake(subject);
   }
 
   async renew(rules: readonly RateRule[], token: string): Promise<boolean> {

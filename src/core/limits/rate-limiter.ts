@@ -50,20 +50,20 @@ export class RateLimiter {
   /** @throws StoreUnavailableError under the policy `deny` */
   async decideByStore(call: LimitCall): Promise<Decision> {
     const { subject, rules, policy, cost, requestToken, force } = call;
-    const asked = storeRules(rules.activeRules, subject);
+    const requested = storeRules(rules.activeRules, subject);
     const token = requestToken ?? newToken();
     const repeatable = requestToken !== undefined;
-    const request: RateRequest = { subject, rules: asked, cost, token, repeatable, force: force };
-    const askedAt = this.#clock.now();
+    const request: RateRequest = { subject, rules: requested, cost, token, repeatable, force };
+    const requestedAt = this.#clock.now();
     const { sequence } = this.denials;
     let reply: RateReply;
     try {
-      reply = await this.#consume(request, policy.storeTimeout, askedAt);
+      reply = await this.#consume(request, policy.storeTimeout, requestedAt);
     } catch (error) {
       return this.#decideByPolicy(call, request, error);
     }
-    const decision = decide(rules, asked, reply, 'store');
-    if (!decision.allowed && usesDenials(call)) this.denials.add(call, decision, askedAt, sequence);
+    const decision = decide(rules, requested, reply, 'store');
+    if (!decision.allowed && usesDenials(call)) this.denials.add(call, decision, requestedAt, sequence);
     if (decision.allowed && cost > 0) call.taken = { store: this.#store, request };
     return decision;
   }
@@ -94,20 +94,20 @@ export class RateLimiter {
    * time is used up. Later attempts may fail because the connection is not there yet: the first may still have been
    * counted, so its error is the one that is thrown.
    */
-  async #consume(request: RateRequest, timeoutMs: number, askedAt: number): Promise<RateReply> {
+  async #consume(request: RateRequest, timeoutMs: number, requestedAt: number): Promise<RateReply> {
     const backoff = new Backoff(this.#clock, RECONNECT_MS, MAX_RETRY_PAUSE_MS);
-    let lost: StoreUnavailableError | undefined;
+    let firstError: StoreUnavailableError | undefined;
     for (;;) {
-      const remainingMs = timeoutMs - (this.#clock.now() - askedAt);
+      const remainingMs = timeoutMs - (this.#clock.now() - requestedAt);
       try {
         return await this.#store.consume(request, remainingMs);
       } catch (error) {
         if (!request.repeatable || !(error instanceof StoreUnavailableError)) throw error;
-        if (lost === undefined && error.outcome !== 'unknown') throw error;
-        lost ??= error;
+        if (firstError === undefined && error.outcome !== 'unknown') throw error;
+        firstError ??= error;
       }
-      const pauseMs = Math.min(backoff.next(), (timeoutMs - (this.#clock.now() - askedAt)) / 2);
-      if (pauseMs < MIN_RETRY_PAUSE_MS) throw lost;
+      const pauseMs = Math.min(backoff.next(), (timeoutMs - (this.#clock.now() - requestedAt)) / 2);
+      if (pauseMs < MIN_RETRY_PAUSE_MS) throw firstError;
       await this.#pause(pauseMs);
     }
   }
@@ -152,8 +152,8 @@ function shareRequest(request: RateRequest, processes: number): RateRequest {
   if (processes === 1) return request;
   const rules = shareRules(request.rules, processes);
   const windows = rules.filter(({ algorithm }) => algorithm !== 'concurrency');
-  const most = Math.min(Infinity, ...windows.map(({ burst }) => burst));
-  return { ...request, rules, cost: request.force ? request.cost : Math.min(request.cost, most) };
+  const smallestBurst = Math.min(Infinity, ...windows.map(({ burst }) => burst));
+  return { ...request, rules, cost: request.force ? request.cost : Math.min(request.cost, smallestBurst) };
 }
 
 function shareRules(rules: readonly RateRule[], processes: number): RateRule[] {

@@ -1,4 +1,4 @@
-import { describe, quote, placeName, type Place } from '../shared/describe.js';
+import { describe, quote, labelText, type Label } from '../shared/describe.js';
 import type { Duration } from '../shared/duration.js';
 import { OptionsError } from '../shared/errors.js';
 import { rateRuleKey } from '../keys/store-keys.js';
@@ -8,7 +8,7 @@ import {
   matching,
   oneOf,
   parseOptions,
-  type Given,
+  type ParsedOptions,
   type Option,
 } from '../shared/option-schema.js';
 import type { Algorithm, RateRule } from '../ports/rate-store.js';
@@ -128,17 +128,17 @@ const SLOT_LEASE_MS = 30_000;
 /**
  * The rules of a call, checked.
  *
- * @param where names the place in errors: `@RateLimited on login`, `consume`
+ * @param label names the place in errors: `@RateLimited on login`, `consume`
  * @throws OptionsError
  */
-export function resolveRules(given: Rule | readonly Rule[], where: string): RuleSet {
-  if (!Array.isArray(given)) return ruleSetOf([resolveRule(given as Rule, where)]);
-  if (given.length === 0 || given.length > MAX_RULES) {
-    throw new OptionsError(`${where} takes 1 to ${MAX_RULES} rules, and ${given.length} were given.`);
+export function resolveRules(rules: Rule | readonly Rule[], label: string): RuleSet {
+  if (!Array.isArray(rules)) return ruleSetOf([resolveRule(rules as Rule, label)]);
+  if (rules.length === 0 || rules.length > MAX_RULES) {
+    throw new OptionsError(`${label} takes 1 to ${MAX_RULES} rules, and ${rules.length} were given.`);
   }
-  const rules = given.map((rule: Rule, i) => resolveRule(rule, `rule ${i + 1} of ${where}`));
-  checkDifferentNames(rules, where);
-  return ruleSetOf(rules);
+  const resolved = rules.map((rule: Rule, i) => resolveRule(rule, `rule ${i + 1} of ${label}`));
+  checkDifferentNames(resolved, label);
+  return ruleSetOf(resolved);
 }
 
 /** The rules as a store takes them. */
@@ -156,10 +156,10 @@ export function storeRules(rules: readonly ResolvedRule[], subject: string): Rat
  * A cost that no rule can ever admit is a mistake of the caller, and not a refusal.
  * @throws OptionsError
  */
-export function checkCost(cost: number, { smallestBurst: rule }: RuleSet, place: Place): void {
+export function checkCost(cost: number, { smallestBurst: rule }: RuleSet, label: Label): void {
   if (rule === undefined || cost <= rule.burst) return;
   throw new OptionsError(
-    `${placeName(place)} costs ${cost} units, and the rule '${rule.name}' never admits more than ${rule.burst} at once: the ` +
+    `${labelText(label)} costs ${cost} units, and the rule '${rule.name}' never admits more than ${rule.burst} at once: the ` +
       'call could never pass.',
   );
 }
@@ -171,34 +171,34 @@ export function checkUnits(value: unknown, what: string): number {
   throw new OptionsError(`${what} is ${units.accepts}, and ${describe(value)} was given.`);
 }
 
-function resolveRule(rule: Rule, where: string): ResolvedRule {
+function resolveRule(rule: Rule, label: string): ResolvedRule {
   const isConcurrency = (rule as Rule | null)?.algorithm === 'concurrency';
   const schema = isConcurrency ? concurrencyRule : windowRule;
-  const given: Given<typeof windowRule & typeof concurrencyRule> = parseOptions(schema, rule, where);
-  return isConcurrency ? concurrency(given, where) : window(given, where);
+  const parsed: ParsedOptions<typeof windowRule & typeof concurrencyRule> = parseOptions(schema, rule, label);
+  return isConcurrency ? concurrency(parsed, label) : window(parsed, label);
 }
 
-function window(given: Given<typeof windowRule>, where: string): ResolvedRule {
-  const { algorithm = 'gcra', burst } = given;
-  const limit = required(given.limit, 'limit', units, where);
-  const perMs = required(given.per, 'per', perOrLease, where);
+function window(parsed: ParsedOptions<typeof windowRule>, label: string): ResolvedRule {
+  const { algorithm = 'gcra', burst } = parsed;
+  const limit = required(parsed.limit, 'limit', units, label);
+  const perMs = required(parsed.per, 'per', perOrLease, label);
   if (algorithm === 'sliding-window-log' && limit > MAX_LOG_ENTRIES) {
     throw new OptionsError(
-      `limit of ${where} is at most ${MAX_LOG_ENTRIES} for 'sliding-window-log', which keeps an entry for each unit, and ` +
+      `limit of ${label} is at most ${MAX_LOG_ENTRIES} for 'sliding-window-log', which keeps an entry for each unit, and ` +
         `${limit} was given. Use 'sliding-window-counter' or 'gcra'.`,
     );
   }
   if (burst !== undefined && algorithm !== 'gcra' && algorithm !== 'token-bucket') {
     throw new OptionsError(
-      `${where} has a burst, which only 'gcra' and 'token-bucket' have; '${algorithm}' admits at most the limit at once.`,
+      `${label} has a burst, which only 'gcra' and 'token-bucket' have; '${algorithm}' admits at most the limit at once.`,
     );
   }
-  return { name: given.name ?? `${algorithm}-${perMs}`, algorithm, limit, perMs, burst: burst ?? limit };
+  return { name: parsed.name ?? `${algorithm}-${perMs}`, algorithm, limit, perMs, burst: burst ?? limit };
 }
 
-function concurrency(given: Given<typeof concurrencyRule>, where: string): ResolvedRule {
-  const { name = 'concurrency', lease = SLOT_LEASE_MS } = given;
-  const limit = required(given.limit, 'limit', units, where);
+function concurrency(parsed: ParsedOptions<typeof concurrencyRule>, label: string): ResolvedRule {
+  const { name = 'concurrency', lease = SLOT_LEASE_MS } = parsed;
+  const limit = required(parsed.limit, 'limit', units, label);
   return { name, algorithm: 'concurrency', limit, perMs: lease, burst: limit };
 }
 
@@ -206,10 +206,10 @@ function required(
   value: number | undefined,
   name: string,
   { accepts }: Option<unknown>,
-  where: string,
+  label: string,
 ): number {
   if (value !== undefined) return value;
-  throw new OptionsError(`${name} of ${where} is ${accepts}, and undefined was given.`);
+  throw new OptionsError(`${name} of ${label} is ${accepts}, and undefined was given.`);
 }
 
 function ruleSetOf(rules: readonly ResolvedRule[]): RuleSet {
@@ -228,12 +228,12 @@ function ruleSetOf(rules: readonly ResolvedRule[]): RuleSet {
   };
 }
 
-function checkDifferentNames(rules: readonly ResolvedRule[], where: string): void {
+function checkDifferentNames(rules: readonly ResolvedRule[], label: string): void {
   const names = new Set<string>();
   for (const { name } of rules) {
     if (names.has(name)) {
       throw new OptionsError(
-        `Two rules of ${where} have the name ${quote(name)}. Give them names: { name: 'per-minute', ... }.`,
+        `Two rules of ${label} have the name ${quote(name)}. Give them names: { name: 'per-minute', ... }.`,
       );
     }
     names.add(name);

@@ -11,19 +11,19 @@ export type Refusal =
  * The error of a call that did not get its lock.
  *
  * @param last the last refusal that a call of this process got; undefined: there was none yet
- * @param isOwn the caller itself holds the lock already
+ * @param isHeldByCaller the caller itself holds the lock already
  */
 export function acquireError(
   keys: readonly string[],
   waitedMs: number,
   last: Refusal | undefined,
-  isOwn: boolean,
+  isHeldByCaller: boolean,
 ): LockNotObtainedError | LockUnavailableError {
   const lock = `the lock on ${keys.map(quote).join(', ')}`;
   if (last?.status === 'held') {
     const waited = waitedMs < 1 ? '' : `, and did for all of ${Math.round(waitedMs)} ms`;
     return new LockNotObtainedError(
-      isOwn
+      isHeldByCaller
         ? `The caller itself holds ${lock}${waited}. With \`reentrant: true\` it runs within the lease it has.`
         : `Others hold ${lock}${waited}. Wait for it longer (\`wait\`), or catch the LockNotObtainedError.`,
       keys,

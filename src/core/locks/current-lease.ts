@@ -7,7 +7,7 @@ import { shared } from '../shared/registry.js';
 export interface LeaseScope {
   readonly lease: Lease;
   /** The engine that acquired it, and the names on which it is held exclusively; undefined if it is not. */
-  readonly exclusive: { readonly by: object; readonly names: ReadonlySet<string> } | undefined;
+  readonly exclusive: { readonly engine: object; readonly names: ReadonlySet<string> } | undefined;
 }
 
 interface Frame extends LeaseScope {
@@ -22,10 +22,10 @@ export function runWithin<T>(scope: LeaseScope, work: (lease: Lease) => T): T {
 }
 
 /** A valid lease of the present async context that is held exclusively on all of these names. */
-export function leaseAround(by: object, names: readonly string[]): Lease | undefined {
+export function enclosingLease(engine: object, names: readonly string[]): Lease | undefined {
   for (let frame = frames.getStore(); frame !== undefined; frame = frame.outer) {
     const { exclusive, lease } = frame;
-    if (exclusive?.by !== by || !names.every((name) => exclusive.names.has(name))) continue;
+    if (exclusive?.engine !== engine || !names.every((name) => exclusive.names.has(name))) continue;
     // Work that a body has left running may outlive its lease.
     if (lease.remainingMs > 0) return lease;
   }

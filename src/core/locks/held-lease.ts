@@ -16,12 +16,12 @@ export interface HeldLeaseSetup {
   readonly keys: readonly string[];
   readonly grant: LockGrant;
   /** When it was asked for, by this process' clock: its validity counts from there. */
-  readonly askedAt: number;
+  readonly requestedAt: number;
   readonly leaseMs: number;
   /** How long in all it is renewed. */
   readonly renewMs: number;
   /** It is released, or that was tried. */
-  readonly ended: () => void;
+  readonly onEnd: () => void;
 }
 
 /**
@@ -54,10 +54,10 @@ export class HeldLease implements Lease, Linked<HeldLease> {
 
   constructor(setup: HeldLeaseSetup) {
     this.#setup = setup;
-    const { clock, leaseMs, askedAt } = setup;
+    const { clock, leaseMs, requestedAt } = setup;
     this.#acquiredAt = clock.now();
-    this.#deadline = askedAt + leaseValidity(leaseMs);
-    this.#renewIn(askedAt + leaseMs / 3 - clock.now());
+    this.#deadline = requestedAt + leaseValidity(leaseMs);
+    this.#renewIn(requestedAt + leaseMs / 3 - clock.now());
   }
 
   get keys(): readonly string[] {
@@ -129,12 +129,12 @@ export class HeldLease implements Lease, Linked<HeldLease> {
   }
 
   async #renew(): Promise<void> {
-    const { clock, grant, leaseMs, renewMs, askedAt } = this.#setup;
+    const { clock, grant, leaseMs, renewMs, requestedAt } = this.#setup;
     this.#checkExpiry();
     if (this.#isOver) return;
     this.#expiry ??= this.#expireAt(this.#deadline);
     const renewedAt = clock.now();
-    const ms = Math.floor(Math.min(leaseMs, askedAt + renewMs - renewedAt));
+    const ms = Math.floor(Math.min(leaseMs, requestedAt + renewMs - renewedAt));
     const deadline = renewedAt + leaseValidity(ms);
     // The time for renewals is used up: another one would end the lease earlier.
     if (deadline <= this.#deadline) return;
@@ -171,14 +171,14 @@ export class HeldLease implements Lease, Linked<HeldLease> {
   }
 
   async #release(): Promise<void> {
-    const { clock, ended, grant, keys, method, events } = this.#setup;
+    const { clock, onEnd, grant, keys, method, events } = this.#setup;
     this.#stop();
     try {
       await grant.release();
     } catch (error) {
       events.error('release', { key: keys[0], method }, error);
     }
-    ended();
+    onEnd();
     const heldMs = clock.now() - this.#acquiredAt;
     events.publish('unlock', method, { keys, heldMs, lost: this.#lost !== undefined });
   }

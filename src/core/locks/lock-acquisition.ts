@@ -35,9 +35,9 @@ export interface AcquireRequest<Held> {
   readonly signal: AbortSignal | undefined;
   /**
    * Turns a grant into the caller's lease synchronously, so that no abort or close can happen in between.
-   * @param askedAt when it was asked for, by this process' clock
+   * @param requestedAt when it was asked for, by this process' clock
    */
-  hold(grant: LockGrant, askedAt: number): Held;
+  hold(grant: LockGrant, requestedAt: number): Held;
   /** @param last the last refusal that a call of this process got; undefined: there was none yet */
   error(last: Refusal | undefined): Error;
 }
@@ -129,7 +129,7 @@ export class LockAcquisition<Held> implements Linked<LockAcquisition<Held>> {
 
   async #attemptUntilSettled(): Promise<void> {
     const { clock } = this.#context;
-    const until = clock.now() + this.#request.wait;
+    const endsAt = clock.now() + this.#request.wait;
     const polls = new Backoff(clock, INITIAL_POLL_MS, MAX_POLL_MS);
     let poll = polls.next();
     while (!this.#isSettled) {
@@ -148,10 +148,10 @@ export class LockAcquisition<Held> implements Linked<LockAcquisition<Held>> {
         if (refusal.status === 'held') pause = Math.min(pause, refusal.forMs + 1);
         if (refusal.status === 'unavailable' && !this.#request.retryWhenUnavailable) this.#refuse();
       }
-      const left = until - clock.now();
-      if (left <= 0) this.#refuse();
+      const remainingMs = endsAt - clock.now();
+      if (remainingMs <= 0) this.#refuse();
       if (this.#isSettled) break;
-      const isWoken = await this.#wakeup.within(Math.min(left, Math.max(1, pause)));
+      const isWoken = await this.#wakeup.within(Math.min(remainingMs, Math.max(1, pause)));
       if (!isWoken) poll = polls.next();
     }
     await this.#abandon();
@@ -165,14 +165,14 @@ export class LockAcquisition<Held> implements Linked<LockAcquisition<Held>> {
     this.#arm();
     this.#wakeup.reset();
     this.#hasAsked = true;
-    const askedAt = clock.now();
+    const requestedAt = clock.now();
     const reply = await store.acquire(request, attemptTimeout).catch(unavailable);
     if (reply.status !== 'granted') return reply;
     const { grant } = reply;
-    const afterMs = clock.now() - askedAt;
+    const afterMs = clock.now() - requestedAt;
     if (!this.#isSettled && afterMs < leaseValidity(request.leaseMs)) {
       this.#settle(true);
-      this.#resolve(this.#request.hold(grant, askedAt));
+      this.#resolve(this.#request.hold(grant, requestedAt));
       return undefined;
     }
     await this.#release(grant);

@@ -1,6 +1,6 @@
-import type { Place } from '../shared/describe.js';
+import type { Label } from '../shared/describe.js';
 import { acquireError, closedError, type Refusal } from './acquire-errors.js';
-import { leaseAround, runWithin, type LeaseScope } from './current-lease.js';
+import { enclosingLease, runWithin, type LeaseScope } from './current-lease.js';
 import { LockNotObtainedError, LockUnavailableError } from '../shared/errors.js';
 import { HeldLease, leaseValidity } from './held-lease.js';
 import { lockKey } from '../keys/store-keys.js';
@@ -17,7 +17,7 @@ import {
   type LockPolicy,
   type lockTimes,
 } from './lock-options.js';
-import { resolveOptions, type Given, type Resolved } from '../shared/option-schema.js';
+import { resolveOptions, type ParsedOptions, type Resolved } from '../shared/option-schema.js';
 import type { Clock } from '../ports/clock.js';
 import type { LockGrant, LockRequest, LockStore } from '../ports/lock-store.js';
 import { ProcessQueues } from './process-queue.js';
@@ -29,7 +29,7 @@ export interface LockEngineSetup {
   readonly namespace: string;
   readonly store: LockStore;
   readonly clock: Clock;
-  readonly defaults: Given<typeof lockTimes>;
+  readonly defaults: ParsedOptions<typeof lockTimes>;
   readonly enabled: boolean;
 }
 
@@ -63,8 +63,8 @@ export class LockEngine {
 
   constructor({ namespace, store, clock, defaults, enabled }: LockEngineSetup) {
     this.enabled = enabled;
-    const given: Given<typeof lockOptions> = defaults;
-    this.defaults = resolveOptions(given, LOCK_DEFAULTS);
+    const lockDefaults: ParsedOptions<typeof lockOptions> = defaults;
+    this.defaults = resolveOptions(lockDefaults, LOCK_DEFAULTS);
     this.#namespace = namespace;
     this.#context = {
       store,
@@ -77,21 +77,21 @@ export class LockEngine {
 
   /**
    * What was given over the defaults.
-   * @param where names the place in errors: `acquire`, `@Locked on Invoices.settle`
+   * @param label names the place in errors: `acquire`, `@Locked on Invoices.settle`
    * @throws OptionsError
    */
-  policy(given: Given<typeof lockOptions>, where: string): LockPolicy {
-    return resolveLockPolicy(given, this.defaults, where);
+  policy(options: ParsedOptions<typeof lockOptions>, label: string): LockPolicy {
+    return resolveLockPolicy(options, this.defaults, label);
   }
 
   /**
    * @param keys logical
-   * @param place in errors
+   * @param label in errors
    * @throws OptionsError for what so many keys, or the lock servers, cannot have
    */
-  call(keys: readonly string[], policy: LockPolicy, method: MethodLabel | undefined, place: Place): LockCall {
-    const sorted = sortedKeys(keys, place);
-    checkPossible(policy, sorted.length, this.#context.store.hasSingleAuthority, place);
+  call(keys: readonly string[], policy: LockPolicy, method: MethodLabel | undefined, label: Label): LockCall {
+    const sorted = sortedKeys(keys, label);
+    checkPossible(policy, sorted.length, this.#context.store.hasSingleAuthority, label);
     return { keys: sorted, policy, method };
   }
 
@@ -139,8 +139,8 @@ export class LockEngine {
     const { wait, renew, timeout } = times;
     const lease = Math.min(Math.max(times.lease, LEASE_LIMITS.min), LEASE_LIMITS.max);
     // `run`: the wait ends as soon as too few servers answer.
-    const given = { lease, wait, renew, onUnavailable: 'run' } as const;
-    const policy = resolveLockPolicy(given, LOCK_DEFAULTS, 'stampede');
+    const options = { lease, wait, renew, onUnavailable: 'run' } as const;
+    const policy = resolveLockPolicy(options, LOCK_DEFAULTS, 'stampede');
     const attemptTimeout = Math.min(timeout, leaseValidity(lease));
     return this.acquire({ keys: [key], policy, method, attemptTimeout });
   }
@@ -169,13 +169,13 @@ export class LockEngine {
   async #scope(call: LockCall): Promise<LeaseScope> {
     const { keys, policy } = call;
     const names = this.#namesOf(call);
-    const enclosing = leaseAround(this, names);
+    const enclosing = enclosingLease(this, names);
     if (policy.reentrant && enclosing !== undefined) {
       return { lease: reentrantLease(enclosing, keys), exclusive: undefined };
     }
     try {
       const lease = await this.#acquire(call, names, enclosing);
-      return { lease, exclusive: policy.permits === 1 ? { by: this, names: new Set(names) } : undefined };
+      return { lease, exclusive: policy.permits === 1 ? { engine: this, names: new Set(names) } : undefined };
     } catch (error) {
       if (policy.onUnavailable === 'throw' || !(error instanceof LockUnavailableError)) throw error;
       return { lease: noopLease(keys, { intended: false }), exclusive: undefined };
@@ -218,7 +218,7 @@ export class LockEngine {
       attemptTimeout,
       retryWhenUnavailable: policy.onUnavailable === 'throw',
       signal,
-      hold: (grant, askedAt) => this.#hold(call, names, grant, askedAt),
+      hold: (grant, requestedAt) => this.#hold(call, names, grant, requestedAt),
       error: (last) =>
         acquireError(keys, this.#context.clock.now() - startedAt, last, enclosing !== undefined),
     });
@@ -228,7 +228,7 @@ export class LockEngine {
     { keys, method, policy }: LockCall,
     names: readonly string[],
     grant: LockGrant,
-    askedAt: number,
+    requestedAt: number,
   ): HeldLease {
     const { clock, events, wakeups } = this.#context;
     const lease: HeldLease = new HeldLease({
@@ -237,10 +237,10 @@ export class LockEngine {
       method,
       keys,
       grant,
-      askedAt,
+      requestedAt,
       leaseMs: policy.lease,
       renewMs: policy.renew,
-      ended: () => {
+      onEnd: () => {
         this.#held.delete(lease);
         // The next caller of this process tries at once: the message comes later, and may be lost.
         for (const name of names) wakeups.wake(name);

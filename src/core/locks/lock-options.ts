@@ -1,4 +1,4 @@
-import { describe, placeName, type Place } from '../shared/describe.js';
+import { describe, labelText, type Label } from '../shared/describe.js';
 import type { Duration } from '../shared/duration.js';
 import { OptionsError } from '../shared/errors.js';
 import { logicalKey, type Key } from '../keys/key.js';
@@ -13,7 +13,7 @@ import {
   parseOptions,
   resolveOptions,
   unchecked,
-  type Given,
+  type ParsedOptions,
   type Option,
   type Resolved,
 } from '../shared/option-schema.js';
@@ -115,18 +115,18 @@ export const LOCK_DEFAULTS: Resolved<typeof lockOptions> = defaultsOf(lockOption
 const MAX_KEYS = 64;
 
 /**
- * @param where names the place in errors: `@Locked on Invoices.settle`
+ * @param label names the place in errors: `@Locked on Invoices.settle`
  * @throws OptionsError
  */
 export function resolveLockPolicy(
-  given: Given<typeof lockOptions>,
+  options: ParsedOptions<typeof lockOptions>,
   defaults: Resolved<typeof lockOptions>,
-  where: string,
+  label: string,
 ): LockPolicy {
-  const { mode, permits, ...rest } = resolveOptions(given, defaults);
+  const { mode, permits, ...rest } = resolveOptions(options, defaults);
   if (mode === 'shared' && permits !== undefined) {
     throw new OptionsError(
-      `${where} has mode 'shared' and permits. A shared lock has any number of holders; to limit them give permits ` +
+      `${label} has mode 'shared' and permits. A shared lock has any number of holders; to limit them give permits ` +
         'alone.',
     );
   }
@@ -142,24 +142,24 @@ export function checkPossible(
   { fair, permits }: LockPolicy,
   keys: number,
   hasSingleAuthority: boolean,
-  place: Place,
+  label: Label,
 ): void {
   if (fair && keys > 1) {
     throw new OptionsError(
-      `${placeName(place)} is fair and has ${keys} keys. Each key has a queue of its own, and a call might never be first in all ` +
+      `${labelText(label)} is fair and has ${keys} keys. Each key has a queue of its own, and a call might never be first in all ` +
         'of them at once. Lock one key that stands for all of them, or leave fair out.',
     );
   }
   if (hasSingleAuthority) return;
   if (fair) {
     throw new OptionsError(
-      `${placeName(place)} is fair, and the locks are on several servers: their queues would disagree about the order. ` +
+      `${labelText(label)} is fair, and the locks are on several servers: their queues would disagree about the order. ` +
         'Leave fair out, or keep the locks on one server.',
     );
   }
   if (permits > 1 && permits !== Infinity) {
     throw new OptionsError(
-      `${placeName(place)} has permits, and the locks are on several servers: majorities do not bound how many hold a lock ` +
+      `${labelText(label)} has permits, and the locks are on several servers: majorities do not bound how many hold a lock ` +
         '(3 servers with 2 permits each let 3 in). Keep the locks on one server, or use a concurrency limit.',
     );
   }
@@ -169,26 +169,26 @@ export function checkPossible(
  * The logical keys of a target.
  * @throws OptionsError, KeyError
  */
-export function lockedKeys(target: LockTarget, where: string): readonly string[] {
-  if (typeof target === 'string' || isParts(target)) return [logicalKey(target, where)];
-  checkNames(target, lockTarget, `the target of ${where}`);
-  const { keys } = parseOptions(lockTarget, target, where);
+export function lockedKeys(target: LockTarget, label: string): readonly string[] {
+  if (typeof target === 'string' || isParts(target)) return [logicalKey(target, label)];
+  checkNames(target, lockTarget, `the target of ${label}`);
+  const { keys } = parseOptions(lockTarget, target, label);
   if (!Array.isArray(keys) || keys.length === 0) {
-    const given = Array.isArray(keys) ? 'an empty list' : describe(keys);
-    throw new OptionsError(`keys of ${where} is ${lockTarget.keys.accepts}, and ${given} was given.`);
+    const received = Array.isArray(keys) ? 'an empty list' : describe(keys);
+    throw new OptionsError(`keys of ${label} is ${lockTarget.keys.accepts}, and ${received} was given.`);
   }
-  return keys.map((key: Key) => logicalKey(key, where));
+  return keys.map((key: Key) => logicalKey(key, label));
 }
 
 /**
  * Each key once, sorted: all callers ask for several keys in one order, so that no two wait for each other.
  * @throws OptionsError for too many
  */
-export function sortedKeys(keys: readonly string[], place: Place): readonly string[] {
+export function sortedKeys(keys: readonly string[], label: Label): readonly string[] {
   const each = [...new Set(keys)].sort();
   if (each.length >= 1 && each.length <= MAX_KEYS) return each;
   throw new OptionsError(
-    `${placeName(place)} locks from 1 to ${MAX_KEYS} keys at once, and ${each.length} were given. Lock one key that stands ` +
+    `${labelText(label)} locks from 1 to ${MAX_KEYS} keys at once, and ${each.length} were given. Lock one key that stands ` +
       'for all of them.',
   );
 }

@@ -8,7 +8,7 @@ import {
   type LockOptions,
   type LockTarget,
 } from './lock-options.js';
-import { parseOptions, type Given } from '../shared/option-schema.js';
+import { parseOptions, type ParsedOptions } from '../shared/option-schema.js';
 
 /**
  * The plain verbs behind `@Locked`: `caching.locks`. A lock is a lease: at most one holder at a time, while clocks run at
@@ -36,8 +36,8 @@ export class Locks {
     options: LockOptions,
     work: (lease: Lease) => Promise<T> | T,
   ): Promise<T> {
-    const given = parseOptions(lockOptions, options, 'withLease');
-    return this.#engine.run(this.#call(target, given, 'withLease'), work);
+    const parsed = parseOptions(lockOptions, options, 'withLease');
+    return this.#engine.run(this.#call(target, parsed, 'withLease'), work);
   }
 
   /**
@@ -48,11 +48,11 @@ export class Locks {
    * await using lease = await caching.locks.acquire('invoice:42');
    */
   async acquire(target: LockTarget, options: AcquireOptions = {}): Promise<Lease> {
-    const given = parseOptions(acquireOptions, options, 'acquire');
-    return this.#engine.acquire(this.#call(target, given, 'acquire'));
+    const parsed = parseOptions(acquireOptions, options, 'acquire');
+    return this.#engine.acquire(this.#call(target, parsed, 'acquire'));
   }
 
-  #call(target: LockTarget, given: Given<typeof lockOptions>, where: string): LockCall {
-    return this.#engine.call(lockedKeys(target, where), this.#engine.policy(given, where), undefined, where);
+  #call(target: LockTarget, parsed: ParsedOptions<typeof lockOptions>, label: string): LockCall {
+    return this.#engine.call(lockedKeys(target, label), this.#engine.policy(parsed, label), undefined, label);
   }
 }

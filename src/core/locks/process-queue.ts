@@ -38,9 +38,9 @@ class ProcessQueue<Refusal> {
   }
 
   leave(entry: QueueEntry<Refusal>, acquired: boolean): void {
-    const at = this.#entries.indexOf(entry);
-    if (at < 0) return;
-    this.#entries.splice(at, 1);
+    const index = this.#entries.indexOf(entry);
+    if (index < 0) return;
+    this.#entries.splice(index, 1);
     if (this.#entries.length === 0) this.#onEmpty();
     else if (entry.isFirst) this.#entries.find(({ isFirst }) => !isFirst)?.promote(acquired);
   }

@@ -3,10 +3,10 @@ import { types } from 'node:util';
 const MAX_SHOWN_LENGTH = 60;
 
 /** Names a place in errors. A function is called only for an error. */
-export type Place = string | (() => string);
+export type Label = string | (() => string);
 
-export function placeName(place: Place): string {
-  return typeof place === 'string' ? place : place();
+export function labelText(label: Label): string {
+  return typeof label === 'string' ? label : label();
 }
 
 /**

@@ -45,15 +45,15 @@ const UNITS: ReadonlyMap<string, number> = new Map(
 /**
  * Whole milliseconds; a fraction of one is rounded. The limits apply before rounding: 0.5 is less than 1.
  *
- * @param where names the option in the error: `ttl of @Cached on Users.find`
+ * @param label names the option in the error: `ttl of @Cached on Users.find`
  * @throws OptionsError for anything that is not a duration, and outside the limits
  * @example
  * milliseconds('1h30m', 'ttl'); // 5_400_000
  */
-export function milliseconds(value: Duration, where: string, limits: DurationLimits = {}): number {
+export function milliseconds(value: Duration, label: string, limits: DurationLimits = {}): number {
   const ms = readDuration(value, limits);
   if (ms !== undefined) return ms;
-  throw new OptionsError(`${where} is ${describeDuration(limits)}, and ${describe(value)} was given.`);
+  throw new OptionsError(`${label} is ${describeDuration(limits)}, and ${describe(value)} was given.`);
 }
 
 /** Undefined for what is not a duration within the limits. */

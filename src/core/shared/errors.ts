@@ -21,8 +21,12 @@ export class CachementError extends Error {
     if (Function.prototype[Symbol.hasInstance].call(this, value)) return true;
     const kind = kindOf(this.prototype as object);
     if (kind === undefined || typeof value !== 'object') return false;
-    for (let at: object | null = value; at !== null; at = Object.getPrototypeOf(at) as object | null) {
-      if (kindOf(at) === kind) return true;
+    for (
+      let object: object | null = value;
+      object !== null;
+      object = Object.getPrototypeOf(object) as object | null
+    ) {
+      if (kindOf(object) === kind) return true;
     }
     return false;
   }

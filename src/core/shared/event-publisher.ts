@@ -36,13 +36,13 @@ export class EventPublisher {
   }
 
   /** What no caller is told of. */
-  error(operation: string, about: PartialSubject, error: unknown): void {
-    this.publish('error', about.method, { operation, key: about.key, error });
+  error(operation: string, subject: PartialSubject, error: unknown): void {
+    this.publish('error', subject.method, { operation, key: subject.key, error });
   }
 
   /** The one place where the store's failures pass: reported, and anything else is a defect that goes on. */
-  unavailable(operation: string, about: PartialSubject, error: unknown): StoreUnavailableError {
-    this.error(operation, about, error);
+  unavailable(operation: string, subject: PartialSubject, error: unknown): StoreUnavailableError {
+    this.error(operation, subject, error);
     if (error instanceof StoreUnavailableError) return error;
     throw error;
   }

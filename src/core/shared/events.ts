@@ -116,7 +116,7 @@ export function subscribe<Name extends EventName>(
   name: Name,
   listener: (event: CachementEvents[Name]) => void,
 ): () => void {
-  const receive = (message: unknown): void => listener(message as CachementEvents[Name]);
-  channels[name].subscribe(receive);
-  return () => void channels[name].unsubscribe(receive);
+  const onMessage = (message: unknown): void => listener(message as CachementEvents[Name]);
+  channels[name].subscribe(onMessage);
+  return () => void channels[name].unsubscribe(onMessage);
 }

@@ -4,7 +4,7 @@ import type { Clock, Timer } from '../ports/clock.js';
 interface Pending {
   readonly attempt: () => Promise<unknown>;
   /** By the clock, in ms. */
-  readonly until: number;
+  readonly endsAt: number;
 }
 
 const INITIAL_PAUSE_MS = 50;
@@ -28,18 +28,18 @@ export class ReleaseRetries {
   }
 
   /** Tries at once, and again later if that fails. Never rejects. */
-  async release(attempt: () => Promise<unknown>, until: number): Promise<void> {
+  async release(attempt: () => Promise<unknown>, endsAt: number): Promise<void> {
     try {
       await attempt();
     } catch {
-      this.add(attempt, until);
+      this.add(attempt, endsAt);
     }
   }
 
   /** Tries later: the first attempt has failed. */
-  add(attempt: () => Promise<unknown>, until: number): void {
+  add(attempt: () => Promise<unknown>, endsAt: number): void {
     if (this.#closed) return;
-    this.#pending.add({ attempt, until });
+    this.#pending.add({ attempt, endsAt });
     this.#schedule();
   }
 
@@ -58,7 +58,7 @@ export class ReleaseRetries {
     const now = this.#clock.now();
     await Promise.all(
       [...this.#pending].map(async (one) => {
-        if (one.until > now) {
+        if (one.endsAt > now) {
           try {
             await one.attempt();
           } catch {

@@ -11,11 +11,11 @@ export const systemClock: Clock = {
   now: () => (performance ??= process.getBuiltinModule('node:perf_hooks').performance).now(),
   after: (ms, task) => {
     let timer: NodeJS.Timeout;
-    const start = (left: number): void => {
+    const start = (remainingMs: number): void => {
       timer =
-        left > MAX_TIMER_MS
-          ? setTimeout(() => start(left - MAX_TIMER_MS), MAX_TIMER_MS)
-          : setTimeout(task, left);
+        remainingMs > MAX_TIMER_MS
+          ? setTimeout(() => start(remainingMs - MAX_TIMER_MS), MAX_TIMER_MS)
+          : setTimeout(task, remainingMs);
       timer.unref();
     };
     start(ms);

@@ -32,9 +32,9 @@ export class Wakeups {
 
   #remove(key: string, wakeup: Wakeup): void {
     const wakeups = this.#armed.get(key);
-    const at = wakeups?.indexOf(wakeup) ?? -1;
-    if (at < 0) return;
-    wakeups!.splice(at, 1);
+    const index = wakeups?.indexOf(wakeup) ?? -1;
+    if (index < 0) return;
+    wakeups!.splice(index, 1);
     if (wakeups!.length === 0) this.#armed.delete(key);
   }
 }

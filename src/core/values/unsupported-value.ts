@@ -27,7 +27,7 @@ const TYPED_ARRAY_PROTOTYPE: unknown = Object.getPrototypeOf(Uint8Array.prototyp
 export function findUnsupported(value: unknown, limits: ValueLimits): UnsupportedValue | undefined {
   /** Objects, and strings long enough to matter for the size: each is written once. */
   const seen = new Set<unknown>();
-  let room = limits.maxBytes;
+  let remaining = limits.maxBytes;
   return visit(value, Math.min(limits.maxDepth, MAX_DEPTH));
 
   function visit(part: unknown, depth: number): UnsupportedValue | undefined {
@@ -176,8 +176,8 @@ export function findUnsupported(value: unknown, limits: ValueLimits): Unsupporte
   }
 
   function takeBytes(bytes: number): UnsupportedValue | undefined {
-    room -= bytes;
-    return room < 0 ? tooLarge(limits) : undefined;
+    remaining -= bytes;
+    return remaining < 0 ? tooLarge(limits) : undefined;
   }
 }
 
@@ -207,8 +207,8 @@ function ownProperty(object: object): UnsupportedValue | undefined {
   return unsupported(`${describe(object)} with a property ${quote(key)}`, 'Return an object with both.');
 }
 
-function unsupported(found: string, mend: string): UnsupportedValue {
-  return { reason: 'unsupported', path: '', found, hint: mend };
+function unsupported(found: string, hint: string): UnsupportedValue {
+  return { reason: 'unsupported', path: '', found, hint };
 }
 
 function unreadable(cause: unknown): UnsupportedValue {

@@ -162,7 +162,7 @@ function hasManyBrackets(text: string): boolean {
   if (text.length < 2 * MAX_DEPTH) return false;
   let count = 0;
   for (const bracket of '{[') {
-    for (let at = text.indexOf(bracket); at >= 0; at = text.indexOf(bracket, at + 1)) {
+    for (let index = text.indexOf(bracket); index >= 0; index = text.indexOf(bracket, index + 1)) {
       count++;
       if (count > MAX_DEPTH) return true;
     }

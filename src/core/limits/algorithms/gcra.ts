@@ -14,7 +14,7 @@ import {
  * microseconds divides into.
  */
 export interface GcraState {
-  readonly at: number;
+  readonly updatedAt: number;
   readonly debt: number;
 }
 
@@ -25,35 +25,35 @@ export const gcra: RateAlgorithm<GcraState> = {
   },
 
   consume(rule, state, now, cost) {
-    return { at: later(state, now), debt: debtAt(rule, state, now) + cost * windowOf(rule) };
+    return { updatedAt: later(state, now), debt: debtAt(rule, state, now) + cost * windowOf(rule) };
   },
 
   refund(rule, state, now, cost) {
     const debt = debtAt(rule, state, now) - cost * windowOf(rule);
-    return debt > 0 ? { at: later(state, now), debt } : undefined;
+    return debt > 0 ? { updatedAt: later(state, now), debt } : undefined;
   },
 
   status(rule, state, now, cost): RuleStatus {
     const unit = windowOf(rule);
-    const room = capacity(rule);
-    const owed = debtAt(rule, state, now);
-    const excess = owed + unitsToWaitFor(rule, cost) * unit - room;
+    const limit = capacity(rule);
+    const debt = debtAt(rule, state, now);
+    const excess = debt + unitsToWaitFor(rule, cost) * unit - limit;
     return {
-      used: Math.ceil(owed / unit),
-      remaining: Math.max(0, Math.floor((room - owed) / unit)),
+      used: Math.ceil(debt / unit),
+      remaining: Math.max(0, Math.floor((limit - debt) / unit)),
       retryAfterMs: excess <= 0 ? 0 : toMs(Math.ceil(excess / rule.limit)),
-      resetMs: toMs(Math.ceil(owed / rule.limit)),
+      resetMs: toMs(Math.ceil(debt / rule.limit)),
     };
   },
 };
 
 function later(state: GcraState | undefined, now: number): number {
-  return state === undefined ? now : Math.max(now, state.at);
+  return state === undefined ? now : Math.max(now, state.updatedAt);
 }
 
 function debtAt(rule: RateRule, state: GcraState | undefined, now: number): number {
   if (state === undefined) return 0;
-  return Math.max(0, state.debt - (later(state, now) - state.at) * rule.limit);
+  return Math.max(0, state.debt - (later(state, now) - state.updatedAt) * rule.limit);
 }
 
 function capacity(rule: RateRule): number {
