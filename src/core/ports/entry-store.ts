@@ -32,22 +32,22 @@ export interface TagState {
 
 /**
  * The store of entries and nonces. Every verb is atomic, uses one cluster slot, can be repeated safely, and rejects with a
- * StoreUnavailableError at the end of its timeout at the latest. Keys are complete store keys (keys/store-keys.ts).
+ * StoreUnavailableError at the end of its timeout at the latest. Timeouts are in ms. Keys are complete store keys
+ * (keys/store-keys.ts).
  *
  * Absence means refusal: a record or a nonce that no longer exists, for whatever reason, can only cost a cached value.
  *
  * @see G1, G7
  */
 export interface EntryStore {
-  /** Reads a record and nonces. All reads of one tick share a round trip. @param timeout in ms */
+  /** Reads a record and nonces. All reads of one tick share a round trip. */
   read(key: string, nonceKeys: readonly string[], timeout?: number): Promise<Snapshot>;
-  /** Reads nonces only. @param timeout in ms */
+  /** Reads nonces only. */
   nonces(nonceKeys: readonly string[], timeout?: number): Promise<readonly (string | null)[]>;
   /**
    * Stores a lease of `token` at `key`, unless the key has another lease or a value. A value is replaced if its token is
    * `replaces`; any record is replaced if `replaces` is `'*'`; bytes that are not a record of this wire version are always
    * replaced. A repeated request with the same token is granted again.
-   * @param timeout in ms
    */
   lease(
     key: string,
@@ -71,7 +71,6 @@ export interface EntryStore {
    * Reads nonces, creates the missing ones with the value `fresh`, and extends the life of each to at least `ttlMs`. With
    * `tagChangesKey` it does the same for the record of tag changes (tag-changes.ts), whose initial value is `fresh` and
    * zeros.
-   * @param timeout in ms
    */
   getOrCreateNonces(
     nonceKeys: readonly string[],

@@ -43,11 +43,11 @@ export interface LockGrant {
   release(): Promise<void>;
 }
 
-/** The store of locks. Every verb settles within the timeout of a command, even if no server answers. @see G8 */
+/** The store of locks. Every verb settles within the timeout of a command, even if no server answers. Timeouts are in ms. @see G8 */
 export interface LockStore {
   /** True if one server decides. Fencing tokens, fair locks and more than one permit require it. */
   readonly hasSingleAuthority: boolean;
-  /** Makes one attempt. Server failures are returned as `unavailable`, not thrown. @param timeout in ms */
+  /** Makes one attempt. Server failures are returned as `unavailable`, not thrown. */
   acquire(request: LockRequest, timeout?: number): Promise<LockReply>;
   /** Removes the caller's queue ticket of a fair lock, or its claim as a waiting writer. */
   abandon(request: LockRequest): Promise<void>;

@@ -6,12 +6,14 @@ interface SharedListener {
 const listeners = new WeakMap<AbortSignal, SharedListener>();
 
 /**
- * Calls `task` when the signal aborts, until the returned function is called. However many tasks there are, the
- * signal has one listener of ours: many calls that wait on one signal are no leak that Node should warn of.
+ * Calls `task` when the signal aborts. A signal gets one listener for all its tasks, so that Node.js does not report a leak
+ * when many calls wait with the same signal.
+ *
+ * @returns a function that removes the task
  */
 export function onAbort(signal: AbortSignal, task: () => void): () => void {
   const { tasks, end } = listeners.get(signal) ?? listen(signal);
-  // Each its own, even if the same function is given twice.
+  // A new function for each call, because the same task may be passed twice.
   const entry = (): void => task();
   tasks.add(entry);
   return () => {

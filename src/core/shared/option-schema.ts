@@ -2,41 +2,42 @@ import { describe } from './describe.js';
 import { describeDuration, readDuration, type DurationLimits } from './duration.js';
 import { OptionsError } from './errors.js';
 
-/** What one option accepts, and its default. `Value` is what it resolves to; undefined if it has no default. */
+/** One option: what it accepts, and its default. `Value` is the type of the parsed value. */
 export interface Option<Value> {
-  /** What follows "is" in messages and docs: `true or false`. */
+  /** The text after "is" in messages and docs: `true or false`. */
   readonly accepts: string;
-  /** As it would be given; undefined: none. */
+  /** The default, in the form users write it; undefined if there is none. */
   readonly default: unknown;
-  /** Undefined for what it does not accept. */
+  /** Parses a value. Returns undefined for a value that the option does not accept. */
   read(value: unknown): Value | undefined;
 }
 
 /**
- * The options of one verb or decorator, by name: the only place that knows their names, defaults and checks. The
- * interfaces that users see document the same names; a test compares both, and the tables of the docs, with it.
+ * The options of a verb or decorator by name, with their checks and defaults. The public interfaces document the same names;
+ * test/docs/options.test.ts compares the interfaces and the tables of the docs with the schemas.
  */
 export type OptionSchema = Readonly<Record<string, Option<unknown>>>;
 
 type ValueOf<O> = O extends Option<infer Value> ? Value : never;
 
-/** Every option resolved: what was given, else the default. */
+/** All options with their defaults applied. */
 export type Resolved<S extends OptionSchema> = { readonly [Name in keyof S]: ValueOf<S[Name]> };
 
-/** What was given, checked and resolved; undefined where nothing was given. */
+/** Checked and parsed options, without defaults; undefined for an option that is not set. */
 export type ParsedOptions<S extends OptionSchema> = {
   readonly [Name in keyof S]?: ValueOf<S[Name]> | undefined;
 };
 
 type OrDefault<Value, Default> = Default extends undefined ? Value | undefined : Value;
 
-/** In milliseconds once resolved. */
+/** A duration; parsed to milliseconds. */
 export function duration<const D extends string | number | undefined = undefined>(
   limits: DurationLimits & { readonly default?: D } = {},
 ): Option<OrDefault<number, D>> {
   return option(describeDuration(limits), (value) => readDuration(value, limits), limits.default);
 }
 
+/** A whole number within limits. `of` names the unit in messages. */
 export function integer<const D extends number | undefined = undefined>(limits: {
   readonly min: number;
   readonly max?: number;
@@ -55,6 +56,7 @@ export function integer<const D extends number | undefined = undefined>(limits: 
   );
 }
 
+/** A number from 0 to a maximum. */
 export function fraction<const D extends number | undefined = undefined>(limits: {
   readonly max: number;
   readonly default?: D;
@@ -67,6 +69,7 @@ export function fraction<const D extends number | undefined = undefined>(limits:
   );
 }
 
+/** One of several strings. */
 export function oneOf<
   const Values extends readonly string[],
   const D extends Values[number] | undefined = undefined,
@@ -76,13 +79,14 @@ export function oneOf<
   return option(accepts, (value) => values.find((one) => one === value), fallback);
 }
 
+/** A boolean. */
 export function flag<const D extends boolean | undefined = undefined>(
   fallback?: D,
 ): Option<OrDefault<boolean, D>> {
   return option('true or false', (value) => (typeof value === 'boolean' ? value : undefined), fallback);
 }
 
-/** A string of this form. */
+/** A string that matches a pattern. */
 export function matching(pattern: RegExp, accepts: string): Option<string | undefined> {
   return option(accepts, (value) => (typeof value === 'string' && pattern.test(value) ? value : undefined));
 }
@@ -99,30 +103,32 @@ export function text<const D extends string | undefined = undefined>(
   );
 }
 
+/** A function. */
 export function callback<F extends (...args: never) => unknown>(): Option<F | undefined> {
   return option('a function', (value) => (typeof value === 'function' ? (value as F) : undefined));
 }
 
-/** Of any realm: what aborts and can be listened to. */
+/** An AbortSignal of this or another realm, recognized by its members. */
 export function abortSignal(): Option<AbortSignal | undefined> {
   return option('an AbortSignal', (value) => (isAbortSignal(value) ? value : undefined));
 }
 
+/** A boolean or a function. */
 export function flagOrCallback<F extends (...args: never) => unknown>(): Option<boolean | F | undefined> {
   return option('true, false or a function', (value) =>
     typeof value === 'boolean' || typeof value === 'function' ? (value as boolean | F) : undefined,
   );
 }
 
-/** Checked where it is used: what it accepts depends on more than itself. */
+/** An option whose check depends on other values and is made by the code that uses it. */
 export function unchecked<Value>(accepts: string): Option<Value | undefined> {
   return option(accepts, (value) => value as Value);
 }
 
 /**
- * Checks the names and the values of what was given. Null is a value, and no option accepts it.
+ * Checks the names and values of options, and parses the values. No option accepts null.
  *
- * @param label names the place in errors: `@Cached on Users.find`, `getOrSet`
+ * @param label names the call in errors: `@Cached on Users.find`, `getOrSet`
  * @throws OptionsError
  */
 export function parseOptions<S extends OptionSchema>(
@@ -139,7 +145,7 @@ export function parseOptions<S extends OptionSchema>(
   return parsed as ParsedOptions<S>;
 }
 
-/** What was given over a base in which every option is resolved. */
+/** Merges parsed options over defaults. */
 export function resolveOptions<S extends OptionSchema>(
   options: ParsedOptions<S>,
   base: Resolved<S>,
@@ -147,7 +153,7 @@ export function resolveOptions<S extends OptionSchema>(
   return { ...base, ...options };
 }
 
-/** The defaults of the library. */
+/** The defaults of a schema, parsed. */
 export function defaultsOf<S extends OptionSchema>(schema: S): Resolved<S> {
   const defaults: Record<string, unknown> = {};
   for (const [name, { default: value, read }] of Object.entries(schema)) {
@@ -157,8 +163,8 @@ export function defaultsOf<S extends OptionSchema>(schema: S): Resolved<S> {
 }
 
 /**
- * Refuses the names of options that do not exist: a misspelled `tll` must not count as left out.
- * @throws OptionsError
+ * Checks the names of options, so that a misspelled `tll` is an error and not an unset ttl.
+ * @throws OptionsError for an unknown name, or anything but an object
  */
 export function checkNames(options: object, schema: Readonly<Record<string, unknown>>, label: string): void {
   if (options === null || typeof options !== 'object') {

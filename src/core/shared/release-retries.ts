@@ -3,7 +3,7 @@ import type { Clock, Timer } from '../ports/clock.js';
 
 interface Pending {
   readonly attempt: () => Promise<unknown>;
-  /** By the clock, in ms. */
+  /** When retrying becomes pointless, by the local clock in ms. */
   readonly endsAt: number;
 }
 
@@ -11,9 +11,9 @@ const INITIAL_PAUSE_MS = 50;
 const MAX_PAUSE_MS = 500;
 
 /**
- * Releases that a store could not be asked for, or whose reply was lost: a load lease, a lock, a slot of a concurrency
- * limit. Each is tried again until the store has taken it, at latest until what it releases has ended by itself. So a
- * request that the store executes long after its caller gave up costs others no more than a moment.
+ * Retries releases of load leases, locks and slots that failed or whose reply was lost: until the store confirms them or
+ * what they release has expired. Without this, a request that the store executes after its caller has given up would block
+ * others until it expires.
  */
 export class ReleaseRetries {
   readonly #clock: Clock;
@@ -27,7 +27,7 @@ export class ReleaseRetries {
     this.#pauses = new Backoff(clock, INITIAL_PAUSE_MS, MAX_PAUSE_MS);
   }
 
-  /** Tries at once, and again later if that fails. Never rejects. */
+  /** Tries a release now, and again later if it fails. Never rejects. */
   async release(attempt: () => Promise<unknown>, endsAt: number): Promise<void> {
     try {
       await attempt();
@@ -36,7 +36,7 @@ export class ReleaseRetries {
     }
   }
 
-  /** Tries later: the first attempt has failed. */
+  /** Adds a release whose first attempt has failed. */
   add(attempt: () => Promise<unknown>, endsAt: number): void {
     if (this.#closed) return;
     this.#pending.add({ attempt, endsAt });
