@@ -10,19 +10,18 @@ interface Placeholder {
 }
 
 /**
- * Between two holes: a character that the first part escapes, so that it ends where the text says. The spaces
- * are for reading: one in a template is `%20` when it is looked at.
+ * The characters that may follow a placeholder. The separator is escaped in the part before it, so that the part's end is
+ * unambiguous. The spaces in this list are only for readability: a space in a template is already `%20` when it is checked.
  */
 const SEPARATORS = `: - . / , ; | @ # & = + ! $ ^ < > ( ) "`;
 
 /**
- * A key template as a function of a method's arguments: `'user:{0}'`, `'order:{0.customer.id}:{1}'`. Paths
- * read properties of the object itself and getters of its class, and call nothing; a path through null or
- * undefined ends as undefined.
+ * Compiles a key template to a function of a method's arguments: `'user:{0}'`, `'order:{0.customer.id}:{1}'`. A path reads
+ * own properties and getters of the class, and calls no methods. A path through null or undefined gives undefined.
  *
- * @param label names the place in the error: `key of @Cached on Users.find`
- * @returns throws a KeyError for an argument that cannot be a part
- * @throws OptionsError for a template that cannot be
+ * @param label names the option in errors: `key of @Cached on Users.find`
+ * @returns a function that throws a KeyError for an argument that is not a `KeyPart`
+ * @throws OptionsError for an invalid template
  */
 export function compileTemplate(template: string, label: string): (args: readonly unknown[]) => string {
   if (typeof template !== 'string' || template === '') {
@@ -30,7 +29,7 @@ export function compileTemplate(template: string, label: string): (args: readonl
     throw new OptionsError(`${label} is a template such as 'user:{0}', and ${received} was given.`);
   }
   const refuse = (reason: string): never => {
-    throw new OptionsError(`${label}: ${quote(template)} is no key template: ${reason}.`);
+    throw new OptionsError(`${label}: ${quote(template)} is not a valid key template: ${reason}.`);
   };
   if (/\p{Cc}/u.test(template)) refuse('it has a control character');
   const { literals, placeholders } = parse(template, refuse);
@@ -49,7 +48,7 @@ export function compileTemplate(template: string, label: string): (args: readonl
   };
 }
 
-/** Linear: it stops at the first mistake. The literals are escaped; there is one more of them than holes. */
+/** Parses a template in linear time. Returns the escaped literals, which are one more than the placeholders. */
 function parse(
   template: string,
   refuse: (reason: string) => never,
@@ -71,21 +70,21 @@ function parse(
 
 function parsePlaceholder(source: string, refuse: (reason: string) => never): Placeholder {
   const shown = quote(`{${source}}`);
-  if (source.includes('{')) refuse(`the hole ${shown} has a '{' in it; braces cannot be escaped`);
+  if (source.includes('{')) refuse(`the placeholder ${shown} has a '{' in it; braces cannot be escaped`);
   const [position, ...path] = source.split('.');
   if (position === undefined || !/^(?:0|[1-9]\d{0,2})$/.test(position)) {
     refuse(
-      `the hole ${shown} does not begin with a position. Parameter names do not exist at run time: {0} is ` +
+      `the placeholder ${shown} does not begin with a position. Parameter names do not exist at run time: {0} is ` +
         `the first argument, {0.id} a property of it`,
     );
   }
   for (const step of path) {
     if (step === '__proto__' || step === 'constructor' || step === 'prototype') {
-      refuse(`the hole ${shown} leads to '${step}', which is no data`);
+      refuse(`the placeholder ${shown} leads to '${step}', which is not data`);
     }
     if (!/^[\p{L}\p{N}_$-]+$/u.test(step)) {
       refuse(
-        `the hole ${shown} has the property name ${quote(step)}. Names are of letters, digits, _, $ and -`,
+        `the placeholder ${shown} has the property name ${quote(step)}. Names consist of letters, digits, _, $ and -`,
       );
     }
   }
@@ -93,8 +92,8 @@ function parsePlaceholder(source: string, refuse: (reason: string) => never): Pl
 }
 
 /**
- * For each hole but the last, the character that ends its part. With it escaped inside the part, the text can
- * be taken apart again in one way only, so that different parts make different keys.
+ * Returns the separator after each placeholder except the last. Because it is escaped within the part, a key can be split
+ * into its parts in one way only, so different parts give different keys.
  */
 export function separatorsOf(
   literals: readonly string[],
@@ -103,19 +102,21 @@ export function separatorsOf(
   return literals.slice(1, -1).map((literal, i) => {
     const separator = literal[0];
     if (separator === undefined) {
-      return refuse(`there is nothing between hole ${i + 1} and hole ${i + 2}; put ':' between them`);
+      return refuse(
+        `there is nothing between placeholder ${i + 1} and placeholder ${i + 2}; put ':' between them`,
+      );
     }
     if (!SEPARATORS.includes(separator)) {
       return refuse(
-        `what stands between hole ${i + 1} and hole ${i + 2} begins with none of ${SEPARATORS} and so may ` +
-          `be part of what fills the first; put ':' between them`,
+        `the text between placeholder ${i + 1} and placeholder ${i + 2} starts with none of ${SEPARATORS} and could ` +
+          `be part of the first argument; put ':' between them`,
       );
     }
     return separator;
   });
 }
 
-/** `:` and `"` are escaped in every part. */
+/** Escapes the separator within a part. `:` and `"` are already escaped in every part. */
 export function escapeSeparator(text: string, separator: string | undefined): string {
   return separator === undefined || separator === ':' || separator === '"' || !text.includes(separator)
     ? text
@@ -141,14 +142,14 @@ function readProperty(owner: {}, name: string, label: string): unknown {
   }
   if (found === 'absent') return undefined;
   throw new KeyError(
-    `${label}: '${name}' is inherited and no getter of the object's class. A path reads data and calls ` +
-      `nothing; use a key function instead.`,
+    `${label}: '${name}' is inherited and not a getter of the object's class. A path reads own properties and getters, ` +
+      `and calls no methods. Use a key function instead.`,
   );
 }
 
 type PropertyKind = 'readable' | 'inherited' | 'absent';
 
-/** Own properties and getters of the class are readable; methods and all of Object.prototype are not. */
+/** Own properties and getters of the class are readable. Methods and the members of Object.prototype are not. */
 function classifyProperty(owner: {}, name: string): PropertyKind {
   if (Object.hasOwn(owner, name)) return 'readable';
   for (let holder: unknown = Object.getPrototypeOf(owner); holder !== null;) {

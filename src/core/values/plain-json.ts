@@ -1,23 +1,22 @@
 import { MAX_DEPTH, type ValueLimits } from './value-limits.js';
 
 /**
- * Whether JSON gives `value` back equal and within the limits: plain objects, whole arrays, strings, booleans,
- * null, and finite numbers but -0. One walk without allocations but the lists of keys: this is what every fill
- * pays.
+ * True if JSON keeps the value equal and it is within the limits: plain objects, arrays without holes, strings, booleans,
+ * null, and finite numbers except -0. An object that is referenced twice comes back as two equal objects.
  *
- * An object that stands at two places comes back as two equal ones.
+ * Every fill pays for this walk, so it allocates nothing but the lists of keys.
  */
 export function isPlainJson(value: unknown, limits: ValueLimits): boolean {
   try {
     return remainingBytes(value, limits.maxBytes, Math.min(limits.maxDepth, MAX_DEPTH)) >= 0;
   } catch {
-    return false; // A getter or a proxy that throws.
+    return false; // A getter or a proxy threw: findUnsupported reports it with its path.
   }
 }
 
 /**
- * What is left of `room`, in bytes, after the JSON of `value`; negative if it does not fit or is not safe. Every
- * part counts for the least it can take, so that a value is called too large only if it is.
+ * The bytes that remain after the JSON of `value`; negative if it does not fit or JSON does not keep it. Every part counts
+ * with its minimum size, so that no value within the limit is rejected.
  */
 function remainingBytes(value: unknown, remaining: number, depth: number): number {
   switch (typeof value) {
@@ -58,7 +57,7 @@ function remainingBytesAfterObject(
 
 function remainingBytesAfterArray(array: readonly unknown[], remaining: number, depth: number): number {
   for (let i = 0; i < array.length; i++) {
-    remaining = remainingBytes(array[i], remaining - 1, depth); // A hole reads as undefined, which is not safe.
+    remaining = remainingBytes(array[i], remaining - 1, depth); // A hole reads as undefined, which JSON does not keep.
     if (remaining < 0) return -1;
   }
   return Object.keys(array).length === array.length ? remaining : -1;
