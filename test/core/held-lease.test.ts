@@ -113,7 +113,10 @@ test('row d: a lease that the servers do not know any more is lost at once', asy
   grant.answer('lost');
   await clock.advance(1_000);
   t.is(reasonOf(signal), 'taken');
-  t.throws(() => lease.assertHeld(), { instanceOf: LockLostError, message: /^The lease on 'k' is gone: / });
+  t.throws(() => lease.assertHeld(), {
+    instanceOf: LockLostError,
+    message: /^The lease on 'k' was lost while it was in use: on the servers/,
+  });
   t.like(of('lockLost'), [{ reason: 'taken' }]);
   t.is(clock.timers, 0);
 });
@@ -255,7 +258,7 @@ test('release gives the lock back once, however often it is called', async (t) =
 test('after release nothing is held, and the signal stays as it is', async (t) => {
   const { clock, lease, of } = await given(t);
   await lease.release();
-  t.throws(() => lease.assertHeld(), { instanceOf: LockLostError, message: /is released/ });
+  t.throws(() => lease.assertHeld(), { instanceOf: LockLostError, message: /has been released/ });
   t.is(lease.remainingMs, 0);
   await clock.advance(60_000);
   t.false(lease.signal.aborted);
@@ -367,7 +370,7 @@ test('row c: when every grant comes too late the error says that the servers are
   t.like(refused.error, {
     code: 'E_LOCK_UNAVAILABLE',
     message:
-      "Too few lock servers have answered to say whether the lock on 'k' is free: " +
-      'they granted it after 800 ms, when its lease had ended; give it a longer `lease`.',
+      "Too few lock servers answered to acquire the lock on 'k': " +
+      'they granted it after 800 ms, when its lease had ended; use a longer `lease`.',
   });
 });

@@ -259,7 +259,10 @@ test('a lock that others hold for all of the wait is not obtained, and the error
   await clock.advance(1);
   t.true(refused.error instanceof LockNotObtainedError);
   t.like(refused.error, { code: 'E_LOCK_NOT_OBTAINED', keys: ['k'], waitedMs: 2_000 });
-  t.regex((refused.error as Error).message, /^Others hold the lock on 'k', and did for all of 2000 ms\./);
+  t.regex(
+    (refused.error as Error).message,
+    /^Others hold the lock on 'k', and held it for the whole wait of 2000 ms\./,
+  );
   t.like(of('lockNotAcquired'), [{ keys: ['k'], waitedMs: 2_000, reason: 'held', method: undefined }]);
 });
 
@@ -286,7 +289,7 @@ test('wait: 0 is one attempt, queues behind nobody and leaves nothing behind', a
   asked[1]!.reply.resolve(held());
   await settled();
   t.true(refused.error instanceof LockNotObtainedError);
-  t.regex((refused.error as Error).message, /^Others hold the lock on 'k'\. Wait for it longer/);
+  t.regex((refused.error as Error).message, /^Others hold the lock on 'k'\. Wait longer/);
   t.deepEqual(abandoned, []);
   t.is(waiting.state, 'pending');
   t.is(clock.timers, 0);
@@ -312,7 +315,7 @@ test('when too few servers answer at last the error has what each of them said',
   t.is((error as LockUnavailableError).servers, down.status === 'unavailable' ? down.servers : []);
   t.is(
     (error as Error).message,
-    "Too few lock servers have answered to say whether the lock on 'k', 'l' is free: " +
+    "Too few lock servers answered to acquire the lock on 'k', 'l': " +
       'server 1: a is down; server 2: b is slow.',
   );
   t.like(of('lockNotAcquired'), [{ reason: 'unavailable' }]);

@@ -158,7 +158,7 @@ test('currentLease is the innermost lease of the async context', async (t) => {
 
 test('currentLease outside of a lease says what to do', async (t) => {
   const error = t.throws(() => currentLease(), { instanceOf: OptionsError });
-  t.regex(error!.message, /outside of a lease\. Call it within a method that carries @Locked/);
+  t.regex(error!.message, /outside a lease\. Call it within a method with @Locked/);
   const { locks } = lockRig(t).openers[0]!;
   await locks.acquire('k');
   t.throws(() => currentLease(), { instanceOf: OptionsError });
@@ -338,7 +338,7 @@ test('close ends every wait, tells whoever works under a lease, and gives it bac
   await here.close();
   for (const one of [waiting, queued]) {
     t.true(one.error instanceof LockUnavailableError);
-    t.regex((one.error as Error).message, /^The Caching is closed, and gets no lock on 'k'\./);
+    t.regex((one.error as Error).message, /^The Caching is closed and cannot acquire the lock on 'k'\./);
   }
   t.is((lease.signal.reason as LockLostError).reason, 'closed');
   t.throws(() => lease.assertHeld(), { instanceOf: LockLostError, message: /its Caching was closed/ });

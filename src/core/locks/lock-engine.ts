@@ -25,6 +25,7 @@ import { EventPublisher, type MethodLabel } from '../shared/event-publisher.js';
 import { newToken } from '../shared/token.js';
 import { Wakeups } from '../shared/wakeups.js';
 
+/** What a lock engine needs. */
 export interface LockEngineSetup {
   readonly namespace: string;
   readonly store: LockStore;
@@ -33,24 +34,25 @@ export interface LockEngineSetup {
   readonly enabled: boolean;
 }
 
-/** One call for a lock, its options resolved. */
+/** A call for a lock, with resolved options. */
 export interface LockCall {
-  /** Logical, sorted. */
+  /** The logical keys, sorted. */
   readonly keys: readonly string[];
   readonly policy: LockPolicy;
   /** `Class.method`; undefined for the plain verbs. */
   readonly method: MethodLabel | undefined;
-  /** The most that one attempt may take, in ms. @default what the lease allows */
+  /** The timeout of one attempt, in ms. @default the validity of the lease */
   readonly attemptTimeout?: number | undefined;
 }
 
-/** How long a waiter's queue ticket or a waiting writer's claim stays valid without a retry. Polls are much nearer. */
+/** How long a waiter's queue ticket or a waiting writer's claim stays valid without a retry. Polls are much more frequent. */
 const TICKET_MS = 2_000;
 
 /**
- * What runs under `@Locked` and `caching.locks`. `run` is the path of a locked call: acquire a lease
- * (lock-acquisition.ts) or find the one around the call (current-lease.ts), run the body within it, and release it
- * (held-lease.ts).
+ * Implements `@Locked` and `caching.locks`. `run` is the path of a locked call: acquire a lease (lock-acquisition.ts) or find
+ * the enclosing one (current-lease.ts), run the body within it, and release it (held-lease.ts).
+ *
+ * @see G8 in docs/coherence.md
  */
 export class LockEngine {
   readonly enabled: boolean;
@@ -76,8 +78,8 @@ export class LockEngine {
   }
 
   /**
-   * What was given over the defaults.
-   * @param label names the place in errors: `acquire`, `@Locked on Invoices.settle`
+   * Merges the options of a call with the defaults.
+   * @param label names the call in errors: `acquire`, `@Locked on Invoices.settle`
    * @throws OptionsError
    */
   policy(options: ParsedOptions<typeof lockOptions>, label: string): LockPolicy {
@@ -85,9 +87,11 @@ export class LockEngine {
   }
 
   /**
-   * @param keys logical
-   * @param label in errors
-   * @throws OptionsError for what so many keys, or the lock servers, cannot have
+   * Builds a call.
+   *
+   * @param keys the logical keys
+   * @param label names the call in errors
+   * @throws OptionsError for a policy that is not possible with this number of keys or these lock servers
    */
   call(keys: readonly string[], policy: LockPolicy, method: MethodLabel | undefined, label: Label): LockCall {
     const sorted = sortedKeys(keys, label);
@@ -96,7 +100,7 @@ export class LockEngine {
   }
 
   /**
-   * Runs `work` while holding the lock, and releases it. What `work` returns or throws always reaches the caller.
+   * Acquires the lock, runs `work`, and releases the lock.
    * @throws LockNotObtainedError, LockUnavailableError; the signal's reason; what `work` throws
    */
   async run<T>(call: LockCall, work: (lease: Lease) => Promise<T> | T): Promise<T> {
@@ -109,21 +113,21 @@ export class LockEngine {
     }
   }
 
-  /** Runs `work` as if locks were switched off for it. */
+  /** Runs `work` without a lock, with a lease whose `assertHeld()` passes. */
   async runUnlocked<T>(keys: readonly string[], work: (lease: Lease) => Promise<T> | T): Promise<T> {
     return runWithin({ lease: noopLease(keys, { intended: true }), exclusive: undefined }, work);
   }
 
-  /** @throws LockNotObtainedError, LockUnavailableError; the signal's reason */
+  /** Acquires the lock. @throws LockNotObtainedError, LockUnavailableError; the signal's reason */
   async acquire(call: LockCall): Promise<Lease> {
     if (!this.enabled) return noopLease(call.keys, { intended: true });
     return this.#acquire(call, this.#namesOf(call), undefined);
   }
 
   /**
-   * For the cache: the lock of a load, which saves work and no more.
+   * Acquires the lock of a load (cache/load-lock.ts).
    *
-   * @param times in ms; `timeout`: the most that one attempt may take
+   * @param times in ms. `timeout` limits one attempt
    * @throws LockNotObtainedError; LockUnavailableError as soon as too few servers answer
    */
   async acquireForLoad(
@@ -138,19 +142,19 @@ export class LockEngine {
   ): Promise<Lease> {
     const { wait, renew, timeout } = times;
     const lease = Math.min(Math.max(times.lease, LEASE_LIMITS.min), LEASE_LIMITS.max);
-    // `run`: the wait ends as soon as too few servers answer.
+    // With `run` the wait ends as soon as too few servers answer.
     const options = { lease, wait, renew, onUnavailable: 'run' } as const;
     const policy = resolveLockPolicy(options, LOCK_DEFAULTS, 'stampede');
     const attemptTimeout = Math.min(timeout, leaseValidity(lease));
     return this.acquire({ keys: [key], policy, method, attemptTimeout });
   }
 
-  /** For the adapter: a lock of this name was released. */
+  /** Called by the adapter when the lock of this name was released. */
   wake(name: string): void {
     this.#context.wakeups.wake(name);
   }
 
-  /** Ends every wait, aborts the signals of the leases that are held, and releases them. */
+  /** Ends all waits, aborts the signals of all held leases, and releases them. */
   async close(): Promise<void> {
     this.#closed = true;
     const acquisitions = this.#acquisitions.values();
@@ -165,7 +169,7 @@ export class LockEngine {
     return keys.map((key) => lockKey(this.#namespace, key)).sort();
   }
 
-  /** The lease that a body runs under: the one around it, a new one, or none. */
+  /** The lease within which a body runs: the enclosing one, a new one, or a lease without a lock. */
   async #scope(call: LockCall): Promise<LeaseScope> {
     const { keys, policy } = call;
     const names = this.#namesOf(call);
@@ -242,7 +246,7 @@ export class LockEngine {
       renewMs: policy.renew,
       onEnd: () => {
         this.#held.delete(lease);
-        // The next caller of this process tries at once: the message comes later, and may be lost.
+        // Wake the next caller of this process now: the message of the store arrives later and may be lost.
         for (const name of names) wakeups.wake(name);
       },
     });

@@ -11,8 +11,8 @@ import {
 import { parseOptions, type ParsedOptions } from '../shared/option-schema.js';
 
 /**
- * The plain verbs behind `@Locked`: `caching.locks`. A lock is a lease: at most one holder at a time, while clocks run at
- * about the same rate and the store does not lose it (docs/locks.md).
+ * The plain verbs behind `@Locked`: `caching.locks`. A lock is a lease: it has at most one holder at a time, provided that
+ * clock rates differ by at most 1 % and the store does not lose the lock (docs/locks.md).
  */
 export class Locks {
   readonly #engine: LockEngine;
@@ -23,11 +23,16 @@ export class Locks {
   }
 
   /**
-   * Runs `work` while holding the lock, and releases it. What `work` returns or throws always reaches the caller: if the
-   * lease is lost meanwhile, `work` learns it from the lease's `signal` and `assertHeld()`, and the resource from the
-   * fencing token. Inside, `currentLease()` is the lease.
+   * Acquires the lock, runs `work`, and releases the lock. Returns or throws what `work` returns or throws, even if the lease
+   * was lost meanwhile: `work` detects that with the lease's `signal` and `assertHeld()`, and the resource with the fencing
+   * token. Within `work`, `currentLease()` returns the lease.
    *
-   * @throws OptionsError, KeyError, LockNotObtainedError, LockUnavailableError; the signal's reason; what `work` throws
+   * @throws OptionsError for invalid options
+   * @throws KeyError for an invalid key
+   * @throws LockNotObtainedError if others hold the lock for the whole `wait`
+   * @throws LockUnavailableError if too few lock servers answer under `onUnavailable: 'throw'`, or the `Caching` is closed
+   * @throws the reason of `signal`; what `work` throws
+   * @see G8 in docs/coherence.md
    * @example
    * await caching.locks.withLease('invoice:42', { wait: '2s' }, async (lease) => pay(invoice, lease.fencingToken));
    */
@@ -41,9 +46,14 @@ export class Locks {
   }
 
   /**
-   * Acquires the lock until `release()`, or the end of `renew`.
+   * Acquires the lock and returns its lease, which lasts until `release()` or the end of `renew`.
    *
-   * @throws OptionsError, KeyError, LockNotObtainedError, LockUnavailableError; the signal's reason
+   * @throws OptionsError for invalid options
+   * @throws KeyError for an invalid key
+   * @throws LockNotObtainedError if others hold the lock for the whole `wait`
+   * @throws LockUnavailableError if too few lock servers answer, or the `Caching` is closed
+   * @throws the reason of `signal`
+   * @see G8 in docs/coherence.md
    * @example
    * await using lease = await caching.locks.acquire('invoice:42');
    */
