@@ -10,7 +10,7 @@ const INITIAL_POLL_MS = 25;
 const MAX_POLL_MS = 250;
 const MAX_JITTER_MS = 50;
 
-/** Calls that wait until a limit has capacity for them. Woken when units are released or refunded. */
+/** The calls that wait until a limit has capacity for them. They are woken when units are released or refunded. */
 export class CapacityWaits {
   readonly #clock: Clock;
   readonly #wakeups = new Wakeups();
@@ -22,8 +22,10 @@ export class CapacityWaits {
   }
 
   /**
-   * Asks until the call is allowed, or waiting cannot help it any more.
-   * @throws the signal's reason; StoreUnavailableError if it is closed meanwhile
+   * Repeats `ask` until the call is allowed, `waitMs` has passed, or the call cannot be allowed before that.
+   *
+   * @returns the last decision
+   * @throws the signal's reason; StoreUnavailableError if the `Caching` is closed; what `ask` throws
    */
   async untilCapacity(
     subject: string,
@@ -66,7 +68,7 @@ export class CapacityWaits {
     for (const wakeup of this.#waiting) wakeup.wake();
   }
 
-  /** @returns undefined if waiting cannot help */
+  /** The pause before the next attempt, in ms. Undefined if no attempt within the remaining time can be allowed. */
   #pauseAfter(
     { rule, rules, retryAfterMs }: Decision,
     remainingMs: number,
@@ -75,7 +77,7 @@ export class CapacityWaits {
     const refusing = rules.filter(({ allowed, algorithm }) => !allowed && algorithm !== 'concurrency');
     const due = rule === BLOCK ? retryAfterMs : Math.max(0, ...refusing.map((one) => one.retryAfterMs));
     if (remainingMs <= 0 || due > remainingMs) return undefined;
-    // A slot may be released at any time: poll for it.
+    // Only concurrency rules refuse. A slot may be released at any time, so poll for it.
     const pause = due === 0 ? polls.next() : due + this.#clock.random() * Math.min(due / 10, MAX_JITTER_MS);
     return Math.min(remainingMs, pause);
   }

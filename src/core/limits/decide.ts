@@ -5,9 +5,9 @@ import type { RateReply, RateRule } from '../ports/rate-store.js';
 import { BLOCK, type ResolvedRule, type RuleSet } from './rules.js';
 
 /**
- * The decision from a store's reply.
+ * Builds the decision from the reply of a store.
  *
- * @param requested the rules as the store was asked: those of `set.activeRules`, perhaps with smaller limits
+ * @param requested the rules of the request: `set.activeRules`, possibly with smaller limits
  */
 export function decide(
   set: RuleSet,
@@ -24,7 +24,7 @@ export function decide(
   return summarize(rules, reply.blockedMs, source);
 }
 
-/** The decision without a store: a rule with a limit of 0 refuses, all others count as unused. */
+/** Decides without a store: rules with a limit of 0 refuse, all others count as unused. */
 export function decideWithoutStore(set: RuleSet, source: Decision['source']): Decision {
   return summarize(
     set.rules.map((rule) => (rule.limit === 0 ? refusing(rule) : unused(rule))),
@@ -33,12 +33,12 @@ export function decideWithoutStore(set: RuleSet, source: Decision['source']): De
   );
 }
 
-/** Allows the call whatever the rules are: a `Caching` that is not enabled, and the policy `allow`. */
+/** Allows the call, for a `Caching` that is not enabled and for `onUnavailable: 'allow'`. */
 export function allowAll(set: RuleSet, source: Decision['source']): Decision {
   return summarize(set.rules.map(unused), 0, source);
 }
 
-/** The same refusal, some time later. */
+/** A cached refusal, with its times reduced by `elapsedMs`. */
 export function ageDecision({ rule, rules, retryAfterMs }: Decision, elapsedMs: number): Decision {
   const remainingOf = (ms: number): number => Math.max(0, Math.ceil(ms - elapsedMs));
   const aged = rules.map((one): RuleDecision => ({
@@ -49,12 +49,14 @@ export function ageDecision({ rule, rules, retryAfterMs }: Decision, elapsedMs: 
   return summarize(aged, rule === BLOCK ? remainingOf(retryAfterMs) : 0, 'denialCache');
 }
 
-/** The error of a call that was refused. */
+/** The error of a refused call. */
 export function limitExceeded(key: string, decision: Decision): RateLimitExceededError {
   return new RateLimitExceededError(messageOf(quote(key), decision), key, decision);
 }
 
-/** A block decides first; then the rule that refuses for longest; then the one with the fewest units left. */
+/**
+ * Selects the deciding rule: a block, else the rule that refuses for longest, else the one with the fewest units left.
+ */
 function summarize(rules: readonly RuleDecision[], blockedMs: number, source: Decision['source']): Decision {
   let deciding = rules[0]!;
   let { retryAfterMs } = deciding;
@@ -104,9 +106,9 @@ function unused({ name, algorithm, limit, perMs, burst }: ResolvedRule): RuleDec
 function messageOf(key: string, { rule, rules, retryAfterMs }: Decision): string {
   if (rule === BLOCK) return `${key} is blocked for another ${retryAfterMs} ms.`;
   const { algorithm, limit, perMs } = rules.find((one) => one.rule === rule)!;
-  if (limit === 0) return `Rate limit '${rule}' of ${key} is 0: it lets nothing through.`;
+  if (limit === 0) return `Rate limit '${rule}' of ${key} is 0: it allows no call.`;
   if (algorithm === 'concurrency') {
-    return `Rate limit '${rule}' of ${key} is used up: ${limit} at once. One is free in ${retryAfterMs} ms at the latest.`;
+    return `Rate limit '${rule}' of ${key} is used up: ${limit} at once. A slot is free in ${retryAfterMs} ms at the latest.`;
   }
   return `Rate limit '${rule}' of ${key} is used up: ${limit} in ${perMs} ms. Try again in ${retryAfterMs} ms.`;
 }

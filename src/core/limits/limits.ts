@@ -38,10 +38,14 @@ export class Limits {
   }
 
   /**
-   * Takes units if all rules have room for them, in one round trip. A refusal is a value, not an error. For
-   * `concurrency` rules see `run`.
+   * Takes units if all rules have room for them, in one round trip. A refusal is a value, not an error. For `concurrency`
+   * rules use `run`.
    *
-   * @throws OptionsError, KeyError; StoreUnavailableError under the policy `deny`; the signal's reason
+   * @throws OptionsError for invalid rules or options, a `concurrency` rule, and a cost over the burst of a rule
+   * @throws KeyError for an invalid key
+   * @throws StoreUnavailableError if the store does not answer and `onUnavailable` is `'deny'`
+   * @throws the reason of `signal`
+   * @see G9, G10 in docs/coherence.md
    * @example
    * const { allowed, remaining } = await caching.limits.consume('api:42', { limit: 100, per: '1m' }, { cost: 5 });
    */
@@ -64,9 +68,11 @@ export class Limits {
   }
 
   /**
-   * The decision about one unit. Takes nothing, and publishes nothing.
+   * Returns the decision about one unit without taking it. Publishes no `limit` event.
    *
-   * @throws OptionsError, KeyError; StoreUnavailableError under the policy `deny`
+   * @throws OptionsError for invalid rules or options
+   * @throws KeyError for an invalid key
+   * @throws StoreUnavailableError if the store does not answer and `onUnavailable` is `'deny'`
    * @example
    * const { remaining } = await caching.limits.peek('api:42', { limit: 100, per: '1m' });
    */
@@ -75,10 +81,14 @@ export class Limits {
   }
 
   /**
-   * Runs `work` if all rules have room, and holds a slot of each `concurrency` rule while it runs.
+   * Runs `work` if all rules have room, and returns its result. Holds a slot of each `concurrency` rule while it runs.
    *
-   * @throws RateLimitExceededError, OptionsError, KeyError; StoreUnavailableError under the policy `deny`; the signal's
-   * reason; what `work` throws
+   * @throws RateLimitExceededError if a rule refuses
+   * @throws OptionsError for invalid rules or options, and a cost over the burst of a rule
+   * @throws KeyError for an invalid key
+   * @throws StoreUnavailableError if the store does not answer and `onUnavailable` is `'deny'`
+   * @throws the reason of `signal`; what `work` throws
+   * @see G9, G10 in docs/coherence.md
    * @example
    * const report = await caching.limits.run('reports', { algorithm: 'concurrency', limit: 3 }, () => buildReport());
    */
@@ -104,10 +114,12 @@ export class Limits {
   }
 
   /**
-   * Takes units whether there is room or not, so that less than nothing may remain: for a login that failed, say.
+   * Takes units even without room, for example after a failed login. The usage may then exceed the limit.
    *
-   * @param units a whole number, 0 or more
-   * @throws OptionsError, KeyError; StoreUnavailableError under the policy `deny`
+   * @param units a whole number from 0 to 1,000,000,000
+   * @throws OptionsError for invalid units, rules or options, and a `concurrency` rule
+   * @throws KeyError for an invalid key
+   * @throws StoreUnavailableError if the store does not answer and `onUnavailable` is `'deny'`
    * @example
    * await caching.limits.penalty(['login', ip], { limit: 5, per: '15m' }, 2);
    */
@@ -116,11 +128,13 @@ export class Limits {
   }
 
   /**
-   * Returns units to a limit: those of the `consume` with the same `requestId` first. Never more than the limit.
-   * (Other libraries call it `reward`.)
+   * Refunds units: those of the `consume` with the same `requestId` first. The usage does not go below 0. (Other libraries
+   * call it `reward`.)
    *
-   * @param units a whole number, 0 or more
-   * @throws OptionsError, KeyError; StoreUnavailableError under the policy `deny`
+   * @param units a whole number from 0 to 1,000,000,000
+   * @throws OptionsError for invalid units, rules or options, and a `concurrency` rule
+   * @throws KeyError for an invalid key
+   * @throws StoreUnavailableError if the store does not answer and `onUnavailable` is `'deny'`
    * @example
    * await caching.limits.refund('api:42', { limit: 100, per: '1m' }, 5);
    */
@@ -135,10 +149,12 @@ export class Limits {
   }
 
   /**
-   * Refuses every call with this key, whatever its rules, until the duration is over or `reset` is called.
+   * Refuses every call with this key, under any rules, until the duration has passed or `reset` is called.
    *
-   * @param duration from 1 ms to a year
-   * @throws OptionsError, KeyError, StoreUnavailableError
+   * @param duration from 1 ms to 1 year (365 days)
+   * @throws OptionsError for an invalid duration
+   * @throws KeyError for an invalid key
+   * @throws StoreUnavailableError if the store does not answer
    * @example
    * await caching.limits.block(['login', ip], '1h');
    */
@@ -148,9 +164,11 @@ export class Limits {
   }
 
   /**
-   * Removes what was counted under these rules, and the block.
+   * Removes the usage of these rules, and the block of the key.
    *
-   * @throws OptionsError, KeyError, StoreUnavailableError
+   * @throws OptionsError for invalid rules
+   * @throws KeyError for an invalid key
+   * @throws StoreUnavailableError if the store does not answer
    * @example
    * await caching.limits.reset(['login', ip], { limit: 5, per: '15m' });
    */
@@ -203,10 +221,10 @@ function windowsOnly(rules: RuleSet, label: string): RuleSet {
 }
 
 /**
- * What the store knows a named request by: the same for the same name and rules, in every process, and unrelated to
- * other rules of the same key.
+ * The token of a request with an id: the same for the same id and rules in every process, and different for other rules of
+ * the same key.
  *
- * @throws OptionsError
+ * @throws OptionsError for an invalid id, and with a `concurrency` rule
  */
 function requestToken(requestId: string, { names, concurrencyRules }: RuleSet, label: string): string {
   if (typeof requestId !== 'string' || requestId === '') {
@@ -217,10 +235,10 @@ function requestToken(requestId: string, { names, concurrencyRules }: RuleSet, l
   if (concurrencyRules.length > 0) {
     throw new OptionsError(
       `${label} has a requestId and the rule '${concurrencyRules[0]!.name}', which holds a slot while a call runs: two ` +
-        'calls cannot share it. Leave one of them out.',
+        'calls cannot share it. Remove one of the two.',
     );
   }
-  // As JSON, which keeps lone surrogates apart.
+  // As JSON, in which different lone surrogates stay different.
   return nodeCrypto()
     .createHash('sha256')
     .update(JSON.stringify([requestId, names]))

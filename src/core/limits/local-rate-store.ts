@@ -5,7 +5,7 @@ import { rateAlgorithms } from './algorithms/index.js';
 import { toMs } from './algorithms/algorithm.js';
 import { isFull, renewSlot, type ConcurrencyState } from './algorithms/concurrency.js';
 
-/** What was counted for one rule and subject. */
+/** The usage of one rule for one subject. */
 interface Count {
   readonly algorithm: Algorithm;
   readonly state: unknown;
@@ -16,14 +16,14 @@ type RefundRequest = Parameters<RateStore['refund']>[0];
 const MAX_MEMORY_MS = 60_000;
 
 /**
- * Rate limits of one process: the embedded adapter's, and those of a process whose store is away. Every verb runs
- * to its end before another begins. Bounded: the least recently used counts, blocks and answers are forgotten first.
+ * A rate store in the memory of this process: for the memory adapter, and for a process whose store does not answer. Every
+ * verb runs synchronously, so it is atomic. The least recently used counts, blocks and replies are dropped first.
  */
 export class LocalRateStore implements RateStore {
   readonly #clock: Clock;
   readonly #wake: (subject: string) => void;
   readonly #counts: TtlCache<Count>;
-  /** When it ends. */
+  /** The end of each block, in microseconds. */
   readonly #blocks: TtlCache<number>;
   readonly #answers: TtlCache<RateReply>;
 
@@ -95,12 +95,12 @@ export class LocalRateStore implements RateStore {
     this.#wake(subject);
   }
 
-  /** Counts, blocks and answers that have not ended. */
+  /** The number of counts, blocks and replies that have not expired. @internal for tests */
   get size(): number {
     return this.#counts.size + this.#blocks.size + this.#answers.size;
   }
 
-  /** Whole microseconds. */
+  /** This process' clock in whole microseconds. */
   #now(): number {
     return Math.round(this.#clock.now() * 1000);
   }

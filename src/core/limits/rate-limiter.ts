@@ -12,18 +12,18 @@ import type { EventPublisher } from '../shared/event-publisher.js';
 import { storeRules } from './rules.js';
 import { newToken } from '../shared/token.js';
 
-/** What a new connection takes, in ms, if nothing else is wrong. */
+/** How long a reconnect takes, in ms, if the server is available. */
 const RECONNECT_MS = 100;
 const MAX_RETRY_PAUSE_MS = 400;
-/** With less time than this, a repeated request would end before its reply comes. */
+/** With a shorter pause, the remaining time would be too short for a reply. */
 const MIN_RETRY_PAUSE_MS = 10;
 const MAX_LOCAL_KEYS = 100_000;
 
-/** Decides about a call: from what is known locally, by the store, or by the policy for a store that does not answer. */
+/** Decides about calls: locally if possible, else by the store, or by `onUnavailable` if the store does not answer. */
 export class RateLimiter {
   readonly denials: DenialCache;
   readonly releases: ReleaseRetries;
-  /** What this process counts while the store is away: its share of each limit. */
+  /** Counts while the store does not answer, up to this process' share of each limit. */
   readonly fallback: LocalRateStore;
   readonly #store: RateStore;
   readonly #clock: Clock;
@@ -38,7 +38,7 @@ export class RateLimiter {
     this.fallback = new LocalRateStore(clock, { maxKeys: MAX_LOCAL_KEYS }, wake);
   }
 
-  /** The decision if the store need not be asked: a rule with a limit of 0, or a denial that still holds. */
+  /** Decides without the store, by a rule with a limit of 0 or a cached denial. Undefined if the store is needed. */
   decideLocally(call: LimitCall): Decision | undefined {
     const { rules, force } = call;
     if (rules.activeRules.length === 0 || (rules.zeroRule !== undefined && !force)) {
@@ -90,9 +90,9 @@ export class RateLimiter {
   }
 
   /**
-   * Sends a request that may be repeated again, after a pause, when its reply was lost: until the store answers or the
-   * time is used up. Later attempts may fail because the connection is not there yet: the first may still have been
-   * counted, so its error is the one that is thrown.
+   * Sends a request. If its reply is lost and it is repeatable, sends it again after a pause, until the store answers or the
+   * timeout has passed. Later attempts may fail only because the connection is not open yet, while the first one may have
+   * been counted: its error is the one that is thrown.
    */
   async #consume(request: RateRequest, timeoutMs: number, requestedAt: number): Promise<RateReply> {
     const backoff = new Backoff(this.#clock, RECONNECT_MS, MAX_RETRY_PAUSE_MS);
@@ -134,7 +134,7 @@ export class RateLimiter {
     }
   }
 
-  /** The store may have given the slots, or may yet, and nobody would renew them. */
+  /** Releases slots that the store may have granted although the reply was lost: no call would renew them. */
   #releaseSlots({ subject, rules, token }: RateRequest): void {
     const slots = rules.filter(({ algorithm }) => algorithm === 'concurrency');
     const until = this.#clock.now() + Math.max(...slots.map(({ perMs }) => perMs));
@@ -147,7 +147,7 @@ function usesDenials({ policy, cost, force }: LimitCall): boolean {
   return policy.denialCache && cost > 0 && !force;
 }
 
-/** The request for one of several processes. A cost over the share takes all of the share. */
+/** The request with this process' share of each limit. A cost over the share takes the whole share. */
 function shareRequest(request: RateRequest, processes: number): RateRequest {
   if (processes === 1) return request;
   const rules = shareRules(request.rules, processes);

@@ -13,7 +13,7 @@ import {
 } from '../shared/option-schema.js';
 import type { Algorithm, RateRule } from '../ports/rate-store.js';
 
-/** At most `limit` units in a window. */
+/** A limit of units in a window of time. */
 export interface WindowRule {
   /**
    * Names the rule in decisions, headers and keys. Two rules of one call have different names.
@@ -21,22 +21,25 @@ export interface WindowRule {
    */
   readonly name?: string | undefined;
   /**
-   * How units are counted (docs/rate-limits.md says what each admits).
+   * How units are counted (docs/rate-limits.md compares the algorithms).
    * @default 'gcra'
    */
   readonly algorithm?: Exclude<Algorithm, 'concurrency'> | undefined;
-  /** Units in a window, a whole number up to 1_000_000_000; 0: every call is refused. */
+  /**
+   * Units in a window: a whole number from 0 to 1,000,000,000, for `sliding-window-log` to 100,000. 0: every call is
+   * refused.
+   */
   readonly limit: number;
-  /** The length of the window, from 1 ms to a year. */
+  /** The length of the window: from 1 ms to 1 year (365 days). */
   readonly per: Duration;
   /**
-   * Units that may be taken at once: `gcra` and `token-bucket` only.
+   * Units that may be taken at once: a whole number from 1 to 1,000,000,000. Only for `gcra` and `token-bucket`.
    * @default the limit
    */
   readonly burst?: number | undefined;
 }
 
-/** At most `limit` calls at once: each holds a slot while it runs. */
+/** A limit of calls that run at the same time. Each holds a slot while it runs. */
 export interface ConcurrencyRule {
   /**
    * Names the rule in decisions, headers and keys. Two rules of one call have different names.
@@ -44,54 +47,55 @@ export interface ConcurrencyRule {
    */
   readonly name?: string | undefined;
   readonly algorithm: 'concurrency';
-  /** Slots, a whole number up to 1_000_000_000; 0: every call is refused. */
+  /** The number of slots: a whole number from 0 to 1,000,000,000. 0: every call is refused. */
   readonly limit: number;
   /**
-   * How long the slot of a process that dies stays taken, from 1 ms to a year. A process that lives renews it.
+   * How long the slot of a crashed process stays taken: from 1 ms to 1 year. A running process renews its slots.
    * @default '30s'
    */
   readonly lease?: Duration | undefined;
 }
 
+/** A rule of a rate limit. A call may have up to 16, which are applied together. */
 export type Rule = WindowRule | ConcurrencyRule;
 
-/** A rule as it is applied: checked, with a name, in whole numbers. */
+/** A validated rule, with its defaults applied. */
 export interface ResolvedRule {
   readonly name: string;
   readonly algorithm: Algorithm;
-  /** 0: it admits nothing, and no store is asked. */
+  /** 0: the rule refuses every call, and no store is asked. */
   readonly limit: number;
   readonly perMs: number;
   readonly burst: number;
 }
 
-/** The rules of one call, resolved. */
+/** The resolved rules of one call. */
 export interface RuleSet {
   readonly rules: readonly ResolvedRule[];
-  /** Those that a store is asked about: all with a limit over 0. */
+  /** The rules that are sent to a store: those with a limit greater than 0. */
   readonly activeRules: readonly ResolvedRule[];
-  /** The first rule with a limit of 0, which refuses every call. */
+  /** The first rule with a limit of 0, if there is one. */
   readonly zeroRule: ResolvedRule | undefined;
-  /** Those that hold a slot while a call runs. */
+  /** The rules that hold a slot while a call runs. */
   readonly concurrencyRules: readonly ResolvedRule[];
   /** The window rule with the smallest burst. */
   readonly smallestBurst: ResolvedRule | undefined;
-  /** The names of all rules. */
+  /** The names of all rules, joined. */
   readonly names: string;
-  /** Equal for equal rules, and only for them. */
+  /** A string that is equal for equal rules only. */
   readonly fingerprint: string;
 }
 
 const YEAR_MS = 365 * 86_400_000;
 const MAX_RULES = 16;
-/** Sums of units and microseconds stay exact, or very nearly. */
+/** The largest number of units. It keeps products of units and microseconds exact, or very nearly, in a double. */
 const MAX_UNITS = 1_000_000_000;
-/** Each unit of a log is an entry. */
+/** A log has an entry for each unit. */
 const MAX_LOG_ENTRIES = 100_000;
-/** What decisions call a block: no rule has this name. */
+/** The rule name of a block in decisions. No rule may have it. */
 export const BLOCK = 'block';
 
-/** A number of units: what a call costs, or what a rule admits. */
+/** A number of units: the cost of a call, or the limit of a rule. */
 export const units = integer({ min: 0, max: MAX_UNITS });
 
 const name = matching(
@@ -126,10 +130,10 @@ export const concurrencyRule = {
 const SLOT_LEASE_MS = 30_000;
 
 /**
- * The rules of a call, checked.
+ * Checks and resolves the rules of a call.
  *
- * @param label names the place in errors: `@RateLimited on login`, `consume`
- * @throws OptionsError
+ * @param label names the call in errors: `@RateLimited on login`, `consume`
+ * @throws OptionsError for an invalid rule, and for no or more than 16 rules
  */
 export function resolveRules(rules: Rule | readonly Rule[], label: string): RuleSet {
   if (!Array.isArray(rules)) return ruleSetOf([resolveRule(rules as Rule, label)]);
@@ -141,7 +145,7 @@ export function resolveRules(rules: Rule | readonly Rule[], label: string): Rule
   return ruleSetOf(resolved);
 }
 
-/** The rules as a store takes them. */
+/** Converts rules to the form that stores accept. */
 export function storeRules(rules: readonly ResolvedRule[], subject: string): RateRule[] {
   return rules.map(({ name, algorithm, limit, perMs, burst }) => ({
     key: rateRuleKey(subject, name),
@@ -153,18 +157,18 @@ export function storeRules(rules: readonly ResolvedRule[], subject: string): Rat
 }
 
 /**
- * A cost that no rule can ever admit is a mistake of the caller, and not a refusal.
+ * Checks that a cost can be admitted. A cost over the burst of a rule is a mistake of the caller, not a refusal.
  * @throws OptionsError
  */
 export function checkCost(cost: number, { smallestBurst: rule }: RuleSet, label: Label): void {
   if (rule === undefined || cost <= rule.burst) return;
   throw new OptionsError(
-    `${labelText(label)} costs ${cost} units, and the rule '${rule.name}' never admits more than ${rule.burst} at once: the ` +
-      'call could never pass.',
+    `${labelText(label)} costs ${cost} units, and the rule '${rule.name}' admits at most ${rule.burst} at once, so the ` +
+      'call could never be allowed. Lower the cost, or raise the limit or the burst.',
   );
 }
 
-/** @throws OptionsError unless `value` is a number of units */
+/** Checks a number of units. @throws OptionsError */
 export function checkUnits(value: unknown, what: string): number {
   const read = units.read(value);
   if (read !== undefined) return read;

@@ -2,10 +2,10 @@ import type { RateRule } from '../../ports/rate-store.js';
 import { windowOf, type RuleStatus, type RateAlgorithm } from './algorithm.js';
 import { logStatus } from './sliding-window-log.js';
 
-/** Whose slot ends when, unless it is renewed. */
+/** Owner of a slot to the end of its lease, in microseconds. */
 export type ConcurrencyState = Map<string, number>;
 
-/** A call holds one slot, whatever it costs, and the slot of another is never given back. */
+/** Concurrency: a call holds one slot, regardless of its cost. A refund releases only the slot of its token. */
 export const concurrency: RateAlgorithm<ConcurrencyState> = {
   hasRoom(rule, state, now, _cost, token) {
     let others = 0;
@@ -31,12 +31,12 @@ export const concurrency: RateAlgorithm<ConcurrencyState> = {
   },
 };
 
-/** Is every slot taken? */
+/** True if every slot is taken. */
 export function isFull(rule: RateRule, state: ConcurrencyState, now: number): boolean {
   return liveSlots(state, now).size >= rule.limit;
 }
 
-/** @returns false if the owner has no slot any more */
+/** Renews a slot. Returns false if the owner has no slot any more. */
 export function renewSlot(rule: RateRule, state: ConcurrencyState, now: number, token: string): boolean {
   const end = state.get(token);
   if (end === undefined || end <= now) return false;

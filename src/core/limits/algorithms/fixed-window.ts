@@ -8,7 +8,7 @@ import {
   type RateAlgorithm,
 } from './algorithm.js';
 
-/** A window begins with the first call after the one before has ended, so that not all subjects begin at once. */
+/** A window starts with the first call after the previous window has ended, so that subjects have different windows. */
 export interface FixedWindowState {
   readonly start: number;
   readonly count: number;

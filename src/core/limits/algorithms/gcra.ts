@@ -9,16 +9,15 @@ import {
 } from './algorithm.js';
 
 /**
- * What is owed at a moment, in credits: a unit is worth as many as the window has microseconds, and every
- * microsecond pays back `limit` of them. So the arithmetic is exact for limits that no whole number of
- * microseconds divides into.
+ * The debt at a time, in credits. A unit costs as many credits as the window has microseconds, and every microsecond pays
+ * back `limit` credits. So the arithmetic is exact even if the window is not a multiple of the limit.
  */
 export interface GcraState {
   readonly updatedAt: number;
   readonly debt: number;
 }
 
-/** GCRA, and the token bucket, which is the same one told from its other end: what is not owed are its tokens. */
+/** GCRA and token bucket: tokens = capacity - debt, so one implementation serves both. */
 export const gcra: RateAlgorithm<GcraState> = {
   hasRoom(rule, state, now, cost) {
     return debtAt(rule, state, now) + unitsToCheck(cost) * windowOf(rule) <= capacity(rule);
@@ -35,12 +34,12 @@ export const gcra: RateAlgorithm<GcraState> = {
 
   status(rule, state, now, cost): RuleStatus {
     const unit = windowOf(rule);
-    const limit = capacity(rule);
+    const maxDebt = capacity(rule);
     const debt = debtAt(rule, state, now);
-    const excess = debt + unitsToWaitFor(rule, cost) * unit - limit;
+    const excess = debt + unitsToWaitFor(rule, cost) * unit - maxDebt;
     return {
       used: Math.ceil(debt / unit),
-      remaining: Math.max(0, Math.floor((limit - debt) / unit)),
+      remaining: Math.max(0, Math.floor((maxDebt - debt) / unit)),
       retryAfterMs: excess <= 0 ? 0 : toMs(Math.ceil(excess / rule.limit)),
       resetMs: toMs(Math.ceil(debt / rule.limit)),
     };

@@ -8,14 +8,14 @@ import {
   type RateAlgorithm,
 } from './algorithm.js';
 
-/** Two fixed windows side by side: what the one before took counts for the share of it that is not yet over. */
+/** Two adjacent fixed windows. The units of the previous one count in proportion to its overlap with the sliding window. */
 export interface SlidingWindowCounterState {
   readonly start: number;
   readonly current: number;
   readonly previous: number;
 }
 
-/** Weights are in credits, of which a unit is worth as many as the window has microseconds: no fractions. */
+/** Weights are in credits: a unit has as many as the window has microseconds, so that there are no fractions. */
 export const slidingWindowCounter: RateAlgorithm<SlidingWindowCounterState> = {
   hasRoom(rule, state, now, cost) {
     const unit = windowOf(rule);
@@ -71,7 +71,7 @@ function weightOf(
   return previous * (unit - (Math.max(now, start) - start)) + current * unit;
 }
 
-/** @param untilEnd of the present window, in microseconds */
+/** @param untilEnd the remaining time of the current window, in microseconds */
 function retryAfter(
   rule: RateRule,
   { current, previous }: SlidingWindowCounterState,
@@ -83,6 +83,6 @@ function retryAfter(
   const excess = weight + units * unit - rule.limit * unit;
   if (excess <= 0) return 0;
   if (current + units <= rule.limit) return toMs(Math.ceil(excess / previous));
-  // Not in this window: in the next one this one fades.
+  // There is no room within the current window. In the next one, the weight of the current window decreases.
   return toMs(untilEnd + Math.ceil((unit * (current + units - rule.limit)) / current));
 }

@@ -8,21 +8,21 @@ import {
   type RateAlgorithm,
 } from './algorithm.js';
 
-/** What one request took. */
+/** The units of one request. */
 interface TakenUnits {
   readonly takenAt: number;
   readonly token: string;
   units: number;
 }
 
-/** What was taken within the last window, the oldest first. */
+/** The units taken within the last window, oldest first. */
 export interface SlidingWindowLogState {
   readonly entries: TakenUnits[];
   /** Units in all entries. */
   count: number;
 }
 
-/** Exact, and as large as its limit. A state is changed in place, for it may be long. */
+/** Exact, with memory in proportion to the limit. States are changed in place, because they may be long. */
 export const slidingWindowLog: RateAlgorithm<SlidingWindowLogState> = {
   hasRoom(rule, state, now, cost) {
     return liveAt(rule, state, now).count + unitsToCheck(cost) <= rule.limit;
@@ -30,7 +30,7 @@ export const slidingWindowLog: RateAlgorithm<SlidingWindowLogState> = {
 
   consume(rule, state = { entries: [], count: 0 }, now, cost, token) {
     dropEnded(rule, state, now);
-    // What is forced may be more than the limit, and then the newest alone say when there is room again.
+    // A forced request may exceed the limit. Only the newest units then determine when there is room again.
     const units = Math.min(cost, rule.limit);
     state.entries.push({ takenAt: latest(state, now), token, units });
     state.count += units;
@@ -61,10 +61,10 @@ export const slidingWindowLog: RateAlgorithm<SlidingWindowLogState> = {
 };
 
 /**
- * The amounts of whatever is counted one by one: entries of a log, slots.
+ * The status of a rule that counts single units: log entries or slots.
  *
- * @param untilRoom microseconds until there is room for what is wished, 0 if there is now
- * @param untilEmpty microseconds until nothing counts
+ * @param untilRoom microseconds until there is room; 0: now
+ * @param untilEmpty microseconds until no unit counts
  */
 export function logStatus(rule: RateRule, used: number, untilRoom: number, untilEmpty: number): RuleStatus {
   return {
@@ -79,7 +79,7 @@ function latest({ entries }: SlidingWindowLogState, now: number): number {
   return Math.max(now, entries.at(-1)?.takenAt ?? now);
 }
 
-/** The first entry that counts, and the units that do. */
+/** The index of the first entry that counts, and the units that count. */
 function liveAt(
   rule: RateRule,
   state: SlidingWindowLogState | undefined,
@@ -97,7 +97,7 @@ function liveAt(
   return { from, count };
 }
 
-/** When the `nth` of the units that count was taken, the oldest being the first. */
+/** When the `nth` unit that counts was taken, counted from the oldest. */
 function timeOfUnit({ entries }: SlidingWindowLogState, from: number, nth: number): number {
   let i = from;
   for (let remaining = nth - entries[i]!.units; remaining > 0; remaining -= entries[i]!.units) i++;
@@ -123,8 +123,10 @@ function dropOldest(state: SlidingWindowLogState, units: number): void {
 }
 
 /**
- * @param token of whose entries; undefined: of any
- * @returns how many of the units did not stand there
+ * Removes units, from the newest entry on.
+ *
+ * @param token whose entries; undefined: all entries
+ * @returns the units that were not found
  */
 function removeNewest(state: SlidingWindowLogState, units: number, token: string | undefined): number {
   let remaining = units;
