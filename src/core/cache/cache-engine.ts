@@ -222,7 +222,7 @@ export class CacheEngine {
     this.#context.events.error(operation, { method }, error);
   }
 
-  /** Releases the leases held, and sends queued invalidations once more. */
+  /** Sends the queued invalidations once more, and releases the leases of this process. Never rejects. */
   async close(): Promise<void> {
     const { pending } = this.#context;
     pending.close();

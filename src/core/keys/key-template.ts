@@ -17,7 +17,7 @@ const SEPARATORS = `: - . / , ; | @ # & = + ! $ ^ < > ( ) "`;
 
 /**
  * Compiles a key template to a function of a method's arguments: `'user:{0}'`, `'order:{0.customer.id}:{1}'`. A path reads
- * own properties and getters of the class, and calls no methods. A path through null or undefined gives undefined.
+ * own properties and getters of the class, and calls no methods. A path through null or undefined ends as undefined.
  *
  * @param label names the option in errors: `key of @Cached on Users.find`
  * @returns a function that throws a KeyError for an argument that is not a `KeyPart`

@@ -3,7 +3,7 @@
  * began*, and is valid only while all of them are unchanged. Invalidating a tag removes its nonce: one write, however many
  * entries have the tag. The next load creates a new nonce.
  *
- * A tag that only the result gives (`tags: (user) => [...]`) has no nonce that was read before the load. For those, each
+ * A tag that depends on the result (`tags: (user) => [...]`) has no nonce that was read before the load. For those, each
  * namespace keeps a record of *tag changes*: one string of a 16-byte identity and 256 buckets of 8 bytes. Every
  * invalidation of a tag writes random bytes into the bucket of the tag, in the same step that removes the nonce. The
  * record is read before the load, and again, together with the nonces, after it. If the buckets of the tags are

@@ -44,12 +44,10 @@ const UNITS: ReadonlyMap<string, number> = new Map(
 );
 
 /**
- * Parses a duration to whole milliseconds. The limits apply before rounding: 0.5 is less than a minimum of 1.
+ * Parses a duration to whole milliseconds: '1h30m' is 5_400_000. The limits apply before rounding: 0.5 is less than a minimum of 1.
  *
  * @param label names the option in the error: `ttl of @Cached on Users.find`
  * @throws OptionsError for anything but a duration within the limits
- * @example
- * milliseconds('1h30m', 'ttl'); // 5_400_000
  */
 export function milliseconds(value: Duration, label: string, limits: DurationLimits = {}): number {
   const ms = readDuration(value, limits);

@@ -70,9 +70,9 @@ function encodeByFirst(value: unknown, limits: ValueLimits): EncodedValue {
   return encodeText(RICH_CODEC, stringifyRich(value), limits);
 }
 
-function valueError({ path, found, hint: mend, reason, cause }: UnsupportedValue): ValueError {
+function valueError({ path, found, hint, reason, cause }: UnsupportedValue): ValueError {
   return new ValueError(
-    `Expected a value that comes back equal from the store; found ${found} at value${cut(path)}. ${mend}`,
+    `Expected a value that comes back equal from the store; found ${found} at value${cut(path)}. ${hint}`,
     reason,
     cause === undefined ? undefined : { cause },
   );
