@@ -3,43 +3,6 @@ import type { LoadSite } from './cache-call.js';
 import type { TagVersion } from '../ports/entry-format.js';
 import { shared } from '../shared/registry.js';
 
-/** Collects the tags of the cached calls that a load makes, for `inheritTags`. */
-export class TagTracker {
-  readonly #nonces = new Map<string, string>();
-  /** False if a tag was seen with two nonces or the tags of a call are unknown: the entry must not be stored. */
-  isComplete = true;
-
-  /** @param tags undefined if they are unknown */
-  add(tags: readonly TagVersion[] | undefined): void {
-    if (tags === undefined) {
-      this.isComplete = false;
-      return;
-    }
-    for (const { tag, nonce } of tags) {
-      const known = this.#nonces.get(tag);
-      if (known === undefined) this.#nonces.set(tag, nonce);
-      else if (known !== nonce) this.isComplete = false;
-    }
-  }
-
-  get tags(): readonly TagVersion[] {
-    return [...this.#nonces].map(([tag, nonce]) => ({ tag, nonce }));
-  }
-}
-
-/**
- * The tags of the call and of the calls within its load. Undefined if a nonce is missing or was seen with two values: the
- * entry must not be stored.
- */
-export function mergeTags(
-  tags: readonly TagVersion[] | undefined,
-  tracker: TagTracker | undefined,
-): readonly TagVersion[] | undefined {
-  if (tags === undefined || tracker === undefined) return tags;
-  tracker.add(tags);
-  return tracker.isComplete ? tracker.tags : undefined;
-}
-
 /** A running load, and the load that called it. */
 export interface LoadContext {
   /** The engine it belongs to: another `Caching` may load the same key. */
@@ -87,4 +50,41 @@ export async function runLoader<T>(
     loads.active--;
     context.isActive = false;
   }
+}
+
+/** Collects the tags of the cached calls that a load makes, for `inheritTags`. */
+export class TagTracker {
+  readonly #nonces = new Map<string, string>();
+  /** False if a tag was seen with two nonces or the tags of a call are unknown: the entry must not be stored. */
+  isComplete = true;
+
+  /** @param tags undefined if they are unknown */
+  add(tags: readonly TagVersion[] | undefined): void {
+    if (tags === undefined) {
+      this.isComplete = false;
+      return;
+    }
+    for (const { tag, nonce } of tags) {
+      const known = this.#nonces.get(tag);
+      if (known === undefined) this.#nonces.set(tag, nonce);
+      else if (known !== nonce) this.isComplete = false;
+    }
+  }
+
+  get tags(): readonly TagVersion[] {
+    return [...this.#nonces].map(([tag, nonce]) => ({ tag, nonce }));
+  }
+}
+
+/**
+ * The tags of the call and of the calls within its load. Undefined if a nonce is missing or was seen with two values: the
+ * entry must not be stored.
+ */
+export function mergeTags(
+  tags: readonly TagVersion[] | undefined,
+  tracker: TagTracker | undefined,
+): readonly TagVersion[] | undefined {
+  if (tags === undefined || tracker === undefined) return tags;
+  tracker.add(tags);
+  return tracker.isComplete ? tracker.tags : undefined;
 }

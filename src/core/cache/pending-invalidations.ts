@@ -33,7 +33,7 @@ export class PendingInvalidations {
   readonly #pauses: Backoff;
   #timer: Timer | undefined;
   #retrying: Promise<boolean> | undefined;
-  #closed = false;
+  #isClosed = false;
 
   /** @param send resolves when the store has acknowledged the invalidation, and rejects if it has not */
   constructor(send: (target: InvalidationTarget) => Promise<void>, clock: Clock, max = 10_000) {
@@ -89,7 +89,7 @@ export class PendingInvalidations {
   }
 
   close(): void {
-    this.#closed = true;
+    this.#isClosed = true;
     this.#timer?.cancel();
   }
 
@@ -111,7 +111,7 @@ export class PendingInvalidations {
   }
 
   #schedule(): void {
-    if (this.#closed || this.#timer !== undefined || this.#retrying !== undefined) return;
+    if (this.#isClosed || this.#timer !== undefined || this.#retrying !== undefined) return;
     this.#timer = this.#clock.after(this.#pauses.next(), () => {
       this.#timer = undefined;
       void this.retry();

@@ -26,35 +26,6 @@ export function tagChangesKey(namespace: string): string {
   return `${namespace}:tag-changes:{${namespace}}`;
 }
 
-/**
- * Checks a namespace and returns it. A kind is allowed only as its first segment; otherwise the key `cache:x` in `shop` and
- * the key `x` in `shop:cache` would be the same key in Redis.
- *
- * @throws OptionsError for an invalid namespace
- */
-export function checkNamespace(namespace: string): string {
-  const expected =
-    `namespace is a string of 1 to ${MAX_NAMESPACE_LENGTH} characters out of A-Z a-z 0-9 _ . : / - ` +
-    `(such as 'shop' or 'shop:eu')`;
-  if (typeof namespace !== 'string' || !/^[A-Za-z0-9_.:/-]+$/.test(namespace)) {
-    throw new OptionsError(`${expected}, and ${describe(namespace)} was given.`);
-  }
-  if (namespace.length > MAX_NAMESPACE_LENGTH) {
-    throw new OptionsError(
-      `${expected}, and ${namespace.length} characters were given: ${quote(namespace)}.`,
-    );
-  }
-  const kind = namespace.split(':').find((segment, i) => i > 0 && KINDS.includes(segment));
-  if (kind !== undefined) {
-    const other = quote(namespace.replaceAll(`:${kind}`, `-${kind}`));
-    throw new OptionsError(
-      `namespace has '${kind}' after a ':' (${quote(namespace)}), where it would name a kind of key. ` +
-        `Use another word, or another separator: ${other}.`,
-    );
-  }
-  return namespace;
-}
-
 /** The key of a lock. With the braces, the keys derived from it (`:queue`, `:fence`, ...) share its cluster slot. */
 export function lockKey(namespace: string, key: string): string {
   return `${namespace}:lock:{${key}}`;
@@ -100,4 +71,33 @@ export class StoreKeys {
   nonces(tags: readonly string[]): readonly string[] {
     return tags.length === 0 ? [this.clear] : [this.clear, ...this.tags(tags)];
   }
+}
+
+/**
+ * Checks a namespace and returns it. A kind is allowed only as its first segment; otherwise the key `cache:x` in `shop` and
+ * the key `x` in `shop:cache` would be the same key in Redis.
+ *
+ * @throws OptionsError for an invalid namespace
+ */
+export function checkNamespace(namespace: string): string {
+  const expected =
+    `namespace is a string of 1 to ${MAX_NAMESPACE_LENGTH} characters out of A-Z a-z 0-9 _ . : / - ` +
+    `(such as 'shop' or 'shop:eu')`;
+  if (typeof namespace !== 'string' || !/^[A-Za-z0-9_.:/-]+$/.test(namespace)) {
+    throw new OptionsError(`${expected}, and ${describe(namespace)} was given.`);
+  }
+  if (namespace.length > MAX_NAMESPACE_LENGTH) {
+    throw new OptionsError(
+      `${expected}, and ${namespace.length} characters were given: ${quote(namespace)}.`,
+    );
+  }
+  const kind = namespace.split(':').find((segment, i) => i > 0 && KINDS.includes(segment));
+  if (kind !== undefined) {
+    const other = quote(namespace.replaceAll(`:${kind}`, `-${kind}`));
+    throw new OptionsError(
+      `namespace has '${kind}' after a ':' (${quote(namespace)}), where it would name a kind of key. ` +
+        `Use another word, or another separator: ${other}.`,
+    );
+  }
+  return namespace;
 }

@@ -15,23 +15,23 @@ export class CapacityWaits {
   readonly #clock: Clock;
   readonly #wakeups = new Wakeups();
   readonly #waiting = new Set<Wakeup>();
-  #closed = false;
+  #isClosed = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
   /**
-   * Repeats `ask` until the call is allowed, `waitMs` has passed, or the call cannot be allowed before that.
+   * Repeats `decide` until the call is allowed, `waitMs` has passed, or the call cannot be allowed before that.
    *
    * @returns the last decision
-   * @throws the signal's reason; StoreUnavailableError if the `Caching` is closed; what `ask` throws
+   * @throws the signal's reason; StoreUnavailableError if the `Caching` is closed; what `decide` throws
    */
   async untilCapacity(
     subject: string,
     waitMs: number,
     signal: AbortSignal | undefined,
-    ask: () => Promise<Decision>,
+    decide: () => Promise<Decision>,
   ): Promise<Decision> {
     const endsAt = this.#clock.now() + waitMs;
     const polls = new Backoff(this.#clock, INITIAL_POLL_MS, MAX_POLL_MS);
@@ -43,13 +43,13 @@ export class CapacityWaits {
     try {
       for (;;) {
         wakeup.reset();
-        const decision = await ask();
+        const decision = await decide();
         if (decision.allowed) return decision;
         signal?.throwIfAborted();
         const pause = this.#pauseAfter(decision, endsAt - this.#clock.now(), polls);
         if (pause === undefined) return decision;
-        if (!this.#closed) await wakeup.within(pause);
-        if (this.#closed) throw new StoreUnavailableError('This Caching is closed.', 'refused');
+        if (!this.#isClosed) await wakeup.within(pause);
+        if (this.#isClosed) throw new StoreUnavailableError('This Caching is closed.', 'refused');
         signal?.throwIfAborted();
       }
     } finally {
@@ -64,7 +64,7 @@ export class CapacityWaits {
   }
 
   close(): void {
-    this.#closed = true;
+    this.#isClosed = true;
     for (const wakeup of this.#waiting) wakeup.wake();
   }
 

@@ -36,7 +36,7 @@ export class LocalRateStore implements RateStore {
   }
 
   async consume(request: RateRequest): Promise<RateReply> {
-    const { subject, rules, cost, token, repeatable, force: forced } = request;
+    const { subject, rules, cost, token, repeatable, force } = request;
     const answer = answerKey(subject, token);
     const before = repeatable ? this.#answers.get(answer) : undefined;
     if (before !== undefined) return before;
@@ -45,8 +45,8 @@ export class LocalRateStore implements RateStore {
     const allowed = rules.map((rule) =>
       rateAlgorithms[rule.algorithm].hasRoom(rule, this.#stateOf(rule), now, cost, token),
     );
-    const takes = cost > 0 && (forced || (blockedMs === 0 && allowed.every(Boolean)));
-    if (takes) for (const rule of rules) this.#take(rule, now, cost, token);
+    const takes = cost > 0 && (force || (blockedMs === 0 && allowed.every(Boolean)));
+    if (takes) for (const rule of rules) this.#takeUnits(rule, now, cost, token);
     const reply: RateReply = {
       blockedMs,
       rules: rules.map((rule, i) => ({
@@ -66,7 +66,7 @@ export class LocalRateStore implements RateStore {
       if (state === undefined) continue;
       wasFull ||= rule.algorithm === 'concurrency' && isFull(rule, state as ConcurrencyState, now);
       const refunded = rateAlgorithms[rule.algorithm].refund(rule, state, now, cost, token);
-      this.#keep(rule, refunded, now);
+      this.#setState(rule, refunded, now);
     }
     this.#answers.delete(answerKey(subject, token));
     if (wasFull || !wakeOnlyIfFull) this.#wake(subject);
@@ -78,7 +78,7 @@ export class LocalRateStore implements RateStore {
     for (const rule of rules) {
       if (rule.algorithm !== 'concurrency') continue;
       const slots = this.#stateOf(rule) as ConcurrencyState | undefined;
-      if (slots !== undefined && renewSlot(rule, slots, now, token)) this.#keep(rule, slots, now);
+      if (slots !== undefined && renewSlot(rule, slots, now, token)) this.#setState(rule, slots, now);
       else all = false;
     }
     return all;
@@ -113,12 +113,12 @@ export class LocalRateStore implements RateStore {
     return count.state;
   }
 
-  #take(rule: RateRule, now: number, cost: number, token: string): void {
+  #takeUnits(rule: RateRule, now: number, cost: number, token: string): void {
     const state = rateAlgorithms[rule.algorithm].consume(rule, this.#stateOf(rule), now, cost, token);
-    this.#keep(rule, state, now);
+    this.#setState(rule, state, now);
   }
 
-  #keep(rule: RateRule, state: unknown, now: number): void {
+  #setState(rule: RateRule, state: unknown, now: number): void {
     const { algorithm } = rule;
     if (state === undefined) this.#counts.delete(rule.key);
     else {

@@ -37,7 +37,7 @@ export interface AcquireRequest<Held> {
    * Turns a grant into the caller's lease synchronously, so that no abort or close can happen in between.
    * @param requestedAt when the attempt started, by this process' clock
    */
-  hold(grant: LockGrant, requestedAt: number): Held;
+  createLease(grant: LockGrant, requestedAt: number): Held;
   /** Creates the error of a wait that has ended. @param last the last refusal of a call of this process, if there was one */
   error(last: Refusal | undefined): Error;
 }
@@ -172,7 +172,7 @@ export class LockAcquisition<Held> implements Linked<LockAcquisition<Held>> {
     const afterMs = clock.now() - requestedAt;
     if (!this.#isSettled && afterMs < leaseValidity(request.leaseMs)) {
       this.#settle(true);
-      this.#resolve(this.#request.hold(grant, requestedAt));
+      this.#resolve(this.#request.createLease(grant, requestedAt));
       return undefined;
     }
     await this.#release(grant);

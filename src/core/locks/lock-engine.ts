@@ -61,7 +61,7 @@ export class LockEngine {
   readonly #context: LockContext;
   readonly #acquisitions = new LinkedSet<LockAcquisition<HeldLease>>();
   readonly #held = new LinkedSet<HeldLease>();
-  #closed = false;
+  #isClosed = false;
 
   constructor({ namespace, store, clock, defaults, enabled }: LockEngineSetup) {
     this.enabled = enabled;
@@ -156,7 +156,7 @@ export class LockEngine {
 
   /** Ends all waits, aborts the signals of all held leases, and releases them. */
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#isClosed = true;
     const acquisitions = this.#acquisitions.values();
     for (const acquisition of acquisitions) acquisition.stop(closedError(acquisition.keys));
     await Promise.all([
@@ -192,7 +192,7 @@ export class LockEngine {
     const startedAt = clock.now();
     try {
       policy.signal?.throwIfAborted();
-      if (this.#closed) throw closedError(keys);
+      if (this.#isClosed) throw closedError(keys);
       const acquisition = this.#begin(call, names, startedAt, enclosing);
       this.#acquisitions.add(acquisition);
       void acquisition.ended.then(() => this.#acquisitions.delete(acquisition));
@@ -222,13 +222,13 @@ export class LockEngine {
       attemptTimeout,
       retryWhenUnavailable: policy.onUnavailable === 'throw',
       signal,
-      hold: (grant, requestedAt) => this.#hold(call, names, grant, requestedAt),
+      createLease: (grant, requestedAt) => this.#createLease(call, names, grant, requestedAt),
       error: (last) =>
         acquireError(keys, this.#context.clock.now() - startedAt, last, enclosing !== undefined),
     });
   }
 
-  #hold(
+  #createLease(
     { keys, method, policy }: LockCall,
     names: readonly string[],
     grant: LockGrant,

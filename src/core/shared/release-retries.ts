@@ -20,7 +20,7 @@ export class ReleaseRetries {
   readonly #pending = new Set<Pending>();
   #timer: Timer | undefined;
   readonly #pauses: Backoff;
-  #closed = false;
+  #isClosed = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -38,19 +38,19 @@ export class ReleaseRetries {
 
   /** Adds a release whose first attempt has failed. */
   add(attempt: () => Promise<unknown>, endsAt: number): void {
-    if (this.#closed) return;
+    if (this.#isClosed) return;
     this.#pending.add({ attempt, endsAt });
     this.#schedule();
   }
 
   close(): void {
-    this.#closed = true;
+    this.#isClosed = true;
     this.#timer?.cancel();
     this.#pending.clear();
   }
 
   #schedule(): void {
-    if (this.#timer !== undefined || this.#closed) return;
+    if (this.#timer !== undefined || this.#isClosed) return;
     this.#timer = this.#clock.after(this.#pauses.next(), () => void this.#retry());
   }
 

@@ -26,8 +26,8 @@ export const concurrency: RateAlgorithm<ConcurrencyState> = {
   status(rule, state, now): RuleStatus {
     const ends = [...liveSlots(state, now).values()].sort((a, b) => a - b);
     const excess = ends.length + 1 - rule.limit;
-    const untilRoom = excess <= 0 ? 0 : ends[excess - 1]! - now;
-    return logStatus(rule, ends.length, untilRoom, ends.length === 0 ? 0 : ends.at(-1)! - now);
+    const roomIn = excess <= 0 ? 0 : ends[excess - 1]! - now;
+    return logStatus(rule, ends.length, roomIn, ends.length === 0 ? 0 : ends.at(-1)! - now);
   },
 };
 

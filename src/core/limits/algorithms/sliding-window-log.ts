@@ -63,15 +63,15 @@ export const slidingWindowLog: RateAlgorithm<SlidingWindowLogState> = {
 /**
  * The status of a rule that counts single units: log entries or slots.
  *
- * @param untilRoom microseconds until there is room; 0: now
- * @param untilEmpty microseconds until no unit counts
+ * @param roomIn microseconds until there is room; 0: now
+ * @param emptyIn microseconds until no unit counts
  */
-export function logStatus(rule: RateRule, used: number, untilRoom: number, untilEmpty: number): RuleStatus {
+export function logStatus(rule: RateRule, used: number, roomIn: number, emptyIn: number): RuleStatus {
   return {
     used,
     remaining: Math.max(0, rule.limit - used),
-    retryAfterMs: toMs(untilRoom),
-    resetMs: toMs(untilEmpty),
+    retryAfterMs: toMs(roomIn),
+    resetMs: toMs(emptyIn),
   };
 }
 
