@@ -772,3 +772,14 @@ test('a stored value is returned by the process that loaded it, however slow its
   row.write();
   t.is(await cache.getOrSet('key', row.load), 1);
 });
+
+test('get, has and getMany reject when the nonces of an entry with tags cannot be read', async (t) => {
+  const { openers } = rig(t);
+  const { cache, stage } = openers[0]!;
+  await cache.set('key', 1, { tags: ['org'] });
+  for (const read of [() => cache.get('key'), () => cache.has('key'), () => cache.getMany(['key'])]) {
+    stage.fail('nonces', 'request');
+    await t.throwsAsync(read, { instanceOf: StoreUnavailableError });
+  }
+  t.is(await cache.get('key'), 1);
+});

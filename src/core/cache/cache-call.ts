@@ -1,3 +1,4 @@
+import type { StoreUnavailableError } from '../shared/errors.js';
 import type { MethodLabel } from '../shared/event-publisher.js';
 import type { TagVersion } from '../ports/entry-format.js';
 import type { CachePolicy } from './cache-options.js';
@@ -35,10 +36,11 @@ export type LookupResult =
   | { readonly status: 'hit'; readonly value: unknown; readonly tags: readonly TagVersion[] }
   /** `replaces`: the token of the stored value if it is no longer valid; undefined if no value is stored. */
   | { readonly status: 'miss'; readonly replaces: string | undefined }
-  /** The store did not answer, or an invalidation of this key is still queued. */
-  | { readonly status: 'unavailable' };
+  /** The store did not answer, which is `error`, or an invalidation of this key is still queued. */
+  | { readonly status: 'unavailable'; readonly error: StoreUnavailableError | undefined };
 
 export const MISS: LookupResult = { status: 'miss', replaces: undefined };
-export const UNAVAILABLE: LookupResult = { status: 'unavailable' };
+/** An invalidation of the key is queued, so the store is not asked. */
+export const INVALIDATION_PENDING: LookupResult = { status: 'unavailable', error: undefined };
 /** The sequence number of a value that the store did not validate. It is lower than that of every call. */
 export const NOT_VALIDATED = -1;

@@ -1,4 +1,10 @@
-import { MISS, UNAVAILABLE, type CacheCall, type CallKeys, type LookupResult } from './cache-call.js';
+import {
+  MISS,
+  INVALIDATION_PENDING,
+  type CacheCall,
+  type CallKeys,
+  type LookupResult,
+} from './cache-call.js';
 import type { CacheContext } from './cache-context.js';
 import { decodeEntry, isLease, tagNames, tokenOf, type Entry } from '../ports/entry-format.js';
 import { channels, type CachementEvents } from '../shared/events.js';
@@ -18,13 +24,12 @@ export async function lookup<T>(
 ): Promise<LookupResult> {
   const { store, pending, events } = context;
   const { storeTimeout } = call.policy;
-  if (pending.matches(call.key, call.tags)) return UNAVAILABLE;
+  if (pending.matches(call.key, call.tags)) return INVALIDATION_PENDING;
   let snapshot: Snapshot;
   try {
     snapshot = await store.read(keys.entry, keys.nonces, storeTimeout);
   } catch (error) {
-    events.unavailable('read', call, error);
-    return UNAVAILABLE;
+    return { status: 'unavailable', error: events.unavailable('read', call, error) };
   }
   return validate(context, call, snapshot, storeTimeout);
 }
@@ -38,7 +43,9 @@ export async function peek(context: CacheContext, key: string): Promise<LookupRe
   if (pending.matches(key, [])) return MISS;
   const snapshot = await store.read(names.entry(key), [names.clear]);
   const found = await validate(context, { key, tags: [], method: undefined }, snapshot, undefined);
-  return found.status === 'unavailable' ? MISS : found;
+  if (found.status !== 'unavailable') return found;
+  if (found.error !== undefined) throw found.error;
+  return MISS;
 }
 
 /**
@@ -62,13 +69,12 @@ export async function validate(
   if (entry.clearNonce !== nonces[0]) return miss(context, request, 'invalidated', entry.token);
   if (entry.tags.length > 0 || request.tags.length > 0) {
     // Check before the nonces are read: if a pending invalidation completes meanwhile, the nonces read afterwards differ.
-    if (pending.matches(request.key, tagNames(entry.tags))) return UNAVAILABLE;
+    if (pending.matches(request.key, tagNames(entry.tags))) return INVALIDATION_PENDING;
     let isCurrent: boolean;
     try {
       isCurrent = await tagVersionsMatch(context, entry, request.tags, nonces, storeTimeout);
     } catch (error) {
-      events.unavailable('read', request, error);
-      return UNAVAILABLE;
+      return { status: 'unavailable', error: events.unavailable('read', request, error) };
     }
     if (!isCurrent) return miss(context, request, 'invalidated', entry.token);
   }
