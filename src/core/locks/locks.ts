@@ -30,7 +30,8 @@ export class Locks {
    * @throws OptionsError for invalid options
    * @throws KeyError for an invalid key
    * @throws LockNotObtainedError if others hold the lock for the whole `wait`
-   * @throws LockUnavailableError if too few lock servers answer under `onUnavailable: 'throw'`, or the `Caching` is closed
+   * @throws LockUnavailableError if too few lock servers answer or the `Caching` is closed, unless `onUnavailable` is
+   * `'run'`
    * @throws the reason of `signal`; what `work` throws
    * @see G8 in docs/coherence.md
    * @example
