@@ -216,8 +216,8 @@ export const cacheMutations = [
   },
   {
     guard: 'result-tags-have-no-nonce-yet',
-    replace: 'resultTags.length === 0 ? argumentTags : undefined',
-    by: 'argumentTags',
+    replace: 'resultTags.length === 0 ? argumentTagVersions : undefined',
+    by: 'argumentTagVersions',
     test: 'test/cache/loader.test.ts',
     title:
       'G7 tags: a load with inheritTags is not stored if a cached call of it has a result tag without a nonce yet',
@@ -384,7 +384,7 @@ export const cacheMutations = [
   },
   {
     guard: 'validation-is-from-after-the-call',
-    replace: 'validFrom < startedAt',
+    replace: 'validFrom < callStartedAt',
     by: 'validFrom === NOT_VALIDATED',
     test: 'test/cache/cache-engine.test.ts',
     title:
@@ -498,7 +498,7 @@ export const cacheMutations = [
   // --- loads that hang, and loads that ask for themselves --------------------------------------------------------------
   {
     guard: 'hung-load-is-left',
-    replace: 'load === own ? undefined : patience',
+    replace: 'load === startedLoad ? undefined : loadTimeout',
     by: 'undefined',
     test: 'test/cache/cache-engine.test.ts',
     title:
@@ -531,8 +531,8 @@ export const cacheMutations = [
   },
   {
     guard: 'load-timeout-is-for-this-process',
-    replace: 'loadTimeout',
-    by: 'lockTimeout',
+    replace: 'policy.loadTimeout',
+    by: 'policy.lockTimeout',
     test: 'test/cache/cache-engine.test.ts',
     title: 'loadTimeout ends the wait for a load of this process, whatever lockTimeout is',
   },
@@ -551,20 +551,20 @@ export const cacheMutations = [
   },
   {
     guard: 'enclosing-load-at-any-depth',
-    replace: 'at = at.outer',
-    by: 'at = undefined',
+    replace: 'enclosing = enclosing.outer',
+    by: 'enclosing = undefined',
     test: 'test/cache/load-context.test.ts',
     title: 'two loads that call each other do not deadlock',
   },
   {
     guard: 'ended-load-encloses-nothing',
-    replace: ' && at.isActive',
+    replace: ' && enclosing.isActive',
     test: 'test/cache/load-context.test.ts',
     title: 'work that outlives its load is not part of it any more',
   },
   {
     guard: 'enclosing-load-is-of-this-caching',
-    replace: ' && at.engine === engine',
+    replace: ' && enclosing.engine === engine',
     test: 'test/cache/load-context.test.ts',
     title: 'a load finds itself by its key and its engine, however deeply nested',
   },
@@ -632,7 +632,7 @@ export const cacheMutations = [
   },
   {
     guard: 'retries-end-with-the-lease',
-    replace: 'one.until > now',
+    replace: 'one.endsAt > now',
     by: 'true',
     test: 'test/shared/release-retries.test.ts',
     title: 'a failed release is retried until it succeeds or the lease has ended',
@@ -662,7 +662,7 @@ export const cacheMutations = [
   },
   {
     guard: 'running-load-extends-its-lease',
-    replace: 'if (left-- <= 0) ',
+    replace: 'if (extensionsLeft-- <= 0) ',
     test: 'test/cache/load-lease.test.ts',
     title: 'G5 single flight: a running load extends its lease, for at most twenty times its length',
   },
@@ -679,8 +679,8 @@ export const cacheMutations = [
   },
   {
     guard: 'long-timer-does-not-end-at-once',
-    replace: 'left > MAX_TIMER_MS',
-    by: 'left > Infinity',
+    replace: 'remainingMs > MAX_TIMER_MS',
+    by: 'remainingMs > Infinity',
     test: 'test/shared/system-clock.test.ts',
     title: 'a timer longer than the maximum of Node.js does not fire at once',
   },

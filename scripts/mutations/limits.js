@@ -10,7 +10,7 @@ export const limitsMutations = [
   },
   {
     guard: 'gcra-stands-still-while-the-clock-is-back',
-    replace: 'Math.max(now, state.at)',
+    replace: 'Math.max(now, state.updatedAt)',
     by: 'now',
     test: 'test/limits/algorithms/algorithms.test.ts',
     title: '* does not move while a clock that stepped back catches up',
@@ -24,8 +24,8 @@ export const limitsMutations = [
   },
   {
     guard: 'log-counts-for-a-whole-window',
-    replace: 'at > end',
-    by: 'at >= end',
+    replace: 'takenAt > end',
+    by: 'takenAt >= end',
     test: 'test/limits/algorithms/properties.test.ts',
     title: 'Property: *: there is capacity after retryAfterMs, and not a millisecond before',
   },
@@ -69,7 +69,7 @@ export const limitsMutations = [
   },
   {
     guard: 'lost-request-is-repeated-until-it-is-answered',
-    replace: 'lost === undefined && ',
+    replace: 'firstError === undefined && ',
     test: 'test/limits/rate-limiter.test.ts',
     title: 'a request with a requestId whose reply is lost is sent until the connection is back',
   },
@@ -133,7 +133,7 @@ export const limitsMutations = [
     replace: 'written[key] or ',
     test: 'test/contract/ioredis.test.ts',
     on: 'one Redis',
-    title: '*gcra: of a hundred concurrent calls exactly the limit is admitted',
+    title: 'G9 rate limits: *: of a hundred concurrent calls exactly the limit is admitted',
   },
   {
     guard: 'gcra-stands-still-while-the-clock-is-back-lua',

@@ -47,7 +47,7 @@ export const locksMutations = [
   },
   {
     guard: 'renewals-end',
-    replace: 'Math.min(leaseMs, askedAt + renewMs - renewedAt)',
+    replace: 'Math.min(leaseMs, requestedAt + renewMs - renewedAt)',
     by: 'leaseMs',
     test: 'test/locks/held-lease.test.ts',
     title: 'renewals stop after `renew`, and the last one covers what is left of it',

@@ -17,30 +17,32 @@ import { cacheOptions, type CacheOptions } from './cache/cache-options.js';
 import type { Adapter, Backend } from './ports/adapter.js';
 import type { Clock } from './ports/clock.js';
 
+/** The options of `new Caching`. */
 export interface CachingOptions {
-  /** Where entries live: `memory()` from 'cachement/memory', `ioredis(...)` from 'cachement/ioredis'. */
+  /** The store: `memory()` from 'cachement/memory', or `ioredis(...)` from 'cachement/ioredis'. */
   readonly adapter: Adapter;
   /**
-   * Prefix of every key and channel. Applications that share a Redis take different ones.
+   * The prefix of every key and channel: 1 to 64 characters out of A-Z a-z 0-9 _ . : / -. Applications that share a Redis
+   * must use different ones.
    * @default 'cachement'
    */
   readonly namespace?: string | undefined;
-  /** For every cached call that does not say otherwise. */
+  /** The defaults of all cached calls. Options of a call take precedence. @default those of each option */
   readonly defaults?: CacheOptions | undefined;
-  /** For every rate limited call that does not say otherwise. */
+  /** The defaults of all rate limits. Options of a call take precedence. @default those of each option */
   readonly limits?: LimitOptions | undefined;
-  /** For every lock that does not say otherwise. */
+  /** The defaults of all locks. Options of a call take precedence. @default those of each option */
   readonly locks?: LockTimes | undefined;
   /**
-   * False: decorated methods run as if they were not decorated, and the verbs find nothing and store nothing.
+   * False: decorated methods run as if they were not decorated, and the verbs neither read nor store anything.
    * @default true
    */
   readonly enabled?: boolean | undefined;
-  /** For tests: see `fakeClock` in 'cachement/testing'. */
+  /** The source of time and randomness, for tests: `fakeClock` in 'cachement/testing'. @default the system clock */
   readonly clock?: Clock | undefined;
 }
 
-/** The same as a schema: names, checks and defaults. */
+/** The schema of `CachingOptions`. */
 export const cachingOptions = {
   adapter: unchecked<Adapter>('an adapter'),
   namespace: unchecked<string>('a namespace'),
@@ -53,11 +55,12 @@ export const cachingOptions = {
 
 const BRAND: unique symbol = brand('caching') as typeof BRAND;
 const defaults = shared<{ caching?: Caching | undefined }>('default', () => ({}));
-/** The class `Caching` of every copy of this package: each is a token in DI containers. */
+/** The class `Caching` of every copy of this package. Each may be used as a token in DI containers. */
 const tokens = shared<(typeof Caching)[]>('tokens', () => []);
 
 /**
- * What decorated methods run on: one namespace on one adapter. The class is its own token in every container.
+ * A namespace in a store, with its cache, rate limits and locks. Decorated methods and the plain verbs run on it. The class
+ * is its own token in DI containers.
  *
  * @example
  * const caching = new Caching({ adapter: memory(), namespace: 'shop', defaults: { ttl: '5m' } });
@@ -66,7 +69,9 @@ const tokens = shared<(typeof Caching)[]>('tokens', () => []);
 export class Caching {
   /** @internal */
   readonly [BRAND] = true;
+  /** The prefix of every key and channel. */
   readonly namespace: string;
+  /** False if decorated methods run as if they were not decorated. */
   readonly enabled: boolean;
   /** The plain verbs behind `@Cached` and `@Invalidates`. */
   readonly cache: Cache;
@@ -74,7 +79,7 @@ export class Caching {
   readonly limits: Limits;
   /** The plain verbs behind `@Locked`. */
   readonly locks: Locks;
-  /** @internal what the verbs and the decorators run on */
+  /** @internal used by the verbs and the decorators */
   readonly engines: {
     readonly cache: CacheEngine;
     readonly limits: LimitEngine;
@@ -82,19 +87,23 @@ export class Caching {
   };
   readonly #backend: Backend;
 
-  /** @throws OptionsError */
+  /**
+   * Opens the adapter. Connections are made in the background.
+   *
+   * @throws OptionsError for invalid options
+   */
   constructor(options: CachingOptions) {
-    const where = 'new Caching({ ... })';
-    const { clock = systemClock, enabled = true } = parseOptions(cachingOptions, options, where);
+    const label = 'new Caching({ ... })';
+    const { clock = systemClock, enabled = true } = parseOptions(cachingOptions, options, label);
     const { adapter, namespace = 'cachement' } = options;
     if (typeof adapter?.open !== 'function') {
       throw new OptionsError(
-        "new Caching({ adapter }) takes an adapter: memory() from 'cachement/memory', or ioredis('redis://...') " +
-          `from 'cachement/ioredis'. ${adapter === undefined ? 'None was given' : `It was given ${describe(adapter)}`}.`,
+        "adapter of new Caching({ ... }) is memory() from 'cachement/memory' or ioredis('redis://...') from " +
+          `'cachement/ioredis', and ${describe(adapter)} was given.`,
       );
     }
-    // Everything is checked before anything is opened.
-    const given = {
+    // Check all options before the adapter is opened.
+    const parsed = {
       cache: parseOptions(cacheOptions, options.defaults ?? {}, 'new Caching({ defaults })'),
       limits: parseOptions(limitOptions, options.limits ?? {}, 'new Caching({ limits })'),
       locks: parseOptions(lockTimes, options.locks ?? {}, 'new Caching({ locks })'),
@@ -113,10 +122,10 @@ export class Caching {
     });
     const { entries, rates, locks: lockStore } = this.#backend;
     const common = { namespace, clock, enabled };
-    const locks = new LockEngine({ ...common, store: lockStore, defaults: given.locks });
+    const locks = new LockEngine({ ...common, store: lockStore, defaults: parsed.locks });
     this.engines = {
-      cache: new CacheEngine({ ...common, store: entries, defaults: given.cache, loadLocks: locks }),
-      limits: new LimitEngine({ ...common, store: rates, defaults: given.limits }),
+      cache: new CacheEngine({ ...common, store: entries, defaults: parsed.cache, loadLocks: locks }),
+      limits: new LimitEngine({ ...common, store: rates, defaults: parsed.limits }),
       locks,
     };
     this.cache = new Cache(this.engines.cache);
@@ -125,14 +134,23 @@ export class Caching {
   }
 
   /**
-   * Resolves when the store can be used. Not needed before calls: those made earlier wait within their budget.
-   * @throws StoreSetupError, soon, with what is wrong (address, password, rights) and how to mend it
+   * Resolves when the store can be used. Optional: calls made earlier wait for the connection within their timeouts.
+   *
+   * @throws StoreSetupError with the cause (address, password, permissions) and the fix, as soon as it is known
+   * @example
+   * await caching.ready();
    */
   async ready(): Promise<void> {
     await this.#backend.ready();
   }
 
-  /** Gives back leases, locks and slots, sends what is queued once more, and ends every timer, socket and listener. */
+  /**
+   * Releases leases, locks and slots, sends queued invalidations once more, and ends all timers, sockets and listeners.
+   * Calls after that behave as while the store is unavailable. Never rejects.
+   *
+   * @example
+   * await caching.close();
+   */
   async close(): Promise<void> {
     await Promise.all([...Object.values(this.engines).map((engine) => engine.close())]);
     await this.#backend.close();
@@ -155,7 +173,13 @@ export class Caching {
     await this.close();
   }
 
-  /** Sets the `Caching` of every decorated method that finds no nearer one. Undefined removes it. @throws OptionsError */
+  /**
+   * Sets the `Caching` of decorated methods that find no other one (docs/dependency-injection.md). Undefined removes it.
+   *
+   * @throws OptionsError for anything but a `Caching` or undefined
+   * @example
+   * Caching.setDefault(new Caching({ adapter: memory() }));
+   */
   static setDefault(caching: Caching | undefined): void {
     if (caching !== undefined && !Caching.is(caching)) {
       throw new OptionsError(
@@ -165,16 +189,17 @@ export class Caching {
     defaults.caching = caching;
   }
 
+  /** Returns the `Caching` that `setDefault` has set. */
   static getDefault(): Caching | undefined {
     return defaults.caching;
   }
 
-  /** True for a `Caching` of any copy of this package. */
+  /** True for a `Caching`, also of another copy of this package. */
   static is(value: unknown): value is Caching {
     return typeof value === 'object' && value !== null && (value as Partial<Caching>)[BRAND] === true;
   }
 
-  /** A `Caching` of any copy of this package is an instance of `Caching`. */
+  /** `instanceof` is also true for a `Caching` of another copy of this package. */
   static [Symbol.hasInstance](value: unknown): boolean {
     if (this === Caching) return Caching.is(value);
     return Function.prototype[Symbol.hasInstance].call(this, value);
@@ -183,7 +208,7 @@ export class Caching {
 
 tokens.push(Caching);
 
-/** The tokens under which a container may have a `Caching`: that of this copy first. */
+/** The DI tokens under which a container may provide a `Caching`, that of this copy first. */
 export function cachingTokens(): readonly (typeof Caching)[] {
   return [Caching, ...tokens.filter((token) => token !== Caching)];
 }

@@ -20,7 +20,7 @@ import {
   oneOf,
   parseOptions,
   unchecked,
-  type Given,
+  type ParsedOptions,
   type Option,
 } from '../core/shared/option-schema.js';
 import { around, callAsync, type AsyncMethodDecorator } from './shared/around.js';
@@ -57,7 +57,7 @@ export const rateLimitedOptions = {
   ...decoratorOptions,
 } satisfies Record<keyof RateLimitedOptions<unknown, readonly unknown[], string>, Option<unknown>>;
 
-type GivenOptions = Given<typeof rateLimitedOptions>;
+type GivenOptions = ParsedOptions<typeof rateLimitedOptions>;
 
 /**
  * Lets as many calls of the method through as its rules have room for, in all processes together. The others reject with

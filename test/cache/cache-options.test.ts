@@ -56,7 +56,7 @@ test('a resolved policy is frozen', (t) => {
 
 test('a call without a ttl is refused', (t) => {
   const error = t.throws(() => policyOf({}), { instanceOf: OptionsError });
-  t.regex(error!.message, /^somewhere has no ttl, and no entry is stored without one/);
+  t.regex(error!.message, /^somewhere has no ttl, and every entry needs one/);
   t.is(error!.code, 'E_OPTIONS');
 });
 

@@ -1,5 +1,6 @@
 import test from 'ava';
 import { entryKey } from '../../src/core/keys/store-keys.js';
+import { StoreUnavailableError } from '../../src/core/shared/errors.js';
 import { HeldLoad, Row } from '../support/held-load.js';
 import { rig } from '../support/rig.js';
 import { TARGETS } from './invalidation-targets.js';
@@ -111,4 +112,15 @@ test('G4 monotonic reads: a process returns the value that it loaded and stored,
   t.is(await first, 1);
   row.write();
   t.is(await cache.getOrSet('key', row.load), 1);
+});
+
+test('get, has and getMany reject when the nonces of an entry with tags cannot be read', async (t) => {
+  const { openers } = rig(t);
+  const { cache, chaos } = openers[0]!;
+  await cache.set('key', 1, { tags: ['org'] });
+  for (const read of [() => cache.get('key'), () => cache.has('key'), () => cache.getMany(['key'])]) {
+    chaos.fail('nonces', 'refused', 1);
+    await t.throwsAsync(read, { instanceOf: StoreUnavailableError });
+  }
+  t.is(await cache.get('key'), 1);
 });

@@ -123,7 +123,7 @@ export function entryStoreContract(
     const second = await store.lease(entry('k'), newToken(), 10_000, undefined);
     const third = await store.lease(entry('l'), newToken(), 10_000, undefined);
     if (first.status !== 'granted' || second.status !== 'held' || third.status !== 'granted') return t.fail();
-    t.true(first.at <= second.at && second.at <= third.at);
+    t.true(first.storeTime <= second.storeTime && second.storeTime <= third.storeTime);
   });
 
   it('grants the same token again', async (t, { store, entry }) => {
@@ -264,7 +264,7 @@ export function entryStoreContract(
     const token = newToken();
     const reply = await store.lease(entry('k'), token, 10_000, undefined);
     if (reply.status !== 'granted') return t.fail(reply.status);
-    t.is(await store.fill(entry('k'), token, valueOf(token), reply.at - 1), 'expired');
+    t.is(await store.fill(entry('k'), token, valueOf(token), reply.storeTime - 1), 'expired');
     t.is((await store.read(entry('k'), [])).record, null);
     t.is(await store.fill(entry('k'), token, valueOf(token), LATER), 'refused');
   });
@@ -278,7 +278,7 @@ export function entryStoreContract(
     const reply = await store.lease(entry('k'), token, 10_000, undefined);
     if (reply.status !== 'granted') return t.fail(reply.status);
     t.is((await store.lease(entry('k'), newToken(), 10_000, undefined)).status, 'held');
-    t.is(await store.fill(entry('k'), token, valueOf(token), reply.at - 1), 'expired');
+    t.is(await store.fill(entry('k'), token, valueOf(token), reply.storeTime - 1), 'expired');
     await told([entry('k')]);
   });
 
@@ -617,7 +617,7 @@ async function fill(
   const record = valueOf(token, payload);
   const reply = await store.lease(name, token, 10_000, undefined);
   if (reply.status !== 'granted') throw new Error(`Expected ${name} to be free.`);
-  await store.fill(name, token, record, reply.at + ttl);
+  await store.fill(name, token, record, reply.storeTime + ttl);
   return { token, record };
 }
 

@@ -277,8 +277,8 @@ test('without any ttl the call rejects and the method does not run', async (t) =
   const error = await t.throwsAsync(new Users().find('1'), { instanceOf: OptionsError });
   t.is(
     error?.message,
-    "@Cached on find has no ttl, and no entry is stored without one. Give it a ttl ('15m'), or give " +
-      "new Caching({ defaults: { ttl: '5m' } }) one for all.",
+    "@Cached on find has no ttl, and every entry needs one. Set it here (ttl: '15m'), or for all calls: " +
+      "new Caching({ defaults: { ttl: '5m' } }).",
   );
   t.is(loads, 0);
   await caching.close();
@@ -304,8 +304,8 @@ test('invalid options are refused at class definition, by name', (t) => {
       { key: '' },
       /^key of @Cached on find is a template such as 'user:\{0\}', and an empty string was given/,
     ],
-    [{ key: 'user:{id}' }, /the hole '\{id\}' does not begin with a position/],
-    [{ key: 'user:{0}{1}' }, /there is nothing between hole 1 and hole 2/],
+    [{ key: 'user:{id}' }, /the placeholder '\{id\}' does not begin with a position/],
+    [{ key: 'user:{0}{1}' }, /there is nothing between placeholder 1 and placeholder 2/],
     [{ key: 5 }, /^key of @Cached on find is a template or a function, and 5 was given/],
     [{ key: ['user', '{0}'] }, /^key of @Cached on find is a template or a function, and an array was given/],
     [{ tags: 5 }, /^tags of @Cached on find are templates or a function, and 5 was given/],

@@ -678,7 +678,7 @@ test('invalid options are refused at class definition, by name', (t) => {
     [{ ...limit, cost: -1 }, /^cost of @RateLimited on login is a whole number .* and -1 was given/],
     [
       { ...limit, cost: 6 },
-      /^@RateLimited on login costs 6 units, and the rule 'gcra-60000' never admits more than 5/,
+      /^@RateLimited on login costs 6 units, and the rule 'gcra-60000' admits at most 5 at once/,
     ],
     [
       { rules: [limit, { limit: 2, per: '1s' }], cost: 3 },

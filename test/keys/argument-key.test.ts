@@ -186,7 +186,7 @@ const refused: readonly (readonly [name: string, value: unknown, path: string | 
 for (const [name, value, path, reason] of refused) {
   test(`${name} is refused, and the error has its path`, (t) => {
     const error = t.throws(() => canonical(value, 'Users.find', 2), { instanceOf: KeyError, code: 'E_KEY' });
-    const start = `Users.find: no key can be made of argument 2${path === null ? '' : `, at ${path}`}: `;
+    const start = `Users.find: no key can be built from argument 2${path === null ? '' : `, at ${path}`}: `;
     t.is(error.message.slice(0, start.length), start);
     t.regex(error.message.slice(start.length), reason);
     t.regex(error.message, /a key template with a path \('user:\{0\.id\}'\), or a key function/);

@@ -19,7 +19,7 @@ test('semaphore: a slot is held while the work runs, across processes, and free 
   const error = await t.throwsAsync(limits.run('k', SLOTS, () => t.fail()));
   t.is(
     error.message,
-    "Rate limit 'concurrency' of 'k' is used up: 2 at once. One is free in 30000 ms at the latest.",
+    "Rate limit 'concurrency' of 'k' is used up: 2 at once. A slot is free in 30000 ms at the latest.",
   );
   works[0]!.resolve(1);
   t.is(await runs[0]!, 1);

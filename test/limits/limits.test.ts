@@ -115,7 +115,7 @@ test('a limit of 0 always denies, sends no request and charges no other rule', a
     limits.run('k', CLOSED, () => t.fail()),
     {
       instanceOf: RateLimitExceededError,
-      message: "Rate limit 'closed' of 'k' is 0: it lets nothing through.",
+      message: "Rate limit 'closed' of 'k' is 0: it allows no call.",
     },
   );
   const slots: Rule = { algorithm: 'concurrency', limit: 0 };

@@ -20,7 +20,7 @@ test('currentLease returns the innermost lease of the async context', async (t) 
 
 test('currentLease outside of a lease throws with advice', async (t) => {
   const error = t.throws(() => currentLease(), { instanceOf: OptionsError });
-  t.regex(error!.message, /outside of a lease\. Call it within a method that carries @Locked/);
+  t.regex(error!.message, /outside a lease\. Call it within a method with @Locked/);
   const { locks } = rig(t).openers[0]!;
   await locks.acquire('k');
   t.throws(() => currentLease(), { instanceOf: OptionsError });

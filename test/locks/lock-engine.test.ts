@@ -82,7 +82,7 @@ test('close ends every wait, aborts the signal of every lease, and releases it',
   await here.close();
   for (const one of [waiting, queued]) {
     t.true(one.error instanceof LockUnavailableError);
-    t.regex((one.error as Error).message, /^The Caching is closed, and gets no lock on 'k'\./);
+    t.regex((one.error as Error).message, /^The Caching is closed and cannot acquire the lock on 'k'\./);
   }
   t.is((lease.signal.reason as LockLostError).reason, 'closed');
   t.throws(() => lease.assertHeld(), { instanceOf: LockLostError, message: /its Caching was closed/ });

@@ -10,7 +10,7 @@ import {
   LEASE_LENGTH,
   tokenOf,
   VALUE,
-  WAITED,
+  HAS_WAITERS,
   WIRE_VERSION,
 } from '../../src/core/ports/entry-format.js';
 
@@ -93,7 +93,7 @@ test('Property: the waiter flag does not change an entry; without the value flag
   );
   fc.assert(
     fc.property(records, ({ key, entry, record }) => {
-      record[2] = VALUE | WAITED;
+      record[2] = VALUE | HAS_WAITERS;
       t.deepEqual(decodeEntry(key, record), entry);
       record[2] = LEASE;
       t.is(decodeEntry(key, record), undefined);

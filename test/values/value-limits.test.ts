@@ -68,7 +68,7 @@ test('a value that is far too large is refused without a full walk', (t) => {
     { value: [new Date(0), Buffer.alloc(LIMITS.maxBytes + 1), unread], path: '[1]' },
   ];
   for (const { value, path } of values)
-    refuses(t, value, { path, found: /over 8388608 bytes/, reason: 'too-large' });
+    refuses(t, value, { path, found: /maximum size of 8388608 bytes/, reason: 'too-large' });
 });
 
 test('an array of 100 million holes is refused', (t) => {

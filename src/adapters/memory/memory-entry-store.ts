@@ -6,7 +6,7 @@ import {
   MAGIC,
   tokenOf,
   VALUE,
-  WAITED,
+  HAS_WAITERS,
   WIRE_VERSION,
 } from '../../core/ports/entry-format.js';
 import type { Clock } from '../../core/ports/clock.js';
@@ -55,20 +55,20 @@ export class MemoryEntryStore implements EntryStore {
     leaseMs: number,
     replaces: string | undefined,
   ): Promise<LeaseReply> {
-    const at = this.#clock.now();
+    const storeTime = this.#clock.now();
     const record = this.#records.get(key);
     const holder = record === undefined ? undefined : tokenOf(record);
     // guard: one-lease-for-a-key-memory
     if (record !== undefined && holder !== undefined && replaces !== '*' && holder !== token) {
       if (isLease(record)) {
-        record[2]! |= WAITED;
-        return { status: 'held', forMs: this.#records.getRemainingTTL(key), at };
+        record[2]! |= HAS_WAITERS;
+        return { status: 'held', forMs: this.#records.getRemainingTTL(key), storeTime };
       }
       // guard: lease-replaces-named-value-only-memory
       if (holder !== replaces) return { status: 'present', record };
     }
     if (holder !== token) this.#records.set(key, ownBytes(encodeLease(token)), { ttl: leaseMs });
-    return { status: 'granted', at };
+    return { status: 'granted', storeTime };
   }
 
   async extend(key: string, token: string, leaseMs: number): Promise<boolean> {
@@ -176,7 +176,7 @@ export class MemoryEntryStore implements EntryStore {
   }
 
   #wakeIfWaited(key: string, record: Uint8Array): void {
-    if (isLease(record) && (record[2]! & WAITED) !== 0) this.#wake(key);
+    if (isLease(record) && (record[2]! & HAS_WAITERS) !== 0) this.#wake(key);
   }
 }
 

@@ -12,7 +12,7 @@ import { tagBucket } from '../ports/tag-changes.js';
 import { newToken } from '../shared/token.js';
 import { Wakeups } from '../shared/wakeups.js';
 
-/** What the steps of a cached call share: one for each `Caching`. */
+/** The state that the steps of cached calls share. One for each `Caching`. */
 export interface CacheContext {
   readonly store: EntryStore;
   readonly clock: Clock;
@@ -23,12 +23,12 @@ export interface CacheContext {
   readonly pending: PendingInvalidations;
   readonly releases: ReleaseRetries;
   readonly storeClock: StoreClock;
-  /** Calls that wait for another process to load a key. */
+  /** The calls that wait for a load of another process. */
   readonly wakeups: Wakeups;
-  /** The load leases that this process holds: token by key in the store. */
+  /** The load leases that this process holds: store key to token. */
   readonly heldLeases: Map<string, string>;
   readonly loadLocks: LoadLocks;
-  /** Orders the calls, lookups and loads of this process: each takes the next number. */
+  /** The last sequence number. Calls, lookups and loads of this process take the next one, which orders them. */
   sequence: number;
 }
 

@@ -20,22 +20,23 @@ import {
   type cacheOptions,
   type CachePolicy,
 } from './cache-options.js';
-import { resolveOptions, type Given } from '../shared/option-schema.js';
+import { resolveOptions, type ParsedOptions } from '../shared/option-schema.js';
 import type { InvalidationTarget } from './pending-invalidations.js';
 import { quote } from '../shared/describe.js';
 import { zipTagVersions } from './tags.js';
 import { newToken } from '../shared/token.js';
 
 export interface CacheEngineSetup extends CacheContextSetup {
-  readonly defaults: Given<typeof cacheOptions>;
+  readonly defaults: ParsedOptions<typeof cacheOptions>;
   readonly enabled: boolean;
 }
 
 /**
- * What runs under `@Cached`, `@Invalidates` and `caching.cache`. `read` is the path of a cached call: look the entry up
- * (lookup.ts); join the load of this process (in-flight-loads.ts) or begin one: acquire the lease (load-lease.ts), call
- * the loader (loader.ts), and write the entry if its lease and its tags are unchanged (entry-writer.ts). The protocol
- * and its guarantees: docs/coherence.md.
+ * Implements `@Cached`, `@Invalidates` and `caching.cache`. `read` is the path of a cached call: look the entry up
+ * (lookup.ts); join the load of this process (in-flight-loads.ts) or start one: acquire the lease (load-lease.ts), call
+ * the loader (loader.ts), and write the entry if its lease and its tags are unchanged (entry-writer.ts).
+ *
+ * @see docs/coherence.md for the protocol and the guarantees G1 to G10
  */
 export class CacheEngine {
   readonly enabled: boolean;
@@ -49,78 +50,82 @@ export class CacheEngine {
   }
 
   /**
-   * What was given over the defaults.
-   * @param where names the place in errors: `getOrSet`, `@Cached on find`
-   * @throws OptionsError if there is no ttl
+   * Merges the options of a call with the defaults.
+   * @param label names the call in errors: `getOrSet`, `@Cached on find`
+   * @throws OptionsError if neither has a ttl
    */
-  policy(given: Given<typeof cacheOptions>, where: string): CachePolicy {
-    return resolveCachePolicy(given, this.#defaults, where);
+  policy(options: ParsedOptions<typeof cacheOptions>, label: string): CachePolicy {
+    return resolveCachePolicy(options, this.#defaults, label);
   }
 
   /**
-   * One cached call. The returned value was valid at some time after the call started: it comes from this call's lookup,
-   * from a load started later, or from an earlier load that was validated since (lease and tag nonces unchanged).
+   * Returns the stored value, or loads and stores it. The returned value was valid at some time after the call started: it
+   * comes from this call's lookup, from a load started later, or from an earlier load that was validated since (lease and
+   * tag nonces unchanged).
+   *
+   * @throws what the loader, `unless` and `resultTags` throw; ValueError. Failures of the store are not thrown
+   * @see G1, G4, G5, G10
    */
   async read<T>(call: CacheCall<T>): Promise<T> {
     if (!this.enabled) return call.load();
     const context = this.#context;
     const { clock, inFlight } = context;
     const outer = currentLoadContext();
-    const itself = enclosingLoadOf(outer, context, call.key);
+    const sameKeyLoad = enclosingLoadOf(outer, context, call.key);
     // guard: load-does-not-wait-for-itself
-    if (itself !== undefined) return this.#loadWithinItself(call, itself, outer);
+    if (sameKeyLoad !== undefined) return this.#loadWithinItself(call, sameKeyLoad, outer);
 
-    const startedAt = ++context.sequence;
+    const callStartedAt = ++context.sequence;
     const keys = this.#keysOf(call);
     let requestedAt = clock.now();
     let found = await lookup(context, call, keys);
     let load: InFlightLoad | undefined;
-    let own: InFlightLoad | undefined;
+    let startedLoad: InFlightLoad | undefined;
     let hung: InFlightLoad[] = [];
     // guard: load-timeout-is-for-this-process
-    let patience = call.policy.loadTimeout;
+    let loadTimeout = call.policy.loadTimeout;
     for (;;) {
       if (found.status === 'hit') {
         // guard: hit-passes-its-tags-on
         outer?.tracker?.add(found.tags);
         return found.value as T;
       }
-      load ??= inFlight.get(call.key) ?? (own = this.#beginLoad(call, keys, found, requestedAt));
+      load ??= inFlight.get(call.key) ?? (startedLoad = this.#startLoad(call, keys, found, requestedAt));
       // guard: hung-load-is-left
-      const first = await this.#firstResult(load, hung, load === own ? undefined : patience);
-      if (first === undefined) {
-        // All calls that wait for a load that hangs leave it at the same time, and begin one new load together.
+      const finished = await this.#waitForResult(load, hung, load === startedLoad ? undefined : loadTimeout);
+      if (finished === undefined) {
+        // All calls that wait for a hung load leave it at the same time, so they start one new load together.
         // guard: hung-load-is-joined-no-more
         inFlight.remove(load);
         hung.push(load);
         load = undefined;
         // guard: patience-grows
-        patience *= 2;
+        loadTimeout *= 2;
         requestedAt = clock.now();
         continue;
       }
       // Wait for the write, so that the value is stored when the call returns; at most for the store time that is left.
-      const validFrom = await this.#within(
-        first.load.validated,
-        call.policy.storeTimeout - first.load.storeTimeSpent,
+      const validFrom = await this.#validationWithin(
+        finished.load.validated,
+        call.policy.storeTimeout - finished.load.storeTimeSpent,
       );
-      if (this.#mayReturn(call, first.result, startedAt, validFrom)) {
-        if (first.load !== own) {
+      if (this.#mayReturn(call, finished.result, callStartedAt, validFrom)) {
+        if (finished.load !== startedLoad) {
           context.events.publish('coalesced', call.method, { key: call.key, with: 'process' });
         }
         // guard: load-passes-its-tags-on
-        outer?.tracker?.add(first.result.tags);
-        return first.result.value as T;
+        outer?.tracker?.add(finished.result.tags);
+        return finished.result.value as T;
       }
-      // The load ended without being validated in time: no later call joins it, and this one does not wait for it again.
+      // The load was not validated in time: later calls must not join it, and this one must not wait for it again.
       // guard: load-that-is-not-validated-is-left
-      inFlight.remove(first.load);
-      if (first.load !== load) {
-        hung = hung.filter((one) => one !== first.load);
+      inFlight.remove(finished.load);
+      if (finished.load !== load) {
+        hung = hung.filter((one) => one !== finished.load);
         continue;
       }
       load = undefined;
-      // If the store was unavailable, do not ask it again in this call.
+      // If the store was unavailable, it is not asked again in this call (G10).
       // guard: second-load-has-its-own-store-time
       // guard: unavailable-store-is-asked-once
       if (found.status !== 'unavailable') {
@@ -131,7 +136,7 @@ export class CacheEngine {
   }
 
   /**
-   * The value at a key, for the plain verbs.
+   * Looks a key up for the plain verbs.
    * @throws StoreUnavailableError
    */
   async peek(key: string): Promise<LookupResult> {
@@ -139,11 +144,11 @@ export class CacheEngine {
   }
 
   /**
-   * Stores a value in the place of whatever is there, under a lease like a load, so that an invalidation that comes
-   * meanwhile is not undone.
+   * Stores a value under a lease, as a load does, so that it does not undo an invalidation that arrives meanwhile.
    *
-   * @returns false: it was invalidated meanwhile, or is not to be stored
+   * @returns false if it was invalidated meanwhile or must not be stored
    * @throws StoreUnavailableError, ValueError
+   * @see G1
    */
   async set<T>(call: CacheCall<T>, value: T): Promise<boolean> {
     const context = this.#context;
@@ -158,7 +163,7 @@ export class CacheEngine {
       const [reply, tagState] = await requestLease(context, call, keys, token, '*');
       if (reply.status !== 'granted') return false;
       inFlight.detach([call.key], [], false);
-      const lease: LoadLease = { token, tagState, grantedAt: reply.at, askedAt };
+      const lease: LoadLease = { token, tagState, grantedAt: reply.storeTime, requestedAt: askedAt };
       const tags = zipTagVersions(call.tags, tagState.nonces, 1);
       if (tags === undefined) {
         await store.release(keys.entry, token);
@@ -176,8 +181,11 @@ export class CacheEngine {
   }
 
   /**
-   * Invalidates entries.
-   * @returns why the store could not take it; then it is queued, and this process reads past what it covers
+   * Invalidates entries. If the store is unavailable, the invalidation is queued, and until a retry succeeds this process
+   * does not read the entries it covers.
+   *
+   * @returns the error of the store, or undefined if the invalidation is acknowledged
+   * @see G1, G3, G7
    */
   async invalidate(
     target: InvalidationTarget,
@@ -187,7 +195,7 @@ export class CacheEngine {
     if (!this.enabled) return undefined;
     const { inFlight, names, pending, events, store } = this.#context;
     const { version } = pending;
-    let failure: StoreUnavailableError | undefined;
+    let storeError: StoreUnavailableError | undefined;
     // guard: loads-are-detached-before-an-invalidation
     inFlight.detach(keys, tags, all);
     try {
@@ -195,43 +203,43 @@ export class CacheEngine {
       // guard: acknowledged-invalidation-clears-its-keys
       for (const key of keys) pending.clearKey(key, version);
     } catch (error) {
-      failure = events.unavailable('invalidate', { key: keys[0], method }, error);
+      storeError = events.unavailable('invalidate', { key: keys[0], method }, error);
       // guard: failed-invalidation-is-queued
       pending.add(target);
     }
     // guard: loads-are-detached-after-an-invalidation
     inFlight.detach(keys, tags, all);
-    events.publish('invalidate', method, { keys, tags, all, acknowledged: failure === undefined });
-    return failure;
+    events.publish('invalidate', method, { keys, tags, all, acknowledged: storeError === undefined });
+    return storeError;
   }
 
-  /** A call that is not cached: an enclosing load with `inheritTags` cannot know its tags, and must not be stored. */
+  /** Records a call that is not cached: an enclosing load with `inheritTags` cannot know its tags and must not be stored. */
   bypass(): void {
     // guard: uncached-call-has-unknown-tags
     currentLoadContext()?.tracker?.add(undefined);
   }
 
-  /** For the adapter: another process has released its lease of the entry at this key. */
+  /** Called by the adapter when the lease or the entry at this key has changed. */
   wake(entryKey: string): void {
     this.#context.wakeups.wake(entryKey);
   }
 
-  /** For the adapter: the store answers again, so queued invalidations can be sent. */
+  /** Called by the adapter when the store answers again: sends the queued invalidations. */
   recover(): void {
     if (this.#context.pending.isPending) void this.#context.pending.retry();
   }
 
-  /** There are invalidations that are not acknowledged yet. */
+  /** True while invalidations are queued. */
   get pending(): boolean {
     return this.#context.pending.isPending;
   }
 
-  /** For decorators: an error that the caller does not see. */
+  /** Publishes an error that the caller does not see. For decorators. */
   report(operation: string, method: MethodLabel, error: unknown): void {
     this.#context.events.error(operation, { method }, error);
   }
 
-  /** Releases the leases held, and sends queued invalidations once more. */
+  /** Sends the queued invalidations once more, and releases the leases of this process. Never rejects. */
   async close(): Promise<void> {
     const { pending } = this.#context;
     pending.close();
@@ -245,7 +253,7 @@ export class CacheEngine {
     return { entry: names.entry(key), nonces: names.nonces(tags) };
   }
 
-  #beginLoad<T>(call: CacheCall<T>, keys: CallKeys, found: LookupResult, requestedAt: number): InFlightLoad {
+  #startLoad<T>(call: CacheCall<T>, keys: CallKeys, found: LookupResult, requestedAt: number): InFlightLoad {
     // guard: inherited-tags-are-unknown-during-the-load
     const dependsOnResult = call.resultTags !== undefined || call.policy.inheritTags;
     const load = new InFlightLoad(call.key, dependsOnResult ? undefined : call.tags);
@@ -255,16 +263,17 @@ export class CacheEngine {
   }
 
   /**
-   * The call is made by the load of its own key: by an override for the method it overrides, or by mistake. It must not
-   * wait for that load, which waits for it.
+   * Runs a call that the load of the same key has made: an override that calls the method it overrides, or a mistake.
+   * The load waits for this call, so the call must not wait for the load: it runs uncached.
    */
   async #loadWithinItself<T>(
     call: CacheCall<T>,
-    itself: LoadContext,
+    sameKeyLoad: LoadContext,
     outer: LoadContext | undefined,
   ): Promise<T> {
     const { site, key, method } = call;
-    const isOverride = site !== undefined && site !== itself.site && site.name === itself.site?.name;
+    const isOverride =
+      site !== undefined && site !== sameKeyLoad.site && site.name === sameKeyLoad.site?.name;
     if (!isOverride) {
       const error = new KeyError(
         `The load of ${quote(key)} asks for its own key${method === undefined ? '' : ` (${method()})`}. It would wait for ` +
@@ -277,13 +286,13 @@ export class CacheEngine {
   }
 
   /**
-   * The result of the load that ends first: the one the call waits for, or one that it has left because it hangs.
+   * Waits for the first result of `load` or of a load that the call has left because it hung.
    *
-   * @param timeout how long the loader of `load` may run before the call leaves it, in ms; undefined: as long as it takes
-   * @returns undefined: the time is over
+   * @param timeout how long the loader of `load` may run before it counts as hung, in ms; undefined: no limit
+   * @returns undefined when the timeout has passed
    * @throws what the loader of `load` throws
    */
-  async #firstResult(
+  async #waitForResult(
     load: InFlightLoad,
     hung: readonly InFlightLoad[],
     timeout: number | undefined,
@@ -292,8 +301,8 @@ export class CacheEngine {
     const { clock } = this.#context;
     return new Promise((resolve, reject) => {
       const leaveWhenHung = (): void => {
-        const left = (load.loaderStartedAt ?? clock.now()) + timeout! - clock.now();
-        if (left > 0) timer = clock.after(left, leaveWhenHung);
+        const remainingMs = (load.loaderStartedAt ?? clock.now()) + timeout! - clock.now();
+        if (remainingMs > 0) timer = clock.after(remainingMs, leaveWhenHung);
         else resolve(undefined);
       };
       let timer = timeout === undefined ? undefined : clock.after(timeout, leaveWhenHung);
@@ -305,14 +314,14 @@ export class CacheEngine {
         timer?.cancel();
         reject(error as Error);
       });
-      // An error of a load that hung is not this call's: it waits for a newer one.
+      // Ignore the error of a hung load: this call now waits for a newer one.
       // guard: slow-load-still-counts
       for (const one of hung) one.result.then(end(one), () => {});
     });
   }
 
-  /** What the promise settles with, or NOT_VALIDATED after `ms`. */
-  async #within(validated: Promise<number>, ms: number): Promise<number> {
+  /** Resolves with the sequence number of the validation, or with NOT_VALIDATED after `ms`. */
+  async #validationWithin(validated: Promise<number>, ms: number): Promise<number> {
     return new Promise((resolve) => {
       const timer = this.#context.clock.after(Math.max(0, ms), () => resolve(NOT_VALIDATED));
       void validated.then((validFrom) => {
@@ -323,15 +332,15 @@ export class CacheEngine {
   }
 
   /**
-   * A load that began after the call is valid for it. An earlier one is if it was validated since the call began, its
-   * tags include all tags of the call, and it is not older than a value that was returned before.
+   * True if the call may return the result: its load started after the call; or it was validated after the call started,
+   * its tags include all tags of the call, and it is not older than a value that this process has returned.
    */
-  #mayReturn<T>(call: CacheCall<T>, result: LoadResult, startedAt: number, validFrom: number): boolean {
+  #mayReturn<T>(call: CacheCall<T>, result: LoadResult, callStartedAt: number, validFrom: number): boolean {
     // guard: load-from-after-the-call-needs-no-validation
-    if (result.validFrom >= startedAt) return true;
+    if (result.validFrom >= callStartedAt) return true;
     // guard: load-from-before-the-call-needs-validation
     // guard: validation-is-from-after-the-call
-    if (validFrom < startedAt) return false;
+    if (validFrom < callStartedAt) return false;
     // guard: shared-load-has-the-tags-of-the-call
     const isCovered = call.tags.every((tag) => result.tags?.some((one) => one.tag === tag));
     // guard: validated-load-is-shared

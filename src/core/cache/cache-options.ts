@@ -8,85 +8,89 @@ import {
   integer,
   oneOf,
   resolveOptions,
-  type Given,
+  type ParsedOptions,
   type Option,
   type Resolved,
 } from '../shared/option-schema.js';
 
 /**
- * How entries are loaded and stored. Each option is given on the call or the decorator, or for all of them in
- * `new Caching({ defaults })`; undefined means not given, and null is refused.
+ * How entries are loaded and stored. An option is set on the call or the decorator, or for all of them in
+ * `new Caching({ defaults })`. Undefined means not set; null is an OptionsError.
  */
 export interface CacheOptions {
   /**
-   * How long a value may be returned, counted from the start of its load: 1 ms or more. No entry is without one.
-   * @default none: it must be given here or in the defaults
+   * How long a value may be returned, counted from the start of its load: 1 ms or more. Every entry has one.
+   * @default none: it must be set here or in the defaults
    */
   readonly ttl?: Duration | undefined;
   /**
-   * The ttl of `null` and `undefined`; 0: they are not stored.
+   * The ttl of the values `null` and `undefined`: 0 ms or more. 0: they are not stored.
    * @default the ttl
    */
   readonly negativeTtl?: Duration | undefined;
   /**
-   * The largest share of the ttl, from 0 to 0.9, that is taken off at random, so that entries stored together do not
-   * expire together. It never makes a ttl longer.
+   * Up to this share of the ttl, from 0 to 0.9, is subtracted at random, so that entries that are stored together do not
+   * expire together. 0: every entry has the full ttl.
    * @default 0.1
    */
   readonly jitter?: number | undefined;
   /**
-   * How long a process that dies while it loads keeps other processes from loading the same key. A load that runs
-   * longer extends its lease, for at most 20 times this long.
+   * How long a process that crashes during a load keeps other processes from loading the key: 1 ms or more. A running load
+   * extends its lease, up to 20 times this duration.
    * @default '5s'
    */
   readonly lease?: Duration | undefined;
   /**
-   * How long a call waits for another process that loads the same key before it runs its own load, whose result is
-   * returned and not stored. 0: it does not wait.
+   * How long a call waits for the load of another process before it runs its own loader, whose result is returned and not
+   * stored: 0 ms or more. 0: it does not wait.
    * @default '5s'
    */
   readonly lockTimeout?: Duration | undefined;
   /**
-   * After how long a load of this process counts as hung: the calls that wait for it begin one new load together, and
-   * take whichever ends first. Each further one waits twice as long. 1 ms or more.
+   * After how long a load of this process counts as hung: 1 ms or more. The calls that wait for it then start one new load
+   * together and return whichever result arrives first. Each further new load starts after twice as long.
    * @default '5s'
    */
   readonly loadTimeout?: Duration | undefined;
   /**
-   * What keeps all but one process from loading a cold key. `lease`: a lease in the entry's own key. `lock`: the lock
-   * `cache:<key>` as well, for two more round trips; where locks are on servers of their own, a load then runs once
-   * even if the entries' server fails over meanwhile. If the lock cannot be acquired in time, the load continues with
-   * the lease alone, and an `error` event is published.
+   * How the processes agree on one that loads a missing key. `lease`: a lease in the key of the entry. `lock`: also the
+   * lock `cache:<key>`, for two more round trips. If the locks have servers of their own, a load then runs once even if
+   * the server of the entries fails over meanwhile. If the lock cannot be acquired in time, the load continues with the
+   * lease alone, and an `error` event is published.
    * @default 'lease'
    */
   readonly stampede?: 'lease' | 'lock' | undefined;
   /**
-   * The most time that a call may lose to a slow or dead store before its method runs.
+   * How long a call waits for the store at most before its method runs: 0 ms or more.
    * @default '250ms'
    */
   readonly storeTimeout?: Duration | undefined;
   /**
-   * True: an entry also gets the tags of the cached calls that were made while it was loaded.
+   * True: an entry also has the tags of the cached calls that its load made.
    * @default false
    */
   readonly inheritTags?: boolean | undefined;
   /**
-   * For a value that would not come back equal (a class instance, a function). `throw`: the call rejects with a
-   * ValueError. `bypass`: the value is returned and not stored, and `notStored` is published.
+   * What happens with a value that would not come back equal from the store (a class instance, a function). `throw`: the
+   * call rejects with a ValueError. `bypass`: the value is returned and not stored, and a `notStored` event is published.
    * @default 'throw'
    */
   readonly onUnsupported?: 'throw' | 'bypass' | undefined;
   /**
-   * The most bytes of an encoded value: a larger one is returned and not stored.
+   * The maximum size of an encoded value in bytes, 1 or more. A larger value is returned and not stored, and a `notStored`
+   * event is published.
    * @default 8_388_608
    */
   readonly maxValueBytes?: number | undefined;
 }
 
-/** What becomes of an invalidation that the store cannot take: it is queued and retried, or the caller gets an error. */
+/**
+ * What happens with an invalidation while the store is unavailable. `queue`: it is retried in the background. `throw`: it
+ * is retried, and the call rejects with an InvalidationError.
+ */
 export type OnUnavailable = 'queue' | 'throw';
 
-/** The same as a schema: names, checks and defaults. */
+/** The schema of `CacheOptions`. */
 export const cacheOptions = {
   ttl: duration({ min: 1 }),
   negativeTtl: duration(),
@@ -112,22 +116,22 @@ export type CacheDefaults = Resolved<typeof cacheOptions>;
 export const CACHE_DEFAULTS: CacheDefaults = defaultsOf(cacheOptions);
 
 /**
- * What was given over the defaults of a `Caching`.
+ * Merges the options of a call with the defaults of a `Caching`.
  *
- * @param where names the place in the error: `@Cached on find`
+ * @param label names the call in the error: `@Cached on find`
  * @throws OptionsError if neither has a ttl
  */
 export function resolveCachePolicy(
-  given: Given<typeof cacheOptions>,
+  options: ParsedOptions<typeof cacheOptions>,
   defaults: CacheDefaults,
-  where: string,
+  label: string,
 ): CachePolicy {
-  const resolved = resolveOptions(given, defaults);
+  const resolved = resolveOptions(options, defaults);
   const { ttl, negativeTtl = ttl } = resolved;
   if (ttl === undefined || negativeTtl === undefined) {
     throw new OptionsError(
-      `${where} has no ttl, and no entry is stored without one. Give it a ttl ('15m'), or give ` +
-        `new Caching({ defaults: { ttl: '5m' } }) one for all.`,
+      `${label} has no ttl, and every entry needs one. Set it here (ttl: '15m'), or for all calls: ` +
+        `new Caching({ defaults: { ttl: '5m' } }).`,
     );
   }
   return Object.freeze({ ...resolved, ttl, negativeTtl });

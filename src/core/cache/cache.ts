@@ -8,42 +8,55 @@ import { normaliseTags } from './tags.js';
 export type { Key } from '../keys/key.js';
 
 export interface SetOptions extends CacheOptions {
-  /** Labels by which entries can be invalidated together. */
+  /** Labels by which entries can be invalidated together: at most 1,000 strings. @default none */
   readonly tags?: readonly string[] | undefined;
 }
 
 export interface GetOrSetOptions<T> extends CacheOptions {
-  /** Labels by which entries can be invalidated together: a list, or made from the loaded value. */
+  /**
+   * Labels by which entries can be invalidated together: a list of at most 1,000 strings, or a function of the loaded
+   * value that returns one. If the function throws, the call rejects with that error and the value is not stored. The
+   * function is not called when the loader runs uncached.
+   * @default none
+   */
   readonly tags?: readonly string[] | ((value: T) => readonly string[]) | undefined;
-  /** True: this value is returned and not stored. */
+  /**
+   * Returns true for a value that is returned and not stored. If it throws, the call rejects with that error and the
+   * value is not stored. It is not called when the loader runs uncached.
+   * @default every value is stored
+   */
   readonly unless?: ((value: T) => boolean) | undefined;
 }
 
 export interface InvalidateOptions {
   /**
-   * When the store cannot take it. `queue`: the call resolves with `acknowledged: false`, and the invalidation is retried
-   * in the background. `throw`: the call rejects with an InvalidationError, and the invalidation is retried as well.
+   * What happens if the store is unavailable. `queue`: the call resolves with `acknowledged: false`, and the invalidation
+   * is retried in the background. `throw`: the call rejects with an InvalidationError, and the invalidation is retried as
+   * well.
    * @default 'queue'
    */
   readonly onUnavailable?: OnUnavailable | undefined;
 }
 
 export interface Acknowledgement {
-  /** True: the store has done it, and no process returns what it invalidated. False: it is queued. */
+  /**
+   * True: the store has applied the invalidation, and no process returns the invalidated entries. False: it is queued, and
+   * other processes may return them until a retry succeeds.
+   */
   readonly acknowledged: boolean;
 }
 
-/** What is invalidated. */
+/** Which entries an invalidation covers. Those of all three options together. */
 export interface InvalidationTargetOptions {
-  /** Entries. */
+  /** The entries with these keys. @default none */
   readonly keys?: readonly Key[] | undefined;
-  /** All entries with one of these tags. */
+  /** All entries that have at least one of these tags, of which there are at most 1,000. @default none */
   readonly tags?: readonly string[] | undefined;
-  /** All entries of the namespace. @default false */
+  /** True: all entries of the namespace. @default false */
   readonly all?: boolean | undefined;
 }
 
-/** The same as schemas: names, checks and defaults. */
+/** The schemas of the interfaces above. */
 export const setOptions = {
   ...cacheOptions,
   tags: unchecked<readonly string[]>('a list of strings'),
@@ -83,33 +96,42 @@ export class Cache {
   }
 
   /**
-   * The value at `key`; if there is none, `loader` runs, once for all callers in all processes, and its value is stored.
+   * Returns the value at `key`. If no valid value is stored, `loader` runs and its value is stored. Calls that miss at the
+   * same time share one load, in this process and across processes.
    *
-   * @throws OptionsError, KeyError, ValueError (the value would not come back equal), and what `loader` throws. A store
-   * that fails is not thrown: the loader runs
+   * If the store does not answer within `storeTimeout`, the loader runs and its value is returned but not stored; the
+   * failure is published as an `error` event and is not thrown. If the `Caching` is not enabled, the loader always runs.
+   *
+   * @throws OptionsError for invalid options and a missing ttl
+   * @throws KeyError for an invalid key or tag
+   * @throws ValueError for a loaded value that would not come back equal, unless `onUnsupported` is `'bypass'`
+   * @throws what `loader`, `unless` and the function `tags` throw
+   * @see G1, G3, G4, G5, G6, G7, G10 in docs/coherence.md
    * @example
-   * const user = await caching.cache.getOrSet('user:42', () => db.user('42'), { ttl: '15m' });
+   * const user = await caching.cache.getOrSet('user:42', () => db.user('42'), { ttl: '15m', tags: ['users'] });
    */
   async getOrSet<T>(key: Key, loader: () => Promise<T> | T, options: GetOrSetOptions<T> = {}): Promise<T> {
-    const where = 'getOrSet';
-    const given = parseOptions(getOrSetOptions, options, where);
+    const label = 'getOrSet';
+    const parsed = parseOptions(getOrSetOptions, options, label);
     const { tags } = options;
     return this.#engine.read({
-      key: logicalKey(key, where),
+      key: logicalKey(key, label),
       load: async () => loader(),
-      tags: typeof tags === 'function' ? [] : normaliseTags(tags, where),
-      resultTags: typeof tags === 'function' ? (value) => normaliseTags(tags(value), where) : undefined,
+      tags: typeof tags === 'function' ? [] : normaliseTags(tags, label),
+      resultTags: typeof tags === 'function' ? (value) => normaliseTags(tags(value), label) : undefined,
       unless: options.unless,
-      policy: this.#engine.policy(given, where),
+      policy: this.#engine.policy(parsed, label),
       method: undefined,
       site: undefined,
     });
   }
 
   /**
-   * The value at `key`; undefined if there is none (or it is `undefined`: see `has`).
+   * Returns the value at `key`, or undefined if no valid value is stored. Use `has` to tell a stored `undefined` from a
+   * missing value.
    *
-   * @throws KeyError, StoreUnavailableError
+   * @throws KeyError for an invalid key
+   * @throws StoreUnavailableError if the store does not answer: that is not the same as a missing value
    * @example
    * const user = await caching.cache.get<User>('user:42');
    */
@@ -119,9 +141,10 @@ export class Cache {
   }
 
   /**
-   * Whether there is a value at `key`.
+   * Returns true if a valid value is stored at `key`.
    *
-   * @throws KeyError, StoreUnavailableError
+   * @throws KeyError for an invalid key
+   * @throws StoreUnavailableError if the store does not answer
    * @example
    * if (!(await caching.cache.has('user:42'))) await warm('42');
    */
@@ -130,9 +153,11 @@ export class Cache {
   }
 
   /**
-   * The values at these keys, without those that have none, in one round trip (Cluster: one for each node).
+   * Reads several keys in one round trip (Cluster: one for each node). Returns a Map by the keys as they were passed;
+   * keys without a valid value are left out.
    *
-   * @throws KeyError, StoreUnavailableError
+   * @throws KeyError for an invalid key
+   * @throws StoreUnavailableError if the store does not answer
    * @example
    * const users = await caching.cache.getMany<User>(['user:42', 'user:43']);
    */
@@ -146,24 +171,28 @@ export class Cache {
   }
 
   /**
-   * Stores a value. It replaces whatever is there, a load under way included, but not an invalidation that comes
-   * meanwhile.
+   * Stores a value in place of the stored one. A load of this key that is in progress is not stored any more. An
+   * invalidation that arrives during the call wins.
    *
-   * @returns false if it is not stored: it was invalidated meanwhile, or is too large
-   * @throws OptionsError, KeyError, ValueError, StoreUnavailableError
+   * @returns true if the value was stored. False if it was not: it was invalidated meanwhile, is larger than
+   * `maxValueBytes`, is unsupported under `onUnsupported: 'bypass'`, has a ttl of 0, or the `Caching` is not enabled
+   * @throws OptionsError for invalid options and a missing ttl
+   * @throws KeyError for an invalid key or tag
+   * @throws ValueError for a value that would not come back equal, unless `onUnsupported` is `'bypass'`
+   * @throws StoreUnavailableError if the store does not answer
    * @example
    * await caching.cache.set('user:42', user, { ttl: '15m', tags: ['users'] });
    */
   async set(key: Key, value: unknown, options: SetOptions = {}): Promise<boolean> {
-    const where = 'set';
-    const given = parseOptions(setOptions, options, where);
+    const label = 'set';
+    const parsed = parseOptions(setOptions, options, label);
     const call = {
-      key: logicalKey(key, where),
+      key: logicalKey(key, label),
       load: async () => value,
-      tags: normaliseTags(options.tags, where),
+      tags: normaliseTags(options.tags, label),
       resultTags: undefined,
       unless: undefined,
-      policy: this.#engine.policy(given, where),
+      policy: this.#engine.policy(parsed, label),
       method: undefined,
       site: undefined,
     };
@@ -171,10 +200,15 @@ export class Cache {
   }
 
   /**
-   * Invalidates entries by key, by tag, or all of the namespace. Once the promise resolves with `acknowledged: true`, no
-   * read that starts later in any process returns what was invalidated, and no load that began earlier brings it back.
+   * Invalidates entries by key, by tag, or all of the namespace, in one round trip. After the promise resolves with
+   * `acknowledged: true`, no read that starts later, in any process, returns an invalidated value, and no load that
+   * started earlier stores one.
    *
-   * @throws OptionsError, KeyError; InvalidationError with `onUnavailable: 'throw'`
+   * @throws OptionsError for invalid options
+   * @throws KeyError for an invalid key or tag
+   * @throws InvalidationError if the store is unavailable and `onUnavailable` is `'throw'`; its `cause` is the
+   * StoreUnavailableError
+   * @see G1, G3, G7 in docs/coherence.md
    * @example
    * const { acknowledged } = await caching.cache.invalidate({ keys: ['user:42'], tags: ['org:7'] });
    */
@@ -182,21 +216,24 @@ export class Cache {
     target: InvalidationTargetOptions,
     options: InvalidateOptions = {},
   ): Promise<Acknowledgement> {
-    const where = 'invalidate';
-    const { keys = [], tags, all = false } = parseOptions(invalidationTarget, target, where);
+    const label = 'invalidate';
+    const { keys = [], tags, all = false } = parseOptions(invalidationTarget, target, label);
     const { onUnavailable } = parseOptions(invalidateOptions, options, 'the options of invalidate');
-    const failure = await this.#engine.invalidate(
-      { keys: keys.map((key) => logicalKey(key, where)), tags: normaliseTags(tags, where), all },
+    const storeError = await this.#engine.invalidate(
+      { keys: keys.map((key) => logicalKey(key, label)), tags: normaliseTags(tags, label), all },
       undefined,
     );
-    if (failure !== undefined && onUnavailable === 'throw') throw invalidationQueued(failure, undefined);
-    return { acknowledged: failure === undefined };
+    if (storeError !== undefined && onUnavailable === 'throw')
+      throw invalidationQueued(storeError, undefined);
+    return { acknowledged: storeError === undefined };
   }
 
   /**
-   * Invalidates all entries of the namespace: one write, whatever their number.
+   * Invalidates all entries of the namespace with one write, whatever their number. The same as
+   * `invalidate({ all: true })`.
    *
-   * @throws OptionsError; InvalidationError with `onUnavailable: 'throw'`
+   * @throws OptionsError for invalid options
+   * @throws InvalidationError if the store is unavailable and `onUnavailable` is `'throw'`
    * @example
    * await caching.cache.clear();
    */
@@ -204,7 +241,7 @@ export class Cache {
     return this.invalidate({ all: true }, options);
   }
 
-  /** True while invalidations are queued because the store could not take them (docs/invalidation.md). */
+  /** True while invalidations are queued because the store was unavailable (docs/invalidation.md). */
   get pending(): boolean {
     return this.#engine.pending;
   }

@@ -11,18 +11,18 @@ import { newToken } from '../shared/token.js';
 import { MAX_DEPTH } from '../values/value-limits.js';
 import { encodeValue, type EncodedValue } from '../values/value-codec.js';
 
-/** A value that is to be stored. */
+/** An encoded value, ready to be stored. */
 export interface PreparedEntry {
   readonly encoded: EncodedValue;
-  /** In ms, the jitter taken off. */
+  /** In ms, after jitter. */
   readonly ttl: number;
 }
 
 /**
- * Encodes a value and gives it its ttl.
+ * Encodes a value and computes its ttl.
  *
- * @returns undefined: the value is not to be stored
- * @throws ValueError if the value cannot be stored and the policy says to throw
+ * @returns undefined if the value must not be stored
+ * @throws ValueError for an unsupported value under `onUnsupported: 'throw'`
  */
 export function prepareEntry<T>(
   context: CacheContext,
@@ -30,8 +30,8 @@ export function prepareEntry<T>(
   value: T,
 ): PreparedEntry | undefined {
   const { policy } = call;
-  const full = value === null || value === undefined ? policy.negativeTtl : policy.ttl;
-  const ttl = Math.ceil(full * (1 - policy.jitter * context.clock.random()));
+  const maxTtl = value === null || value === undefined ? policy.negativeTtl : policy.ttl;
+  const ttl = Math.ceil(maxTtl * (1 - policy.jitter * context.clock.random()));
   if (ttl <= 0) return undefined;
   try {
     return { encoded: encodeValue(value, { maxBytes: policy.maxValueBytes, maxDepth: MAX_DEPTH }), ttl };
@@ -46,9 +46,10 @@ export function prepareEntry<T>(
 }
 
 /**
- * Puts the entry in the place of its lease, or only releases the lease if there is nothing to store.
- * @returns `refused`: the lease was not there any more
+ * Replaces the lease with the entry, or releases the lease if there is no entry or its ttl has passed.
+ * @returns `refused` if the lease no longer existed
  * @throws StoreUnavailableError
+ * @see G1, G6
  */
 export async function writeEntry(
   { clock, events, store }: CacheContext,
@@ -58,8 +59,8 @@ export async function writeEntry(
   tags: readonly TagVersion[],
   entry: PreparedEntry | undefined,
 ): Promise<FillReply | 'released'> {
-  const left = entry === undefined ? 0 : Math.floor(entry.ttl - (clock.now() - lease.askedAt));
-  if (entry === undefined || left <= 0) {
+  const ttlMs = entry === undefined ? 0 : Math.floor(entry.ttl - (clock.now() - lease.requestedAt));
+  if (entry === undefined || ttlMs <= 0) {
     if (entry !== undefined) events.notStored(subject, 'expired');
     return (await store.release(keys.entry, lease.token)) ? 'released' : 'refused';
   }
@@ -77,7 +78,7 @@ export async function writeEntry(
   });
   const reply = await store.fill(keys.entry, lease.token, record, until);
   if (reply === 'stored') {
-    events.publish('fill', subject.method, { key: subject.key, bytes: record.length, ttlMs: left });
+    events.publish('fill', subject.method, { key: subject.key, bytes: record.length, ttlMs });
   } else {
     events.notStored(subject, reply === 'expired' ? 'expired' : 'invalidated');
   }
@@ -85,9 +86,11 @@ export async function writeEntry(
 }
 
 /**
- * The nonces of tags that only the result tells. They count if the tags were not invalidated since before the load.
- * @returns undefined: one of them was
+ * Reads the nonces of the tags that depend on the result. They are valid if the tags have not been invalidated since the
+ * load started, which the record of tag changes shows.
+ * @returns undefined if one of the tags may have been invalidated
  * @throws StoreUnavailableError
+ * @see G7
  */
 export async function readResultTags<T>(
   { names, store }: CacheContext,
@@ -109,10 +112,10 @@ export async function readResultTags<T>(
 }
 
 /**
- * Ends the lease by `finish` and reads the nonces again, in one round trip. If the lease was still there and the nonces
- * are those from before the load, nothing had been invalidated when the two were sent.
+ * Ends the lease with `finish` and reads the nonces again, in one round trip. If the lease still existed and the nonces
+ * are those read before the load, the value was valid when both were sent.
  *
- * @returns the sequence number from which on the value is validated, or NOT_VALIDATED
+ * @returns the sequence number at which the store confirmed the value as valid, or NOT_VALIDATED
  * @throws StoreUnavailableError
  */
 export async function finishAndValidate(

@@ -2,31 +2,31 @@ import type { TagVersion } from '../ports/entry-format.js';
 
 export interface LoadResult {
   readonly value: unknown;
-  /** The value is valid for calls from this sequence number on, without the store's validation. */
+  /** Calls with this or a later sequence number may return the value without validation by the store. */
   readonly validFrom: number;
-  /** This process' clock when the load began. */
+  /** When the load started, by this process' clock. */
   readonly loadedAt: number;
-  /** The tags the value depends on, with their nonces; undefined if they could not be read. */
+  /** The tags that the value depends on, with their nonces; undefined if they are not known. */
   readonly tags: readonly TagVersion[] | undefined;
 }
 
-/** One load of one key in this process, shared by all calls that may share it. */
+/** A load of a key in this process. Several calls may share it. @see G5 */
 export class InFlightLoad {
   readonly key: string;
-  /** The tags it depends on; undefined: only its result tells. */
+  /** The tags that the load depends on; undefined if they are known only from its result. */
   readonly tags: readonly string[] | undefined;
-  /** The result as soon as it is there; rejects with the error of the loader, for all who wait. */
+  /** Resolves when the loader has returned, before the value is stored. Rejects with the error of the loader. */
   readonly result: Promise<LoadResult>;
   /**
-   * Settles when the store has taken or refused the value: the sequence number from which on the value is known to have
-   * been valid, or NOT_VALIDATED. Never rejects.
+   * Resolves when the write has ended: with the sequence number at which the store confirmed the value as valid, or with
+   * NOT_VALIDATED. Never rejects.
    */
   readonly validated: Promise<number>;
-  /** An invalidation of this process came after its start: no call may join it, and nothing is stored. */
+  /** True after an invalidation of this process that covers the load: no call may join it, and it is not stored. */
   isDetached = false;
   /** When the loader was called, by this process' clock; undefined while the load waits for its lease. */
   loaderStartedAt: number | undefined;
-  /** How long the store has kept it waiting so far, in ms: `storeTimeout` bounds the sum. */
+  /** How long the load has waited for the store so far, in ms. `storeTimeout` limits the sum. */
   storeTimeSpent = 0;
   resolve!: (result: LoadResult) => void;
   reject!: (error: unknown) => void;
@@ -39,13 +39,13 @@ export class InFlightLoad {
       this.resolve = resolve;
       this.reject = reject;
     });
-    // The call that began it may have taken the result of another load.
+    // The call that started this load may have returned another load's result, so a rejection may have no handler.
     this.result.catch(() => {});
     this.validated = new Promise((resolve) => (this.settleValidation = resolve));
   }
 }
 
-/** The loads under way in this process, one for each key. */
+/** The loads in progress in this process, at most one for each key. */
 export class InFlightLoads {
   readonly #loads = new Map<string, InFlightLoad>();
 
@@ -57,13 +57,13 @@ export class InFlightLoads {
     this.#loads.set(load.key, load);
   }
 
-  /** No call joins it any more. Does nothing if another load has taken its place. */
+  /** Removes a load, so that no later call joins it. Does nothing if another load of the key has replaced it. */
   remove(load: InFlightLoad): void {
     // guard: load-removes-itself-only
     if (this.#loads.get(load.key) === load) this.#loads.delete(load.key);
   }
 
-  /** For an invalidation: calls from now on join none of the loads it concerns. */
+  /** Removes and marks the loads that an invalidation covers. Loads with unknown tags count as covered by every tag. */
   detach(keys: readonly string[], tags: readonly string[], all: boolean): void {
     if (this.#loads.size === 0) return;
     if (all) {
@@ -79,6 +79,7 @@ export class InFlightLoads {
     }
   }
 
+  /** @internal for tests */
   get size(): number {
     return this.#loads.size;
   }

@@ -3,13 +3,65 @@ import type { LoadSite } from './cache-call.js';
 import type { TagVersion } from '../ports/entry-format.js';
 import { shared } from '../shared/registry.js';
 
-/** The tags of the cached calls that were made while a load runs, for `inheritTags`. */
+/** A running load, and the load that called it. */
+export interface LoadContext {
+  /** The engine it belongs to: another `Caching` may load the same key. */
+  readonly engine: object;
+  readonly key: string;
+  readonly site: LoadSite | undefined;
+  /** Of this load, or of the nearest one around it that has one. */
+  readonly tracker: TagTracker | undefined;
+  readonly outer: LoadContext | undefined;
+  /** False once the load has ended: work that it left running is not part of it. */
+  isActive: boolean;
+}
+
+const loads = shared('loads', () => ({ contexts: new AsyncLocalStorage<LoadContext>(), active: 0 }));
+
+/** The load that makes the current call. Does not read the AsyncLocalStorage while no load runs, to keep hits fast. */
+export function currentLoadContext(): LoadContext | undefined {
+  return loads.active === 0 ? undefined : loads.contexts.getStore();
+}
+
+/** The active load of the same key that makes the current call. Waiting for it would deadlock. */
+export function enclosingLoadOf(
+  context: LoadContext | undefined,
+  engine: object,
+  key: string,
+): LoadContext | undefined {
+  // guard: enclosing-load-at-any-depth
+  for (let enclosing = context; enclosing !== undefined; enclosing = enclosing.outer) {
+    // guard: ended-load-encloses-nothing
+    // guard: enclosing-load-is-of-this-caching
+    if (enclosing.key === key && enclosing.engine === engine && enclosing.isActive) return enclosing;
+  }
+  return undefined;
+}
+
+/** Runs a loader within its own LoadContext, which the cached calls it makes can find. */
+export async function runLoader<T>(
+  identity: { readonly engine: object; readonly key: string; readonly site: LoadSite | undefined },
+  tracker: TagTracker | undefined,
+  load: () => Promise<T>,
+): Promise<T> {
+  const outer = currentLoadContext();
+  const context: LoadContext = { ...identity, tracker: tracker ?? outer?.tracker, outer, isActive: true };
+  loads.active++;
+  try {
+    return await loads.contexts.run(context, load);
+  } finally {
+    loads.active--;
+    context.isActive = false;
+  }
+}
+
+/** Collects the tags of the cached calls that a load makes, for `inheritTags`. */
 export class TagTracker {
   readonly #nonces = new Map<string, string>();
-  /** False: a tag was seen with two nonces, or the tags of a call are not known. The entry must not be stored then. */
+  /** False if a tag was seen with two nonces or the tags of a call are unknown: the entry must not be stored. */
   isComplete = true;
 
-  /** @param tags undefined: not known */
+  /** @param tags undefined if they are unknown */
   add(tags: readonly TagVersion[] | undefined): void {
     if (tags === undefined) {
       this.isComplete = false;
@@ -28,64 +80,15 @@ export class TagTracker {
   }
 }
 
-/** Undefined if a nonce is missing or was seen with two values: the entry must not be stored. */
+/**
+ * The tags of the call and of the calls within its load. Undefined if a nonce is missing or was seen with two values: the
+ * entry must not be stored.
+ */
 export function mergeTags(
-  own: readonly TagVersion[] | undefined,
+  tags: readonly TagVersion[] | undefined,
   tracker: TagTracker | undefined,
 ): readonly TagVersion[] | undefined {
-  if (own === undefined || tracker === undefined) return own;
-  tracker.add(own);
+  if (tags === undefined || tracker === undefined) return tags;
+  tracker.add(tags);
   return tracker.isComplete ? tracker.tags : undefined;
-}
-
-/** A load that runs, and the load within which it was called. */
-export interface LoadContext {
-  /** The engine it belongs to: another `Caching` may load the same key. */
-  readonly engine: object;
-  readonly key: string;
-  readonly site: LoadSite | undefined;
-  /** Of this load, or of the nearest one around it that has one. */
-  readonly tracker: TagTracker | undefined;
-  readonly outer: LoadContext | undefined;
-  /** False once the load has ended: work that it left running is not part of it. */
-  isActive: boolean;
-}
-
-const loads = shared('loads', () => ({ contexts: new AsyncLocalStorage<LoadContext>(), active: 0 }));
-
-/** The load within which the present call is made. Costs nothing while no load runs. */
-export function currentLoadContext(): LoadContext | undefined {
-  return loads.active === 0 ? undefined : loads.contexts.getStore();
-}
-
-/** The active load of this very key around the present call: to wait for it would be to wait for oneself. */
-export function enclosingLoadOf(
-  context: LoadContext | undefined,
-  engine: object,
-  key: string,
-): LoadContext | undefined {
-  // guard: enclosing-load-at-any-depth
-  for (let at = context; at !== undefined; at = at.outer) {
-    // guard: ended-load-encloses-nothing
-    // guard: enclosing-load-is-of-this-caching
-    if (at.key === key && at.engine === engine && at.isActive) return at;
-  }
-  return undefined;
-}
-
-/** Runs a loader, so that the calls it makes know within which load they are. */
-export async function runLoader<T>(
-  of: { readonly engine: object; readonly key: string; readonly site: LoadSite | undefined },
-  tracker: TagTracker | undefined,
-  load: () => Promise<T>,
-): Promise<T> {
-  const outer = currentLoadContext();
-  const context: LoadContext = { ...of, tracker: tracker ?? outer?.tracker, outer, isActive: true };
-  loads.active++;
-  try {
-    return await loads.contexts.run(context, load);
-  } finally {
-    loads.active--;
-    context.isActive = false;
-  }
 }

@@ -8,43 +8,44 @@ import type { LeaseReply, TagState } from '../ports/entry-store.js';
 import { newToken } from '../shared/token.js';
 import { Wakeup } from '../shared/wakeups.js';
 
-/** The right to store what is loaded under it: one in the whole fleet for each key. */
+/** The right to store a loaded value. In all processes together there is at most one for each key. @see G1, G5 */
 export interface LoadLease {
   readonly token: string;
-  /** The nonces as they were before the load. */
+  /** The tag nonces, read before the load. */
   readonly tagState: TagState;
-  /** The store's clock when it was granted. */
+  /** When it was granted: ms since the epoch, by the store's clock. */
   readonly grantedAt: number;
-  /** This process' clock when it was asked for, which is earlier. */
-  readonly askedAt: number;
+  /** When it was requested, by this process' clock. Earlier than the grant, so ages computed from it are not too small. */
+  readonly requestedAt: number;
 }
 
 export type LoadLeaseResult =
   | { readonly status: 'granted'; readonly lease: LoadLease }
-  /** Another process has loaded and stored the value meanwhile. */
+  /** Another process has loaded and stored the value. */
   | { readonly status: 'loaded'; readonly result: LoadResult }
-  /** Load without a lease: the store is away, the wait is over, or the key is not ours. */
+  /** The load continues without a lease: the store is unavailable, the wait has ended, or the key has a foreign value. */
   | { readonly status: 'none' };
 
 const NONE: LoadLeaseResult = { status: 'none' };
 const INITIAL_POLL_MS = 20;
 const MAX_POLL_MS = 250;
-/** Every half lease, up to 20 leases. */
+/** One extension each half lease, so a load keeps its lease for at most 20 times the lease. */
 const MAX_EXTENSIONS = 40;
-/** Nonces outlive the entries that carry them by at least this. */
+/** How much longer nonces live than the entries that carry them: at least this. */
 const NONCE_MARGIN_MS = 60_000;
 
-/** How long nonces must live for an entry of this ttl, in ms. */
+/** How long the nonces of an entry with this ttl must live, in ms. */
 export function nonceTtl(ttl: number): number {
   return ttl + NONCE_MARGIN_MS;
 }
 
 /**
- * Acquires the lease of a load, or waits for the process that has it and takes what that process stored.
+ * Acquires the lease of a load. If another process holds it, waits for that process and returns the value it stored.
+ * Failures of the store are published and returned as `none`, not thrown.
  *
- * @param replaces the token of a value that does not count any more, and may be replaced
- * @param requestedAt when the call began, by this process' clock
- * @param waitedMs how long the call has waited for other processes before
+ * @param replaces the token of a stored value that is no longer valid and may be replaced
+ * @param requestedAt when the call started, by this process' clock
+ * @param waitedMs how long the call has already waited for other processes
  */
 export async function acquireLoadLease<T>(
   context: CacheContext,
@@ -74,7 +75,10 @@ export async function acquireLoadLease<T>(
       load.storeTimeSpent += clock.now() - askedAt;
       switch (reply.status) {
         case 'granted':
-          return { status: 'granted', lease: { token, tagState, grantedAt: reply.at, askedAt } };
+          return {
+            status: 'granted',
+            lease: { token, tagState, grantedAt: reply.storeTime, requestedAt: askedAt },
+          };
         case 'foreign':
           events.error('lease', call, foreignError(keys.entry));
           return NONE;
@@ -86,7 +90,7 @@ export async function acquireLoadLease<T>(
             return { status: 'loaded', result: { value, validFrom, loadedAt: askedAt, tags } };
           }
           if (found.status === 'unavailable') return NONE;
-          // Each round must name another value than the one before, or the loop would never end.
+          // Each round must name a value other than the previous one; otherwise the loop would not end.
           // guard: each-round-names-another-value
           if (found.replaces === undefined || found.replaces === replaces) {
             events.error('lease', call, notReplacedError(keys.entry));
@@ -97,18 +101,18 @@ export async function acquireLoadLease<T>(
           break;
         }
         case 'held': {
-          const left = waitUntil - clock.now();
+          const remainingMs = waitUntil - clock.now();
           // guard: wait-for-another-process-ends
-          if (left <= 0) return NONE;
-          await wakeup.within(Math.max(1, Math.min(left, polls.next(), reply.forMs + 1)));
-          // The store answers, so the call waits for another process and not for the store: the timeout starts anew.
+          if (remainingMs <= 0) return NONE;
+          await wakeup.within(Math.max(1, Math.min(remainingMs, polls.next(), reply.forMs + 1)));
+          // The store answers: the call waits for another process, not for the store. The timeout starts again.
           load.storeTimeSpent = 0;
         }
       }
     }
   } catch (error) {
     events.unavailable('lease', call, error);
-    // The lease may be there all the same: the nonces may be what failed, or the reply was lost.
+    // The store may have granted the lease: only the nonces may have failed, or the reply was lost.
     // guard: lease-whose-grant-is-lost-is-released
     releaseLater(context, keys.entry, token, call.policy.lease);
     return NONE;
@@ -118,7 +122,7 @@ export async function acquireLoadLease<T>(
 }
 
 /**
- * Lease and nonces in one round trip: both must be there before the load begins.
+ * Requests the lease and reads the nonces, in one round trip. Both are needed before the load starts.
  * @throws StoreUnavailableError
  */
 export async function requestLease<T>(
@@ -136,13 +140,13 @@ export async function requestLease<T>(
     store.getOrCreateNonces(keys.nonces, tagChanges, newToken(), nonceTtl(policy.ttl), timeout),
   ]);
   const [reply] = both;
-  if (reply.status === 'granted' || reply.status === 'held') storeClock.sync(reply.at, askedAt);
+  if (reply.status === 'granted' || reply.status === 'held') storeClock.sync(reply.storeTime, askedAt);
   return both;
 }
 
 /**
- * Extends the lease while a load runs. A lease that is lost is not taken again: the store will refuse the value.
- * @returns ends that
+ * Extends the lease while a load runs. A lost lease is not requested again: the store will refuse the value.
+ * @returns a function that stops the extensions
  */
 export function keepExtending(
   { clock, heldLeases, events, store }: CacheContext,
@@ -151,27 +155,27 @@ export function keepExtending(
   leaseMs: number,
 ): () => void {
   heldLeases.set(entryKey, token);
-  let left = MAX_EXTENSIONS;
+  let extensionsLeft = MAX_EXTENSIONS;
   const extend = (): void => {
     // guard: running-load-extends-its-lease
     // guard: extensions-end
-    if (left-- <= 0) return;
+    if (extensionsLeft-- <= 0) return;
     timer = clock.after(leaseMs / 2, extend);
     events.background(
       store.extend(entryKey, token, leaseMs).then((held) => {
-        if (!held) left = 0;
+        if (!held) extensionsLeft = 0;
       }),
     );
   };
   let timer = clock.after(leaseMs / 2, extend);
   return () => {
-    left = 0;
+    extensionsLeft = 0;
     timer.cancel();
     if (heldLeases.get(entryKey) === token) heldLeases.delete(entryKey);
   };
 }
 
-/** Releases a lease that may be there, now or as soon as the store can be asked. */
+/** Releases a lease that the store may have granted. Retried until the store answers or the lease has expired. */
 export function releaseLater(
   { clock, releases, store }: CacheContext,
   entryKey: string,
@@ -181,7 +185,7 @@ export function releaseLater(
   void releases.release(() => store.release(entryKey, token), clock.now() + leaseMs);
 }
 
-/** For `close`: releases all that this process holds. */
+/** Releases all leases that this process holds. For `close`. */
 export async function releaseAll({ heldLeases, releases, store }: CacheContext): Promise<void> {
   releases.close();
   await Promise.allSettled([...heldLeases].map(([entryKey, token]) => store.release(entryKey, token)));
@@ -189,14 +193,14 @@ export async function releaseAll({ heldLeases, releases, store }: CacheContext):
 
 function notReplacedError(entryKey: string): StoreUnavailableError {
   return new StoreUnavailableError(
-    `The store shows a record at ${entryKey} that cannot be used, and does not replace it. The method runs uncached.`,
+    `The store returned a record at ${entryKey} that cannot be used, and did not replace it. The call runs uncached.`,
     'refused',
   );
 }
 
 function foreignError(entryKey: string): StoreUnavailableError {
   return new StoreUnavailableError(
-    `There is a value of another type at ${entryKey}. It is left alone, and the method runs uncached. ` +
+    `Expected a string at ${entryKey}, got a value of another Redis type. It is not changed, and the call runs uncached. ` +
       'Remove it, or give this Caching another namespace.',
     'refused',
   );

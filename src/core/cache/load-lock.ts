@@ -3,11 +3,11 @@ import { LockNotObtainedError, LockUnavailableError } from '../shared/errors.js'
 import type { Clock } from '../ports/clock.js';
 import type { EventPublisher, MethodLabel } from '../shared/event-publisher.js';
 
-/** A lock for loads, from whatever locks the `Caching` has. */
+/** Acquires locks for loads. Implemented by the lock engine; the cache does not import it. */
 export interface LoadLocks {
   /**
-   * @param times in ms; `timeout`: the most that one attempt may take
-   * @throws LockNotObtainedError; LockUnavailableError as soon as too few servers answer
+   * @param times in ms. `timeout` limits one attempt
+   * @throws LockNotObtainedError if the wait ends; LockUnavailableError as soon as too few servers answer
    */
   acquireForLoad(
     key: string,
@@ -22,21 +22,21 @@ export interface LoadLocks {
 }
 
 export interface LoadLock {
-  /** How long another process' load was waited for, in ms. */
+  /** How long the call waited for the load of another process, in ms. */
   readonly waitedMs: number;
   release(): void;
 }
 
-/** As long as a load lease is extended (load-lease.ts). */
+/** The lock is renewed for as long as a load lease is extended (load-lease.ts). */
 const MAX_LEASES = 20;
 
 const NOT_LOCKED: LoadLock = { waitedMs: 0, release() {} };
 
 /**
- * The lock of a load with `stampede: 'lock'`. It only saves work: the entry's own lease decides what may be stored, so a
- * load goes on without a lock that cannot be acquired.
+ * Acquires the lock of a load with `stampede: 'lock'`. The lock only saves work: the lease of the entry decides what may be
+ * stored. So the load continues without a lock that cannot be acquired; the failure is published as an `error` event.
  *
- * @param requestedAt when the call began, by this process' clock
+ * @param requestedAt when the call started, by this process' clock
  */
 export async function acquireLoadLock<T>(
   {
@@ -58,7 +58,7 @@ export async function acquireLoadLock<T>(
   } catch (error) {
     events.error('lock', { key, method }, error);
     if (error instanceof LockNotObtainedError) return { ...NOT_LOCKED, waitedMs: clock.now() - askedAt };
-    // Time lost to a server that is away is not time spent waiting for another load.
+    // Time spent on an unavailable lock server is not time spent waiting for another load.
     // guard: load-goes-on-without-lock-servers
     if (error instanceof LockUnavailableError) return NOT_LOCKED;
     throw error;

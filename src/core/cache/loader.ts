@@ -9,10 +9,10 @@ import { acquireLoadLock, type LoadLock } from './load-lock.js';
 import { zipTagVersions } from './tags.js';
 
 /**
- * The load of a missing key: lock and lease, then the loader, then the write. Never rejects: `load` carries the result
- * or the error to all calls that wait for it.
+ * Loads a missing key: acquires the lock (`stampede: 'lock'`) and the lease, calls the loader, and writes the entry. Never
+ * rejects: the result or the error is passed to all waiting calls through `load`.
  *
- * @param requestedAt when the call began, by this process' clock
+ * @param requestedAt when the call started, by this process' clock
  */
 export async function loadMissing<T>(
   context: CacheContext,
@@ -31,9 +31,17 @@ export async function loadMissing<T>(
     }
     if (call.policy.stampede === 'lock') lock = await acquireLoadLock(context, call, requestedAt);
     const waitedMs = lock?.waitedMs ?? 0;
-    const since = requestedAt + waitedMs;
+    const storeAskedSince = requestedAt + waitedMs;
     // guard: value-that-does-not-count-is-named-at-once
-    const acquired = await acquireLoadLease(context, load, call, keys, found.replaces, since, waitedMs);
+    const acquired = await acquireLoadLease(
+      context,
+      load,
+      call,
+      keys,
+      found.replaces,
+      storeAskedSince,
+      waitedMs,
+    );
     if (acquired.status === 'granted') {
       validFrom = await loadWithLease(context, load, call, keys, acquired.lease);
     } else if (acquired.status === 'loaded') {
@@ -51,7 +59,7 @@ export async function loadMissing<T>(
   }
 }
 
-/** The value is returned and never stored. @throws what the loader throws */
+/** Loads a value that is returned and not stored. @throws what the loader throws */
 async function loadUncached<T>(context: CacheContext, load: InFlightLoad, call: CacheCall<T>): Promise<void> {
   const { clock, highWaterMarks } = context;
   const validFrom = ++context.sequence;
@@ -63,8 +71,10 @@ async function loadUncached<T>(context: CacheContext, load: InFlightLoad, call: 
 }
 
 /**
- * Callers get the value as soon as it is there; then it is stored, if its lease and the nonces of its tags are unchanged.
- * @returns the sequence number from which on the value is validated, or NOT_VALIDATED
+ * Loads a value, passes it to the waiting calls, and stores it if its lease and the nonces of its tags are unchanged.
+ *
+ * @returns the sequence number at which the store confirmed the value as valid, or NOT_VALIDATED
+ * @see G1, G4, G7
  */
 async function loadWithLease<T>(
   context: CacheContext,
@@ -79,45 +89,50 @@ async function loadWithLease<T>(
   const endExtending = keepExtending(context, keys.entry, lease.token, policy.lease);
   let isResolved = false;
   try {
-    // Invalidations that came while the load waited for its lease precede it.
+    // Ignore invalidations that arrived while the load waited for its lease: they precede the load.
     // guard: earlier-invalidations-do-not-concern-a-load
     load.isDetached = false;
     const validFrom = ++context.sequence;
     const loadedAt = (load.loaderStartedAt = clock.now());
     const value = await callLoader(context, call, true, tracker);
     const entry = call.unless?.(value) === true ? undefined : prepareEntry(context, call, value);
-    const argumentTags = mergeTags(zipTagVersions(call.tags, lease.tagState.nonces, 1), tracker);
+    const argumentTagVersions = mergeTags(zipTagVersions(call.tags, lease.tagState.nonces, 1), tracker);
     const resultTags = (call.resultTags?.(value) ?? []).filter(
-      (tag) => !argumentTags?.some((one) => one.tag === tag),
+      (tag) => !argumentTagVersions?.some((one) => one.tag === tag),
     );
-    // Callers get the value before it is stored, and storing may fail.
+    // Callers get the value before it is stored, and storing may fail: do not return older entries from now on.
     // guard: load-raises-the-mark-before-it-is-stored
-    const floor = highWaterMarks.record(call.key, loadedAt);
+    const previousMark = highWaterMarks.record(call.key, loadedAt);
     // guard: result-tags-have-no-nonce-yet
-    load.resolve({ value, validFrom, loadedAt, tags: resultTags.length === 0 ? argumentTags : undefined });
+    load.resolve({
+      value,
+      validFrom,
+      loadedAt,
+      tags: resultTags.length === 0 ? argumentTagVersions : undefined,
+    });
     isResolved = true;
     // guard: invalidated-load-is-not-stored
     // guard: queued-invalidation-keeps-a-load-out
     const isInvalidated = load.isDetached || pending.matches(call.key, [...call.tags, ...resultTags]);
     // guard: result-tags-are-read-for-validation-too
-    const moreTags =
-      argumentTags === undefined || isInvalidated
+    const resultTagVersions =
+      argumentTagVersions === undefined || isInvalidated
         ? undefined
         : await readResultTags(context, call, lease, resultTags);
     // guard: unknown-tags-are-not-validated
-    if (argumentTags === undefined || moreTags === undefined) {
-      const isByKey = argumentTags === undefined || isInvalidated;
+    if (argumentTagVersions === undefined || resultTagVersions === undefined) {
+      const isByKey = argumentTagVersions === undefined || isInvalidated;
       if (entry !== undefined) events.notStored(call, isByKey ? 'invalidated' : 'tag-invalidated');
       await store.release(keys.entry, lease.token);
       return NOT_VALIDATED;
     }
-    const tags = [...argumentTags, ...moreTags];
+    const tags = [...argumentTagVersions, ...resultTagVersions];
     return await finishAndValidate(context, lease, tags, async () => {
       const reply = await writeEntry(context, call, keys, lease, tags, entry);
-      // The lease was held throughout, so no older load can be stored: restore the previous floor.
+      // The lease was held throughout, so no older load can be stored: restore the previous mark.
       // guard: stored-value-lowers-the-mark
       // guard: refused-value-keeps-the-mark
-      if (reply !== 'refused') highWaterMarks.undo(call.key, loadedAt, floor);
+      if (reply !== 'refused') highWaterMarks.undo(call.key, loadedAt, previousMark);
       return reply;
     });
   } catch (error) {
@@ -138,12 +153,12 @@ async function callLoader<T>(
   tracker: TagTracker | undefined,
 ): Promise<T> {
   const { clock, events } = context;
-  const of = { engine: context, key: call.key, site: call.site };
-  if (!channels.load.hasSubscribers) return runLoader(of, tracker, call.load);
+  const identity = { engine: context, key: call.key, site: call.site };
+  if (!channels.load.hasSubscribers) return runLoader(identity, tracker, call.load);
   const startedAt = clock.now();
   let failure: unknown;
   try {
-    return await runLoader(of, tracker, call.load);
+    return await runLoader(identity, tracker, call.load);
   } catch (error) {
     failure = error;
     throw error;

@@ -1,4 +1,10 @@
-import { MISS, UNAVAILABLE, type CacheCall, type CallKeys, type LookupResult } from './cache-call.js';
+import {
+  MISS,
+  INVALIDATION_PENDING,
+  type CacheCall,
+  type CallKeys,
+  type LookupResult,
+} from './cache-call.js';
 import type { CacheContext } from './cache-context.js';
 import { decodeEntry, isLease, tagNames, tokenOf, type Entry } from '../ports/entry-format.js';
 import { channels, type CachementEvents } from '../shared/events.js';
@@ -10,7 +16,7 @@ interface LookupRequest extends EventSubject {
   readonly tags: readonly string[];
 }
 
-/** The lookup of a cached call. A store that fails makes it `unavailable`, and never throws. */
+/** Looks up the entry of a cached call. Failures of the store are published and returned as `unavailable`, not thrown. */
 export async function lookup<T>(
   context: CacheContext,
   call: CacheCall<T>,
@@ -19,28 +25,36 @@ export async function lookup<T>(
   const { store, pending, events } = context;
   const { storeTimeout } = call.policy;
   // guard: no-lookup-under-a-queued-invalidation
-  if (pending.matches(call.key, call.tags)) return UNAVAILABLE;
+  if (pending.matches(call.key, call.tags)) return INVALIDATION_PENDING;
   let snapshot: Snapshot;
   try {
     snapshot = await store.read(keys.entry, keys.nonces, storeTimeout);
   } catch (error) {
-    events.unavailable('read', call, error);
-    return UNAVAILABLE;
+    return { status: 'unavailable', error: events.unavailable('read', call, error) };
   }
   return validate(context, call, snapshot, storeTimeout);
 }
 
-/** The lookup of the plain verbs, whose callers see a failure of the store. @throws StoreUnavailableError */
+/**
+ * Looks a key up for the plain verbs, which report a failure of the store to their callers.
+ * @throws StoreUnavailableError
+ */
 export async function peek(context: CacheContext, key: string): Promise<LookupResult> {
   const { store, names, pending } = context;
   // guard: no-plain-get-under-a-queued-invalidation
   if (pending.matches(key, [])) return MISS;
   const snapshot = await store.read(names.entry(key), [names.clear]);
   const found = await validate(context, { key, tags: [], method: undefined }, snapshot, undefined);
-  return found.status === 'unavailable' ? MISS : found;
+  if (found.status !== 'unavailable') return found;
+  if (found.error !== undefined) throw found.error;
+  return MISS;
 }
 
-/** Whether the record still counts, and its value if it does. */
+/**
+ * Checks a record and decodes its value: it must be an entry of this key, stored since the last clear, with unchanged
+ * tag versions, and not older than a value that this process has returned.
+ * @see G1, G4, G7
+ */
 export async function validate(
   context: CacheContext,
   request: LookupRequest,
@@ -58,15 +72,14 @@ export async function validate(
   // guard: clear-nonce-is-unchanged
   if (entry.clearNonce !== nonces[0]) return miss(context, request, 'invalidated', entry.token);
   if (entry.tags.length > 0 || request.tags.length > 0) {
-    // Before the nonces are read: if a pending invalidation completes meanwhile, the nonces read afterwards differ.
+    // Check before the nonces are read: if a pending invalidation completes meanwhile, the nonces read afterwards differ.
     // guard: no-entry-with-a-queued-tag
-    if (pending.matches(request.key, tagNames(entry.tags))) return UNAVAILABLE;
+    if (pending.matches(request.key, tagNames(entry.tags))) return INVALIDATION_PENDING;
     let isCurrent: boolean;
     try {
       isCurrent = await tagVersionsMatch(context, entry, request.tags, nonces, storeTimeout);
     } catch (error) {
-      events.unavailable('read', request, error);
-      return UNAVAILABLE;
+      return { status: 'unavailable', error: events.unavailable('read', request, error) };
     }
     if (!isCurrent) return miss(context, request, 'invalidated', entry.token);
   }
@@ -84,20 +97,20 @@ export async function validate(
   return { status: 'hit', value: decoded.value, tags: entry.tags };
 }
 
-/** Every tag of the entry still has its nonce, and every tag of the call is among them. */
+/** True if every tag of the entry still has the stored nonce, and the entry has every tag of the call. */
 async function tagVersionsMatch(
   { names, store }: CacheContext,
   entry: Entry,
-  requested: readonly string[],
+  callTags: readonly string[],
   nonces: readonly (string | null)[],
   storeTimeout: number | undefined,
 ): Promise<boolean> {
   const current = new Map<string, string | null>();
-  requested.forEach((tag, i) => current.set(tag, nonces[i + 1] ?? null));
-  const own = tagNames(entry.tags);
+  callTags.forEach((tag, i) => current.set(tag, nonces[i + 1] ?? null));
+  const entryTags = tagNames(entry.tags);
   // guard: entry-has-the-tags-of-the-call
-  if (requested.some((tag) => !own.includes(tag))) return false;
-  const others = own.filter((tag) => !current.has(tag));
+  if (callTags.some((tag) => !entryTags.includes(tag))) return false;
+  const others = entryTags.filter((tag) => !current.has(tag));
   if (others.length > 0) {
     const read = await store.nonces(names.tags(others), storeTimeout);
     others.forEach((tag, i) => current.set(tag, read[i] ?? null));

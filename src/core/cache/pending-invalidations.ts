@@ -1,11 +1,11 @@
 import { Backoff } from '../shared/backoff.js';
 import type { Clock, Timer } from '../ports/clock.js';
 
-/** What is to be invalidated, by logical names. */
+/** What an invalidation covers: logical keys, tags, or the namespace. */
 export interface InvalidationTarget {
   readonly keys: readonly string[];
   readonly tags: readonly string[];
-  /** The whole namespace. */
+  /** True: all entries of the namespace. */
   readonly all: boolean;
 }
 
@@ -13,17 +13,19 @@ const INITIAL_RETRY_MS = 100;
 const MAX_RETRY_MS = 5_000;
 
 /**
- * Invalidations that the store could not take. Until a retry is acknowledged their keys and tags are marked
- * dirty: this process reads past the store for them, so that it never returns what it knows to be old. An
- * invalidation only removes, so repeating one, late or twice, costs at most a miss.
+ * Invalidations that wait for the store to answer. Until a retry is acknowledged, their keys and tags are marked, and this
+ * process does not read marked entries, so it never returns a value that it has invalidated. An invalidation only removes
+ * entries, so repeating one costs at most a miss.
  *
- * Bounded: past `max` marks the whole namespace is dirty, and the retry clears it.
+ * There are at most `max` marks. Beyond that one mark covers the whole namespace, and the retry clears it.
+ *
+ * @see G3
  */
 export class PendingInvalidations {
   readonly #send: (target: InvalidationTarget) => Promise<void>;
   readonly #clock: Clock;
   readonly #max: number;
-  /** Name to the version of its latest mark: a retry settles only what it was sent for. */
+  /** Key to the version of its latest mark. A retry removes only the marks that existed when it was sent. */
   readonly #keys = new Map<string, number>();
   readonly #tags = new Map<string, number>();
   #all = 0;
@@ -31,9 +33,9 @@ export class PendingInvalidations {
   readonly #pauses: Backoff;
   #timer: Timer | undefined;
   #retrying: Promise<boolean> | undefined;
-  #closed = false;
+  #isClosed = false;
 
-  /** @param send settles when the store has acknowledged the target, rejects when it has not */
+  /** @param send resolves when the store has acknowledged the invalidation, and rejects if it has not */
   constructor(send: (target: InvalidationTarget) => Promise<void>, clock: Clock, max = 10_000) {
     this.#send = send;
     this.#clock = clock;
@@ -45,7 +47,7 @@ export class PendingInvalidations {
     return this.#all !== 0 || this.#keys.size !== 0 || this.#tags.size !== 0;
   }
 
-  /** Is there a mark on this key, on one of these tags, or on everything? */
+  /** True if the key, one of the tags, or the whole namespace is marked. */
   matches(key: string, tags: Iterable<string>): boolean {
     if (!this.isPending) return false;
     if (this.#all !== 0 || this.#keys.has(key)) return true;
@@ -67,19 +69,19 @@ export class PendingInvalidations {
     this.#schedule();
   }
 
-  /** The store has replaced or removed this key by now: an older mark on it says nothing any more. */
+  /** Removes a mark up to this version: the store has since replaced or removed the key. */
   clearKey(key: string, upTo: number): void {
     const version = this.#keys.get(key);
     // guard: set-clears-nothing-newer
     if (version !== undefined && version <= upTo) this.#keys.delete(key);
   }
 
-  /** Marks made from now on have a greater version. */
+  /** The version of the latest mark. Later marks have a greater one. */
   get version(): number {
     return this.#version;
   }
 
-  /** Sends all that is pending, now. True: nothing is pending any more. */
+  /** Sends all pending invalidations now. Returns true if none is pending afterwards. Never rejects. */
   retry(): Promise<boolean> {
     this.#retrying ??= this.#attempt().finally(() => {
       this.#retrying = undefined;
@@ -89,7 +91,7 @@ export class PendingInvalidations {
   }
 
   close(): void {
-    this.#closed = true;
+    this.#isClosed = true;
     this.#timer?.cancel();
   }
 
@@ -113,7 +115,7 @@ export class PendingInvalidations {
   }
 
   #schedule(): void {
-    if (this.#closed || this.#timer !== undefined || this.#retrying !== undefined) return;
+    if (this.#isClosed || this.#timer !== undefined || this.#retrying !== undefined) return;
     this.#timer = this.#clock.after(this.#pauses.next(), () => {
       this.#timer = undefined;
       void this.retry();

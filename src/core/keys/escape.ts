@@ -1,15 +1,15 @@
 /**
- * Escapes in logical keys. A key holds nothing that Redis reads as a hash tag or a pattern, nothing that
- * breaks a line of a log, and nothing that UTF-8 cannot carry. Such a character is written as `%` and two
- * hexadecimal digits, or as `%u` and four.
+ * Escapes in logical keys. A key contains no character with a meaning in Redis hash tags or patterns, no line break or
+ * control character, and no lone surrogate. Such a character is written as `%` and two hexadecimal digits, or as `%u` and
+ * four.
  */
 
 /**
- * Stands in no key: controls, lone surrogates, separators of lines and paragraphs, and what Redis has a meaning for.
- * As ranges, because the classes of Unicode (`\p{Cc}`) take time to look up when this module is loaded.
+ * The characters that no key contains: controls, lone surrogates, line and paragraph separators, and those with a meaning
+ * in Redis. Written as ranges, because Unicode classes (`\p{Cc}`) are slow to compile when this module is loaded.
  */
 const UNSAFE = String.raw`\u0000-\u001f\u007f-\u009f\ud800-\udfff\u2028\u2029 '*?[\]\\{}`;
-/** Means something in a key, and so stands in no part. */
+/** The characters with a meaning in a key, which are escaped in parts. */
 const STRUCTURE = '%:~"';
 
 const unsafe = new RegExp(`[${UNSAFE}]`, 'u');
@@ -17,15 +17,12 @@ const everyUnsafe = new RegExp(unsafe, 'gu');
 const unsafeInPart = new RegExp(`[${UNSAFE}${STRUCTURE}]`, 'u');
 const everyUnsafeInPart = new RegExp(unsafeInPart, 'gu');
 
-/** The text of one string part: no two strings have the same. */
+/** Escapes a string part. Different strings give different texts. */
 export function escapePart(text: string): string {
   return unsafeInPart.test(text) ? text.replace(everyUnsafeInPart, escapeCharacter) : text;
 }
 
-/**
- * The text of a key, or of a piece of one, that was written by hand: what has a meaning in a key keeps it.
- * Escaping it again changes nothing.
- */
+/** Escapes a complete key, or a literal of a template. Characters with a meaning in a key keep it. Idempotent. */
 export function escapeText(text: string): string {
   return unsafe.test(text) ? text.replace(everyUnsafe, escapeCharacter) : text;
 }

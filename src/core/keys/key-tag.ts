@@ -13,10 +13,13 @@ const layouts = new WeakMap<TemplateStringsArray, Layout>();
 const TAG = 'key`...`';
 
 /**
- * A key written in code, with every substitution escaped as the hole of a template is:
- * ``key`user:${id}` `` equals what `'user:{0}'` makes of the same id, whatever characters the id has.
+ * A template tag for keys. Substitutions are escaped like the placeholders of a key template: ``key`user:${id}` `` equals
+ * the key that the template `'user:{0}'` gives for the same id.
  *
- * @throws KeyError for a substitution that is no part, and where nothing separates two substitutions
+ * @throws KeyError for a substitution that is not a `KeyPart`, for braces and invalid escape sequences, and for two
+ * substitutions without a separator between them
+ * @example
+ * await caching.cache.get(key`user:${id}`);
  */
 export function key(strings: TemplateStringsArray, ...parts: readonly KeyPart[]): string {
   const { literals, separators } = layoutOf(strings);
@@ -32,10 +35,10 @@ function layoutOf(strings: TemplateStringsArray): Layout {
   const known = layouts.get(strings);
   if (known !== undefined) return known;
   const refuse = (reason: string): never => {
-    throw new KeyError(`${TAG} is given ${quote(strings.raw.join('${...}'))}: ${reason}.`);
+    throw new KeyError(`${TAG}: ${quote(strings.raw.join('${...}'))} is not a valid key: ${reason}.`);
   };
   for (const literal of strings) {
-    // An escape sequence that is none leaves no text at all.
+    // Of a literal with an invalid escape sequence, JavaScript passes undefined.
     if (typeof literal !== 'string') refuse('it has an invalid escape sequence');
     if (/[{}]/.test(literal)) refuse('it has a brace. Substitutions are written ${id} here, not {0}');
   }

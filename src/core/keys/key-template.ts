@@ -10,81 +10,81 @@ interface Placeholder {
 }
 
 /**
- * Between two holes: a character that the first part escapes, so that it ends where the text says. The spaces
- * are for reading: one in a template is `%20` when it is looked at.
+ * The characters that may follow a placeholder. The separator is escaped in the part before it, so that the part's end is
+ * unambiguous. The spaces in this list are only for readability: a space in a template is already `%20` when it is checked.
  */
 const SEPARATORS = `: - . / , ; | @ # & = + ! $ ^ < > ( ) "`;
 
 /**
- * A key template as a function of a method's arguments: `'user:{0}'`, `'order:{0.customer.id}:{1}'`. Paths
- * read properties of the object itself and getters of its class, and call nothing; a path through null or
- * undefined ends as undefined.
+ * Compiles a key template to a function of a method's arguments: `'user:{0}'`, `'order:{0.customer.id}:{1}'`. A path reads
+ * own properties and getters of the class, and calls no methods. A path through null or undefined ends as undefined.
  *
- * @param where names the place in the error: `key of @Cached on Users.find`
- * @returns throws a KeyError for an argument that cannot be a part
- * @throws OptionsError for a template that cannot be
+ * @param label names the option in errors: `key of @Cached on Users.find`
+ * @returns a function that throws a KeyError for an argument that is not a `KeyPart`
+ * @throws OptionsError for an invalid template
  */
-export function compileTemplate(template: string, where: string): (args: readonly unknown[]) => string {
+export function compileTemplate(template: string, label: string): (args: readonly unknown[]) => string {
   if (typeof template !== 'string' || template === '') {
-    const given = template === '' ? 'an empty string' : describe(template);
-    throw new OptionsError(`${where} is a template such as 'user:{0}', and ${given} was given.`);
+    const received = template === '' ? 'an empty string' : describe(template);
+    throw new OptionsError(`${label} is a template such as 'user:{0}', and ${received} was given.`);
   }
   const refuse = (reason: string): never => {
-    throw new OptionsError(`${where}: ${quote(template)} is no key template: ${reason}.`);
+    throw new OptionsError(`${label}: ${quote(template)} is not a valid key template: ${reason}.`);
   };
   if (/\p{Cc}/u.test(template)) refuse('it has a control character');
-  const { literals, holes } = parse(template, refuse);
+  const { literals, placeholders } = parse(template, refuse);
   const separators = separatorsOf(literals, refuse);
-  const places = holes.map(({ source }) => `${where} (${quote(template)}): {${source}}`);
+  const labels = placeholders.map(({ source }) => `${label} (${quote(template)}): {${source}}`);
   return (args) => {
     let text = literals[0]!;
-    for (let i = 0; i < holes.length; i++) {
-      const hole = holes[i]!;
-      const argument = args[hole.position];
-      const value = hole.path.length === 0 ? argument : readPath(argument, hole.path, places[i]!);
-      text += escapeSeparator(renderPart(value, places[i]!), separators[i]) + literals[i + 1]!;
+    for (let i = 0; i < placeholders.length; i++) {
+      const placeholder = placeholders[i]!;
+      const argument = args[placeholder.position];
+      const value =
+        placeholder.path.length === 0 ? argument : readPath(argument, placeholder.path, labels[i]!);
+      text += escapeSeparator(renderPart(value, labels[i]!), separators[i]) + literals[i + 1]!;
     }
-    return finishKey(text, where);
+    return finishKey(text, label);
   };
 }
 
-/** Linear: it stops at the first mistake. The literals are escaped; there is one more of them than holes. */
+/** Parses a template in linear time. Returns the escaped literals, which are one more than the placeholders. */
 function parse(
   template: string,
   refuse: (reason: string) => never,
-): { literals: string[]; holes: Placeholder[] } {
+): { literals: string[]; placeholders: Placeholder[] } {
   const literals: string[] = [];
-  const holes: Placeholder[] = [];
+  const placeholders: Placeholder[] = [];
   for (let from = 0; ;) {
     const open = template.indexOf('{', from);
     const literal = template.slice(from, open === -1 ? undefined : open);
     if (literal.includes('}')) refuse("it has a '}' without a '{' before it");
     literals.push(escapeText(literal));
-    if (open === -1) return { literals, holes };
+    if (open === -1) return { literals, placeholders };
     const close = template.indexOf('}', open);
     if (close === -1) refuse("it has a '{' without a '}' after it");
-    holes.push(parsePlaceholder(template.slice(open + 1, close), refuse));
+    placeholders.push(parsePlaceholder(template.slice(open + 1, close), refuse));
     from = close + 1;
   }
 }
 
 function parsePlaceholder(source: string, refuse: (reason: string) => never): Placeholder {
   const shown = quote(`{${source}}`);
-  if (source.includes('{')) refuse(`the hole ${shown} has a '{' in it; braces cannot be escaped`);
+  if (source.includes('{')) refuse(`the placeholder ${shown} has a '{' in it; braces cannot be escaped`);
   const [position, ...path] = source.split('.');
   if (position === undefined || !/^(?:0|[1-9]\d{0,2})$/.test(position)) {
     refuse(
-      `the hole ${shown} does not begin with a position. Parameter names do not exist at run time: {0} is ` +
+      `the placeholder ${shown} does not begin with a position. Parameter names do not exist at run time: {0} is ` +
         `the first argument, {0.id} a property of it`,
     );
   }
   for (const step of path) {
     if (step === '__proto__' || step === 'constructor' || step === 'prototype') {
-      refuse(`the hole ${shown} leads to '${step}', which is no data`);
+      refuse(`the placeholder ${shown} leads to '${step}', which is not data`);
     }
     if (!/^[\p{L}\p{N}_$-]+$/u.test(step)) {
       refuse(
-        `the hole ${shown} has the property name ${quote(step)}. Names are of letters, digits, _, $ and -`,
+        `the placeholder ${shown} has the property name ${quote(step)}. Names consist of letters, digits, _, $ and -`,
       );
     }
   }
@@ -92,8 +92,8 @@ function parsePlaceholder(source: string, refuse: (reason: string) => never): Pl
 }
 
 /**
- * For each hole but the last, the character that ends its part. With it escaped inside the part, the text can
- * be taken apart again in one way only, so that different parts make different keys.
+ * Returns the separator after each placeholder except the last. Because it is escaped within the part, a key can be split
+ * into its parts in one way only, so different parts give different keys.
  */
 export function separatorsOf(
   literals: readonly string[],
@@ -102,52 +102,54 @@ export function separatorsOf(
   return literals.slice(1, -1).map((literal, i) => {
     const separator = literal[0];
     if (separator === undefined) {
-      return refuse(`there is nothing between hole ${i + 1} and hole ${i + 2}; put ':' between them`);
+      return refuse(
+        `there is nothing between placeholder ${i + 1} and placeholder ${i + 2}; put ':' between them`,
+      );
     }
     if (!SEPARATORS.includes(separator)) {
       return refuse(
-        `what stands between hole ${i + 1} and hole ${i + 2} begins with none of ${SEPARATORS} and so may ` +
-          `be part of what fills the first; put ':' between them`,
+        `the text between placeholder ${i + 1} and placeholder ${i + 2} starts with none of ${SEPARATORS} and could ` +
+          `be part of the first argument; put ':' between them`,
       );
     }
     return separator;
   });
 }
 
-/** `:` and `"` are escaped in every part. */
+/** Escapes the separator within a part. `:` and `"` are already escaped in every part. */
 export function escapeSeparator(text: string, separator: string | undefined): string {
   return separator === undefined || separator === ':' || separator === '"' || !text.includes(separator)
     ? text
     : text.replaceAll(separator, escapeCharacter(separator));
 }
 
-function readPath(argument: unknown, path: readonly string[], place: string): unknown {
+function readPath(argument: unknown, path: readonly string[], label: string): unknown {
   let value = argument;
   for (const name of path) {
     if (value === null || value === undefined) return undefined;
-    value = readProperty(value, name, place);
+    value = readProperty(value, name, label);
   }
   return value;
 }
 
-function readProperty(owner: {}, name: string, place: string): unknown {
+function readProperty(owner: {}, name: string, label: string): unknown {
   let found: PropertyKind;
   try {
     found = classifyProperty(owner, name);
     if (found === 'readable') return (owner as Record<string, unknown>)[name];
   } catch (error) {
-    throw new KeyError(`${place}: reading '${name}' threw an error.`, { cause: error });
+    throw new KeyError(`${label}: reading '${name}' threw an error.`, { cause: error });
   }
   if (found === 'absent') return undefined;
   throw new KeyError(
-    `${place}: '${name}' is inherited and no getter of the object's class. A path reads data and calls ` +
-      `nothing; use a key function instead.`,
+    `${label}: '${name}' is inherited and not a getter of the object's class. A path reads own properties and getters, ` +
+      `and calls no methods. Use a key function instead.`,
   );
 }
 
 type PropertyKind = 'readable' | 'inherited' | 'absent';
 
-/** Own properties and getters of the class are readable; methods and all of Object.prototype are not. */
+/** Own properties and getters of the class are readable. Methods and the members of Object.prototype are not. */
 function classifyProperty(owner: {}, name: string): PropertyKind {
   if (Object.hasOwn(owner, name)) return 'readable';
   for (let holder: unknown = Object.getPrototypeOf(owner); holder !== null;) {

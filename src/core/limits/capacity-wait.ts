@@ -10,28 +10,30 @@ const INITIAL_POLL_MS = 25;
 const MAX_POLL_MS = 250;
 const MAX_JITTER_MS = 50;
 
-/** Calls that wait until a limit has capacity for them. Woken when units are released or refunded. */
+/** The calls that wait until a limit has capacity for them. They are woken when units are released or refunded. */
 export class CapacityWaits {
   readonly #clock: Clock;
   readonly #wakeups = new Wakeups();
   readonly #waiting = new Set<Wakeup>();
-  #closed = false;
+  #isClosed = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
   /**
-   * Asks until the call is allowed, or waiting cannot help it any more.
-   * @throws the signal's reason; StoreUnavailableError if it is closed meanwhile
+   * Repeats `decide` until the call is allowed, `waitMs` has passed, or the call cannot be allowed before that.
+   *
+   * @returns the last decision
+   * @throws the signal's reason; StoreUnavailableError if the `Caching` is closed; what `decide` throws
    */
   async untilCapacity(
     subject: string,
     waitMs: number,
     signal: AbortSignal | undefined,
-    ask: () => Promise<Decision>,
+    decide: () => Promise<Decision>,
   ): Promise<Decision> {
-    const end = this.#clock.now() + waitMs;
+    const endsAt = this.#clock.now() + waitMs;
     const polls = new Backoff(this.#clock, INITIAL_POLL_MS, MAX_POLL_MS);
     signal?.throwIfAborted();
     const wakeup = new Wakeup(this.#clock);
@@ -41,13 +43,13 @@ export class CapacityWaits {
     try {
       for (;;) {
         wakeup.reset();
-        const decision = await ask();
+        const decision = await decide();
         if (decision.allowed) return decision;
         signal?.throwIfAborted();
-        const pause = this.#pauseAfter(decision, end - this.#clock.now(), polls);
+        const pause = this.#pauseAfter(decision, endsAt - this.#clock.now(), polls);
         if (pause === undefined) return decision;
-        if (!this.#closed) await wakeup.within(pause);
-        if (this.#closed) throw new StoreUnavailableError('This Caching is closed.', 'refused');
+        if (!this.#isClosed) await wakeup.within(pause);
+        if (this.#isClosed) throw new StoreUnavailableError('This Caching is closed.', 'refused');
         signal?.throwIfAborted();
       }
     } finally {
@@ -62,17 +64,21 @@ export class CapacityWaits {
   }
 
   close(): void {
-    this.#closed = true;
+    this.#isClosed = true;
     for (const wakeup of this.#waiting) wakeup.wake();
   }
 
-  /** @returns undefined if waiting cannot help */
-  #pauseAfter({ rule, rules, retryAfterMs }: Decision, left: number, polls: Backoff): number | undefined {
+  /** The pause before the next attempt, in ms. Undefined if no attempt within the remaining time can be allowed. */
+  #pauseAfter(
+    { rule, rules, retryAfterMs }: Decision,
+    remainingMs: number,
+    polls: Backoff,
+  ): number | undefined {
     const refusing = rules.filter(({ allowed, algorithm }) => !allowed && algorithm !== 'concurrency');
     const due = rule === BLOCK ? retryAfterMs : Math.max(0, ...refusing.map((one) => one.retryAfterMs));
-    if (left <= 0 || due > left) return undefined;
-    // A slot may be released at any time: poll for it.
+    if (remainingMs <= 0 || due > remainingMs) return undefined;
+    // Only concurrency rules refuse. A slot may be released at any time, so poll for it.
     const pause = due === 0 ? polls.next() : due + this.#clock.random() * Math.min(due / 10, MAX_JITTER_MS);
-    return Math.min(left, pause);
+    return Math.min(remainingMs, pause);
   }
 }

@@ -4,13 +4,14 @@ import type { Clock, Timer } from '../ports/clock.js';
 import type { RateRule } from '../ports/rate-store.js';
 import type { EventPublisher } from '../shared/event-publisher.js';
 
+/** The state that the slots of one `Caching` share. */
 export interface SlotContext {
   readonly clock: Clock;
   readonly events: EventPublisher;
   readonly limiter: RateLimiter;
 }
 
-/** The slots that calls of this process hold, so that `close` can release them. */
+/** The slots that calls of this process hold, which `close` releases. */
 export class ConcurrencySlots {
   readonly #context: SlotContext;
   readonly #held = new Set<ConcurrencySlot>();
@@ -19,6 +20,7 @@ export class ConcurrencySlots {
     this.#context = context;
   }
 
+  /** Holds and renews the slots that a call has taken. */
   hold(call: LimitCall, taken: TakenUnits): ConcurrencySlot {
     const slot = new ConcurrencySlot(this.#context, call, taken, () => this.#held.delete(slot));
     this.#held.add(slot);
@@ -30,7 +32,10 @@ export class ConcurrencySlots {
   }
 }
 
-/** A slot of each concurrency rule of one call. Renewed while the call runs, so that the slots of dead processes end. */
+/**
+ * The slots of one call: one for each of its concurrency rules. They are renewed while the call runs, so that only the slots
+ * of crashed processes expire.
+ */
 export class ConcurrencySlot {
   readonly #context: SlotContext;
   readonly #call: LimitCall;
@@ -41,17 +46,17 @@ export class ConcurrencySlot {
   #timer: Timer;
   #isOver = false;
 
-  constructor(context: SlotContext, call: LimitCall, taken: TakenUnits, ended: () => void) {
+  constructor(context: SlotContext, call: LimitCall, taken: TakenUnits, onEnd: () => void) {
     this.#context = context;
     this.#call = call;
     this.#taken = taken;
-    this.#ended = ended;
+    this.#ended = onEnd;
     this.#rules = taken.request.rules.filter(({ algorithm }) => algorithm === 'concurrency');
     this.#leaseMs = Math.min(...this.#rules.map(({ perMs }) => perMs));
     this.#timer = this.#renewLater();
   }
 
-  /** Ends the renewals. False: they had ended before. */
+  /** Stops the renewals. Returns false if they were stopped before. */
   end(): boolean {
     if (this.#isOver) return false;
     this.#isOver = true;
@@ -60,7 +65,7 @@ export class ConcurrencySlot {
     return true;
   }
 
-  /** Never rejects: a slot that cannot be released now is released later, or ends by itself. */
+  /** Releases the slots. Never rejects: a failed release is retried until the slots expire. */
   async release(): Promise<void> {
     if (!this.end()) return;
     const { clock, limiter, events } = this.#context;
@@ -89,7 +94,7 @@ export class ConcurrencySlot {
   async #renew(): Promise<void> {
     const { store, request } = this.#taken;
     const known = await store.renew(this.#rules, request.token);
-    // The store has lost the slot, and its call still runs: it counts again, whether there is room or not.
+    // The store has lost the slot, but its call still runs: take it again, even without room.
     // guard: ended-run-takes-no-slot-again
     if (!known && !this.#isOver) {
       await store.consume({ ...request, rules: this.#rules, cost: 1, repeatable: false, force: true });

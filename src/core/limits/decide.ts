@@ -5,26 +5,26 @@ import type { RateReply, RateRule } from '../ports/rate-store.js';
 import { BLOCK, type ResolvedRule, type RuleSet } from './rules.js';
 
 /**
- * The decision from a store's reply.
+ * Builds the decision from the reply of a store.
  *
- * @param asked the rules as the store was asked: those of `set.activeRules`, perhaps with smaller limits
+ * @param requested the rules of the request: `set.activeRules`, possibly with smaller limits
  */
 export function decide(
   set: RuleSet,
-  asked: readonly RateRule[],
+  requested: readonly RateRule[],
   reply: RateReply,
   source: Decision['source'],
 ): Decision {
   let i = 0;
   const rules = set.rules.map((rule): RuleDecision => {
     if (rule.limit === 0) return refusing(rule);
-    const { limit } = asked[i]!;
+    const { limit } = requested[i]!;
     return { ...unused(rule), ...reply.rules[i++]!, limit };
   });
   return summarize(rules, reply.blockedMs, source);
 }
 
-/** The decision without a store: a rule with a limit of 0 refuses, all others count as unused. */
+/** Decides without a store: rules with a limit of 0 refuse, all others count as unused. */
 export function decideWithoutStore(set: RuleSet, source: Decision['source']): Decision {
   return summarize(
     set.rules.map((rule) => (rule.limit === 0 ? refusing(rule) : unused(rule))),
@@ -33,36 +33,38 @@ export function decideWithoutStore(set: RuleSet, source: Decision['source']): De
   );
 }
 
-/** Allows the call whatever the rules are: a `Caching` that is not enabled, and the policy `allow`. */
+/** Allows the call, for a `Caching` that is not enabled and for `onUnavailable: 'allow'`. */
 export function allowAll(set: RuleSet, source: Decision['source']): Decision {
   return summarize(set.rules.map(unused), 0, source);
 }
 
-/** The same refusal, some time later. */
+/** A cached refusal, with its times reduced by `elapsedMs`. */
 export function ageDecision({ rule, rules, retryAfterMs }: Decision, elapsedMs: number): Decision {
-  const left = (ms: number): number => Math.max(0, Math.ceil(ms - elapsedMs));
+  const remainingOf = (ms: number): number => Math.max(0, Math.ceil(ms - elapsedMs));
   const aged = rules.map((one): RuleDecision => ({
     ...one,
-    retryAfterMs: left(one.retryAfterMs),
-    resetMs: left(one.resetMs),
+    retryAfterMs: remainingOf(one.retryAfterMs),
+    resetMs: remainingOf(one.resetMs),
   }));
-  return summarize(aged, rule === BLOCK ? left(retryAfterMs) : 0, 'denialCache');
+  return summarize(aged, rule === BLOCK ? remainingOf(retryAfterMs) : 0, 'denialCache');
 }
 
-/** The error of a call that was refused. */
+/** The error of a refused call. */
 export function limitExceeded(key: string, decision: Decision): RateLimitExceededError {
   return new RateLimitExceededError(messageOf(quote(key), decision), key, decision);
 }
 
-/** A block decides first; then the rule that refuses for longest; then the one with the fewest units left. */
+/**
+ * Selects the deciding rule: a block, else the rule that refuses for longest, else the one with the fewest units left.
+ */
 function summarize(rules: readonly RuleDecision[], blockedMs: number, source: Decision['source']): Decision {
-  let first = rules[0]!;
-  let { retryAfterMs } = first;
+  let deciding = rules[0]!;
+  let { retryAfterMs } = deciding;
   for (const rule of rules) {
-    if (decidesBefore(rule, first)) first = rule;
+    if (decidesBefore(rule, deciding)) deciding = rule;
     if (rule.retryAfterMs > retryAfterMs) retryAfterMs = rule.retryAfterMs;
   }
-  const { allowed, limit, remaining, resetMs, rule } = first;
+  const { allowed, limit, remaining, resetMs, rule } = deciding;
   if (blockedMs > 0) {
     return {
       allowed: false,
@@ -78,9 +80,9 @@ function summarize(rules: readonly RuleDecision[], blockedMs: number, source: De
   return { allowed, limit, remaining, retryAfterMs, resetMs, rule, source, rules };
 }
 
-function decidesBefore(rule: RuleDecision, first: RuleDecision): boolean {
-  if (rule.allowed !== first.allowed) return first.allowed;
-  return rule.allowed ? rule.remaining < first.remaining : rule.retryAfterMs > first.retryAfterMs;
+function decidesBefore(rule: RuleDecision, deciding: RuleDecision): boolean {
+  if (rule.allowed !== deciding.allowed) return deciding.allowed;
+  return rule.allowed ? rule.remaining < deciding.remaining : rule.retryAfterMs > deciding.retryAfterMs;
 }
 
 function refusing(rule: ResolvedRule): RuleDecision {
@@ -104,9 +106,9 @@ function unused({ name, algorithm, limit, perMs, burst }: ResolvedRule): RuleDec
 function messageOf(key: string, { rule, rules, retryAfterMs }: Decision): string {
   if (rule === BLOCK) return `${key} is blocked for another ${retryAfterMs} ms.`;
   const { algorithm, limit, perMs } = rules.find((one) => one.rule === rule)!;
-  if (limit === 0) return `Rate limit '${rule}' of ${key} is 0: it lets nothing through.`;
+  if (limit === 0) return `Rate limit '${rule}' of ${key} is 0: it allows no call.`;
   if (algorithm === 'concurrency') {
-    return `Rate limit '${rule}' of ${key} is used up: ${limit} at once. One is free in ${retryAfterMs} ms at the latest.`;
+    return `Rate limit '${rule}' of ${key} is used up: ${limit} at once. A slot is free in ${retryAfterMs} ms at the latest.`;
   }
   return `Rate limit '${rule}' of ${key} is used up: ${limit} in ${perMs} ms. Try again in ${retryAfterMs} ms.`;
 }

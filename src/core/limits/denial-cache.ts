@@ -6,22 +6,23 @@ import type { LimitCall } from './limit-call.js';
 import type { Clock } from '../ports/clock.js';
 import { BLOCK } from './rules.js';
 
+/** A cached refusal. */
 interface Denial {
   readonly fingerprint: string;
   readonly cost: number;
   readonly decision: Decision;
-  /** This process' clock before the store was asked: the denial ends early rather than late. */
-  readonly askedAt: number;
-  readonly until: number;
+  /** This process' clock before the request, so that the denial ends too early rather than too late. */
+  readonly requestedAt: number;
+  readonly endsAt: number;
 }
 
 const MAX_SUBJECTS = 10_000;
 const MAX_DENIALS_PER_SUBJECT = 8;
 
 /**
- * Refusals that hold until they end, so that a caller that is refused in a loop does not ask the store each time. A
- * denial is found by calls with the same rules and a cost that is not smaller. Not used for concurrency rules, whose
- * slots can be released at any time. Refunds and resets drop the denials of their subject.
+ * Caches refusals until they end, so that a caller that is refused in a loop does not ask the store each time. A denial
+ * applies to calls with the same rules and at least the same cost. Not used for concurrency rules, whose slots can be
+ * released at any time. Refunds and resets drop the denials of their subject.
  */
 export class DenialCache {
   readonly #clock: Clock;
@@ -34,52 +35,62 @@ export class DenialCache {
     this.#denials = new TtlCache(clock, MAX_SUBJECTS);
   }
 
-  /** Grows with every drop. To be read before the store is asked: see `add`. */
+  /** The number of drops so far. To be read before a request and passed to `add`. */
   get sequence(): number {
     return this.#sequence;
   }
 
+  /** The decision of a denial that applies to the call, or undefined. */
   find({ subject, rules, cost }: LimitCall): Decision | undefined {
     const denials = this.#denials.get(subject);
     if (denials === undefined) return undefined;
     const now = this.#clock.now();
-    for (const { fingerprint, decision, askedAt, until, cost: denied } of denials) {
+    for (const { fingerprint, decision, requestedAt, endsAt, cost: denied } of denials) {
       // guard: denial-holds-for-no-lower-cost
-      if (fingerprint === rules.fingerprint && cost >= denied && now < until) {
-        return ageDecision(decision, now - askedAt);
+      if (fingerprint === rules.fingerprint && cost >= denied && now < endsAt) {
+        return ageDecision(decision, now - requestedAt);
       }
     }
     return undefined;
   }
 
   /**
-   * @param askedAt this process' clock before the store was asked
-   * @param sequence as it was then: the decision is not kept if the subject was dropped since
+   * Adds a refusal.
+   *
+   * @param requestedAt this process' clock before the request
+   * @param sequence `sequence` before the request: the refusal is not cached if the subject was dropped since
    */
-  add({ subject, rules, cost }: LimitCall, decision: Decision, askedAt: number, sequence: number): void {
+  add({ subject, rules, cost }: LimitCall, decision: Decision, requestedAt: number, sequence: number): void {
     // guard: denied-slot-is-not-remembered
     // guard: overtaken-denial-is-not-remembered
     if (!isFinal(decision) || !this.#drops.permits(subject, sequence)) return;
     const { fingerprint } = rules;
     const others = (this.#denials.get(subject) ?? []).filter((one) => one.fingerprint !== fingerprint);
-    const denial = { fingerprint, cost, decision, askedAt, until: askedAt + decision.retryAfterMs };
+    const denial = {
+      fingerprint,
+      cost,
+      decision,
+      requestedAt,
+      endsAt: requestedAt + decision.retryAfterMs,
+    };
     const kept = [denial, ...others].slice(0, MAX_DENIALS_PER_SUBJECT);
     const now = this.#clock.now();
-    this.#denials.set(subject, kept, Math.max(...kept.map(({ until }) => until - now)));
+    this.#denials.set(subject, kept, Math.max(...kept.map(({ endsAt }) => endsAt - now)));
   }
 
+  /** Drops the denials of a subject, and those that requests in progress would add. */
   drop(subject: string): void {
     this.#drops.record(subject, ++this.#sequence);
     this.#denials.delete(subject);
   }
 
-  /** Subjects with a denial that has not ended. */
+  /** The number of subjects with a denial that has not ended. @internal for tests */
   get size(): number {
     return this.#denials.size;
   }
 }
 
-/** False if a concurrency rule refuses. */
+/** True if the refusal holds until `retryAfterMs`: no concurrency rule refuses. */
 function isFinal({ rule, rules }: Decision): boolean {
   return rule === BLOCK || rules.every((one) => one.allowed || one.algorithm !== 'concurrency');
 }

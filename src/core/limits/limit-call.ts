@@ -3,7 +3,7 @@ import type { LimitPolicy } from './limit-options.js';
 import type { RateRequest, RateStore } from '../ports/rate-store.js';
 import type { RuleSet } from './rules.js';
 
-/** One call to a limit, its options resolved. */
+/** A call to a limit, with resolved options. */
 export interface LimitCall {
   /** The logical key. */
   readonly key: string;
@@ -14,14 +14,15 @@ export interface LimitCall {
   readonly rules: RuleSet;
   readonly policy: LimitPolicy;
   readonly cost: number;
-  /** Identifies a call that may be repeated; undefined: it is not. */
+  /** Identifies a repeatable request; undefined if the request must not be repeated. */
   readonly requestToken: string | undefined;
-  /** True: the units are taken even where there is no room. */
+  /** True: the units are taken even without room. */
   readonly force: boolean;
-  /** What the call has taken, and where, so that it can be refunded; undefined until then. */
+  /** The units that the call has taken, for a refund; undefined until then. */
   taken: TakenUnits | undefined;
 }
 
+/** Units that a call has taken, and the store that counts them. */
 export interface TakenUnits {
   readonly store: RateStore;
   readonly request: RateRequest;

@@ -1,4 +1,4 @@
-import type { Place } from '../shared/describe.js';
+import type { Label } from '../shared/describe.js';
 import { CapacityWaits } from './capacity-wait.js';
 import { ConcurrencySlots, type ConcurrencySlot } from './concurrency-slots.js';
 import { allowAll, limitExceeded } from './decide.js';
@@ -6,7 +6,7 @@ import type { Decision } from '../ports/decision.js';
 import { StoreUnavailableError } from '../shared/errors.js';
 import { LIMIT_DEFAULTS, type limitOptions, type LimitPolicy, type RunOptions } from './limit-options.js';
 import { rateSubject } from '../keys/store-keys.js';
-import { resolveOptions, type Given } from '../shared/option-schema.js';
+import { resolveOptions, type ParsedOptions } from '../shared/option-schema.js';
 import type { Clock } from '../ports/clock.js';
 import type { RateStore } from '../ports/rate-store.js';
 import type { LimitCall, TakenUnits } from './limit-call.js';
@@ -14,24 +14,25 @@ import { RateLimiter } from './rate-limiter.js';
 import { EventPublisher, type MethodLabel } from '../shared/event-publisher.js';
 import { checkCost, type RuleSet } from './rules.js';
 
+/** What a limit engine needs. */
 export interface LimitEngineSetup {
   readonly namespace: string;
   readonly store: RateStore;
   readonly clock: Clock;
-  readonly defaults: Given<typeof limitOptions>;
+  readonly defaults: ParsedOptions<typeof limitOptions>;
   readonly enabled: boolean;
 }
 
-/** How one call to a limit goes: what is left of its options once the policy is resolved. */
+/** The options of one call that are not part of its policy. */
 export interface LimitRunOptions {
-  /** How long it waits for capacity, in ms; undefined: it does not. */
+  /** How long to wait for capacity, in ms; undefined: the call does not wait. */
   readonly wait?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly refundOnError?: RunOptions['refundOnError'];
   readonly dryRun?: boolean | undefined;
 }
 
-/** What a decorator or a verb knows of a call. */
+/** A call as a decorator or a verb passes it. */
 export interface LimitRequest {
   readonly key: string;
   readonly method: MethodLabel | undefined;
@@ -43,9 +44,11 @@ export interface LimitRequest {
 }
 
 /**
- * What runs under `@RateLimited` and `caching.limits`. `run` is the path of a limited call: decide (rate-limiter.ts),
- * wait for capacity if asked to (capacity-wait.ts), hold a slot of each concurrency rule while the work runs
- * (concurrency-slots.ts), and refund what a failed call has taken.
+ * Implements `@RateLimited` and `caching.limits`. `run` is the path of a limited call: decide (rate-limiter.ts), wait for
+ * capacity if the options say so (capacity-wait.ts), hold a slot of each concurrency rule while the work runs
+ * (concurrency-slots.ts), and refund the units of a failed call under `refundOnError`.
+ *
+ * @see G9 in docs/coherence.md
  */
 export class LimitEngine {
   readonly enabled: boolean;
@@ -68,46 +71,52 @@ export class LimitEngine {
     this.#slots = new ConcurrencySlots({ clock, events: this.#events, limiter: this.#limiter });
   }
 
-  /** What was given over the defaults. */
-  policy(given: Given<typeof limitOptions>): LimitPolicy {
-    return resolveOptions(given, this.defaults);
+  /** Merges the options of a call with the defaults. */
+  policy(options: ParsedOptions<typeof limitOptions>): LimitPolicy {
+    return resolveOptions(options, this.defaults);
   }
 
   /**
-   * @param place in errors: `consume`, `@RateLimited on Logins.login`
-   * @throws OptionsError if the cost can never be admitted
+   * Builds a call.
+   *
+   * @param label names the call in errors: `consume`, `@RateLimited on Logins.login`
+   * @throws OptionsError if the cost exceeds the burst of a rule, so that the call could never be allowed
    */
-  call(request: LimitRequest, place: Place): LimitCall {
+  call(request: LimitRequest, label: Label): LimitCall {
     const { key, method, rules, policy, cost, requestToken, force = false } = request;
-    if (!force) checkCost(cost, rules, place);
+    if (!force) checkCost(cost, rules, label);
     const subject = rateSubject(this.#namespace, key);
     return { key, subject, method, rules, policy, cost, requestToken, force, taken: undefined };
   }
 
   /**
-   * The decision about a call, after the wait that it asks for. Published as `limit`.
-   * @throws StoreUnavailableError under the policy `deny`; the signal's reason
+   * Decides about a call, after waiting for capacity if the options say so, and publishes the decision as `limit`.
+   *
+   * @param enforced false for a dry run
+   * @throws StoreUnavailableError under `onUnavailable: 'deny'`; the signal's reason
+   * @see G9, G10
    */
   async decide(call: LimitCall, { wait, signal }: LimitRunOptions, enforced = true): Promise<Decision> {
     if (!this.enabled) return allowAll(call.rules, 'none');
     const decision =
       wait === undefined && signal === undefined
         ? (this.#limiter.decideLocally(call) ?? (await this.#limiter.decideByStore(call)))
-        : await this.#waits.untilCapacity(call.subject, wait ?? 0, signal, () => this.look(call));
+        : await this.#waits.untilCapacity(call.subject, wait ?? 0, signal, () => this.decideQuietly(call));
     const { key, method, cost } = call;
     const { rule, allowed, source } = decision;
     this.#events.publish('limit', method, { key, rule, allowed, cost, source, enforced });
     return decision;
   }
 
-  /** The decision, at once and unpublished. @throws StoreUnavailableError under the policy `deny` */
-  async look(call: LimitCall): Promise<Decision> {
+  /** Decides at once, without publishing the decision. @throws StoreUnavailableError under `onUnavailable: 'deny'` */
+  async decideQuietly(call: LimitCall): Promise<Decision> {
     if (!this.enabled) return allowAll(call.rules, 'none');
     return this.#limiter.decideLocally(call) ?? this.#limiter.decideByStore(call);
   }
 
   /**
-   * @throws RateLimitExceededError, StoreUnavailableError under the policy `deny`; the signal's reason; what `work` throws
+   * Runs `work` if the limit allows the call.
+   * @throws RateLimitExceededError; StoreUnavailableError under `onUnavailable: 'deny'`; the signal's reason; what `work` throws
    */
   async run<T>(call: LimitCall, options: LimitRunOptions, work: () => Promise<T> | T): Promise<T> {
     if (!this.enabled) return work();
@@ -130,12 +139,12 @@ export class LimitEngine {
     }
   }
 
-  /** @throws StoreUnavailableError under the policy `deny` */
+  /** Refunds the cost of a call. @throws StoreUnavailableError under `onUnavailable: 'deny'` */
   async refund(call: LimitCall): Promise<void> {
     if (this.enabled && call.cost > 0) await this.#limiter.refund(call);
   }
 
-  /** @throws StoreUnavailableError */
+  /** Blocks a key for `ms`. @throws StoreUnavailableError */
   async block(key: string, ms: number): Promise<void> {
     const subject = rateSubject(this.#namespace, key);
     if (!this.enabled) return;
@@ -143,7 +152,7 @@ export class LimitEngine {
     this.#limiter.denials.drop(subject);
   }
 
-  /** @throws StoreUnavailableError */
+  /** Removes the block of a subject and the usage under `keys`. @throws StoreUnavailableError */
   async reset(call: LimitCall, keys: readonly string[]): Promise<void> {
     const { subject } = call;
     if (!this.enabled) return;
@@ -154,31 +163,31 @@ export class LimitEngine {
     denials.drop(subject);
   }
 
-  /** For decorators: an error that the caller does not see. */
+  /** Publishes an error that the caller does not see. For decorators. */
   report(operation: string, method: MethodLabel, error: unknown): void {
     this.#events.error(operation, { method }, error);
   }
 
-  /** For the adapter: units of this subject were released or reset. */
+  /** Called by the adapter when units of this subject were released, refunded or reset. */
   wake(subject: string): void {
     // guard: wake-drops-denials
     this.#limiter.denials.drop(subject);
     this.#waits.wake(subject);
   }
 
-  /** Ends every wait, and releases the slots. */
+  /** Ends all waits and releases the slots. */
   async close(): Promise<void> {
     this.#waits.close();
     await this.#slots.releaseAll();
     this.#limiter.releases.close();
   }
 
-  /** A dry run: what the limit would decide is published, and never changes what happens to the call. */
+  /** A dry run: publishes the decision. A failure of the store does not affect the call. */
   async #observe(call: LimitCall): Promise<void> {
     try {
       await this.decide(call, {}, false);
     } catch (error) {
-      // The rate limiter has reported it.
+      // The rate limiter has published it.
       if (!(error instanceof StoreUnavailableError)) throw error;
     }
   }
@@ -192,7 +201,7 @@ export class LimitEngine {
     }
   }
 
-  /** Units and slots in one request. Never rejects, so that the caller sees the error of the work. */
+  /** Refunds units and slots in one request. Never rejects, so that the caller sees the original error. */
   async #refund(
     call: LimitCall,
     { store, request }: TakenUnits,

@@ -14,66 +14,76 @@ import {
 import { units } from './rules.js';
 
 /**
- * When the store cannot say. `allow`: let the call through. `deny`: throw the StoreUnavailableError. `local`: this
- * process counts for itself, with the limit divided by the number of processes. Never a RateLimitExceededError
- * for a broken store but where `local` itself has counted to the limit.
+ * What happens to a call if the store does not answer. `allow`: it runs without being counted. `deny`: it rejects with a
+ * StoreUnavailableError. `local`: this process counts by itself, up to its share of the limit. Only under `local` a
+ * RateLimitExceededError can follow, when the process has counted up to its share.
  */
 export type OnLimitsUnavailable = 'allow' | 'deny' | 'local';
 
-/** How limits are applied. Each may stand on the call or the decorator, or in `new Caching({ limits })`. */
+/** How limits are applied. Set on the call or the decorator, or for all limits in `new Caching({ limits })`. */
 export interface LimitOptions {
   /**
-   * When the store does not answer. `local`: this process counts for itself, to its share of the limit. `allow`: the call
-   * runs uncounted. `deny`: the call rejects with a StoreUnavailableError.
+   * What happens if the store does not answer. `local`: this process counts by itself, up to its share of the limit.
+   * `allow`: the call runs without being counted. `deny`: the call rejects with a StoreUnavailableError.
    * @default 'local'
    */
   readonly onUnavailable?: OnLimitsUnavailable | undefined;
   /**
-   * How many processes share a limit, for `local`: each then counts to limit / processes, rounded up.
+   * The number of processes that share a limit, 1 or more. Under `local` each counts up to limit / processes, rounded up.
    * @default 1
    */
   readonly processes?: number | undefined;
   /**
-   * True: a refusal is remembered in this process and repeated without asking until it ends.
+   * True: this process caches a refusal and repeats it without asking the store until it ends.
    * @default true
    */
   readonly denialCache?: boolean | undefined;
   /**
-   * The most time that a call may lose to a slow or dead store.
+   * How long a call waits for the store at most: 0 ms or more.
    * @default '250ms'
    */
   readonly storeTimeout?: Duration | undefined;
 }
 
+/** The options of `limits.consume`. */
 export interface ConsumeOptions extends LimitOptions {
   /**
-   * Units to take, a whole number. 0 takes nothing and looks.
+   * Units to take: a whole number from 0 to 1,000,000,000. 0: only read the limit.
    * @default 1
    */
   readonly cost?: number | undefined;
   /**
-   * Names this request: the same one again, within the window and at most a minute, gets the same answer and is
-   * charged once (one that was refused, or was given back, asks anew). With it, a request whose reply is lost is sent
-   * again, within `storeTimeout`. Not with a `concurrency` rule.
+   * Identifies this request: a string with at least one character. A repetition within the longest window, at most a
+   * minute, takes nothing and gets the first decision. (A request that was refused or refunded is decided again.) If a
+   * reply is lost, the request is repeated within `storeTimeout`. Not with a `concurrency` rule.
+   * @default none
    */
   readonly requestId?: string | undefined;
   /**
-   * How long to wait for room; the decision is what stands at its end.
+   * How long to wait until the call is allowed: 0 ms or more. The call returns the last decision.
    * @default 0
    */
   readonly wait?: Duration | undefined;
-  /** Ends the wait: rejects with its reason. */
+  /** Ends the wait: the call rejects with the signal's reason. @default none */
   readonly signal?: AbortSignal | undefined;
 }
 
+/** The options of `limits.run`. */
 export interface RunOptions extends ConsumeOptions {
-  /** True, or a function of the error: a failure of the work gives its units back. @default false */
+  /**
+   * True, or a function that returns true for an error: the units are refunded if the work fails. If the function throws,
+   * nothing is refunded, an `error` event is published, and the caller gets the error of the work.
+   * @default false
+   */
   readonly refundOnError?: boolean | ((error: unknown) => boolean) | undefined;
-  /** True: the work runs whatever the limit says; what it would have said is published as `limit`. @default false */
+  /**
+   * True: the work runs in any case, and the decision is only published as a `limit` event.
+   * @default false
+   */
   readonly dryRun?: boolean | undefined;
 }
 
-/** The same as a schema: names, checks and defaults. */
+/** The schemas of the interfaces above. */
 export const limitOptions = {
   onUnavailable: oneOf(['allow', 'deny', 'local'], 'local'),
   processes: integer({ min: 1, default: 1 }),
@@ -95,7 +105,7 @@ export const runOptions = {
   dryRun: flag(false),
 } satisfies Record<keyof RunOptions, Option<unknown>>;
 
-/** The options of one call, resolved. Durations are in ms. */
+/** The resolved options of one call. Durations are in ms. */
 export type LimitPolicy = Resolved<typeof limitOptions>;
 
 export const LIMIT_DEFAULTS: LimitPolicy = defaultsOf(limitOptions);

@@ -38,23 +38,27 @@ export class Limits {
   }
 
   /**
-   * Takes units if all rules have room for them, in one round trip. A refusal is a value, not an error. For
-   * `concurrency` rules see `run`.
+   * Takes units if all rules have room for them, in one round trip. A refusal is a value, not an error. For `concurrency`
+   * rules use `run`.
    *
-   * @throws OptionsError, KeyError; StoreUnavailableError under the policy `deny`; the signal's reason
+   * @throws OptionsError for invalid rules or options, a `concurrency` rule, and a cost over the burst of a rule
+   * @throws KeyError for an invalid key
+   * @throws StoreUnavailableError if the store does not answer and `onUnavailable` is `'deny'`
+   * @throws the reason of `signal`
+   * @see G9, G10 in docs/coherence.md
    * @example
    * const { allowed, remaining } = await caching.limits.consume('api:42', { limit: 100, per: '1m' }, { cost: 5 });
    */
   async consume(key: Key, rules: Rules, options: ConsumeOptions = {}): Promise<Decision> {
-    const given = parseOptions(consumeOptions, options, 'consume');
-    const { cost = 1, requestId, wait, signal } = given;
+    const parsed = parseOptions(consumeOptions, options, 'consume');
+    const { cost = 1, requestId, wait, signal } = parsed;
     const set = windowsOnly(resolveRules(rules, 'consume'), 'consume');
     const call = this.#engine.call(
       {
         key: logicalKey(key, 'consume'),
         method: undefined,
         rules: set,
-        policy: this.#engine.policy(given),
+        policy: this.#engine.policy(parsed),
         cost,
         requestToken: requestId === undefined ? undefined : requestToken(requestId, set, 'consume'),
       },
@@ -64,37 +68,43 @@ export class Limits {
   }
 
   /**
-   * The decision about one unit. Takes nothing, and publishes nothing.
+   * Returns the decision about one unit without taking it. Publishes no `limit` event.
    *
-   * @throws OptionsError, KeyError; StoreUnavailableError under the policy `deny`
+   * @throws OptionsError for invalid rules or options
+   * @throws KeyError for an invalid key
+   * @throws StoreUnavailableError if the store does not answer and `onUnavailable` is `'deny'`
    * @example
    * const { remaining } = await caching.limits.peek('api:42', { limit: 100, per: '1m' });
    */
   async peek(key: Key, rules: Rules, options: LimitOptions = {}): Promise<Decision> {
-    return this.#engine.look(this.#call('peek', key, resolveRules(rules, 'peek'), options, 0));
+    return this.#engine.decideQuietly(this.#call('peek', key, resolveRules(rules, 'peek'), options, 0));
   }
 
   /**
-   * Runs `work` if all rules have room, and holds a slot of each `concurrency` rule while it runs.
+   * Runs `work` if all rules have room, and returns its result. Holds a slot of each `concurrency` rule while it runs.
    *
-   * @throws RateLimitExceededError, OptionsError, KeyError; StoreUnavailableError under the policy `deny`; the signal's
-   * reason; what `work` throws
+   * @throws RateLimitExceededError if a rule refuses
+   * @throws OptionsError for invalid rules or options, and a cost over the burst of a rule
+   * @throws KeyError for an invalid key
+   * @throws StoreUnavailableError if the store does not answer and `onUnavailable` is `'deny'`
+   * @throws the reason of `signal`; what `work` throws
+   * @see G9, G10 in docs/coherence.md
    * @example
    * const report = await caching.limits.run('reports', { algorithm: 'concurrency', limit: 3 }, () => buildReport());
    */
   async run<T>(key: Key, rules: Rules, work: () => Promise<T> | T, options: RunOptions = {}): Promise<T> {
-    const given = parseOptions(runOptions, options, 'run');
+    const parsed = parseOptions(runOptions, options, 'run');
     if (typeof work !== 'function') {
       throw new OptionsError(`run takes a function to run, and ${describe(work)} was given.`);
     }
-    const { cost = 1, requestId, wait, signal, refundOnError, dryRun } = given;
+    const { cost = 1, requestId, wait, signal, refundOnError, dryRun } = parsed;
     const set = resolveRules(rules, 'run');
     const call = this.#engine.call(
       {
         key: logicalKey(key, 'run'),
         method: undefined,
         rules: set,
-        policy: this.#engine.policy(given),
+        policy: this.#engine.policy(parsed),
         cost,
         requestToken: requestId === undefined ? undefined : requestToken(requestId, set, 'run'),
       },
@@ -104,23 +114,27 @@ export class Limits {
   }
 
   /**
-   * Takes units whether there is room or not, so that less than nothing may remain: for a login that failed, say.
+   * Takes units even without room, for example after a failed login. The usage may then exceed the limit.
    *
-   * @param units a whole number, 0 or more
-   * @throws OptionsError, KeyError; StoreUnavailableError under the policy `deny`
+   * @param units a whole number from 0 to 1,000,000,000
+   * @throws OptionsError for invalid units, rules or options, and a `concurrency` rule
+   * @throws KeyError for an invalid key
+   * @throws StoreUnavailableError if the store does not answer and `onUnavailable` is `'deny'`
    * @example
    * await caching.limits.penalty(['login', ip], { limit: 5, per: '15m' }, 2);
    */
   async penalty(key: Key, rules: Rules, units = 1, options: LimitOptions = {}): Promise<Decision> {
-    return this.#engine.look(this.#forced('penalty', key, rules, units, options));
+    return this.#engine.decideQuietly(this.#forced('penalty', key, rules, units, options));
   }
 
   /**
-   * Returns units to a limit: those of the `consume` with the same `requestId` first. Never more than the limit.
-   * (Other libraries call it `reward`.)
+   * Refunds units: those of the `consume` with the same `requestId` first. The usage does not go below 0. (Other libraries
+   * call it `reward`.)
    *
-   * @param units a whole number, 0 or more
-   * @throws OptionsError, KeyError; StoreUnavailableError under the policy `deny`
+   * @param units a whole number from 0 to 1,000,000,000
+   * @throws OptionsError for invalid units, rules or options, and a `concurrency` rule
+   * @throws KeyError for an invalid key
+   * @throws StoreUnavailableError if the store does not answer and `onUnavailable` is `'deny'`
    * @example
    * await caching.limits.refund('api:42', { limit: 100, per: '1m' }, 5);
    */
@@ -135,10 +149,12 @@ export class Limits {
   }
 
   /**
-   * Refuses every call with this key, whatever its rules, until the duration is over or `reset` is called.
+   * Refuses every call with this key, under any rules, until the duration has passed or `reset` is called.
    *
-   * @param duration from 1 ms to a year
-   * @throws OptionsError, KeyError, StoreUnavailableError
+   * @param duration from 1 ms to 1 year (365 days)
+   * @throws OptionsError for an invalid duration
+   * @throws KeyError for an invalid key
+   * @throws StoreUnavailableError if the store does not answer
    * @example
    * await caching.limits.block(['login', ip], '1h');
    */
@@ -148,9 +164,11 @@ export class Limits {
   }
 
   /**
-   * Removes what was counted under these rules, and the block.
+   * Removes the usage of these rules, and the block of the key.
    *
-   * @throws OptionsError, KeyError, StoreUnavailableError
+   * @throws OptionsError for invalid rules
+   * @throws KeyError for an invalid key
+   * @throws StoreUnavailableError if the store does not answer
    * @example
    * await caching.limits.reset(['login', ip], { limit: 5, per: '15m' });
    */
@@ -164,7 +182,7 @@ export class Limits {
   }
 
   #call(
-    where: string,
+    label: string,
     key: Key,
     rules: RuleSet,
     options: LimitOptions,
@@ -174,53 +192,53 @@ export class Limits {
   ) {
     return this.#engine.call(
       {
-        key: logicalKey(key, where),
+        key: logicalKey(key, label),
         method: undefined,
         rules,
-        policy: this.#engine.policy(parseOptions(limitOptions, options, where)),
+        policy: this.#engine.policy(parseOptions(limitOptions, options, label)),
         cost,
         requestToken: token,
         force,
       },
-      where,
+      label,
     );
   }
 
-  #forced(where: string, key: Key, rules: Rules, units: number, options: LimitOptions, requestId?: string) {
-    const cost = checkUnits(units, `units of ${where}`);
-    const set = windowsOnly(resolveRules(rules, where), where);
-    const token = requestId === undefined ? undefined : requestToken(requestId, set, where);
-    return this.#call(where, key, set, options, cost, true, token);
+  #forced(label: string, key: Key, rules: Rules, units: number, options: LimitOptions, requestId?: string) {
+    const cost = checkUnits(units, `units of ${label}`);
+    const set = windowsOnly(resolveRules(rules, label), label);
+    const token = requestId === undefined ? undefined : requestToken(requestId, set, label);
+    return this.#call(label, key, set, options, cost, true, token);
   }
 }
 
-function windowsOnly(rules: RuleSet, where: string): RuleSet {
+function windowsOnly(rules: RuleSet, label: string): RuleSet {
   const [concurrency] = rules.concurrencyRules;
   if (concurrency === undefined) return rules;
   throw new OptionsError(
-    `${where} has the rule '${concurrency.name}', which holds a slot while a call runs. Use run(key, rules, work).`,
+    `${label} has the rule '${concurrency.name}', which holds a slot while a call runs. Use run(key, rules, work).`,
   );
 }
 
 /**
- * What the store knows a named request by: the same for the same name and rules, in every process, and unrelated to
- * other rules of the same key.
+ * The token of a request with an id: the same for the same id and rules in every process, and different for other rules of
+ * the same key.
  *
- * @throws OptionsError
+ * @throws OptionsError for an invalid id, and with a `concurrency` rule
  */
-function requestToken(requestId: string, { names, concurrencyRules }: RuleSet, where: string): string {
+function requestToken(requestId: string, { names, concurrencyRules }: RuleSet, label: string): string {
   if (typeof requestId !== 'string' || requestId === '') {
     throw new OptionsError(
-      `requestId of ${where} is a string of one character or more, and ${describe(requestId)} was given.`,
+      `requestId of ${label} is a string of one character or more, and ${describe(requestId)} was given.`,
     );
   }
   if (concurrencyRules.length > 0) {
     throw new OptionsError(
-      `${where} has a requestId and the rule '${concurrencyRules[0]!.name}', which holds a slot while a call runs: two ` +
-        'calls cannot share it. Leave one of them out.',
+      `${label} has a requestId and the rule '${concurrencyRules[0]!.name}', which holds a slot while a call runs: two ` +
+        'calls cannot share it. Remove one of the two.',
     );
   }
-  // As JSON, which keeps lone surrogates apart.
+  // As JSON, in which different lone surrogates stay different.
   return nodeCrypto()
     .createHash('sha256')
     .update(JSON.stringify([requestId, names]))

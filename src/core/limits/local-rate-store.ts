@@ -5,7 +5,7 @@ import { rateAlgorithms } from './algorithms/index.js';
 import { toMs } from './algorithms/algorithm.js';
 import { isFull, renewSlot, type ConcurrencyState } from './algorithms/concurrency.js';
 
-/** What was counted for one rule and subject. */
+/** The usage of one rule for one subject. */
 interface Count {
   readonly algorithm: Algorithm;
   readonly state: unknown;
@@ -16,14 +16,14 @@ type RefundRequest = Parameters<RateStore['refund']>[0];
 const MAX_MEMORY_MS = 60_000;
 
 /**
- * Rate limits of one process: the embedded adapter's, and those of a process whose store is away. Every verb runs
- * to its end before another begins. Bounded: the least recently used counts, blocks and answers are forgotten first.
+ * A rate store in the memory of this process: for the memory adapter, and for a process whose store does not answer. Every
+ * verb runs synchronously, so it is atomic. The least recently used counts, blocks and replies are dropped first.
  */
 export class LocalRateStore implements RateStore {
   readonly #clock: Clock;
   readonly #wake: (subject: string) => void;
   readonly #counts: TtlCache<Count>;
-  /** When it ends. */
+  /** The end of each block, in microseconds. */
   readonly #blocks: TtlCache<number>;
   readonly #answers: TtlCache<RateReply>;
 
@@ -36,7 +36,7 @@ export class LocalRateStore implements RateStore {
   }
 
   async consume(request: RateRequest): Promise<RateReply> {
-    const { subject, rules, cost, token, repeatable, force: forced } = request;
+    const { subject, rules, cost, token, repeatable, force } = request;
     const answer = answerKey(subject, token);
     const before = repeatable ? this.#answers.get(answer) : undefined;
     if (before !== undefined) return before;
@@ -46,8 +46,8 @@ export class LocalRateStore implements RateStore {
       rateAlgorithms[rule.algorithm].hasRoom(rule, this.#stateOf(rule), now, cost, token),
     );
     // guard: all-rules-or-none-memory
-    const takes = cost > 0 && (forced || (blockedMs === 0 && allowed.every(Boolean)));
-    if (takes) for (const rule of rules) this.#take(rule, now, cost, token);
+    const takes = cost > 0 && (force || (blockedMs === 0 && allowed.every(Boolean)));
+    if (takes) for (const rule of rules) this.#takeUnits(rule, now, cost, token);
     const reply: RateReply = {
       blockedMs,
       rules: rules.map((rule, i) => ({
@@ -61,16 +61,16 @@ export class LocalRateStore implements RateStore {
 
   async refund({ subject, rules, cost, token, wakeOnlyIfFull }: RefundRequest): Promise<void> {
     const now = this.#now();
-    let full = false;
+    let wasFull = false;
     for (const rule of rules) {
       const state = this.#stateOf(rule);
       if (state === undefined) continue;
-      full ||= rule.algorithm === 'concurrency' && isFull(rule, state as ConcurrencyState, now);
-      const left = rateAlgorithms[rule.algorithm].refund(rule, state, now, cost, token);
-      this.#keep(rule, left, now);
+      wasFull ||= rule.algorithm === 'concurrency' && isFull(rule, state as ConcurrencyState, now);
+      const refunded = rateAlgorithms[rule.algorithm].refund(rule, state, now, cost, token);
+      this.#setState(rule, refunded, now);
     }
     this.#answers.delete(answerKey(subject, token));
-    if (full || !wakeOnlyIfFull) this.#wake(subject);
+    if (wasFull || !wakeOnlyIfFull) this.#wake(subject);
   }
 
   async renew(rules: readonly RateRule[], token: string): Promise<boolean> {
@@ -79,7 +79,7 @@ export class LocalRateStore implements RateStore {
     for (const rule of rules) {
       if (rule.algorithm !== 'concurrency') continue;
       const slots = this.#stateOf(rule) as ConcurrencyState | undefined;
-      if (slots !== undefined && renewSlot(rule, slots, now, token)) this.#keep(rule, slots, now);
+      if (slots !== undefined && renewSlot(rule, slots, now, token)) this.#setState(rule, slots, now);
       else all = false;
     }
     return all;
@@ -96,12 +96,12 @@ export class LocalRateStore implements RateStore {
     this.#wake(subject);
   }
 
-  /** Counts, blocks and answers that have not ended. */
+  /** The number of counts, blocks and replies that have not expired. @internal for tests */
   get size(): number {
     return this.#counts.size + this.#blocks.size + this.#answers.size;
   }
 
-  /** Whole microseconds. */
+  /** This process' clock in whole microseconds. */
   #now(): number {
     return Math.round(this.#clock.now() * 1000);
   }
@@ -114,12 +114,12 @@ export class LocalRateStore implements RateStore {
     return count.state;
   }
 
-  #take(rule: RateRule, now: number, cost: number, token: string): void {
+  #takeUnits(rule: RateRule, now: number, cost: number, token: string): void {
     const state = rateAlgorithms[rule.algorithm].consume(rule, this.#stateOf(rule), now, cost, token);
-    this.#keep(rule, state, now);
+    this.#setState(rule, state, now);
   }
 
-  #keep(rule: RateRule, state: unknown, now: number): void {
+  #setState(rule: RateRule, state: unknown, now: number): void {
     const { algorithm } = rule;
     if (state === undefined) this.#counts.delete(rule.key);
     else {

@@ -12,18 +12,18 @@ import type { EventPublisher } from '../shared/event-publisher.js';
 import { storeRules } from './rules.js';
 import { newToken } from '../shared/token.js';
 
-/** What a new connection takes, in ms, if nothing else is wrong. */
+/** How long a reconnect takes, in ms, if the server is available. */
 const RECONNECT_MS = 100;
 const MAX_RETRY_PAUSE_MS = 400;
-/** With less time than this, a repeated request would end before its reply comes. */
+/** With a shorter pause, the remaining time would be too short for a reply. */
 const MIN_RETRY_PAUSE_MS = 10;
 const MAX_LOCAL_KEYS = 100_000;
 
-/** Decides about a call: from what is known locally, by the store, or by the policy for a store that does not answer. */
+/** Decides about calls: locally if possible, else by the store, or by `onUnavailable` if the store does not answer. */
 export class RateLimiter {
   readonly denials: DenialCache;
   readonly releases: ReleaseRetries;
-  /** What this process counts while the store is away: its share of each limit. */
+  /** Counts while the store does not answer, up to this process' share of each limit. */
   readonly fallback: LocalRateStore;
   readonly #store: RateStore;
   readonly #clock: Clock;
@@ -38,7 +38,7 @@ export class RateLimiter {
     this.fallback = new LocalRateStore(clock, { maxKeys: MAX_LOCAL_KEYS }, wake);
   }
 
-  /** The decision if the store need not be asked: a rule with a limit of 0, or a denial that still holds. */
+  /** Decides without the store, by a rule with a limit of 0 or a cached denial. Undefined if the store is needed. */
   decideLocally(call: LimitCall): Decision | undefined {
     const { rules, force } = call;
     if (rules.activeRules.length === 0 || (rules.zeroRule !== undefined && !force)) {
@@ -50,20 +50,20 @@ export class RateLimiter {
   /** @throws StoreUnavailableError under the policy `deny` */
   async decideByStore(call: LimitCall): Promise<Decision> {
     const { subject, rules, policy, cost, requestToken, force } = call;
-    const asked = storeRules(rules.activeRules, subject);
+    const requested = storeRules(rules.activeRules, subject);
     const token = requestToken ?? newToken();
     const repeatable = requestToken !== undefined;
-    const request: RateRequest = { subject, rules: asked, cost, token, repeatable, force: force };
-    const askedAt = this.#clock.now();
+    const request: RateRequest = { subject, rules: requested, cost, token, repeatable, force };
+    const requestedAt = this.#clock.now();
     const { sequence } = this.denials;
     let reply: RateReply;
     try {
-      reply = await this.#consume(request, policy.storeTimeout, askedAt);
+      reply = await this.#consume(request, policy.storeTimeout, requestedAt);
     } catch (error) {
       return this.#decideByPolicy(call, request, error);
     }
-    const decision = decide(rules, asked, reply, 'store');
-    if (!decision.allowed && usesDenials(call)) this.denials.add(call, decision, askedAt, sequence);
+    const decision = decide(rules, requested, reply, 'store');
+    if (!decision.allowed && usesDenials(call)) this.denials.add(call, decision, requestedAt, sequence);
     if (decision.allowed && cost > 0) call.taken = { store: this.#store, request };
     return decision;
   }
@@ -90,26 +90,26 @@ export class RateLimiter {
   }
 
   /**
-   * Sends a request that may be repeated again, after a pause, when its reply was lost: until the store answers or the
-   * time is used up. Later attempts may fail because the connection is not there yet: the first may still have been
-   * counted, so its error is the one that is thrown.
+   * Sends a request. If its reply is lost and it is repeatable, sends it again after a pause, until the store answers or the
+   * timeout has passed. Later attempts may fail only because the connection is not open yet, while the first one may have
+   * been counted: its error is the one that is thrown.
    */
-  async #consume(request: RateRequest, timeoutMs: number, askedAt: number): Promise<RateReply> {
+  async #consume(request: RateRequest, timeoutMs: number, requestedAt: number): Promise<RateReply> {
     const backoff = new Backoff(this.#clock, RECONNECT_MS, MAX_RETRY_PAUSE_MS);
-    let lost: StoreUnavailableError | undefined;
+    let firstError: StoreUnavailableError | undefined;
     for (;;) {
-      const remainingMs = timeoutMs - (this.#clock.now() - askedAt);
+      const remainingMs = timeoutMs - (this.#clock.now() - requestedAt);
       try {
         return await this.#store.consume(request, remainingMs);
       } catch (error) {
         // guard: request-without-a-name-is-sent-once
         if (!request.repeatable || !(error instanceof StoreUnavailableError)) throw error;
         // guard: lost-request-is-repeated-until-it-is-answered
-        if (lost === undefined && error.outcome !== 'unknown') throw error;
-        lost ??= error;
+        if (firstError === undefined && error.outcome !== 'unknown') throw error;
+        firstError ??= error;
       }
-      const pauseMs = Math.min(backoff.next(), (timeoutMs - (this.#clock.now() - askedAt)) / 2);
-      if (pauseMs < MIN_RETRY_PAUSE_MS) throw lost;
+      const pauseMs = Math.min(backoff.next(), (timeoutMs - (this.#clock.now() - requestedAt)) / 2);
+      if (pauseMs < MIN_RETRY_PAUSE_MS) throw firstError;
       await this.#pause(pauseMs);
     }
   }
@@ -137,7 +137,7 @@ export class RateLimiter {
     }
   }
 
-  /** The store may have given the slots, or may yet, and nobody would renew them. */
+  /** Releases slots that the store may have granted although the reply was lost: no call would renew them. */
   #releaseSlots({ subject, rules, token }: RateRequest): void {
     const slots = rules.filter(({ algorithm }) => algorithm === 'concurrency');
     const until = this.#clock.now() + Math.max(...slots.map(({ perMs }) => perMs));
@@ -150,14 +150,14 @@ function usesDenials({ policy, cost, force }: LimitCall): boolean {
   return policy.denialCache && cost > 0 && !force;
 }
 
-/** The request for one of several processes. A cost over the share takes all of the share. */
+/** The request with this process' share of each limit. A cost over the share takes the whole share. */
 function shareRequest(request: RateRequest, processes: number): RateRequest {
   // guard: process-counts-its-share-only
   if (processes === 1) return request;
   const rules = shareRules(request.rules, processes);
   const windows = rules.filter(({ algorithm }) => algorithm !== 'concurrency');
-  const most = Math.min(Infinity, ...windows.map(({ burst }) => burst));
-  return { ...request, rules, cost: request.force ? request.cost : Math.min(request.cost, most) };
+  const smallestBurst = Math.min(Infinity, ...windows.map(({ burst }) => burst));
+  return { ...request, rules, cost: request.force ? request.cost : Math.min(request.cost, smallestBurst) };
 }
 
 function shareRules(rules: readonly RateRule[], processes: number): RateRule[] {

@@ -1,4 +1,4 @@
-import { describe, quote, placeName, type Place } from '../shared/describe.js';
+import { describe, quote, labelText, type Label } from '../shared/describe.js';
 import type { Duration } from '../shared/duration.js';
 import { OptionsError } from '../shared/errors.js';
 import { rateRuleKey } from '../keys/store-keys.js';
@@ -8,12 +8,12 @@ import {
   matching,
   oneOf,
   parseOptions,
-  type Given,
+  type ParsedOptions,
   type Option,
 } from '../shared/option-schema.js';
 import type { Algorithm, RateRule } from '../ports/rate-store.js';
 
-/** At most `limit` units in a window. */
+/** A limit of units in a window of time. */
 export interface WindowRule {
   /**
    * Names the rule in decisions, headers and keys. Two rules of one call have different names.
@@ -21,22 +21,25 @@ export interface WindowRule {
    */
   readonly name?: string | undefined;
   /**
-   * How units are counted (docs/rate-limits.md says what each admits).
+   * How units are counted (docs/rate-limits.md compares the algorithms).
    * @default 'gcra'
    */
   readonly algorithm?: Exclude<Algorithm, 'concurrency'> | undefined;
-  /** Units in a window, a whole number up to 1_000_000_000; 0: every call is refused. */
+  /**
+   * Units in a window: a whole number from 0 to 1,000,000,000, for `sliding-window-log` to 100,000. 0: every call is
+   * refused.
+   */
   readonly limit: number;
-  /** The length of the window, from 1 ms to a year. */
+  /** The length of the window: from 1 ms to 1 year (365 days). */
   readonly per: Duration;
   /**
-   * Units that may be taken at once: `gcra` and `token-bucket` only.
+   * Units that may be taken at once: a whole number from 1 to 1,000,000,000. Only for `gcra` and `token-bucket`.
    * @default the limit
    */
   readonly burst?: number | undefined;
 }
 
-/** At most `limit` calls at once: each holds a slot while it runs. */
+/** A limit of calls that run at the same time. Each holds a slot while it runs. */
 export interface ConcurrencyRule {
   /**
    * Names the rule in decisions, headers and keys. Two rules of one call have different names.
@@ -44,54 +47,55 @@ export interface ConcurrencyRule {
    */
   readonly name?: string | undefined;
   readonly algorithm: 'concurrency';
-  /** Slots, a whole number up to 1_000_000_000; 0: every call is refused. */
+  /** The number of slots: a whole number from 0 to 1,000,000,000. 0: every call is refused. */
   readonly limit: number;
   /**
-   * How long the slot of a process that dies stays taken, from 1 ms to a year. A process that lives renews it.
+   * How long the slot of a crashed process stays taken: from 1 ms to 1 year. A running process renews its slots.
    * @default '30s'
    */
   readonly lease?: Duration | undefined;
 }
 
+/** A rule of a rate limit. A call may have up to 16, which are applied together. */
 export type Rule = WindowRule | ConcurrencyRule;
 
-/** A rule as it is applied: checked, with a name, in whole numbers. */
+/** A validated rule, with its defaults applied. */
 export interface ResolvedRule {
   readonly name: string;
   readonly algorithm: Algorithm;
-  /** 0: it admits nothing, and no store is asked. */
+  /** 0: the rule refuses every call, and no store is asked. */
   readonly limit: number;
   readonly perMs: number;
   readonly burst: number;
 }
 
-/** The rules of one call, resolved. */
+/** The resolved rules of one call. */
 export interface RuleSet {
   readonly rules: readonly ResolvedRule[];
-  /** Those that a store is asked about: all with a limit over 0. */
+  /** The rules that are sent to a store: those with a limit greater than 0. */
   readonly activeRules: readonly ResolvedRule[];
-  /** The first rule with a limit of 0, which refuses every call. */
+  /** The first rule with a limit of 0, if there is one. */
   readonly zeroRule: ResolvedRule | undefined;
-  /** Those that hold a slot while a call runs. */
+  /** The rules that hold a slot while a call runs. */
   readonly concurrencyRules: readonly ResolvedRule[];
   /** The window rule with the smallest burst. */
   readonly smallestBurst: ResolvedRule | undefined;
-  /** The names of all rules. */
+  /** The names of all rules, joined. */
   readonly names: string;
-  /** Equal for equal rules, and only for them. */
+  /** A string that is equal for equal rules only. */
   readonly fingerprint: string;
 }
 
 const YEAR_MS = 365 * 86_400_000;
 const MAX_RULES = 16;
-/** Sums of units and microseconds stay exact, or very nearly. */
+/** The largest number of units. It keeps products of units and microseconds exact, or very nearly, in a double. */
 const MAX_UNITS = 1_000_000_000;
-/** Each unit of a log is an entry. */
+/** A log has an entry for each unit. */
 const MAX_LOG_ENTRIES = 100_000;
-/** What decisions call a block: no rule has this name. */
+/** The rule name of a block in decisions. No rule may have it. */
 export const BLOCK = 'block';
 
-/** A number of units: what a call costs, or what a rule admits. */
+/** A number of units: the cost of a call, or the limit of a rule. */
 export const units = integer({ min: 0, max: MAX_UNITS });
 
 const name = matching(
@@ -126,22 +130,22 @@ export const concurrencyRule = {
 const SLOT_LEASE_MS = 30_000;
 
 /**
- * The rules of a call, checked.
+ * Checks and resolves the rules of a call.
  *
- * @param where names the place in errors: `@RateLimited on login`, `consume`
- * @throws OptionsError
+ * @param label names the call in errors: `@RateLimited on login`, `consume`
+ * @throws OptionsError for an invalid rule, and for no or more than 16 rules
  */
-export function resolveRules(given: Rule | readonly Rule[], where: string): RuleSet {
-  if (!Array.isArray(given)) return ruleSetOf([resolveRule(given as Rule, where)]);
-  if (given.length === 0 || given.length > MAX_RULES) {
-    throw new OptionsError(`${where} takes 1 to ${MAX_RULES} rules, and ${given.length} were given.`);
+export function resolveRules(rules: Rule | readonly Rule[], label: string): RuleSet {
+  if (!Array.isArray(rules)) return ruleSetOf([resolveRule(rules as Rule, label)]);
+  if (rules.length === 0 || rules.length > MAX_RULES) {
+    throw new OptionsError(`${label} takes 1 to ${MAX_RULES} rules, and ${rules.length} were given.`);
   }
-  const rules = given.map((rule: Rule, i) => resolveRule(rule, `rule ${i + 1} of ${where}`));
-  checkDifferentNames(rules, where);
-  return ruleSetOf(rules);
+  const resolved = rules.map((rule: Rule, i) => resolveRule(rule, `rule ${i + 1} of ${label}`));
+  checkDifferentNames(resolved, label);
+  return ruleSetOf(resolved);
 }
 
-/** The rules as a store takes them. */
+/** Converts rules to the form that stores accept. */
 export function storeRules(rules: readonly ResolvedRule[], subject: string): RateRule[] {
   return rules.map(({ name, algorithm, limit, perMs, burst }) => ({
     key: rateRuleKey(subject, name),
@@ -153,52 +157,52 @@ export function storeRules(rules: readonly ResolvedRule[], subject: string): Rat
 }
 
 /**
- * A cost that no rule can ever admit is a mistake of the caller, and not a refusal.
+ * Checks that a cost can be admitted. A cost over the burst of a rule is a mistake of the caller, not a refusal.
  * @throws OptionsError
  */
-export function checkCost(cost: number, { smallestBurst: rule }: RuleSet, place: Place): void {
+export function checkCost(cost: number, { smallestBurst: rule }: RuleSet, label: Label): void {
   if (rule === undefined || cost <= rule.burst) return;
   throw new OptionsError(
-    `${placeName(place)} costs ${cost} units, and the rule '${rule.name}' never admits more than ${rule.burst} at once: the ` +
-      'call could never pass.',
+    `${labelText(label)} costs ${cost} units, and the rule '${rule.name}' admits at most ${rule.burst} at once, so the ` +
+      'call could never be allowed. Lower the cost, or raise the limit or the burst.',
   );
 }
 
-/** @throws OptionsError unless `value` is a number of units */
+/** Checks a number of units. @throws OptionsError */
 export function checkUnits(value: unknown, what: string): number {
   const read = units.read(value);
   if (read !== undefined) return read;
   throw new OptionsError(`${what} is ${units.accepts}, and ${describe(value)} was given.`);
 }
 
-function resolveRule(rule: Rule, where: string): ResolvedRule {
+function resolveRule(rule: Rule, label: string): ResolvedRule {
   const isConcurrency = (rule as Rule | null)?.algorithm === 'concurrency';
   const schema = isConcurrency ? concurrencyRule : windowRule;
-  const given: Given<typeof windowRule & typeof concurrencyRule> = parseOptions(schema, rule, where);
-  return isConcurrency ? concurrency(given, where) : window(given, where);
+  const parsed: ParsedOptions<typeof windowRule & typeof concurrencyRule> = parseOptions(schema, rule, label);
+  return isConcurrency ? concurrency(parsed, label) : window(parsed, label);
 }
 
-function window(given: Given<typeof windowRule>, where: string): ResolvedRule {
-  const { algorithm = 'gcra', burst } = given;
-  const limit = required(given.limit, 'limit', units, where);
-  const perMs = required(given.per, 'per', perOrLease, where);
+function window(parsed: ParsedOptions<typeof windowRule>, label: string): ResolvedRule {
+  const { algorithm = 'gcra', burst } = parsed;
+  const limit = required(parsed.limit, 'limit', units, label);
+  const perMs = required(parsed.per, 'per', perOrLease, label);
   if (algorithm === 'sliding-window-log' && limit > MAX_LOG_ENTRIES) {
     throw new OptionsError(
-      `limit of ${where} is at most ${MAX_LOG_ENTRIES} for 'sliding-window-log', which keeps an entry for each unit, and ` +
+      `limit of ${label} is at most ${MAX_LOG_ENTRIES} for 'sliding-window-log', which keeps an entry for each unit, and ` +
         `${limit} was given. Use 'sliding-window-counter' or 'gcra'.`,
     );
   }
   if (burst !== undefined && algorithm !== 'gcra' && algorithm !== 'token-bucket') {
     throw new OptionsError(
-      `${where} has a burst, which only 'gcra' and 'token-bucket' have; '${algorithm}' admits at most the limit at once.`,
+      `${label} has a burst, which only 'gcra' and 'token-bucket' have; '${algorithm}' admits at most the limit at once.`,
     );
   }
-  return { name: given.name ?? `${algorithm}-${perMs}`, algorithm, limit, perMs, burst: burst ?? limit };
+  return { name: parsed.name ?? `${algorithm}-${perMs}`, algorithm, limit, perMs, burst: burst ?? limit };
 }
 
-function concurrency(given: Given<typeof concurrencyRule>, where: string): ResolvedRule {
-  const { name = 'concurrency', lease = SLOT_LEASE_MS } = given;
-  const limit = required(given.limit, 'limit', units, where);
+function concurrency(parsed: ParsedOptions<typeof concurrencyRule>, label: string): ResolvedRule {
+  const { name = 'concurrency', lease = SLOT_LEASE_MS } = parsed;
+  const limit = required(parsed.limit, 'limit', units, label);
   return { name, algorithm: 'concurrency', limit, perMs: lease, burst: limit };
 }
 
@@ -206,10 +210,10 @@ function required(
   value: number | undefined,
   name: string,
   { accepts }: Option<unknown>,
-  where: string,
+  label: string,
 ): number {
   if (value !== undefined) return value;
-  throw new OptionsError(`${name} of ${where} is ${accepts}, and undefined was given.`);
+  throw new OptionsError(`${name} of ${label} is ${accepts}, and undefined was given.`);
 }
 
 function ruleSetOf(rules: readonly ResolvedRule[]): RuleSet {
@@ -228,12 +232,12 @@ function ruleSetOf(rules: readonly ResolvedRule[]): RuleSet {
   };
 }
 
-function checkDifferentNames(rules: readonly ResolvedRule[], where: string): void {
+function checkDifferentNames(rules: readonly ResolvedRule[], label: string): void {
   const names = new Set<string>();
   for (const { name } of rules) {
     if (names.has(name)) {
       throw new OptionsError(
-        `Two rules of ${where} have the name ${quote(name)}. Give them names: { name: 'per-minute', ... }.`,
+        `Two rules of ${label} have the name ${quote(name)}. Give them names: { name: 'per-minute', ... }.`,
       );
     }
     names.add(name);

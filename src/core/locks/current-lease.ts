@@ -3,11 +3,11 @@ import { OptionsError } from '../shared/errors.js';
 import type { Lease } from './lease.js';
 import { shared } from '../shared/registry.js';
 
-/** The lease that a body runs under. */
+/** The lease within which a body runs. */
 export interface LeaseScope {
   readonly lease: Lease;
-  /** The engine that acquired it, and the names on which it is held exclusively; undefined if it is not. */
-  readonly exclusive: { readonly by: object; readonly names: ReadonlySet<string> } | undefined;
+  /** The engine that acquired the lease, and its store keys; undefined if it is not exclusive. */
+  readonly exclusive: { readonly engine: object; readonly names: ReadonlySet<string> } | undefined;
 }
 
 interface Frame extends LeaseScope {
@@ -16,17 +16,17 @@ interface Frame extends LeaseScope {
 
 const frames = shared('leases', () => new AsyncLocalStorage<Frame>());
 
-/** Runs `work` so that `currentLease()` in it, and in all that it starts, is the lease of the scope. */
+/** Runs `work` within a lease: `currentLease()` returns it in `work` and in everything that `work` starts. */
 export function runWithin<T>(scope: LeaseScope, work: (lease: Lease) => T): T {
   return frames.run({ ...scope, outer: frames.getStore() }, work, scope.lease);
 }
 
-/** A valid lease of the present async context that is held exclusively on all of these names. */
-export function leaseAround(by: object, names: readonly string[]): Lease | undefined {
+/** Finds a valid lease of the current async context that is held exclusively on all of these store keys. */
+export function enclosingLease(engine: object, names: readonly string[]): Lease | undefined {
   for (let frame = frames.getStore(); frame !== undefined; frame = frame.outer) {
     const { exclusive, lease } = frame;
-    if (exclusive?.by !== by || !names.every((name) => exclusive.names.has(name))) continue;
-    // Work that a body has left running may outlive its lease.
+    if (exclusive?.engine !== engine || !names.every((name) => exclusive.names.has(name))) continue;
+    // Work that a body started without awaiting it may outlive the lease.
     // guard: lease-that-ended-is-not-entered-again
     if (lease.remainingMs > 0) return lease;
   }
@@ -34,10 +34,10 @@ export function leaseAround(by: object, names: readonly string[]): Lease | undef
 }
 
 /**
- * The innermost lease of the present async context: that of `@Locked` or `withLease`. A lease from `acquire` is not
- * found: only its caller has it.
+ * Returns the innermost lease of the current async context, from `@Locked` or `withLease`. A lease from `acquire` is not
+ * found, because only its caller has it.
  *
- * @throws OptionsError outside of a lease
+ * @throws OptionsError outside a lease
  * @example
  * @Locked({ key: 'invoice:{0.id}' })
  * async settle(invoice: Invoice): Promise<void> {
@@ -48,7 +48,7 @@ export function currentLease(): Lease {
   const frame = frames.getStore();
   if (frame !== undefined) return frame.lease;
   throw new OptionsError(
-    'currentLease() was called outside of a lease. Call it within a method that carries @Locked, or within the ' +
-      'function given to locks.withLease(), and not from a callback that was registered before.',
+    'currentLease() was called outside a lease. Call it within a method with @Locked, or within the function passed to ' +
+      'locks.withLease(), and not from a callback that was registered before.',
   );
 }

@@ -8,6 +8,7 @@ import type { Clock, Timer } from '../ports/clock.js';
 import type { LockGrant } from '../ports/lock-store.js';
 import type { EventPublisher, MethodLabel } from '../shared/event-publisher.js';
 
+/** What a held lease needs. */
 export interface HeldLeaseSetup {
   readonly clock: Clock;
   readonly events: EventPublisher;
@@ -15,18 +16,18 @@ export interface HeldLeaseSetup {
   /** The logical keys. */
   readonly keys: readonly string[];
   readonly grant: LockGrant;
-  /** When it was asked for, by this process' clock: its validity counts from there. */
-  readonly askedAt: number;
+  /** When it was requested, by this process' clock. Its validity counts from then. */
+  readonly requestedAt: number;
   readonly leaseMs: number;
-  /** How long in all it is renewed. */
+  /** The total time for which it is renewed, in ms. */
   readonly renewMs: number;
-  /** It is released, or that was tried. */
-  readonly ended: () => void;
+  /** Called after it is released, or the release has failed. */
+  readonly onEnd: () => void;
 }
 
 /**
- * For how many ms after it was asked for a lease can be proven: clocks may run at rates that differ by 1 %, and servers
- * count in whole milliseconds.
+ * How long a lease is valid after its request, in ms: shorter than the lease itself, because clock rates may differ by 1 %
+ * and servers count whole milliseconds.
  */
 export function leaseValidity(leaseMs: number): number {
   // guard: clock-drift-shortens-a-lease
@@ -34,20 +35,22 @@ export function leaseValidity(leaseMs: number): number {
 }
 
 /**
- * A lease from its grant to its end. Validity is computed from the local monotonic clock and from confirmed renewals
- * only; an unconfirmed renewal does not extend it. When it ends without a renewal it is lost.
+ * A lease from its grant to its release or loss. Validity is computed from the local monotonic clock and confirmed renewals
+ * only; an unconfirmed renewal does not extend it. A lease that ends without a renewal is lost.
+ *
+ * @see G8
  */
 export class HeldLease implements Lease, Linked<HeldLease> {
   isLinked = false;
   before: HeldLease | undefined;
   after: HeldLease | undefined;
   readonly #setup: HeldLeaseSetup;
-  /** Made at the first access: most callers never ask for the signal. */
+  /** Created on first access: most callers do not use the signal. */
   #controller: AbortController | undefined;
   readonly #acquiredAt: number;
-  /** Until when the lease is proven. */
+  /** The time until which the lease is valid. */
   #deadline: number;
-  /** Set after the first third of the lease: it cannot end before. */
+  /** Set by the first renewal, after a third of the lease. Before that the lease cannot expire. */
   #expiry: Timer | undefined;
   #renewal: Timer | undefined;
   #lost: LockLostError | undefined;
@@ -55,10 +58,10 @@ export class HeldLease implements Lease, Linked<HeldLease> {
 
   constructor(setup: HeldLeaseSetup) {
     this.#setup = setup;
-    const { clock, leaseMs, askedAt } = setup;
+    const { clock, leaseMs, requestedAt } = setup;
     this.#acquiredAt = clock.now();
-    this.#deadline = askedAt + leaseValidity(leaseMs);
-    this.#renewIn(askedAt + leaseMs / 3 - clock.now());
+    this.#deadline = requestedAt + leaseValidity(leaseMs);
+    this.#renewIn(requestedAt + leaseMs / 3 - clock.now());
   }
 
   get keys(): readonly string[] {
@@ -99,7 +102,7 @@ export class HeldLease implements Lease, Linked<HeldLease> {
     await this.release();
   }
 
-  /** The `Caching` is closed: the signal aborts, and the lease is released at once. */
+  /** Aborts the signal and releases the lease, when the `Caching` is closed. */
   async close(): Promise<void> {
     if (!this.#isOver) this.#lose('closed');
     await this.release();
@@ -109,7 +112,7 @@ export class HeldLease implements Lease, Linked<HeldLease> {
     return this.#lost !== undefined || this.#released !== undefined;
   }
 
-  /** No timer runs while the event loop is blocked, so every access compares with the clock. */
+  /** Compares with the clock on every access, because timers do not run while the event loop is blocked. */
   #checkExpiry(): void {
     // guard: access-compares-with-the-clock
     if (!this.#isOver && this.#setup.clock.now() >= this.#deadline) this.#lose('expired');
@@ -120,7 +123,7 @@ export class HeldLease implements Lease, Linked<HeldLease> {
     return clock.after(Math.max(0, deadline - clock.now()), () => {
       if (this.#isOver) return;
       if (clock.now() >= this.#deadline) this.#lose('expired');
-      // Timers may run a little early.
+      // Timers may fire slightly early.
       else this.#expiry = this.#expireAt(this.#deadline);
     });
   }
@@ -131,16 +134,16 @@ export class HeldLease implements Lease, Linked<HeldLease> {
   }
 
   async #renew(): Promise<void> {
-    const { clock, grant, leaseMs, renewMs, askedAt } = this.#setup;
+    const { clock, grant, leaseMs, renewMs, requestedAt } = this.#setup;
     this.#checkExpiry();
     if (this.#isOver) return;
     // guard: lease-ends-by-a-local-timer
     this.#expiry ??= this.#expireAt(this.#deadline);
     const renewedAt = clock.now();
     // guard: renewals-end
-    const ms = Math.floor(Math.min(leaseMs, askedAt + renewMs - renewedAt));
+    const ms = Math.floor(Math.min(leaseMs, requestedAt + renewMs - renewedAt));
     const deadline = renewedAt + leaseValidity(ms);
-    // The time for renewals is used up: another one would end the lease earlier.
+    // `renew` has been reached: another renewal would end the lease earlier.
     if (deadline <= this.#deadline) return;
     const outcome = await this.#extend(grant, ms);
     // guard: lost-lease-stays-lost
@@ -152,7 +155,7 @@ export class HeldLease implements Lease, Linked<HeldLease> {
       this.#deadline = deadline;
       this.#expiry?.cancel();
       this.#expiry = this.#expireAt(deadline);
-      // A shorter renewal is the last one.
+      // A renewal for less than the full lease is the last one.
       if (ms === leaseMs) this.#renewIn(renewedAt + leaseMs / 3 - clock.now());
     } else {
       this.#renewIn(jittered(leaseMs / 6, clock));
@@ -177,14 +180,14 @@ export class HeldLease implements Lease, Linked<HeldLease> {
   }
 
   async #release(): Promise<void> {
-    const { clock, ended, grant, keys, method, events } = this.#setup;
+    const { clock, onEnd, grant, keys, method, events } = this.#setup;
     this.#stop();
     try {
       await grant.release();
     } catch (error) {
       events.error('release', { key: keys[0], method }, error);
     }
-    ended();
+    onEnd();
     const heldMs = clock.now() - this.#acquiredAt;
     events.publish('unlock', method, { keys, heldMs, lost: this.#lost !== undefined });
   }
@@ -196,18 +199,18 @@ export class HeldLease implements Lease, Linked<HeldLease> {
 
   #error(reason: LockLostError['reason']): LockLostError {
     const names = this.keys.map(quote).join(', ');
-    return new LockLostError(`The lease on ${names} ${WHY[reason]}`, this.keys, reason);
+    return new LockLostError(`The lease on ${names} ${REASONS[reason]}`, this.keys, reason);
   }
 }
 
 const STOP =
-  'Nothing is exclusive any more: stop, and have the resource refuse fencing tokens smaller than the latest it saw.';
+  'The work is not exclusive any more: stop it, and let the resource reject fencing tokens smaller than the latest one.';
 
-const WHY: Readonly<Record<LockLostError['reason'], string>> = {
+const REASONS: Readonly<Record<LockLostError['reason'], string>> = {
   expired:
-    'ended while it was in use: it was not renewed in time (Redis did not answer, the time in `renew` was used up, ' +
-    `or the process was paused or its event loop blocked). ${STOP}`,
-  taken: `is gone: on the servers another holds it, or nobody. ${STOP}`,
+    'expired while it was in use: it was not renewed in time (Redis did not answer, the time in `renew` had passed, ' +
+    `or the process was paused or its event loop was blocked). ${STOP}`,
+  taken: `was lost while it was in use: on the servers the lock has another holder or does not exist. ${STOP}`,
   closed: `was released because its Caching was closed while it was in use. ${STOP}`,
-  released: 'is released: there is no lease after release().',
+  released: 'has been released. Call assertHeld() only before release().',
 };

@@ -2,38 +2,41 @@ import { quote } from '../shared/describe.js';
 import { LockLostError } from '../shared/errors.js';
 
 /**
- * A held lock, for as long as it can be proven.
+ * A held lock.
  *
- * A body that runs without a lock gets a lease as well, with no fencing token and a signal that never aborts. If that
- * was decided beforehand (`enabled: false`, `when` of `@Locked`), `assertHeld()` passes and `remainingMs` is Infinity.
- * If too few servers answered (`onUnavailable: 'run'`), `assertHeld()` throws and `remainingMs` is 0.
+ * A body that runs without a lock also gets a lease, without a fencing token and with a signal that never aborts. If the
+ * lock was switched off (`enabled: false`, `when` of `@Locked`), `assertHeld()` passes and `remainingMs` is Infinity. If too
+ * few servers answered (`onUnavailable: 'run'`), `assertHeld()` throws and `remainingMs` is 0.
+ *
+ * @see G8 in docs/coherence.md
  */
 export interface Lease extends AsyncDisposable {
   /** The logical keys. */
   readonly keys: readonly string[];
   /**
-   * Aborts with a LockLostError when the lease is lost: by a local timer at its end, whether Redis answers or not. After
-   * code that blocks the event loop ask `assertHeld()`: no timer could run. After `release()` it does not abort any more.
+   * Aborts with a LockLostError when the lease is lost: at its end at the latest, by a local timer, whether Redis answers or
+   * not. Timers do not run while the event loop is blocked: call `assertHeld()` after blocking code. The signal does not
+   * abort after `release()`.
    */
   readonly signal: AbortSignal;
   /**
-   * Grows with every lease of the same key: pass it to the resource, and let the resource refuse smaller ones. Undefined
-   * with several lock servers, with a read lock or more than one permit, and in a body that runs without a lock.
+   * A number that grows with every lease of the same key. Pass it to the resource, and let the resource reject smaller ones.
+   * Undefined with several lock servers, for a shared lock or more than one permit, and for a body without a lock.
    */
   readonly fencingToken: bigint | undefined;
-  /** For how many ms the lease is valid without a renewal, by the monotonic clock; 0 or more. */
+  /** How long the lease is valid without another renewal, in ms by the monotonic clock; 0 or more. */
   readonly remainingMs: number;
-  /** @throws LockLostError if the lease cannot be proven at this moment, or is released */
+  /** @throws LockLostError if the lease is not valid any more, or has been released */
   assertHeld(): void;
-  /** Releases the lock. Never throws: a lock that cannot be released ends with its lease. */
+  /** Releases the lock. Idempotent. Never rejects: if the store does not answer, the lock expires with its lease. */
   release(): Promise<void>;
 }
 
 /**
- * For a body that runs without a lock.
+ * The lease of a body that runs without a lock.
  *
- * @param intended true: locks are switched off for it, and `assertHeld()` passes. False: the lock was not available, and
- * `assertHeld()` throws.
+ * @param intended true if the lock was switched off: `assertHeld()` passes. False if the lock was not available:
+ * `assertHeld()` throws
  */
 export function noopLease(keys: readonly string[], { intended }: { readonly intended: boolean }): Lease {
   const { signal } = new AbortController();
@@ -50,7 +53,7 @@ export function noopLease(keys: readonly string[], { intended }: { readonly inte
   };
 }
 
-/** For a body that runs within the lease of its caller: it ends with the outer one. */
+/** The lease of a body that runs within the lease of its caller. Releasing it has no effect; it ends with the outer one. */
 export function reentrantLease(outer: Lease, keys: readonly string[]): Lease {
   return {
     keys,
@@ -70,7 +73,7 @@ export function reentrantLease(outer: Lease, keys: readonly string[]): Lease {
 function notHeld(keys: readonly string[]): LockLostError {
   return new LockLostError(
     `The lock on ${keys.map(quote).join(', ')} is not held: too few servers answered, and the body runs without it ` +
-      "(onUnavailable: 'run'). For work that must not run unlocked leave that option out.",
+      "(onUnavailable: 'run'). Remove that option if the work must not run without the lock.",
     keys,
     'expired',
   );

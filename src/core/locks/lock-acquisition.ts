@@ -10,7 +10,7 @@ import { unqueuedEntry, type ProcessQueues, type QueueEntry } from './process-qu
 import type { EventPublisher } from '../shared/event-publisher.js';
 import { Wakeup, type Wakeups } from '../shared/wakeups.js';
 
-/** What the locks of one `Caching` share. */
+/** The state that the locks of one `Caching` share. */
 export interface LockContext {
   readonly store: LockStore;
   readonly clock: Clock;
@@ -19,42 +19,42 @@ export interface LockContext {
   readonly queues: ProcessQueues<Refusal>;
 }
 
-/** One caller's request for a lock. */
+/** The request of one caller for a lock. */
 export interface AcquireRequest<Held> {
   /** The logical keys. */
   readonly keys: readonly string[];
-  /** The same object at every attempt. */
+  /** Passed to the store at every attempt. */
   readonly request: LockRequest;
-  /** In ms; 0: one attempt. */
+  /** How long to wait, in ms. 0: one attempt. */
   readonly wait: number;
-  /** The most that one attempt may take, in ms. */
+  /** The timeout of one attempt, in ms. */
   readonly attemptTimeout: number;
-  /** False: too few answers end the wait. */
+  /** False: the wait ends when too few servers answer. */
   readonly retryWhenUnavailable: boolean;
-  /** Ends the wait with its reason. */
+  /** Ends the wait: the caller gets its reason as the error. */
   readonly signal: AbortSignal | undefined;
   /**
    * Turns a grant into the caller's lease synchronously, so that no abort or close can happen in between.
-   * @param askedAt when it was asked for, by this process' clock
+   * @param requestedAt when the attempt started, by this process' clock
    */
-  hold(grant: LockGrant, askedAt: number): Held;
-  /** @param last the last refusal that a call of this process got; undefined: there was none yet */
+  createLease(grant: LockGrant, requestedAt: number): Held;
+  /** Creates the error of a wait that has ended. @param last the last refusal of a call of this process, if there was one */
   error(last: Refusal | undefined): Error;
 }
 
 const INITIAL_POLL_MS = 20;
 const MAX_POLL_MS = 250;
-/** Callers of one process that ask at once for a lock that several may hold. */
+/** How many callers of this process ask the store at the same time for a lock with several permits. */
 const MAX_CONCURRENCY = 8;
 
-/** One caller's wait for a lock: attempts, each after a message or a poll, until it is granted or the wait ends. */
+/** Acquires a lock for one caller: makes attempts, each after a message or a poll, until one is granted or the wait ends. */
 export class LockAcquisition<Held> implements Linked<LockAcquisition<Held>> {
   isLinked = false;
   before: LockAcquisition<Held> | undefined;
   after: LockAcquisition<Held> | undefined;
-  /** The caller's lease. Rejects with the error of the request, the signal's reason, or the error of `stop`. */
+  /** Resolves with the lease. Rejects with the error of the request, the signal's reason, or the error of `stop`. */
   readonly acquired: Promise<Held>;
-  /** Resolves when the wait is over and nothing of it is left in the store. Never rejects. */
+  /** Resolves when the wait has ended and its traces in the store are removed. Never rejects. */
   readonly ended: Promise<void>;
   readonly #context: LockContext;
   readonly #request: AcquireRequest<Held>;
@@ -87,7 +87,7 @@ export class LockAcquisition<Held> implements Linked<LockAcquisition<Held>> {
     return this.#request.keys;
   }
 
-  /** Ends the wait with this error, unless the lock is acquired. What the store still grants is released. */
+  /** Ends the wait with an error, unless the lock is acquired. A later grant of the store is released. */
   stop(error: unknown): void {
     if (this.#isSettled) return;
     this.#settle(false);
@@ -95,7 +95,7 @@ export class LockAcquisition<Held> implements Linked<LockAcquisition<Held>> {
     this.#wakeup.wake();
   }
 
-  /** A fair lock has its queue in the store, and a single attempt needs none. */
+  /** Enters the queue of this process. A fair lock has its queue in the store, and a single attempt needs none. */
   #enterQueue(): QueueEntry<Refusal> {
     const { request, wait } = this.#request;
     if (wait === 0 || request.ticket !== undefined) return unqueuedEntry();
@@ -109,7 +109,7 @@ export class LockAcquisition<Held> implements Linked<LockAcquisition<Held>> {
     });
   }
 
-  /** Only those that may ask are woken: a release wakes one caller of a queue, and not all of it. */
+  /** Arms the wakeup of a caller that may ask the store, so that a release does not wake the whole queue. */
   #arm(): void {
     const { keys, ticket } = this.#request.request;
     this.#disarm ??= this.#context.wakeups.arm(
@@ -129,13 +129,13 @@ export class LockAcquisition<Held> implements Linked<LockAcquisition<Held>> {
 
   async #attemptUntilSettled(): Promise<void> {
     const { clock } = this.#context;
-    const until = clock.now() + this.#request.wait;
+    const endsAt = clock.now() + this.#request.wait;
     const polls = new Backoff(clock, INITIAL_POLL_MS, MAX_POLL_MS);
     let poll = polls.next();
     while (!this.#isSettled) {
       let pause = poll;
       if (!this.#entry.isFirst) {
-        // Until its turn interrupts it.
+        // Wait until the turn in the queue interrupts the pause.
         pause = Infinity;
       } else if (this.#skipAttempt) {
         this.#skipAttempt = false;
@@ -148,34 +148,34 @@ export class LockAcquisition<Held> implements Linked<LockAcquisition<Held>> {
         if (refusal.status === 'held') pause = Math.min(pause, refusal.forMs + 1);
         if (refusal.status === 'unavailable' && !this.#request.retryWhenUnavailable) this.#refuse();
       }
-      const left = until - clock.now();
-      if (left <= 0) this.#refuse();
+      const remainingMs = endsAt - clock.now();
+      if (remainingMs <= 0) this.#refuse();
       if (this.#isSettled) break;
-      const isWoken = await this.#wakeup.within(Math.min(left, Math.max(1, pause)));
+      const isWoken = await this.#wakeup.within(Math.min(remainingMs, Math.max(1, pause)));
       if (!isWoken) poll = polls.next();
     }
     // guard: ended-wait-leaves-nothing-in-the-store
     await this.#abandon();
   }
 
-  /** @returns undefined: the lock is the caller's */
+  /** Makes one attempt. @returns undefined if the lock was acquired */
   async #attempt(): Promise<Refusal | undefined> {
     const { clock, store } = this.#context;
     const { attemptTimeout, request } = this.#request;
-    // Before the store is asked, so that no message falls between its reply and the pause.
+    // Arm before the request, so that a message between the reply and the pause is not missed.
     this.#arm();
     this.#wakeup.reset();
     this.#hasAsked = true;
-    const askedAt = clock.now();
+    const requestedAt = clock.now();
     const reply = await store.acquire(request, attemptTimeout).catch(unavailable);
     if (reply.status !== 'granted') return reply;
     const { grant } = reply;
-    const afterMs = clock.now() - askedAt;
+    const afterMs = clock.now() - requestedAt;
     // guard: late-grant-is-no-lock
     // guard: grant-after-an-abort-is-released
     if (!this.#isSettled && afterMs < leaseValidity(request.leaseMs)) {
       this.#settle(true);
-      this.#resolve(this.#request.hold(grant, askedAt));
+      this.#resolve(this.#request.createLease(grant, requestedAt));
       return undefined;
     }
     // guard: late-grant-is-released-before-the-next-attempt
@@ -183,14 +183,14 @@ export class LockAcquisition<Held> implements Linked<LockAcquisition<Held>> {
     return { status: 'late', afterMs };
   }
 
-  /** Before the next attempt: otherwise that would find the lock held by an owner that is gone. */
+  /** Releases a late grant before the next attempt, which would otherwise find the lock held by an abandoned owner. */
   async #release(grant: LockGrant): Promise<void> {
     const { events, wakeups } = this.#context;
     await grant.release().catch((error: unknown) => events.error('release', { key: this.keys[0] }, error));
     for (const key of this.#request.request.keys) wakeups.wake(key);
   }
 
-  /** Removes what an attempt may have left: a ticket, or the claim of a waiting writer. */
+  /** Removes what attempts may have left in the store: a queue ticket, or the claim of a waiting writer. */
   async #abandon(): Promise<void> {
     const { events, store } = this.#context;
     const { request } = this.#request;

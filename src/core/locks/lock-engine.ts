@@ -1,6 +1,6 @@
-import type { Place } from '../shared/describe.js';
+import type { Label } from '../shared/describe.js';
 import { acquireError, closedError, type Refusal } from './acquire-errors.js';
-import { leaseAround, runWithin, type LeaseScope } from './current-lease.js';
+import { enclosingLease, runWithin, type LeaseScope } from './current-lease.js';
 import { LockNotObtainedError, LockUnavailableError } from '../shared/errors.js';
 import { HeldLease, leaseValidity } from './held-lease.js';
 import { lockKey } from '../keys/store-keys.js';
@@ -17,7 +17,7 @@ import {
   type LockPolicy,
   type lockTimes,
 } from './lock-options.js';
-import { resolveOptions, type Given, type Resolved } from '../shared/option-schema.js';
+import { resolveOptions, type ParsedOptions, type Resolved } from '../shared/option-schema.js';
 import type { Clock } from '../ports/clock.js';
 import type { LockGrant, LockRequest, LockStore } from '../ports/lock-store.js';
 import { ProcessQueues } from './process-queue.js';
@@ -25,32 +25,34 @@ import { EventPublisher, type MethodLabel } from '../shared/event-publisher.js';
 import { newToken } from '../shared/token.js';
 import { Wakeups } from '../shared/wakeups.js';
 
+/** What a lock engine needs. */
 export interface LockEngineSetup {
   readonly namespace: string;
   readonly store: LockStore;
   readonly clock: Clock;
-  readonly defaults: Given<typeof lockTimes>;
+  readonly defaults: ParsedOptions<typeof lockTimes>;
   readonly enabled: boolean;
 }
 
-/** One call for a lock, its options resolved. */
+/** A call for a lock, with resolved options. */
 export interface LockCall {
-  /** Logical, sorted. */
+  /** The logical keys, sorted. */
   readonly keys: readonly string[];
   readonly policy: LockPolicy;
   /** `Class.method`; undefined for the plain verbs. */
   readonly method: MethodLabel | undefined;
-  /** The most that one attempt may take, in ms. @default what the lease allows */
+  /** The timeout of one attempt, in ms. @default the validity of the lease */
   readonly attemptTimeout?: number | undefined;
 }
 
-/** How long a waiter's queue ticket or a waiting writer's claim stays valid without a retry. Polls are much nearer. */
+/** How long a waiter's queue ticket or a waiting writer's claim stays valid without a retry. Polls are much more frequent. */
 const TICKET_MS = 2_000;
 
 /**
- * What runs under `@Locked` and `caching.locks`. `run` is the path of a locked call: acquire a lease
- * (lock-acquisition.ts) or find the one around the call (current-lease.ts), run the body within it, and release it
- * (held-lease.ts).
+ * Implements `@Locked` and `caching.locks`. `run` is the path of a locked call: acquire a lease (lock-acquisition.ts) or find
+ * the enclosing one (current-lease.ts), run the body within it, and release it (held-lease.ts).
+ *
+ * @see G8 in docs/coherence.md
  */
 export class LockEngine {
   readonly enabled: boolean;
@@ -59,12 +61,12 @@ export class LockEngine {
   readonly #context: LockContext;
   readonly #acquisitions = new LinkedSet<LockAcquisition<HeldLease>>();
   readonly #held = new LinkedSet<HeldLease>();
-  #closed = false;
+  #isClosed = false;
 
   constructor({ namespace, store, clock, defaults, enabled }: LockEngineSetup) {
     this.enabled = enabled;
-    const given: Given<typeof lockOptions> = defaults;
-    this.defaults = resolveOptions(given, LOCK_DEFAULTS);
+    const lockDefaults: ParsedOptions<typeof lockOptions> = defaults;
+    this.defaults = resolveOptions(lockDefaults, LOCK_DEFAULTS);
     this.#namespace = namespace;
     this.#context = {
       store,
@@ -76,27 +78,29 @@ export class LockEngine {
   }
 
   /**
-   * What was given over the defaults.
-   * @param where names the place in errors: `acquire`, `@Locked on Invoices.settle`
+   * Merges the options of a call with the defaults.
+   * @param label names the call in errors: `acquire`, `@Locked on Invoices.settle`
    * @throws OptionsError
    */
-  policy(given: Given<typeof lockOptions>, where: string): LockPolicy {
-    return resolveLockPolicy(given, this.defaults, where);
+  policy(options: ParsedOptions<typeof lockOptions>, label: string): LockPolicy {
+    return resolveLockPolicy(options, this.defaults, label);
   }
 
   /**
-   * @param keys logical
-   * @param place in errors
-   * @throws OptionsError for what so many keys, or the lock servers, cannot have
+   * Builds a call.
+   *
+   * @param keys the logical keys
+   * @param label names the call in errors
+   * @throws OptionsError for a policy that is not possible with this number of keys or these lock servers
    */
-  call(keys: readonly string[], policy: LockPolicy, method: MethodLabel | undefined, place: Place): LockCall {
-    const sorted = sortedKeys(keys, place);
-    checkPossible(policy, sorted.length, this.#context.store.hasSingleAuthority, place);
+  call(keys: readonly string[], policy: LockPolicy, method: MethodLabel | undefined, label: Label): LockCall {
+    const sorted = sortedKeys(keys, label);
+    checkPossible(policy, sorted.length, this.#context.store.hasSingleAuthority, label);
     return { keys: sorted, policy, method };
   }
 
   /**
-   * Runs `work` while holding the lock, and releases it. What `work` returns or throws always reaches the caller.
+   * Acquires the lock, runs `work`, and releases the lock.
    * @throws LockNotObtainedError, LockUnavailableError; the signal's reason; what `work` throws
    */
   async run<T>(call: LockCall, work: (lease: Lease) => Promise<T> | T): Promise<T> {
@@ -109,21 +113,21 @@ export class LockEngine {
     }
   }
 
-  /** Runs `work` as if locks were switched off for it. */
+  /** Runs `work` without a lock, with a lease whose `assertHeld()` passes. */
   async runUnlocked<T>(keys: readonly string[], work: (lease: Lease) => Promise<T> | T): Promise<T> {
     return runWithin({ lease: noopLease(keys, { intended: true }), exclusive: undefined }, work);
   }
 
-  /** @throws LockNotObtainedError, LockUnavailableError; the signal's reason */
+  /** Acquires the lock. @throws LockNotObtainedError, LockUnavailableError; the signal's reason */
   async acquire(call: LockCall): Promise<Lease> {
     if (!this.enabled) return noopLease(call.keys, { intended: true });
     return this.#acquire(call, this.#namesOf(call), undefined);
   }
 
   /**
-   * For the cache: the lock of a load, which saves work and no more.
+   * Acquires the lock of a load (cache/load-lock.ts).
    *
-   * @param times in ms; `timeout`: the most that one attempt may take
+   * @param times in ms. `timeout` limits one attempt
    * @throws LockNotObtainedError; LockUnavailableError as soon as too few servers answer
    */
   async acquireForLoad(
@@ -138,21 +142,21 @@ export class LockEngine {
   ): Promise<Lease> {
     const { wait, renew, timeout } = times;
     const lease = Math.min(Math.max(times.lease, LEASE_LIMITS.min), LEASE_LIMITS.max);
-    // `run`: the wait ends as soon as too few servers answer.
-    const given = { lease, wait, renew, onUnavailable: 'run' } as const;
-    const policy = resolveLockPolicy(given, LOCK_DEFAULTS, 'stampede');
+    // With `run` the wait ends as soon as too few servers answer.
+    const options = { lease, wait, renew, onUnavailable: 'run' } as const;
+    const policy = resolveLockPolicy(options, LOCK_DEFAULTS, 'stampede');
     const attemptTimeout = Math.min(timeout, leaseValidity(lease));
     return this.acquire({ keys: [key], policy, method, attemptTimeout });
   }
 
-  /** For the adapter: a lock of this name was released. */
+  /** Called by the adapter when the lock of this name was released. */
   wake(name: string): void {
     this.#context.wakeups.wake(name);
   }
 
-  /** Ends every wait, aborts the signals of the leases that are held, and releases them. */
+  /** Ends all waits, aborts the signals of all held leases, and releases them. */
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#isClosed = true;
     const acquisitions = this.#acquisitions.values();
     for (const acquisition of acquisitions) acquisition.stop(closedError(acquisition.keys));
     await Promise.all([
@@ -165,17 +169,17 @@ export class LockEngine {
     return keys.map((key) => lockKey(this.#namespace, key)).sort();
   }
 
-  /** The lease that a body runs under: the one around it, a new one, or none. */
+  /** The lease within which a body runs: the enclosing one, a new one, or a lease without a lock. */
   async #scope(call: LockCall): Promise<LeaseScope> {
     const { keys, policy } = call;
     const names = this.#namesOf(call);
-    const enclosing = leaseAround(this, names);
+    const enclosing = enclosingLease(this, names);
     if (policy.reentrant && enclosing !== undefined) {
       return { lease: reentrantLease(enclosing, keys), exclusive: undefined };
     }
     try {
       const lease = await this.#acquire(call, names, enclosing);
-      return { lease, exclusive: policy.permits === 1 ? { by: this, names: new Set(names) } : undefined };
+      return { lease, exclusive: policy.permits === 1 ? { engine: this, names: new Set(names) } : undefined };
     } catch (error) {
       if (policy.onUnavailable === 'throw' || !(error instanceof LockUnavailableError)) throw error;
       return { lease: noopLease(keys, { intended: false }), exclusive: undefined };
@@ -188,7 +192,7 @@ export class LockEngine {
     const startedAt = clock.now();
     try {
       policy.signal?.throwIfAborted();
-      if (this.#closed) throw closedError(keys);
+      if (this.#isClosed) throw closedError(keys);
       const acquisition = this.#begin(call, names, startedAt, enclosing);
       this.#acquisitions.add(acquisition);
       void acquisition.ended.then(() => this.#acquisitions.delete(acquisition));
@@ -218,17 +222,17 @@ export class LockEngine {
       attemptTimeout,
       retryWhenUnavailable: policy.onUnavailable === 'throw',
       signal,
-      hold: (grant, askedAt) => this.#hold(call, names, grant, askedAt),
+      createLease: (grant, requestedAt) => this.#createLease(call, names, grant, requestedAt),
       error: (last) =>
         acquireError(keys, this.#context.clock.now() - startedAt, last, enclosing !== undefined),
     });
   }
 
-  #hold(
+  #createLease(
     { keys, method, policy }: LockCall,
     names: readonly string[],
     grant: LockGrant,
-    askedAt: number,
+    requestedAt: number,
   ): HeldLease {
     const { clock, events, wakeups } = this.#context;
     const lease: HeldLease = new HeldLease({
@@ -237,12 +241,12 @@ export class LockEngine {
       method,
       keys,
       grant,
-      askedAt,
+      requestedAt,
       leaseMs: policy.lease,
       renewMs: policy.renew,
-      ended: () => {
+      onEnd: () => {
         this.#held.delete(lease);
-        // The next caller of this process tries at once: the message comes later, and may be lost.
+        // Wake the next caller of this process now: the message of the store arrives later and may be lost.
         // guard: release-wakes-its-own-process
         for (const name of names) wakeups.wake(name);
       },

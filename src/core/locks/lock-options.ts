@@ -1,4 +1,4 @@
-import { describe, placeName, type Place } from '../shared/describe.js';
+import { describe, labelText, type Label } from '../shared/describe.js';
 import type { Duration } from '../shared/duration.js';
 import { OptionsError } from '../shared/errors.js';
 import { logicalKey, type Key } from '../keys/key.js';
@@ -13,63 +13,66 @@ import {
   parseOptions,
   resolveOptions,
   unchecked,
-  type Given,
+  type ParsedOptions,
   type Option,
   type Resolved,
 } from '../shared/option-schema.js';
 
-/** Each is given on the call or the decorator, or for all locks in `new Caching({ locks })`. */
+/** The durations of a lock. Set on the call or the decorator, or for all locks in `new Caching({ locks })`. */
 export interface LockTimes {
   /**
-   * How long the lock of a process that dies stays held: from 10 ms to a day. A process that lives renews it at every
+   * How long the lock of a crashed process stays held: from 10 ms to 1 day. A running process renews the lease after each
    * third of it.
    * @default '10s'
    */
   readonly lease?: Duration | undefined;
   /**
-   * How long to wait for the lock; 0: one attempt. An attempt that is under way when the wait ends is completed.
+   * How long to wait for the lock: 0 ms or more. 0: one attempt. An attempt that is in progress when the wait ends is
+   * completed.
    * @default '5s'
    */
   readonly wait?: Duration | undefined;
   /**
-   * How long in all the lease is renewed, counted from its grant. 0: it is never renewed.
+   * The total time for which the lease is renewed, counted from its request: 0 ms or more. 0: it is never renewed.
    * @default '10m'
    */
   readonly renew?: Duration | undefined;
 }
 
+/** The options of `locks.acquire`. */
 export interface AcquireOptions extends LockTimes {
   /**
-   * `shared`: together with any number of others that are `shared` (a read lock). A waiting exclusive lock goes before
-   * new shared ones.
+   * `exclusive`: one holder. `shared`: any number of holders whose mode is `shared` too (a read lock). A waiting exclusive
+   * lock is granted before new shared ones.
    * @default 'exclusive'
    */
   readonly mode?: 'exclusive' | 'shared' | undefined;
   /**
-   * How many may hold the key at once (a semaphore), 1 or more. All callers of a key give the same number. One lock
-   * server only.
+   * How many callers may hold the key at once (a semaphore): 1 or more. All callers of a key must pass the same number. Only
+   * with one lock server, and not with mode `shared`.
    * @default 1
    */
   readonly permits?: number | undefined;
   /**
-   * True: the lock is granted in the order in which it was asked for, across all processes. One key and one lock server
-   * only.
+   * True: the lock is granted in the order of the requests, across all processes. Only for one key, and with one lock
+   * server.
    * @default false
    */
   readonly fair?: boolean | undefined;
-  /** Ends the wait: the call rejects with its reason. It does not end a lease that was acquired. */
+  /** Ends the wait: the call rejects with the signal's reason. It does not end an acquired lease. @default none */
   readonly signal?: AbortSignal | undefined;
 }
 
+/** The options of `locks.withLease`. */
 export interface LockOptions extends AcquireOptions {
   /**
-   * True: a caller whose own async context holds these keys exclusively runs within that lease.
+   * True: a caller whose async context already holds these keys exclusively runs within that lease.
    * @default false
    */
   readonly reentrant?: boolean | undefined;
   /**
-   * When too few servers answer. `throw`: a LockUnavailableError after `wait`. `run`: the body runs at once without a
-   * lock (for locks that only save work: nothing is exclusive then, and there is no fencing token).
+   * What happens if too few servers answer. `throw`: the call rejects with a LockUnavailableError after `wait`. `run`: the
+   * body runs at once without a lock and without a fencing token, for locks that only save work.
    * @default 'throw'
    */
   readonly onUnavailable?: 'throw' | 'run' | undefined;
@@ -78,10 +81,10 @@ export interface LockOptions extends AcquireOptions {
 /** One key, or several that are acquired together or not at all. */
 export type LockTarget = Key | { readonly keys: readonly Key[] };
 
-/** Minimum: a shorter lease could expire before the reply arrives. Maximum: a crashed process must not block for more than a day. */
+/** Minimum: a shorter lease could expire before the reply arrives. Maximum: a crashed process must not block longer. */
 export const LEASE_LIMITS = { min: 10, max: 86_400_000 } as const;
 
-/** The same as schemas: names, checks and defaults. */
+/** The schemas of the interfaces above. */
 export const lockTimes = {
   lease: duration({ ...LEASE_LIMITS, default: '10s' }),
   wait: duration({ default: '5s' }),
@@ -106,7 +109,7 @@ const lockTarget = { keys: unchecked<readonly Key[]>('a list of at least one key
 
 /** The options of one call, resolved. Durations are in ms. */
 export interface LockPolicy extends Omit<Resolved<typeof lockOptions>, 'mode' | 'permits'> {
-  /** `Infinity`: shared. */
+  /** Infinity: shared. */
   readonly permits: number;
 }
 
@@ -115,81 +118,86 @@ export const LOCK_DEFAULTS: Resolved<typeof lockOptions> = defaultsOf(lockOption
 const MAX_KEYS = 64;
 
 /**
- * @param where names the place in errors: `@Locked on Invoices.settle`
- * @throws OptionsError
+ * Merges the options of a call with the defaults.
+ *
+ * @param label names the call in errors: `@Locked on Invoices.settle`
+ * @throws OptionsError for `shared` with permits
  */
 export function resolveLockPolicy(
-  given: Given<typeof lockOptions>,
+  options: ParsedOptions<typeof lockOptions>,
   defaults: Resolved<typeof lockOptions>,
-  where: string,
+  label: string,
 ): LockPolicy {
-  const { mode, permits, ...rest } = resolveOptions(given, defaults);
+  const { mode, permits, ...rest } = resolveOptions(options, defaults);
   if (mode === 'shared' && permits !== undefined) {
     throw new OptionsError(
-      `${where} has mode 'shared' and permits. A shared lock has any number of holders; to limit them give permits ` +
-        'alone.',
+      `${label} has mode 'shared' and permits. A shared lock has any number of holders; to limit them, set permits and ` +
+        'remove the mode.',
     );
   }
   return { ...rest, permits: mode === 'shared' ? Infinity : (permits ?? 1) };
 }
 
 /**
- * Refuses what this many keys, or this kind of store, cannot have.
- * @param single there is one lock server
- * @throws OptionsError
+ * Checks that a policy is possible with this number of keys and this store.
+ *
+ * @param hasSingleAuthority true if one lock server decides
+ * @throws OptionsError if it is not
  */
 export function checkPossible(
   { fair, permits }: LockPolicy,
   keys: number,
   hasSingleAuthority: boolean,
-  place: Place,
+  label: Label,
 ): void {
   if (fair && keys > 1) {
     throw new OptionsError(
-      `${placeName(place)} is fair and has ${keys} keys. Each key has a queue of its own, and a call might never be first in all ` +
-        'of them at once. Lock one key that stands for all of them, or leave fair out.',
+      `${labelText(label)} is fair and has ${keys} keys. Each key has its own queue, and a call might never be first in all of ` +
+        'them at once. Lock one key that represents all of them, or remove fair.',
     );
   }
   if (hasSingleAuthority) return;
   if (fair) {
     throw new OptionsError(
-      `${placeName(place)} is fair, and the locks are on several servers: their queues would disagree about the order. ` +
-        'Leave fair out, or keep the locks on one server.',
+      `${labelText(label)} is fair, and the locks are on several servers: their queues could have different orders. ` +
+        'Remove fair, or keep the locks on one server.',
     );
   }
   if (permits > 1 && permits !== Infinity) {
     throw new OptionsError(
-      `${placeName(place)} has permits, and the locks are on several servers: majorities do not bound how many hold a lock ` +
-        '(3 servers with 2 permits each let 3 in). Keep the locks on one server, or use a concurrency limit.',
+      `${labelText(label)} has permits, and the locks are on several servers: majorities do not limit the number of holders ` +
+        '(3 servers with 2 permits each admit 3). Keep the locks on one server, or use a concurrency limit.',
     );
   }
 }
 
 /**
- * The logical keys of a target.
- * @throws OptionsError, KeyError
+ * Returns the logical keys of a target.
+ *
+ * @throws OptionsError for an invalid target, KeyError for an invalid key
  */
-export function lockedKeys(target: LockTarget, where: string): readonly string[] {
-  if (typeof target === 'string' || isParts(target)) return [logicalKey(target, where)];
-  checkNames(target, lockTarget, `the target of ${where}`);
-  const { keys } = parseOptions(lockTarget, target, where);
+export function lockedKeys(target: LockTarget, label: string): readonly string[] {
+  if (typeof target === 'string' || isParts(target)) return [logicalKey(target, label)];
+  checkNames(target, lockTarget, `the target of ${label}`);
+  const { keys } = parseOptions(lockTarget, target, label);
   if (!Array.isArray(keys) || keys.length === 0) {
-    const given = Array.isArray(keys) ? 'an empty list' : describe(keys);
-    throw new OptionsError(`keys of ${where} is ${lockTarget.keys.accepts}, and ${given} was given.`);
+    const received = Array.isArray(keys) ? 'an empty list' : describe(keys);
+    throw new OptionsError(`keys of ${label} is ${lockTarget.keys.accepts}, and ${received} was given.`);
   }
-  return keys.map((key: Key) => logicalKey(key, where));
+  return keys.map((key: Key) => logicalKey(key, label));
 }
 
 /**
- * Each key once, sorted: all callers ask for several keys in one order, so that no two wait for each other.
- * @throws OptionsError for too many
+ * Sorts keys and removes duplicates. All callers acquire keys in the same order, so that no two wait for each other.
+ *
+ * @throws OptionsError for no key and for more than 64
  */
-export function sortedKeys(keys: readonly string[], place: Place): readonly string[] {
+export function sortedKeys(keys: readonly string[], label: Label): readonly string[] {
   const each = [...new Set(keys)].sort();
   if (each.length >= 1 && each.length <= MAX_KEYS) return each;
   throw new OptionsError(
-    `${placeName(place)} locks from 1 to ${MAX_KEYS} keys at once, and ${each.length} were given. Lock one key that stands ` +
-      'for all of them.',
+    `${labelText(label)} locks from 1 to ${MAX_KEYS} keys at once, and ${each.length} were given. Lock one key that represents ` +
+      'all of them.',
   );
 }
 

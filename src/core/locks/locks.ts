@@ -8,11 +8,11 @@ import {
   type LockOptions,
   type LockTarget,
 } from './lock-options.js';
-import { parseOptions, type Given } from '../shared/option-schema.js';
+import { parseOptions, type ParsedOptions } from '../shared/option-schema.js';
 
 /**
- * The plain verbs behind `@Locked`: `caching.locks`. A lock is a lease: at most one holder at a time, while clocks run at
- * about the same rate and the store does not lose it (docs/locks.md).
+ * The plain verbs behind `@Locked`: `caching.locks`. A lock is a lease: it has at most one holder at a time, provided that
+ * clock rates differ by at most 1 % and the store does not lose the lock (docs/locks.md).
  */
 export class Locks {
   readonly #engine: LockEngine;
@@ -23,11 +23,17 @@ export class Locks {
   }
 
   /**
-   * Runs `work` while holding the lock, and releases it. What `work` returns or throws always reaches the caller: if the
-   * lease is lost meanwhile, `work` learns it from the lease's `signal` and `assertHeld()`, and the resource from the
-   * fencing token. Inside, `currentLease()` is the lease.
+   * Acquires the lock, runs `work`, and releases the lock. Returns or throws what `work` returns or throws, even if the lease
+   * was lost meanwhile: `work` detects that with the lease's `signal` and `assertHeld()`, and the resource with the fencing
+   * token. Within `work`, `currentLease()` returns the lease.
    *
-   * @throws OptionsError, KeyError, LockNotObtainedError, LockUnavailableError; the signal's reason; what `work` throws
+   * @throws OptionsError for invalid options
+   * @throws KeyError for an invalid key
+   * @throws LockNotObtainedError if others hold the lock for the whole `wait`
+   * @throws LockUnavailableError if too few lock servers answer or the `Caching` is closed, unless `onUnavailable` is
+   * `'run'`
+   * @throws the reason of `signal`; what `work` throws
+   * @see G8 in docs/coherence.md
    * @example
    * await caching.locks.withLease('invoice:42', { wait: '2s' }, async (lease) => pay(invoice, lease.fencingToken));
    */
@@ -36,23 +42,28 @@ export class Locks {
     options: LockOptions,
     work: (lease: Lease) => Promise<T> | T,
   ): Promise<T> {
-    const given = parseOptions(lockOptions, options, 'withLease');
-    return this.#engine.run(this.#call(target, given, 'withLease'), work);
+    const parsed = parseOptions(lockOptions, options, 'withLease');
+    return this.#engine.run(this.#call(target, parsed, 'withLease'), work);
   }
 
   /**
-   * Acquires the lock until `release()`, or the end of `renew`.
+   * Acquires the lock and returns its lease, which lasts until `release()` or the end of `renew`.
    *
-   * @throws OptionsError, KeyError, LockNotObtainedError, LockUnavailableError; the signal's reason
+   * @throws OptionsError for invalid options
+   * @throws KeyError for an invalid key
+   * @throws LockNotObtainedError if others hold the lock for the whole `wait`
+   * @throws LockUnavailableError if too few lock servers answer, or the `Caching` is closed
+   * @throws the reason of `signal`
+   * @see G8 in docs/coherence.md
    * @example
    * await using lease = await caching.locks.acquire('invoice:42');
    */
   async acquire(target: LockTarget, options: AcquireOptions = {}): Promise<Lease> {
-    const given = parseOptions(acquireOptions, options, 'acquire');
-    return this.#engine.acquire(this.#call(target, given, 'acquire'));
+    const parsed = parseOptions(acquireOptions, options, 'acquire');
+    return this.#engine.acquire(this.#call(target, parsed, 'acquire'));
   }
 
-  #call(target: LockTarget, given: Given<typeof lockOptions>, where: string): LockCall {
-    return this.#engine.call(lockedKeys(target, where), this.#engine.policy(given, where), undefined, where);
+  #call(target: LockTarget, parsed: ParsedOptions<typeof lockOptions>, label: string): LockCall {
+    return this.#engine.call(lockedKeys(target, label), this.#engine.policy(parsed, label), undefined, label);
   }
 }

@@ -1,14 +1,16 @@
 import { FixedHashMap } from '../shared/fixed-hash-map.js';
 
 /**
- * Callers of this process that want the same lock, in the order in which they came: only the first of them ask the
- * store, so that the store has one waiter for each process and not one for each call.
+ * Queues of the callers of this process that wait for the same lock, in order of arrival. Only the first ones ask the store,
+ * so that the store has few waiters for each process and not one for each call.
  */
 export class ProcessQueues<Refusal> {
   readonly #queues = new FixedHashMap<ProcessQueue<Refusal>>();
 
   /**
-   * @param concurrency how many callers may ask the store at once
+   * Adds a caller to the queue of a name.
+   *
+   * @param concurrency how many callers may ask the store at the same time
    * @param onTurn called when this caller reaches the front (not if it starts there); `acquired`: whether the previous
    * caller got the lock
    */
@@ -22,6 +24,7 @@ export class ProcessQueues<Refusal> {
   }
 }
 
+/** The queue of one name. */
 class ProcessQueue<Refusal> {
   refusal: Refusal | undefined;
   readonly #entries: QueueEntry<Refusal>[] = [];
@@ -39,16 +42,16 @@ class ProcessQueue<Refusal> {
   }
 
   leave(entry: QueueEntry<Refusal>, acquired: boolean): void {
-    const at = this.#entries.indexOf(entry);
-    if (at < 0) return;
-    this.#entries.splice(at, 1);
+    const index = this.#entries.indexOf(entry);
+    if (index < 0) return;
+    this.#entries.splice(index, 1);
     // guard: leaving-caller-promotes-the-next
     if (this.#entries.length === 0) this.#onEmpty();
     else if (entry.isFirst) this.#entries.find(({ isFirst }) => !isFirst)?.promote(acquired);
   }
 }
 
-/** One caller in a queue. */
+/** The entry of one caller in a queue. */
 export class QueueEntry<Refusal> {
   readonly #queue: ProcessQueue<Refusal>;
   readonly #onTurn: (acquired: boolean) => void;
@@ -60,12 +63,12 @@ export class QueueEntry<Refusal> {
     this.#onTurn = onTurn;
   }
 
-  /** True: this caller may ask the store. */
+  /** True if this caller may ask the store. */
   get isFirst(): boolean {
     return this.#isFirst;
   }
 
-  /** The last refusal that a caller of the queue got. */
+  /** The last refusal of a caller in the queue, shared by all of them. */
   get refusal(): Refusal | undefined {
     return this.#queue.refusal;
   }
@@ -74,21 +77,22 @@ export class QueueEntry<Refusal> {
     this.#queue.refusal = refusal;
   }
 
+  /** Lets this caller ask the store. */
   promote(acquired: boolean): void {
     this.#isFirst = true;
     this.#onTurn(acquired);
   }
 
   /**
-   * Lets the next caller ask. Idempotent.
-   * @param acquired the leaving caller got the lock
+   * Leaves the queue and lets the next caller ask. Idempotent.
+   * @param acquired true if the leaving caller has acquired the lock
    */
   leave(acquired: boolean): void {
     this.#queue.leave(this, acquired);
   }
 }
 
-/** For a caller that needs no queue. */
+/** An entry of its own queue, for a caller that does not queue. */
 export function unqueuedEntry<Refusal>(): QueueEntry<Refusal> {
   return new ProcessQueue<Refusal>(() => {}).enter(1, () => {});
 }

@@ -3,35 +3,36 @@ import type { EntryStore } from './entry-store.js';
 import type { LockStore } from './lock-store.js';
 import type { RateStore } from './rate-store.js';
 
-/** What an adapter is given when a `Caching` opens it. */
+/** What a `Caching` passes to an adapter when it opens it. */
 export interface AdapterHost {
-  /** Prefix of every key and channel of this `Caching`: no adapter touches a name without it. */
+  /** The prefix of every key and channel of this `Caching`. An adapter uses no name without it. */
   readonly namespace: string;
   readonly clock: Clock;
   /**
-   * Something has become free, or has changed, at `name`, and others may wait for it: an entry's lease has ended, a
-   * lock was given back (for a fair one: `<key>#<ticket>`, whose turn it is), a rate limit's subject got units
-   * back. Hints only: may be lost.
+   * Notifies the calls that wait for `name`: the lease of an entry has ended, a lock was released (for a fair lock,
+   * `<key>#<ticket>` with the ticket that is next), or units were refunded to the subject of a rate limit. A hint only: the
+   * calls also poll, so a lost message costs time and nothing else.
    */
   wake(name: string): void;
-  /** The store stopped answering: calls now fail at once with a StoreUnavailableError. */
+  /** The store has stopped answering: calls now fail at once with a StoreUnavailableError. */
   degraded(reason: Error): void;
   /** The store answers again. */
   recovered(): void;
 }
 
-/** An adapter as the user passes it: it costs nothing until a `Caching` opens it. */
+/** An adapter as the user passes it to `new Caching`. It opens no connection before `open`. */
 export interface Adapter {
   readonly name: string;
   open(host: AdapterHost): Backend;
 }
 
+/** An open adapter: the stores of one `Caching`. */
 export interface Backend {
   readonly entries: EntryStore;
   readonly rates: RateStore;
   readonly locks: LockStore;
-  /** Resolves when the store can be used; rejects, soon, with what is wrong and how to mend it. */
+  /** Resolves when the store can be used. @throws StoreSetupError as soon as the cause is known, with the fix */
   ready(): Promise<void>;
-  /** Ends every timer, socket and listener of this backend. Idempotent. */
+  /** Ends all timers, sockets and listeners of this backend. Idempotent. */
   close(): Promise<void>;
 }

@@ -1,52 +1,55 @@
 import { Buffer } from 'node:buffer';
 
 /**
- * The wire format of what stands at an entry's key: one record, either a lease or a value.
+ * The wire format of the record at an entry's key: either a lease or a value.
  *
  *     0      magic 0xCE
  *     1      wire version
- *     2      flags: 1 value, 2 lease, 4 somebody waits
- *     3      codec of the payload (values.ts)
- *     4      token, 16 ASCII bytes: who holds the lease, or whose load made the value
+ *     2      flags: 1 value, 2 lease, 4 has waiters
+ *     3      codec of the payload (values/value-codec.ts)
+ *     4      token, 16 ASCII bytes: of the holder of the lease, or of the load that stored the value
  *     --- a lease ends here ---
  *     20     load start, float64 BE, ms since the epoch by the store's clock
- *     28     fresh until, float64 BE, likewise
+ *     28     fresh until, float64 BE, ms since the epoch by the store's clock
  *     36     clear nonce, 16 ASCII bytes
  *     52     length of the key, u16 BE
  *     54     number of tags, u16 BE
- *     56     length of the payload, u32 BE: a record that was cut short or appended to is no record
+ *     56     length of the payload, u32 BE: detects a record that was truncated or appended to
  *     60     key, UTF-8; then for each tag: u16 BE length, UTF-8, nonce (16 ASCII bytes)
  *     ...    payload, to the end
  *
- * The version is in the record and not in the key, so that two versions of this library that share a Redis
- * invalidate each other's entries; each takes the other's records for a miss.
+ * The version is in the record and not in the key, so that two versions of this library that share a Redis can invalidate
+ * each other's entries. Each treats the other's records as a miss.
  *
- * Version 1 had no length of the payload, and no checksum in the payload of bytes (values.ts).
+ * Version 1 had no length of the payload, and no checksum in the payload of bytes.
  */
 export const MAGIC = 0xce;
 export const WIRE_VERSION = 2;
 export const VALUE = 1;
 export const LEASE = 2;
-export const WAITED = 4;
+export const HAS_WAITERS = 4;
 export const TOKEN_AT = 4;
 const TOKEN_LENGTH = 16;
 export const LEASE_LENGTH = TOKEN_AT + TOKEN_LENGTH;
 const KEY_AT = 60;
 
+/** A tag and its nonce: an entry is valid while each of its tags has the same nonce in the store. */
 export interface TagVersion {
   readonly tag: string;
   readonly nonce: string;
 }
 
-export function tagNames(tagged: readonly TagVersion[]): readonly string[] {
-  return tagged.map(({ tag }) => tag);
+export function tagNames(versions: readonly TagVersion[]): readonly string[] {
+  return versions.map(({ tag }) => tag);
 }
 
+/** A decoded value record. */
 export interface Entry {
   readonly token: string;
   readonly codec: number;
-  /** When the load began, ms since the epoch by the store's clock. */
+  /** When the load started: ms since the epoch, by the store's clock. */
   readonly loadStart: number;
+  /** The end of the ttl: ms since the epoch, by the store's clock. */
   readonly freshUntil: number;
   readonly clearNonce: string;
   readonly tags: readonly TagVersion[];
@@ -63,7 +66,7 @@ export function encodeLease(token: string): Buffer {
   return record;
 }
 
-/** @param key the logical key; a record found at another key is not decoded */
+/** @param key the logical key, stored in the record: a record that was copied to another key is not decoded */
 export function encodeEntry(key: string, entry: Entry): Buffer {
   const keyLength = Buffer.byteLength(key);
   let size = KEY_AT + keyLength + entry.payload.length;
@@ -80,20 +83,20 @@ export function encodeEntry(key: string, entry: Entry): Buffer {
   record.writeUInt16BE(keyLength, 52);
   record.writeUInt16BE(entry.tags.length, 54);
   record.writeUInt32BE(entry.payload.length, 56);
-  let at = KEY_AT + record.write(key, KEY_AT);
+  let offset = KEY_AT + record.write(key, KEY_AT);
   for (const { tag, nonce } of entry.tags) {
-    const length = record.write(tag, at + 2);
-    record.writeUInt16BE(length, at);
-    at += 2 + length;
-    at += record.write(nonce, at, 'latin1');
+    const length = record.write(tag, offset + 2);
+    record.writeUInt16BE(length, offset);
+    offset += 2 + length;
+    offset += record.write(nonce, offset, 'latin1');
   }
-  entry.payload.copy(record, at);
+  entry.payload.copy(record, offset);
   return record;
 }
 
 const NO_TAGS: readonly TagVersion[] = [];
 
-/** Undefined for whatever is no whole value of this wire version, made for this key: a lease, other bytes. */
+/** Decodes a value record. Returns undefined for a lease, another wire version, another key, and damaged bytes. */
 export function decodeEntry(key: string, bytes: Uint8Array): Entry | undefined {
   if (bytes.length < KEY_AT || bytes[0] !== MAGIC || bytes[1] !== WIRE_VERSION) return undefined;
   if ((bytes[2]! & VALUE) === 0) return undefined;
@@ -101,26 +104,26 @@ export function decodeEntry(key: string, bytes: Uint8Array): Entry | undefined {
   const keyEnd = KEY_AT + record.readUInt16BE(52);
   // guard: record-is-of-this-key
   if (keyEnd > record.length || record.toString('utf8', KEY_AT, keyEnd) !== key) return undefined;
-  let at = keyEnd;
+  let offset = keyEnd;
   let tags = NO_TAGS;
   const count = record.readUInt16BE(54);
   if (count > 0) {
     const found: TagVersion[] = [];
     for (let i = 0; i < count; i++) {
-      if (at + 2 > record.length) return undefined;
-      const tagEnd = at + 2 + record.readUInt16BE(at);
+      if (offset + 2 > record.length) return undefined;
+      const tagEnd = offset + 2 + record.readUInt16BE(offset);
       const next = tagEnd + TOKEN_LENGTH;
       if (next > record.length) return undefined;
       found.push({
-        tag: record.toString('utf8', at + 2, tagEnd),
+        tag: record.toString('utf8', offset + 2, tagEnd),
         nonce: record.toString('latin1', tagEnd, next),
       });
-      at = next;
+      offset = next;
     }
     tags = found;
   }
   // guard: record-has-its-length
-  if (at + record.readUInt32BE(56) !== record.length) return undefined;
+  if (offset + record.readUInt32BE(56) !== record.length) return undefined;
   return {
     token: record.toString('latin1', TOKEN_AT, LEASE_LENGTH),
     codec: bytes[3]!,
@@ -128,16 +131,17 @@ export function decodeEntry(key: string, bytes: Uint8Array): Entry | undefined {
     freshUntil: record.readDoubleBE(28),
     clearNonce: record.toString('latin1', 36, 52),
     tags,
-    payload: record.subarray(at),
+    payload: record.subarray(offset),
   };
 }
 
+/** True for a lease of this wire version. */
 export function isLease(bytes: Uint8Array): boolean {
   if (bytes.length !== LEASE_LENGTH || bytes[0] !== MAGIC || bytes[1] !== WIRE_VERSION) return false;
   return (bytes[2]! & (LEASE | VALUE)) === LEASE;
 }
 
-/** The token of a record of this wire version, or undefined: what the stores compare. */
+/** The token of a record of this wire version, which the stores compare; undefined for other bytes. */
 export function tokenOf(bytes: Uint8Array): string | undefined {
   if (bytes.length < LEASE_LENGTH || bytes[0] !== MAGIC || bytes[1] !== WIRE_VERSION) return undefined;
   return asBuffer(bytes).toString('latin1', TOKEN_AT, LEASE_LENGTH);

@@ -1,48 +1,53 @@
-/** One entry and the nonces that decide whether it still counts, as of one moment. */
+/** A record and the nonces that decide whether it is valid, read at the same time. */
 export interface Snapshot {
-  /** The record's bytes (`entry.ts`), null where nothing stands. */
+  /** The bytes of the record (entry-format.ts), or null if the key does not exist. */
   readonly record: Uint8Array | null;
-  /** In the order asked; null where the nonce is absent. */
+  /** In the order of the requested keys; null for a nonce that does not exist. */
   readonly nonces: readonly (string | null)[];
 }
 
 export type LeaseReply =
-  /** The caller may load; `at` is the store's own clock in ms since the epoch. */
-  | { readonly status: 'granted'; readonly at: number }
-  /** Another loads; its lease ends in `forMs` unless it is extended. Its end will be woken. */
-  | { readonly status: 'held'; readonly forMs: number; readonly at: number }
-  /** A value stands there (not the one named by `replaces`). */
+  /** The caller holds the lease. `storeTime`: ms since the epoch, by the store's clock. */
+  | { readonly status: 'granted'; readonly storeTime: number }
+  /** Another caller holds the lease, which ends in `forMs` unless it is extended. `wake` is called when it ends. */
+  | { readonly status: 'held'; readonly forMs: number; readonly storeTime: number }
+  /** The key has a value other than the one named by `replaces`. */
   | { readonly status: 'present'; readonly record: Uint8Array }
-  /** Something that is not ours stands at this key (another type): it is left alone. */
+  /** The key has a value of another type, which this library did not write and does not change. */
   | { readonly status: 'foreign' };
 
 /**
- * `stored`: the record is there, also if this very request came before. `expired`: the lease was there, and `until` has
- * passed; the lease is gone and nothing is stored. `refused`: the lease is not there any more.
+ * `stored`: the record is stored, also when the request is repeated. `expired`: the lease existed, but `until` has passed;
+ * the lease is removed and nothing is stored. `refused`: the lease no longer exists.
  */
 export type FillReply = 'stored' | 'expired' | 'refused';
 
+/** The state of tags before a load. */
 export interface TagState {
+  /** In the order of the requested keys. */
   readonly nonces: readonly string[];
-  /** The record of tag changes (`tag-changes.ts`); empty if it was not asked for. */
+  /** The record of tag changes (tag-changes.ts); empty if it was not requested. */
   readonly tagChanges: Uint8Array;
 }
 
 /**
- * The records and the nonces. Every verb is atomic, touches one slot, may be repeated without harm, and
- * fails with a StoreUnavailableError, no later than its deadline. Keys are whole (`key.ts`).
+ * The store of entries and nonces. Every verb is atomic, uses one cluster slot, can be repeated safely, and rejects with a
+ * StoreUnavailableError at the end of its timeout at the latest. Timeouts are in ms. Keys are complete store keys
+ * (keys/store-keys.ts).
  *
- * Absence means refuse: a record or a nonce that is gone, for whatever reason, can only lose a cached value.
+ * Absence means refusal: a record or a nonce that no longer exists, for whatever reason, can only cost a cached value.
+ *
+ * @see G1, G7
  */
 export interface EntryStore {
-  /** One round trip for all that is asked within one tick. `timeout`: at most this many ms. */
+  /** Reads a record and nonces. All reads of one tick share a round trip. */
   read(key: string, nonceKeys: readonly string[], timeout?: number): Promise<Snapshot>;
-  /** The nonces alone. */
+  /** Reads nonces only. */
   nonces(nonceKeys: readonly string[], timeout?: number): Promise<readonly (string | null)[]>;
   /**
-   * Puts a lease of `token` at `key` unless another lease or a value stands there. A value is replaced if
-   * its token is `replaces`, any record is replaced if `replaces` is `'*'`, and bytes that are no record of
-   * this wire version always are. Asking again with the same token is granted again.
+   * Stores a lease of `token` at `key`, unless the key has another lease or a value. A value is replaced if its token is
+   * `replaces`; any record is replaced if `replaces` is `'*'`; bytes that are not a record of this wire version are always
+   * replaced. A repeated request with the same token is granted again.
    */
   lease(
     key: string,
@@ -51,20 +56,21 @@ export interface EntryStore {
     replaces: string | undefined,
     timeout?: number,
   ): Promise<LeaseReply>;
-  /** Moves the lease's end to `leaseMs` from now. False: the lease is not there any more. */
+  /** Sets the end of the lease to `leaseMs` from now. Returns false if the lease no longer exists. */
   extend(key: string, token: string, leaseMs: number): Promise<boolean>;
   /**
-   * Puts the record in the place of the lease, until `until` by the store's own clock (ms since the epoch), and wakes
-   * the waiters. However late the request arrives, the record never outlives that time.
+   * Replaces the lease with the record and wakes the waiters. The record expires at `until` (ms since the epoch, by the
+   * store's clock), even if the request arrives late.
    */
   fill(key: string, token: string, record: Uint8Array, until: number): Promise<FillReply>;
-  /** Gives the lease back without a value and wakes those who wait. False: it is not there any more. */
+  /** Removes the lease and wakes the waiters. Returns false if it no longer exists. */
   release(key: string, token: string): Promise<boolean>;
-  /** Removes values and leases alike, and wakes those who wait. */
+  /** Removes values and leases, and wakes the waiters. */
   remove(keys: readonly string[]): Promise<void>;
   /**
-   * Reads nonces, sets those that are absent to `fresh`, and makes each live for `ttlMs` or longer. With
-   * `tagChangesKey` it does the same for the record of tag changes (`tag-changes.ts`), which begins as `fresh` and zeros.
+   * Reads nonces, creates the missing ones with the value `fresh`, and extends the life of each to at least `ttlMs`. With
+   * `tagChangesKey` it does the same for the record of tag changes (tag-changes.ts), whose initial value is `fresh` and
+   * zeros.
    */
   getOrCreateNonces(
     nonceKeys: readonly string[],
@@ -74,8 +80,8 @@ export interface EntryStore {
     timeout?: number,
   ): Promise<TagState>;
   /**
-   * Removes nonces, so that every entry that carries them is a miss, and in the same step writes `fresh` into the given
-   * buckets of the record of tag changes, if it exists.
+   * Removes nonces, so that every entry that has them is a miss. In the same step, writes `fresh` to the buckets in the
+   * record of tag changes, if the record exists.
    */
   removeNonces(
     nonceKeys: readonly string[],

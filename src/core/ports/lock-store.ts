@@ -1,52 +1,54 @@
+/** A request for a lock. Every attempt of one caller passes the same object. */
 export interface LockRequest {
-  /** Whole keys, sorted, each once. All are got or none. */
+  /** Complete store keys, sorted, without duplicates. All are acquired, or none. */
   readonly keys: readonly string[];
   readonly leaseMs: number;
-  /** How many may hold a key at once; `Infinity`: any number of those who ask for as many (a read lock). 1: alone. */
+  /** How many callers may hold a key at once. 1: exclusive. Infinity: shared with all requests that pass Infinity. */
   readonly permits: number;
   /**
-   * Queues for a fair lock, under a name of the caller's that is the same at every attempt: only the first in the
-   * queue is granted. One key only. Undefined: whoever comes first.
+   * The caller's name in the queue of a fair lock, the same at every attempt. Only the first in the queue is granted. For
+   * one key only. Undefined: the lock is not fair.
    */
   readonly ticket: string | undefined;
   /**
-   * A ticket that does not ask again for so many ms loses its place, and so long an exclusive request that others
-   * than one holder keep out keeps new ones of them out. 0: it leaves neither, and comes only when nobody queues.
+   * How long, in ms, a waiter's queue ticket or a waiting writer's claim stays valid without a retry. 0: do not queue;
+   * succeed only if nobody is queued.
    */
   readonly ticketMs: number;
 }
 
+/** The result of one attempt. */
 export type LockReply =
   | { readonly status: 'granted'; readonly grant: LockGrant }
-  /** Others hold it; as far as the store knows it is free in `forMs` at the latest, unless it is extended. */
+  /** Others hold the lock. It is free after `forMs` at the latest, unless a lease is extended. */
   | { readonly status: 'held'; readonly forMs: number }
-  /** Too few servers could be asked, or answered, to say either. Whatever was got is given back. */
+  /** Too few servers answered to decide. Partial grants are released. */
   | { readonly status: 'unavailable'; readonly servers: readonly ServerAnswer[] };
 
-/** What one server said to a request for a lock. */
+/** The answer of one server to a request for a lock. */
 export interface ServerAnswer {
-  /** Without password. */
+  /** The address, without password. */
   readonly server: string;
-  /** An error: it could not be asked, or did not answer in time (a StoreUnavailableError). */
+  /** An Error if the server could not be reached or did not answer in time (a StoreUnavailableError). */
   readonly answer: 'granted' | 'held' | Error;
 }
 
-/** A lock that was got. The time it is good for is its holder's affair (`locks.ts`). */
+/** A granted lock. How long it is valid is computed by core/locks, not by the store. */
 export interface LockGrant {
-  /** Grows with every grant of the same key; undefined where there is no one server to say so. */
+  /** Grows with every grant of the same key. Undefined if the locks are on several servers. @see G8 */
   readonly fencingToken: bigint | undefined;
-  /** `lost`: it is certainly another's or gone. `unavailable`: nobody can tell now; it may be asked again. */
+  /** `lost`: the lock has another holder or no longer exists. `unavailable`: unknown; the caller may retry. */
   extend(leaseMs: number): Promise<'extended' | 'lost' | 'unavailable'>;
-  /** Gives it back and wakes who waits. @throws StoreUnavailableError if a majority could not be told */
+  /** Releases the lock and wakes the waiters. @throws StoreUnavailableError if a majority of servers did not confirm */
   release(): Promise<void>;
 }
 
-/** Leases on names. Every verb ends within the deadline of a command, whatever the servers do. */
+/** The store of locks. Every verb settles within the timeout of a command, even if no server answers. Timeouts are in ms. @see G8 */
 export interface LockStore {
-  /** One server decides: fencing tokens, fair locks and more than one permit exist only then. */
+  /** True if one server decides. Fencing tokens, fair locks and more than one permit require it. */
   readonly hasSingleAuthority: boolean;
-  /** Never rejects for the sake of a server. All attempts of one caller give the same request. */
+  /** Makes one attempt. Server failures are returned as `unavailable`, not thrown. */
   acquire(request: LockRequest, timeout?: number): Promise<LockReply>;
-  /** Leaves the queue of a fair lock, and takes back the wish of a writer to come before new readers. */
+  /** Removes the caller's queue ticket of a fair lock, or its claim as a waiting writer. */
   abandon(request: LockRequest): Promise<void>;
 }

@@ -1,3 +1,4 @@
+/** How a rule counts (docs/rate-limits.md). */
 export type Algorithm =
   | 'gcra'
   | 'sliding-window-log'
@@ -6,68 +7,74 @@ export type Algorithm =
   | 'token-bucket'
   | 'concurrency';
 
-/** A rule as a store applies it: checked, in whole numbers. */
+/** A rule as a store applies it: validated, with whole numbers only. */
 export interface RateRule {
-  /** Whole key in the store. All rules of one request share the slot of its `subject`. */
+  /** The complete store key. All rules of one request share the cluster slot of its `subject`. */
   readonly key: string;
   readonly algorithm: Algorithm;
-  /** Units in a window; for `concurrency` slots. At least 1: a rule of 0 never reaches a store. */
+  /** Units in a window; slots for `concurrency`. At least 1: a rule with a limit of 0 is decided without the store. */
   readonly limit: number;
-  /** The window in ms; for `concurrency` the life of a slot that nobody renews. */
+  /** The window in ms. For `concurrency`: how long a slot lives without a renewal, in ms. */
   readonly perMs: number;
-  /** Units that may be taken at once by `gcra` and `token-bucket`; the limit for the others. */
+  /** Units that may be taken at once, for `gcra` and `token-bucket`. Equal to the limit for all others. */
   readonly burst: number;
 }
 
+/** A request to take units of all rules together, or none. */
 export interface RateRequest {
-  /** Whole key of the subject: its block stands there, and it is the name of its wakes. */
+  /** The complete store key of the subject. Its block is stored there, and `wake` is called with it. */
   readonly subject: string;
   readonly rules: readonly RateRule[];
-  /** Units to take, a whole number; 0 only looks. Never more than a rule's burst unless forced. */
+  /** Units to take, a whole number. 0: read only. Not more than the burst of any rule unless `force` is true. */
   readonly cost: number;
-  /** Names what is taken, so that it can be given back: the owner of slots and of entries in a log. */
+  /** Identifies the taken units, so that they can be refunded: the owner of slots and of log entries. */
   readonly token: string;
   /**
-   * True: this request may come again (a reply was lost), and is then answered as the first time and taken once.
-   * The store remembers it by its token for as long as the longest window, at most a minute.
+   * True: the request may be repeated after a lost reply. A repetition takes nothing and returns the first reply. The store
+   * remembers the token for the longest window of the rules, at most a minute.
    */
   readonly repeatable: boolean;
-  /** True: the units are taken whatever rules and blocks say, so that less than nothing may remain. */
+  /** True: takes the units even without room and despite a block. The usage may then exceed the burst. */
   readonly force: boolean;
 }
 
+/** The state of one rule after a request. */
 export interface RuleReading {
-  /** There was room for the cost; at cost 0, for one unit. */
+  /** True if there was room for the cost; for a cost of 0, for one unit. */
   readonly allowed: boolean;
-  /** Units taken and still counting, after this request (rounded up). May exceed the burst when forced. */
+  /** Units that count after this request, rounded up. May exceed the burst after a forced request. */
   readonly used: number;
   /** Units that could be taken now, after this request, 0 or more. */
   readonly remaining: number;
-  /** Until there is room for the same cost again (at cost 0, for one unit), in ms, rounded up; 0 if there is now. */
+  /** Time until there is room for the same cost again (for a cost of 0: one unit), in ms, rounded up. 0: now. */
   readonly retryAfterMs: number;
-  /** Until nothing that was taken counts any more, in ms, rounded up. */
+  /** Time until no unit counts any more, in ms, rounded up. */
   readonly resetMs: number;
 }
 
-/** Ten years. No store keeps a time for longer, or has a number for it. */
+/** Ten years: the longest time that a store returns or stores. */
 export const MAX_MS = 10 * 365 * 86_400_000;
 
+/** The reply to a request. */
 export interface RateReply {
-  /** The subject is blocked for so many ms; 0: it is not. Nothing is taken then, unless forced. */
+  /** How long the subject is still blocked, in ms. 0: not blocked. A blocked request takes nothing unless forced. */
   readonly blockedMs: number;
-  /** As many as the request has rules. Units were taken only if all are allowed and there is no block. */
+  /** One for each rule, in the same order. Units were taken only if all are allowed and the subject is not blocked. */
   readonly rules: readonly RuleReading[];
 }
 
 /**
- * What rate limits count. Every verb is atomic over all rules of its request, takes one round trip, reads the
- * store's own clock once, leaves no key without an end, and fails with a StoreUnavailableError.
+ * The store of rate limits. Every verb is atomic over all rules of its request, takes one round trip, reads the store's
+ * clock once, gives every key an expiry, and rejects with a StoreUnavailableError. Timeouts are in ms.
+ *
+ * @see G9
  */
 export interface RateStore {
+  /** Takes units of all rules, or of none. */
   consume(request: RateRequest, timeout?: number): Promise<RateReply>;
   /**
-   * Gives units back: what `token` took first (slots, entries of a log), then any. Never below nothing taken.
-   * With `wakeOnlyIfFull` the subject is woken only if a `concurrency` rule was full.
+   * Refunds units: those that `token` took first (slots, log entries), then any. Usage does not go below 0. Wakes the
+   * subject; with `wakeOnlyIfFull` only if a `concurrency` rule was full.
    */
   refund(
     request: {
@@ -79,10 +86,10 @@ export interface RateStore {
     },
     timeout?: number,
   ): Promise<void>;
-  /** Moves the end of the slots that `token` holds. False: at least one of the rules does not know it any more. */
+  /** Extends the slots of `token` to a full lease. Returns false if at least one of the slots no longer exists. */
   renew(rules: readonly RateRule[], token: string, timeout?: number): Promise<boolean>;
-  /** Refuses everything for this subject for `ms` from now; wakes it. */
+  /** Refuses every request for this subject for `ms` from now, and wakes the subject. */
   block(subject: string, ms: number, timeout?: number): Promise<void>;
-  /** Forgets the subject's block and what was counted under `keys`; wakes it. */
+  /** Removes the block of the subject and the usage under `keys`, and wakes the subject. */
   reset(subject: string, keys: readonly string[], timeout?: number): Promise<void>;
 }

@@ -1,11 +1,11 @@
 import type { Clock } from '../ports/clock.js';
 
-/** Give or take a quarter, so that many that wait as long as each other do not all come back at once. */
+/** Varies a duration at random by up to 25 % in both directions, so that many waiting calls do not retry at once. */
 export function jittered(ms: number, clock: Clock): number {
   return ms * (0.75 + clock.random() / 2);
 }
 
-/** Pauses between attempts: jittered, each twice as long as the one before, up to a maximum. */
+/** Exponential backoff: each pause is twice as long as the previous one, up to a maximum, with jitter. */
 export class Backoff {
   readonly #clock: Clock;
   readonly #initialMs: number;
@@ -26,7 +26,7 @@ export class Backoff {
     return jittered(pause, this.#clock);
   }
 
-  /** An attempt has succeeded: the next pause is the shortest again. */
+  /** Starts again with the shortest pause, after a successful attempt. */
   reset(): void {
     this.#pauseMs = this.#initialMs;
   }

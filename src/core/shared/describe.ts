@@ -2,17 +2,16 @@ import { types } from 'node:util';
 
 const MAX_SHOWN_LENGTH = 60;
 
-/** Names a place in errors. A function is called only for an error. */
-export type Place = string | (() => string);
+/** Names a call in errors: `getOrSet`, `@Cached on Users.find`. A function is called only when an error is created. */
+export type Label = string | (() => string);
 
-export function placeName(place: Place): string {
-  return typeof place === 'string' ? place : place();
+export function labelText(label: Label): string {
+  return typeof label === 'string' ? label : label();
 }
 
 /**
- * What a value is, in words, for an error's text: `'5 minutes'`, `NaN`, `an array`, `an instance of User`.
- * Runs no code of the value's own (no `toString`, no getter) and never throws; long strings are cut, control
- * characters escaped.
+ * Describes a value in an error message: `'5 minutes'`, `NaN`, `an array`, `an instance of User`. Calls no code of the value
+ * (no `toString`, no getter) and never throws. Long strings are cut, control characters are escaped.
  */
 export function describe(value: unknown): string {
   switch (typeof value) {
@@ -34,7 +33,7 @@ export function describe(value: unknown): string {
   }
 }
 
-/** A string in single quotes, for reading: cut after 60 units, and nothing in it breaks a line of a log. */
+/** Quotes a string for a message: cut after 60 UTF-16 units, with control characters escaped so it stays on one line. */
 export function quote(text: string): string {
   const cut = text.length > MAX_SHOWN_LENGTH ? text.slice(0, MAX_SHOWN_LENGTH) : text;
   const safe = cut.replace(
@@ -56,6 +55,7 @@ function describeObject(value: object): string {
     if (typeof name !== 'string' || name === '') return 'an object of an unnamed class';
     return /^[\p{L}\p{N}_$]{1,80}$/u.test(name) ? `an instance of ${name}` : `an instance of ${quote(name)}`;
   } catch {
-    return 'an object that cannot be looked into';
+    // A revoked proxy throws on every access. An error message about it must not become a TypeError without a place.
+    return 'an object that cannot be inspected';
   }
 }

@@ -13,8 +13,8 @@ type MinutesSeconds = `${number}m${number}s` | `${number}m ${number}s`;
 type DaysHours = `${number}d${number}h` | `${number}d ${number}h`;
 
 /**
- * A number of milliseconds, or numbers with their units, the larger first: `250`, `'250ms'`, `'1.5s'`, `'90 s'`, `'5m'`,
- * `'1h30m'`, `'1d 12h'`, `'10 minutes'`.
+ * A duration: a number of milliseconds, or numbers with units, the largest unit first. `250`, `'250ms'`, `'1.5s'`, `'90 s'`,
+ * `'5m'`, `'1h30m'`, `'1d 12h'`, `'10 minutes'`. Fractions of a millisecond are rounded.
  */
 export type Duration =
   | number
@@ -24,6 +24,7 @@ export type Duration =
   | MinutesSeconds
   | DaysHours;
 
+/** The accepted range of a duration. */
 export interface DurationLimits {
   /** In milliseconds. @default 0 */
   readonly min?: number | undefined;
@@ -31,7 +32,7 @@ export interface DurationLimits {
   readonly max?: number | undefined;
 }
 
-/** In milliseconds. */
+/** Unit to its length in milliseconds. */
 const UNITS: ReadonlyMap<string, number> = new Map(
   Object.entries({
     ms: 1,
@@ -43,34 +44,32 @@ const UNITS: ReadonlyMap<string, number> = new Map(
 );
 
 /**
- * Whole milliseconds; a fraction of one is rounded. The limits apply before rounding: 0.5 is less than 1.
+ * Parses a duration to whole milliseconds: '1h30m' is 5_400_000. The limits apply before rounding: 0.5 is less than a minimum of 1.
  *
- * @param where names the option in the error: `ttl of @Cached on Users.find`
- * @throws OptionsError for anything that is not a duration, and outside the limits
- * @example
- * milliseconds('1h30m', 'ttl'); // 5_400_000
+ * @param label names the option in the error: `ttl of @Cached on Users.find`
+ * @throws OptionsError for anything but a duration within the limits
  */
-export function milliseconds(value: Duration, where: string, limits: DurationLimits = {}): number {
+export function milliseconds(value: Duration, label: string, limits: DurationLimits = {}): number {
   const ms = readDuration(value, limits);
   if (ms !== undefined) return ms;
-  throw new OptionsError(`${where} is ${describeDuration(limits)}, and ${describe(value)} was given.`);
+  throw new OptionsError(`${label} is ${describeDuration(limits)}, and ${describe(value)} was given.`);
 }
 
-/** Undefined for what is not a duration within the limits. */
+/** Parses a duration. Returns undefined for anything but a duration within the limits. */
 export function readDuration(value: unknown, { min = 0, max }: DurationLimits = {}): number | undefined {
   const exact = typeof value === 'number' ? value : typeof value === 'string' ? parse(value) : Number.NaN;
   // Adding 0 makes -0 a plain 0.
   return exact >= min && exact <= (max ?? Number.MAX_SAFE_INTEGER) ? Math.round(exact) + 0 : undefined;
 }
 
-/** What `readDuration` takes, for messages and docs. */
+/** Describes what `readDuration` accepts, for messages and docs. */
 export function describeDuration({ min = 0, max }: DurationLimits = {}): string {
   const example = "a duration such as '15m', '1h30m', '90 s' or 250 (milliseconds)";
   if (max !== undefined) return `${example}, from ${min} ms to ${max} ms`;
   return min > 0 ? `${example}, at least ${min} ms` : example;
 }
 
-/** One or more numbers with a unit each, every unit smaller than the one before; NaN for any other text. */
+/** Parses numbers with units, each unit smaller than the previous one. NaN for any other text. */
 function parse(text: string): number {
   const part = /(\d+(?:\.\d+)?) ?([a-z]+)( ?)/y;
   let total = 0;

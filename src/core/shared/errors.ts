@@ -2,27 +2,31 @@ import type { Decision } from '../ports/decision.js';
 import type { ServerAnswer } from '../ports/lock-store.js';
 import { brand } from './registry.js';
 
-/** By which copies of this package know each other's errors: the name of the class, on its prototype. */
+/** A property of the prototypes: the class name. Copies of this package recognize each other's errors by it. */
 const KIND = brand('error');
 
-/** Every error of this library: `code` is stable, the message tells what to do. */
+/** The base class of all errors of this library. Check `code` in programs: messages may change. */
 export class CachementError extends Error {
-  /** Stable, for programs. */
+  /** A stable code: `E_OPTIONS`, `E_KEY`, ... */
   readonly code: string;
   constructor(code: string, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
-    // Not the name of the class: a minifier may have changed that.
+    // The class name itself may have been changed by a minifier.
     this.name = kindOf(new.target.prototype) ?? new.target.name;
   }
 
-  /** An error of any copy of this package is an instance of the class of the same name. */
+  /** True for an error of any copy of this package whose class has the same name. */
   static override [Symbol.hasInstance](value: unknown): boolean {
     if (Function.prototype[Symbol.hasInstance].call(this, value)) return true;
     const kind = kindOf(this.prototype as object);
     if (kind === undefined || typeof value !== 'object') return false;
-    for (let at: object | null = value; at !== null; at = Object.getPrototypeOf(at) as object | null) {
-      if (kindOf(at) === kind) return true;
+    for (
+      let proto: object | null = value;
+      proto !== null;
+      proto = Object.getPrototypeOf(proto) as object | null
+    ) {
+      if (kindOf(proto) === kind) return true;
     }
     return false;
   }
@@ -32,39 +36,51 @@ function kindOf(prototype: object): string | undefined {
   return Object.hasOwn(prototype, KIND) ? (Reflect.get(prototype, KIND) as string) : undefined;
 }
 
-/** An option that cannot be: what was expected, what came, where. Thrown where the option is given. */
+/**
+ * An invalid option. The message names the option and the call, what is accepted, and what was passed. Thrown by the call,
+ * or by the decorator while the class is defined. `code`: `E_OPTIONS`.
+ */
 export class OptionsError extends CachementError {
   constructor(message: string, options?: ErrorOptions) {
     super('E_OPTIONS', message, options);
   }
 }
 
-/** A decorator on something it cannot decorate. Thrown while the class is defined. */
+/** A decorator on something other than a method. Thrown while the class is defined. `code`: `E_DECORATION`. */
 export class DecorationError extends CachementError {
   constructor(message: string) {
     super('E_DECORATION', message);
   }
 }
 
-/** No `Caching` for a decorated method: the message names class, method and the ways to give it one. */
+/**
+ * No `Caching` was found for a decorated method. The message names the class, the method and the ways to provide one.
+ * `code`: `E_MISSING_CACHING`.
+ */
 export class MissingCachingError extends CachementError {
   constructor(message: string, options?: ErrorOptions) {
     super('E_MISSING_CACHING', message, options);
   }
 }
 
-/** A key that cannot be made from these arguments: a cycle, a function, a class instance, a throwing getter. */
+/**
+ * An invalid key or tag, or arguments from which no key can be built: a cycle, a function, a class instance, a getter that
+ * throws. `code`: `E_KEY`.
+ */
 export class KeyError extends CachementError {
   constructor(message: string, options?: ErrorOptions) {
     super('E_KEY', message, options);
   }
 }
 
-/** A value that the codec would not give back equal: a class instance, a function, too large, too deep. */
+/**
+ * A value that would not come back equal from the store (a class instance, a function), or is too large or too deep. The
+ * message names the path to it. `code`: `E_VALUE`.
+ */
 export class ValueError extends CachementError {
   /**
-   * `unsupported`: something in the value would not come back equal, or could not be read at all.
-   * `too-large`, `too-deep`: its kind is right, but it is over the limits.
+   * `unsupported`: a part of the value would not come back equal, or threw an error when it was read. `too-large`: it is
+   * over `maxValueBytes`. `too-deep`: it is nested more than 1,000 levels deep.
    */
   readonly reason: 'unsupported' | 'too-large' | 'too-deep';
   constructor(message: string, reason: ValueError['reason'], options?: ErrorOptions) {
@@ -74,13 +90,13 @@ export class ValueError extends CachementError {
 }
 
 /**
- * The store did not do what was asked: refused, unreachable, slow, closed. Never means "not found" and never
- * "limit exceeded".
+ * The store did not execute a request: it is unreachable, slow or closed, or it refused. Never means "not found" or "limit
+ * exceeded". `code`: `E_STORE_UNAVAILABLE`.
  */
 export class StoreUnavailableError extends CachementError {
   /**
-   * `unknown`: it may have been done, or may yet be (a reply that was lost, a deadline that passed).
-   * `refused`: it was certainly not done.
+   * `unknown`: the request may have been executed, or may still be (a lost reply, a timeout). `refused`: it was not
+   * executed.
    */
   readonly outcome: 'unknown' | 'refused';
   constructor(message: string, outcome: 'unknown' | 'refused', options?: ErrorOptions) {
@@ -89,7 +105,10 @@ export class StoreUnavailableError extends CachementError {
   }
 }
 
-/** The store cannot serve this application as it is set up: wrong password, missing right, no Redis there. */
+/**
+ * The setup of the store does not work: no Redis at the address, a wrong password, a missing permission. The message names
+ * the cause and the fix. `code`: `E_STORE_SETUP`.
+ */
 export class StoreSetupError extends CachementError {
   constructor(message: string, options?: ErrorOptions) {
     super('E_STORE_SETUP', message, options);
@@ -97,12 +116,13 @@ export class StoreSetupError extends CachementError {
 }
 
 /**
- * An invalidation was not made. Either the store could not take it, and the policy is `throw`: then it goes on
- * being retried, and until it is acknowledged this process reads past the entry. Or the arguments and the result
- * of the method made no key, and nothing was invalidated. `cause` is a StoreUnavailableError or what was thrown.
+ * An invalidation failed. Either the store was unavailable under `onUnavailable: 'throw'`: the invalidation is retried, and
+ * until it is acknowledged this process does not return the entries. Or no key or tag could be built from the arguments and
+ * the result of the method: nothing was invalidated. `cause` is the StoreUnavailableError, or what was thrown. `code`:
+ * `E_INVALIDATION`.
  */
 export class InvalidationError extends CachementError {
-  /** What the method returned; undefined if it has not run (`timing: 'before'`). */
+  /** The return value of the method; undefined if it has not run (`timing: 'before'`). */
   readonly result: unknown;
   constructor(message: string, result: unknown, options?: ErrorOptions) {
     super('E_INVALIDATION', message, options);
@@ -110,19 +130,21 @@ export class InvalidationError extends CachementError {
   }
 }
 
+/** The error of an invalidation that is queued under `onUnavailable: 'throw'`. */
 export function invalidationQueued(failure: StoreUnavailableError, result: unknown): InvalidationError {
   return new InvalidationError(
-    `The store could not take an invalidation. ${failure.message} It goes on being retried, and until then this ` +
-      'process reads past the entries; other processes may return them until they expire.',
+    `The store did not confirm an invalidation. ${failure.message} It is retried until the store confirms it. Until then ` +
+      'this process does not return the entries; other processes may return them until they expire.',
     result,
     { cause: failure },
   );
 }
 
-/** A rate limit is used up. Never thrown for trouble with the store. */
+/** A rate limit is exceeded. Never thrown because of a failure of the store. `code`: `E_RATE_LIMIT_EXCEEDED`. */
 export class RateLimitExceededError extends CachementError {
-  /** The logical key whose limit it is. */
+  /** The logical key. */
   readonly key: string;
+  /** The decision that refused the call. */
   readonly decision: Decision;
   constructor(message: string, key: string, decision: Decision) {
     super('E_RATE_LIMIT_EXCEEDED', message);
@@ -130,32 +152,33 @@ export class RateLimitExceededError extends CachementError {
     this.decision = decision;
   }
 
-  /** Units in a window, of the rule that decided. */
+  /** Units in a window of the deciding rule. */
   get limit(): number {
     return this.decision.limit;
   }
-  /** Units that could still be taken. */
+  /** Units of the deciding rule that could be taken now, 0 or more. */
   get remaining(): number {
     return this.decision.remaining;
   }
-  /** Until the same call would be let through, in ms; Infinity: never. */
+  /** Time until the same call would be allowed, in ms. Infinity: never. */
   get retryAfterMs(): number {
     return this.decision.retryAfterMs;
   }
-  /** Until nothing that was taken counts any more, in ms. */
+  /** Time until the deciding rule counts no unit any more, in ms. */
   get resetMs(): number {
     return this.decision.resetMs;
   }
-  /** The name of the rule that decided. */
+  /** The name of the deciding rule; `block` after `limits.block`. */
   get rule(): string {
     return this.decision.rule;
   }
 }
 
-/** Others held the lock for all of the time that the caller would wait. */
+/** Others held the lock for the whole `wait`. The body has not run. `code`: `E_LOCK_NOT_OBTAINED`. */
 export class LockNotObtainedError extends CachementError {
   /** The logical keys. */
   readonly keys: readonly string[];
+  /** How long the call waited, in ms. */
   readonly waitedMs: number;
   constructor(message: string, keys: readonly string[], waitedMs: number) {
     super('E_LOCK_NOT_OBTAINED', message);
@@ -164,14 +187,17 @@ export class LockNotObtainedError extends CachementError {
   }
 }
 
-/** The lease ended, or was taken away, while its holder still worked: nothing is exclusive any more. */
+/**
+ * A lease was lost while its holder still worked, so its work is not exclusive any more. The reason of the lease's `signal`,
+ * and thrown by `assertHeld()`. `code`: `E_LOCK_LOST`.
+ */
 export class LockLostError extends CachementError {
   /** The logical keys. */
   readonly keys: readonly string[];
   /**
-   * `expired`: its end came without a renewal (Redis did not answer, the renewals were used up, the process was
-   * paused). `taken`: the servers say that it is another's or gone. `closed`: the `Caching` was closed.
-   * `released`: it had been given back when `assertHeld()` was called.
+   * `expired`: the lease was not renewed in time (Redis did not answer, the time in `renew` had passed, the process was
+   * paused). `taken`: on the servers the lock has another holder or does not exist. `closed`: the `Caching` was closed.
+   * `released`: `assertHeld()` was called after `release()`.
    */
   readonly reason: 'expired' | 'taken' | 'closed' | 'released';
   constructor(
@@ -186,11 +212,11 @@ export class LockLostError extends CachementError {
   }
 }
 
-/** Too few lock servers answered to say whether the lock is free. The body was not run. */
+/** Too few lock servers answered to acquire the lock. The body has not run. `code`: `E_LOCK_UNAVAILABLE`. */
 export class LockUnavailableError extends CachementError {
   /** The logical keys. */
   readonly keys: readonly string[];
-  /** What each server said at the last attempt. */
+  /** The answer of each server at the last attempt; empty if there was none. */
   readonly servers: readonly ServerAnswer[];
   constructor(message: string, keys: readonly string[], servers: readonly ServerAnswer[]) {
     super('E_LOCK_UNAVAILABLE', message);

@@ -4,17 +4,18 @@ import { channels, type CachementEvents, type EventName } from './events.js';
 /** `Class.method` of a decorated method, computed when an event is published. */
 export type MethodLabel = () => string;
 
-/** Whom an event is about. */
+/** The subject of an event. */
 export interface EventSubject {
+  /** The logical key. */
   readonly key: string;
   /** Undefined for the plain verbs. */
   readonly method: MethodLabel | undefined;
 }
 
-/** As much of it as is known. */
+/** The known part of a subject. */
 type PartialSubject = { readonly [Name in keyof EventSubject]?: EventSubject[Name] | undefined };
 
-/** Publishes the events of one namespace. While nobody listens it costs one property read. */
+/** Publishes the events of one namespace. Without subscribers, publishing costs one property read. */
 export class EventPublisher {
   readonly #namespace: string;
 
@@ -35,19 +36,22 @@ export class EventPublisher {
     this.publish('notStored', method, { key, reason });
   }
 
-  /** What no caller is told of. */
-  error(operation: string, about: PartialSubject, error: unknown): void {
-    this.publish('error', about.method, { operation, key: about.key, error });
+  /** Publishes an error that no caller receives. */
+  error(operation: string, subject: PartialSubject, error: unknown): void {
+    this.publish('error', subject.method, { operation, key: subject.key, error });
   }
 
-  /** The one place where the store's failures pass: reported, and anything else is a defect that goes on. */
-  unavailable(operation: string, about: PartialSubject, error: unknown): StoreUnavailableError {
-    this.error(operation, about, error);
+  /**
+   * Publishes a failure of the store and returns it. Any other error is a defect of this library and is thrown again, so
+   * that it is not mistaken for an unavailable store.
+   */
+  unavailable(operation: string, subject: PartialSubject, error: unknown): StoreUnavailableError {
+    this.error(operation, subject, error);
     if (error instanceof StoreUnavailableError) return error;
     throw error;
   }
 
-  /** Work that nobody waits for. */
+  /** Publishes the error of work that no caller awaits. */
   background(work: Promise<unknown>): void {
     work.catch((error: unknown) => this.error('background', {}, error));
   }

@@ -2,55 +2,67 @@ import { channel, type Channel } from 'node:diagnostics_channel';
 import type { Decision } from '../ports/decision.js';
 import type { LockLostError } from './errors.js';
 
-/** Common to all events: which `Caching`, and which decorated method where there is one (a good metric label). */
+/** The fields of every event: the `Caching` and the decorated method. */
 export interface EventOrigin {
+  /** The namespace of the `Caching`. */
   readonly namespace: string;
-  /** `Class.method`, or undefined for the plain verbs. */
+  /** `Class.method`, a good metric label. Undefined for the plain verbs and for events without a call. */
   readonly method: string | undefined;
 }
 
+/** The fields of an event about one key. */
 export interface KeyEvent extends EventOrigin {
-  /** The logical key. Never use it as a metric label. */
+  /** The logical key. Do not use it as a metric label: there may be any number of keys. */
   readonly key: string;
 }
 
+/** The fields of an event about a lock. */
 export interface LockEvent extends EventOrigin {
   /** The logical keys. */
   readonly keys: readonly string[];
 }
 
 /**
- * What happens, by name. Each is published on the `node:diagnostics_channel` channel `cachement:<name>`, and
- * costs one property read while nobody listens.
+ * The events by name. Each is published on the `node:diagnostics_channel` channel `cachement:<name>`. Without subscribers
+ * an event costs one property read.
  */
 export interface CachementEvents {
   /** A stored value was returned. */
   readonly hit: KeyEvent & { readonly tier: 'l2' };
-  /** Nothing valid was stored. `cause` tells why. */
+  /**
+   * No valid value was stored. `absent`: no entry. `invalidated`: an entry whose tags or namespace were invalidated.
+   * `undecodable`: bytes that are not a valid entry. `outdated`: an entry older than a value that this process has returned.
+   */
   readonly miss: KeyEvent & { readonly cause: 'absent' | 'invalidated' | 'undecodable' | 'outdated' };
-  /** The method, or the loader, ran. */
+  /** The method or the loader has run. */
   readonly load: KeyEvent & {
+    /** How long it ran, in ms. */
     readonly ms: number;
+    /** What it threw; undefined if it succeeded. */
     readonly error: unknown;
-    /** False: it ran without a lease, so its result is not stored. */
+    /** False if it ran without a lease, so that its result is not stored. */
     readonly leased: boolean;
   };
-  /** The call was served by a load that another caller of this process, or another process, had begun. */
+  /** A call returned the result of another call's load: of this process (`process`) or of another one (`fleet`). */
   readonly coalesced: KeyEvent & { readonly with: 'process' | 'fleet' };
-  /** A value was stored. */
+  /** A value was stored. `bytes`: the size of the record. `ttlMs`: its remaining ttl. */
   readonly fill: KeyEvent & { readonly bytes: number; readonly ttlMs: number };
-  /** A loaded value was returned to its callers but not stored. */
+  /**
+   * A loaded value was returned and not stored. `invalidated`, `tag-invalidated`: it was invalidated during the load.
+   * `expired`: the load took longer than the ttl. `too-large`: over `maxValueBytes`. `unsupported`: under
+   * `onUnsupported: 'bypass'`.
+   */
   readonly notStored: KeyEvent & {
     readonly reason: 'invalidated' | 'tag-invalidated' | 'expired' | 'too-large' | 'unsupported';
   };
-  /** An invalidation ended. Not acknowledged: it is queued and retried, and this process reads past it. */
+  /** An invalidation has ended. `acknowledged: false`: the store is unavailable, and the invalidation is queued. */
   readonly invalidate: EventOrigin & {
     readonly keys: readonly string[];
     readonly tags: readonly string[];
     readonly all: boolean;
     readonly acknowledged: boolean;
   };
-  /** A rate limit decided. `enforced` is false in a dry run: the call went on whatever it said. */
+  /** A rate limit has decided about a call. `enforced: false`: a dry run, in which the call runs in any case. */
   readonly limit: KeyEvent & {
     readonly rule: string;
     readonly allowed: boolean;
@@ -58,29 +70,31 @@ export interface CachementEvents {
     readonly source: Decision['source'];
     readonly enforced: boolean;
   };
-  /** A lock was got. */
+  /** A lock was acquired. `waitedMs`: how long the call waited for it. */
   readonly lock: LockEvent & { readonly waitedMs: number };
-  /** A lock was given back, or its lease had ended before (`lost`). */
+  /** A lock was released. `heldMs`: how long it was held. `lost`: its lease had ended before the release. */
   readonly unlock: LockEvent & { readonly heldMs: number; readonly lost: boolean };
-  /** A lock was not got: others held it, too few servers answered, or the caller ended the wait. */
+  /** A lock was not acquired: others held it, too few servers answered, or the caller's signal aborted. */
   readonly lockNotAcquired: LockEvent & {
     readonly waitedMs: number;
     readonly reason: 'held' | 'unavailable' | 'aborted';
   };
-  /** A lease ended while its body still ran. */
+  /** A lease was lost while its body still ran. */
   readonly lockLost: LockEvent & { readonly reason: Exclude<LockLostError['reason'], 'released'> };
-  /** Something failed that no caller was told of: the store, a payload, a key that could not be made. */
+  /** An error that no caller received: of the store, of a payload, or of a key that could not be built. */
   readonly error: EventOrigin & {
+    /** What failed: `read`, `lease`, `fill`, `invalidate`, `key`, ... */
     readonly operation: string;
     readonly key: string | undefined;
     readonly error: unknown;
   };
-  /** The store stopped answering; calls go on without it. */
+  /** The store has stopped answering. Calls fail at once or continue without it, as their options say. */
   readonly degraded: EventOrigin & { readonly error: Error };
   /** The store answers again. */
   readonly recovered: EventOrigin;
 }
 
+/** The name of an event. */
 export type EventName = keyof CachementEvents;
 
 type Channels = { readonly [Name in EventName]: Channel };
@@ -106,17 +120,18 @@ export const channels: Channels = {
 export const eventNames = Object.keys(channels) as readonly EventName[];
 
 /**
- * Listens to one kind of event of every `Caching` in this process.
+ * Subscribes to one kind of event of every `Caching` in this process. The listener is called synchronously; what it throws
+ * is reported as an uncaught exception.
  *
+ * @returns a function that ends the subscription
  * @example
- * const stop = subscribe('miss', ({ method }) => misses.inc({ method }));
- * @returns ends the subscription
+ * const stop = subscribe('miss', ({ method, cause }) => misses.inc({ method, cause }));
  */
 export function subscribe<Name extends EventName>(
   name: Name,
   listener: (event: CachementEvents[Name]) => void,
 ): () => void {
-  const receive = (message: unknown): void => listener(message as CachementEvents[Name]);
-  channels[name].subscribe(receive);
-  return () => void channels[name].unsubscribe(receive);
+  const onMessage = (message: unknown): void => listener(message as CachementEvents[Name]);
+  channels[name].subscribe(onMessage);
+  return () => void channels[name].unsubscribe(onMessage);
 }

@@ -7,8 +7,9 @@ interface Node<Value> {
 const BUCKETS = 1_024;
 
 /**
- * Values by key, for those that come and go with every call. It never grows or shrinks: a Map that does leaves its
- * former tables behind, and once one of them is old, all that was ever in it lives until the next full collection.
+ * A hash map with a fixed number of buckets, for values that are added and deleted by every call. A Map that grows and
+ * shrinks leaves old tables behind. Once V8 has promoted such a table to the old generation, everything it refers to lives
+ * until the next full garbage collection (benchmarks/containers.js).
  */
 export class FixedHashMap<Value> {
   readonly #buckets: (Node<Value> | undefined)[] = Array.from({ length: BUCKETS }, () => undefined);
@@ -20,7 +21,7 @@ export class FixedHashMap<Value> {
     return undefined;
   }
 
-  /** The key has no value yet. */
+  /** Adds a value. The key must not have one. */
   add(key: string, value: Value): void {
     const bucket = bucketOf(key);
     this.#buckets[bucket] = { key, value, next: this.#buckets[bucket] };
@@ -38,7 +39,7 @@ export class FixedHashMap<Value> {
   }
 }
 
-/** FNV-1a. */
+/** The FNV-1a hash of a key, folded to a bucket. */
 function bucketOf(key: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);

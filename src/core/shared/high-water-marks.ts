@@ -6,13 +6,15 @@ interface Mark extends Linked<Mark> {
 }
 
 /**
- * Monotonic reads: the earliest load start that an entry may have for this process to return it.
+ * Monotonic reads: for a key, the earliest load start of an entry that this process may return.
  *
- * Needed for loads that the store has no record of: they ran without a lease (the store was away, or another process held
+ * Needed for loads that the store has no record of: they ran without a lease (the store was unavailable, or another process held
  * the lease for longer than this one waited), or lost it. This process remembers when such a load started, and does not
  * return an entry whose load started earlier. Loads with a lease need no mark: the store refuses values of earlier loads.
  *
- * Times are of this process' clock. At most `max` keys have a mark; the oldest mark is forgotten first.
+ * Times are of this process' clock. At most `max` keys have a mark; the oldest mark is dropped first.
+ *
+ * @see G4
  */
 export class HighWaterMarks {
   readonly #marks = new Map<string, Mark>();
@@ -23,12 +25,12 @@ export class HighWaterMarks {
     this.#max = max;
   }
 
-  /** No key has a mark: every entry is permitted. */
+  /** True if no key has a mark, so that every entry is permitted. */
   get isEmpty(): boolean {
     return this.#marks.size === 0;
   }
 
-  /** @returns the mark that there was, for `undo` */
+  /** Records the start of a load. @returns the previous mark, for `undo` */
   record(key: string, startedAt: number): number | undefined {
     const known = this.#marks.get(key);
     if (known !== undefined) {
@@ -41,7 +43,7 @@ export class HighWaterMarks {
     return known?.startedAt;
   }
 
-  /** Undoes a `record`, unless a later one has replaced it. */
+  /** Restores the previous mark, unless a later `record` has replaced this one. */
   undo(key: string, startedAt: number, before: number | undefined): void {
     const mark = this.#marks.get(key);
     if (mark?.startedAt !== startedAt) return;
@@ -49,7 +51,10 @@ export class HighWaterMarks {
     if (before !== undefined) this.#set(key, before);
   }
 
-  /** @param startedAt when the load of the entry started, or earlier; undefined: unknown, so it is below every mark */
+  /**
+   * True if an entry with this load start may be returned.
+   * @param startedAt when the load of the entry started, or earlier; undefined if unknown: a marked key then permits nothing
+   */
   permits(key: string, startedAt: number | undefined): boolean {
     const mark = this.#marks.get(key);
     // guard: unknown-load-start-is-below-every-mark

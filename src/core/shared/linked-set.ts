@@ -1,4 +1,4 @@
-/** What is, or was, in a `LinkedSet`. Only the set writes these. */
+/** An item of a `LinkedSet`. Only the set writes these properties. */
 export interface Linked<Item> {
   isLinked: boolean;
   before: Item | undefined;
@@ -6,21 +6,23 @@ export interface Linked<Item> {
 }
 
 /**
- * Items in the order in which they were added; adding and deleting take one step each and allocate nothing.
+ * An intrusive linked list of unique items, in the order in which they were added. Adding and deleting take constant time
+ * and allocate nothing.
  *
- * A Set does the same, but items that come and go with every call make it build new tables, and V8 lets each old table
- * point to the next one: once one of them is old, all that came later lives until the next full collection. With 32
- * locks at a time that is a third of the CPU time (benchmarks/containers.js).
+ * A Set does the same, but items that are added and deleted by every call make it build new tables, and in V8 each old
+ * table points to the next one: once a table is in the old generation, everything added later lives until the next full
+ * garbage collection. With 32 locks at a time that costs a third of the CPU time (benchmarks/containers.js).
  */
 export class LinkedSet<Item extends Linked<Item>> {
   #oldest: Item | undefined;
   #youngest: Item | undefined;
 
+  /** The item that was added first. */
   get oldest(): Item | undefined {
     return this.#oldest;
   }
 
-  /** @param item one that is in no set */
+  /** Adds an item that is in no set. */
   add(item: Item): void {
     item.isLinked = true;
     item.before = this.#youngest;
@@ -29,7 +31,7 @@ export class LinkedSet<Item extends Linked<Item>> {
     this.#youngest = item;
   }
 
-  /** False: it was not there. */
+  /** Deletes an item. Returns false if it was not in the set. */
   delete(item: Item): boolean {
     if (!item.isLinked) return false;
     const { before, after } = item;
@@ -38,13 +40,13 @@ export class LinkedSet<Item extends Linked<Item>> {
     if (after === undefined) this.#youngest = before;
     else after.before = before;
     item.isLinked = false;
-    // A deleted item keeps no other alive.
+    // A deleted item must not keep other items alive.
     item.before = undefined;
     item.after = undefined;
     return true;
   }
 
-  /** The items of this moment. */
+  /** A copy of the items, oldest first. */
   values(): Item[] {
     const items: Item[] = [];
     for (let item = this.#oldest; item !== undefined; item = item.after) items.push(item);

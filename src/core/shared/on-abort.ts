@@ -1,38 +1,40 @@
-interface Listening {
+interface SharedListener {
   readonly tasks: Set<() => void>;
   readonly end: () => void;
 }
 
-const listening = new WeakMap<AbortSignal, Listening>();
+const listeners = new WeakMap<AbortSignal, SharedListener>();
 
 /**
- * Calls `task` when the signal aborts, until the returned function is called. However many tasks there are, the
- * signal has one listener of ours: many calls that wait on one signal are no leak that Node should warn of.
+ * Calls `task` when the signal aborts. A signal gets one listener for all its tasks, so that Node.js does not report a leak
+ * when many calls wait with the same signal.
+ *
+ * @returns a function that removes the task
  */
 export function onAbort(signal: AbortSignal, task: () => void): () => void {
-  const { tasks, end } = listening.get(signal) ?? listen(signal);
-  // Each its own, even if the same function is given twice.
-  const own = (): void => task();
-  tasks.add(own);
+  const { tasks, end } = listeners.get(signal) ?? listen(signal);
+  // A new function for each call, because the same task may be passed twice.
+  const entry = (): void => task();
+  tasks.add(entry);
   return () => {
-    if (tasks.delete(own) && tasks.size === 0) end();
+    if (tasks.delete(entry) && tasks.size === 0) end();
   };
 }
 
-function listen(signal: AbortSignal): Listening {
+function listen(signal: AbortSignal): SharedListener {
   const tasks = new Set<() => void>();
-  const tell = (): void => {
-    const told = [...tasks];
+  const runTasks = (): void => {
+    const pending = [...tasks];
     tasks.clear();
-    listening.delete(signal);
-    for (const task of told) task();
+    listeners.delete(signal);
+    for (const task of pending) task();
   };
   const end = (): void => {
-    signal.removeEventListener('abort', tell);
-    listening.delete(signal);
+    signal.removeEventListener('abort', runTasks);
+    listeners.delete(signal);
   };
-  signal.addEventListener('abort', tell, { once: true });
-  const made = { tasks, end };
-  listening.set(signal, made);
-  return made;
+  signal.addEventListener('abort', runTasks, { once: true });
+  const listener = { tasks, end };
+  listeners.set(signal, listener);
+  return listener;
 }

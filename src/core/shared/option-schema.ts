@@ -2,39 +2,42 @@ import { describe } from './describe.js';
 import { describeDuration, readDuration, type DurationLimits } from './duration.js';
 import { OptionsError } from './errors.js';
 
-/** What one option accepts, and its default. `Value` is what it resolves to; undefined if it has no default. */
+/** One option: what it accepts, and its default. `Value` is the type of the parsed value. */
 export interface Option<Value> {
-  /** What follows "is" in messages and docs: `true or false`. */
+  /** The text after "is" in messages and docs: `true or false`. */
   readonly accepts: string;
-  /** As it would be given; undefined: none. */
+  /** The default, in the form users write it; undefined if there is none. */
   readonly default: unknown;
-  /** Undefined for what it does not accept. */
-  read(given: unknown): Value | undefined;
+  /** Parses a value. Returns undefined for a value that the option does not accept. */
+  read(value: unknown): Value | undefined;
 }
 
 /**
- * The options of one verb or decorator, by name: the only place that knows their names, defaults and checks. The
- * interfaces that users see document the same names; a test compares both, and the tables of the docs, with it.
+ * The options of a verb or decorator by name, with their checks and defaults. The public interfaces document the same names;
+ * test/docs/options.test.ts compares the interfaces and the tables of the docs with the schemas.
  */
 export type OptionSchema = Readonly<Record<string, Option<unknown>>>;
 
 type ValueOf<O> = O extends Option<infer Value> ? Value : never;
 
-/** Every option resolved: what was given, else the default. */
+/** All options with their defaults applied. */
 export type Resolved<S extends OptionSchema> = { readonly [Name in keyof S]: ValueOf<S[Name]> };
 
-/** What was given, checked and resolved; undefined where nothing was given. */
-export type Given<S extends OptionSchema> = { readonly [Name in keyof S]?: ValueOf<S[Name]> | undefined };
+/** Checked and parsed options, without defaults; undefined for an option that is not set. */
+export type ParsedOptions<S extends OptionSchema> = {
+  readonly [Name in keyof S]?: ValueOf<S[Name]> | undefined;
+};
 
 type OrDefault<Value, Default> = Default extends undefined ? Value | undefined : Value;
 
-/** In milliseconds once resolved. */
+/** A duration; parsed to milliseconds. */
 export function duration<const D extends string | number | undefined = undefined>(
   limits: DurationLimits & { readonly default?: D } = {},
 ): Option<OrDefault<number, D>> {
-  return option(describeDuration(limits), (given) => readDuration(given, limits), limits.default);
+  return option(describeDuration(limits), (value) => readDuration(value, limits), limits.default);
 }
 
+/** A whole number within limits. `of` names the unit in messages. */
 export function integer<const D extends number | undefined = undefined>(limits: {
   readonly min: number;
   readonly max?: number;
@@ -45,14 +48,15 @@ export function integer<const D extends number | undefined = undefined>(limits: 
   const range = max === undefined ? `, ${min} or more` : ` from ${min} to ${max}`;
   return option(
     `a whole number${of === undefined ? '' : ` of ${of}`}${range}`,
-    (given) =>
-      typeof given === 'number' && Number.isSafeInteger(given) && given >= min && given <= (max ?? Infinity)
-        ? given
+    (value) =>
+      typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= (max ?? Infinity)
+        ? value
         : undefined,
     limits.default,
   );
 }
 
+/** A number from 0 to a maximum. */
 export function fraction<const D extends number | undefined = undefined>(limits: {
   readonly max: number;
   readonly default?: D;
@@ -60,29 +64,31 @@ export function fraction<const D extends number | undefined = undefined>(limits:
   const { max } = limits;
   return option(
     `a number from 0 to ${max}`,
-    (given) => (typeof given === 'number' && given >= 0 && given <= max ? given : undefined),
+    (value) => (typeof value === 'number' && value >= 0 && value <= max ? value : undefined),
     limits.default,
   );
 }
 
+/** One of several strings. */
 export function oneOf<
   const Values extends readonly string[],
   const D extends Values[number] | undefined = undefined,
 >(values: Values, fallback?: D): Option<OrDefault<Values[number], D>> {
   const quoted = values.map((value) => `'${value}'`);
   const accepts = `${quoted.slice(0, -1).join(', ')}${quoted.length > 1 ? ' or ' : ''}${quoted.at(-1)}`;
-  return option(accepts, (given) => values.find((value) => value === given), fallback);
+  return option(accepts, (value) => values.find((one) => one === value), fallback);
 }
 
+/** A boolean. */
 export function flag<const D extends boolean | undefined = undefined>(
   fallback?: D,
 ): Option<OrDefault<boolean, D>> {
-  return option('true or false', (given) => (typeof given === 'boolean' ? given : undefined), fallback);
+  return option('true or false', (value) => (typeof value === 'boolean' ? value : undefined), fallback);
 }
 
-/** A string of this form. */
+/** A string that matches a pattern. */
 export function matching(pattern: RegExp, accepts: string): Option<string | undefined> {
-  return option(accepts, (given) => (typeof given === 'string' && pattern.test(given) ? given : undefined));
+  return option(accepts, (value) => (typeof value === 'string' && pattern.test(value) ? value : undefined));
 }
 
 /** A string with at least one character. */
@@ -92,53 +98,62 @@ export function text<const D extends string | undefined = undefined>(
 ): Option<OrDefault<string, D>> {
   return option(
     `a string that is not empty, such as '${example}'`,
-    (given) => (typeof given === 'string' && given !== '' ? given : undefined),
+    (value) => (typeof value === 'string' && value !== '' ? value : undefined),
     fallback,
   );
 }
 
+/** A function. */
 export function callback<F extends (...args: never) => unknown>(): Option<F | undefined> {
-  return option('a function', (given) => (typeof given === 'function' ? (given as F) : undefined));
+  return option('a function', (value) => (typeof value === 'function' ? (value as F) : undefined));
 }
 
-/** Of any realm: what aborts and can be listened to. */
+/** An AbortSignal of this or another realm, recognized by its members. */
 export function abortSignal(): Option<AbortSignal | undefined> {
-  return option('an AbortSignal', (given) => (isAbortSignal(given) ? given : undefined));
+  return option('an AbortSignal', (value) => (isAbortSignal(value) ? value : undefined));
 }
 
+/** A boolean or a function. */
 export function flagOrCallback<F extends (...args: never) => unknown>(): Option<boolean | F | undefined> {
-  return option('true, false or a function', (given) =>
-    typeof given === 'boolean' || typeof given === 'function' ? (given as boolean | F) : undefined,
+  return option('true, false or a function', (value) =>
+    typeof value === 'boolean' || typeof value === 'function' ? (value as boolean | F) : undefined,
   );
 }
 
-/** Checked where it is used: what it accepts depends on more than itself. */
+/** An option whose check depends on other values and is made by the code that uses it. */
 export function unchecked<Value>(accepts: string): Option<Value | undefined> {
-  return option(accepts, (given) => given as Value);
+  return option(accepts, (value) => value as Value);
 }
 
 /**
- * Checks the names and the values of what was given. Null is a value, and no option accepts it.
+ * Checks the names and values of options, and parses the values. No option accepts null.
  *
- * @param where names the place in errors: `@Cached on Users.find`, `getOrSet`
+ * @param label names the call in errors: `@Cached on Users.find`, `getOrSet`
  * @throws OptionsError
  */
-export function parseOptions<S extends OptionSchema>(schema: S, given: object, where: string): Given<S> {
-  checkNames(given, schema, where);
+export function parseOptions<S extends OptionSchema>(
+  schema: S,
+  options: object,
+  label: string,
+): ParsedOptions<S> {
+  checkNames(options, schema, label);
   const parsed: Record<string, unknown> = {};
-  for (const name in given) {
-    const value = (given as Record<string, unknown>)[name];
-    if (value !== undefined) parsed[name] = parseOption(schema[name]!, value, name, where);
+  for (const name in options) {
+    const value = (options as Record<string, unknown>)[name];
+    if (value !== undefined) parsed[name] = parseOption(schema[name]!, value, name, label);
   }
-  return parsed as Given<S>;
+  return parsed as ParsedOptions<S>;
 }
 
-/** What was given over a base in which every option is resolved. */
-export function resolveOptions<S extends OptionSchema>(given: Given<S>, base: Resolved<S>): Resolved<S> {
-  return { ...base, ...given };
+/** Merges parsed options over defaults. */
+export function resolveOptions<S extends OptionSchema>(
+  options: ParsedOptions<S>,
+  base: Resolved<S>,
+): Resolved<S> {
+  return { ...base, ...options };
 }
 
-/** The defaults of the library. */
+/** The defaults of a schema, parsed. */
 export function defaultsOf<S extends OptionSchema>(schema: S): Resolved<S> {
   const defaults: Record<string, unknown> = {};
   for (const [name, { default: value, read }] of Object.entries(schema)) {
@@ -148,37 +163,37 @@ export function defaultsOf<S extends OptionSchema>(schema: S): Resolved<S> {
 }
 
 /**
- * Refuses the names of options that do not exist: a misspelled `tll` must not count as left out.
- * @throws OptionsError
+ * Checks the names of options, so that a misspelled `tll` is an error and not an unset ttl.
+ * @throws OptionsError for an unknown name, or anything but an object
  */
-export function checkNames(given: object, schema: Readonly<Record<string, unknown>>, where: string): void {
-  if (given === null || typeof given !== 'object') {
-    throw new OptionsError(`${where} takes an object of options, and ${describe(given)} was given.`);
+export function checkNames(options: object, schema: Readonly<Record<string, unknown>>, label: string): void {
+  if (options === null || typeof options !== 'object') {
+    throw new OptionsError(`${label} takes an object of options, and ${describe(options)} was given.`);
   }
-  for (const name of Object.keys(given)) {
+  for (const name of Object.keys(options)) {
     if (Object.hasOwn(schema, name)) continue;
-    throw new OptionsError(`${where} has no option '${name}'. It has: ${Object.keys(schema).join(', ')}.`);
+    throw new OptionsError(`${label} has no option '${name}'. It has: ${Object.keys(schema).join(', ')}.`);
   }
 }
 
-function parseOption<Value>(option: Option<Value>, value: unknown, name: string, where: string): Value {
+function parseOption<Value>(option: Option<Value>, value: unknown, name: string, label: string): Value {
   const read = option.read(value);
   if (read !== undefined) return read;
   const hint = value === null ? ' Leave it out for its default.' : '';
   throw new OptionsError(
-    `${name} of ${where} is ${option.accepts}, and ${describe(value)} was given.${hint}`,
+    `${name} of ${label} is ${option.accepts}, and ${describe(value)} was given.${hint}`,
   );
 }
 
-function option(accepts: string, read: (given: unknown) => unknown, fallback?: unknown): Option<never> {
+function option(accepts: string, read: (value: unknown) => unknown, fallback?: unknown): Option<never> {
   return { accepts, read, default: fallback } as unknown as Option<never>;
 }
 
-function isAbortSignal(given: unknown): given is AbortSignal {
+function isAbortSignal(value: unknown): value is AbortSignal {
   return (
-    typeof given === 'object' &&
-    given !== null &&
-    typeof (given as Partial<AbortSignal>).aborted === 'boolean' &&
-    typeof (given as Partial<AbortSignal>).addEventListener === 'function'
+    typeof value === 'object' &&
+    value !== null &&
+    typeof (value as Partial<AbortSignal>).aborted === 'boolean' &&
+    typeof (value as Partial<AbortSignal>).addEventListener === 'function'
   );
 }

@@ -1,4 +1,4 @@
-/** Grows when copies of the package can no longer work on each other's state. */
+/** Incremented when copies of the package can no longer share state with older ones. */
 const VERSION = 1;
 const REGISTRY = Symbol.for(`cachement.registry/${VERSION}`);
 
@@ -7,11 +7,11 @@ interface WithRegistry {
 }
 
 /**
- * State that all copies of this package in a process share: the ESM and the CommonJS build of it, or two versions. Users
- * see one library, whichever copy they import: one default, one container, one current lease, each warning once.
+ * Returns state that all copies of this package in a process share: its ESM and CommonJS builds, or two versions. So users
+ * see one library with one default `Caching`, one container and one current lease, whichever copy they import.
  *
- * @param name of this state, the same in every copy
- * @param create makes it, in the copy that needs it first
+ * @param name identifies the state, the same in every copy
+ * @param create creates the state, called by the first copy that needs it
  */
 export function shared<State extends object>(name: string, create: () => State): State {
   const registry = ((globalThis as WithRegistry)[REGISTRY] ??= new Map());
@@ -23,7 +23,7 @@ export function shared<State extends object>(name: string, create: () => State):
   return state;
 }
 
-/** The symbol by which copies of this package recognize each other's objects. */
+/** A symbol that marks objects of this package, the same in all copies. */
 export function brand(name: string): symbol {
   return Symbol.for(`cachement.${name}/${VERSION}`);
 }
@@ -31,8 +31,8 @@ export function brand(name: string): symbol {
 const warnings = shared('warnings', () => new Set<string>());
 
 /**
- * A warning of the process, once for each `id`.
- * @param code stable, for programs: `CACHEMENT_SHARED_NAME`
+ * Emits a process warning, once for each code and id.
+ * @param code a stable code for programs: `CACHEMENT_SHARED_NAME`
  */
 export function warnOnce(code: string, id: string, message: string): void {
   const what = `${code} ${id}`;

@@ -3,55 +3,55 @@ import type { Clock, Timer } from '../ports/clock.js';
 
 interface Pending {
   readonly attempt: () => Promise<unknown>;
-  /** By the clock, in ms. */
-  readonly until: number;
+  /** When retrying becomes pointless, by the local clock in ms. */
+  readonly endsAt: number;
 }
 
 const INITIAL_PAUSE_MS = 50;
 const MAX_PAUSE_MS = 500;
 
 /**
- * Releases that a store could not be asked for, or whose reply was lost: a load lease, a lock, a slot of a concurrency
- * limit. Each is tried again until the store has taken it, at latest until what it releases has ended by itself. So a
- * request that the store executes long after its caller gave up costs others no more than a moment.
+ * Retries releases of load leases, locks and slots that failed or whose reply was lost: until the store confirms them or
+ * what they release has expired. Without this, a request that the store executes after its caller has given up would block
+ * others until it expires.
  */
 export class ReleaseRetries {
   readonly #clock: Clock;
   readonly #pending = new Set<Pending>();
   #timer: Timer | undefined;
   readonly #pauses: Backoff;
-  #closed = false;
+  #isClosed = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
     this.#pauses = new Backoff(clock, INITIAL_PAUSE_MS, MAX_PAUSE_MS);
   }
 
-  /** Tries at once, and again later if that fails. Never rejects. */
-  async release(attempt: () => Promise<unknown>, until: number): Promise<void> {
+  /** Tries a release now, and again later if it fails. Never rejects. */
+  async release(attempt: () => Promise<unknown>, endsAt: number): Promise<void> {
     try {
       await attempt();
     } catch {
       // guard: lost-release-is-retried
-      this.add(attempt, until);
+      this.add(attempt, endsAt);
     }
   }
 
-  /** Tries later: the first attempt has failed. */
-  add(attempt: () => Promise<unknown>, until: number): void {
-    if (this.#closed) return;
-    this.#pending.add({ attempt, until });
+  /** Adds a release whose first attempt has failed. */
+  add(attempt: () => Promise<unknown>, endsAt: number): void {
+    if (this.#isClosed) return;
+    this.#pending.add({ attempt, endsAt });
     this.#schedule();
   }
 
   close(): void {
-    this.#closed = true;
+    this.#isClosed = true;
     this.#timer?.cancel();
     this.#pending.clear();
   }
 
   #schedule(): void {
-    if (this.#timer !== undefined || this.#closed) return;
+    if (this.#timer !== undefined || this.#isClosed) return;
     this.#timer = this.#clock.after(this.#pauses.next(), () => void this.#retry());
   }
 
@@ -60,7 +60,7 @@ export class ReleaseRetries {
     await Promise.all(
       [...this.#pending].map(async (one) => {
         // guard: retries-end-with-the-lease
-        if (one.until > now) {
+        if (one.endsAt > now) {
           try {
             await one.attempt();
           } catch {

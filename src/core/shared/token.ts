@@ -6,8 +6,8 @@ const pool = Buffer.alloc(BYTES * 256);
 let used = pool.length;
 
 /**
- * 96 random bits as 16 ASCII characters: a lease's owner, a nonce. Random and never a counter or a clock, so
- * that losing any key of the store cannot bring an old one back.
+ * A new token of 96 random bits as 16 ASCII characters, for the owner of a lease or a nonce. It is random and not a counter
+ * or a time, so that a key that is lost and created again never has an earlier value.
  */
 export function newToken(): string {
   if (used === pool.length) {

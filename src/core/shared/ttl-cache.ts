@@ -8,16 +8,16 @@ interface CachedItem<Value> extends Linked<CachedItem<Value>> {
 }
 
 /**
- * Values that expire, at most `max` of them: the least recently used is evicted first. A Map alone, in the order of its
- * keys, would not do: finding its first key takes the longer, the more keys before it were deleted.
+ * A cache of at most `max` values that expire; the least recently used one is evicted first. A Map in insertion order is not
+ * enough: finding its first key takes longer, the more keys before it were deleted.
  */
 export class TtlCache<Value extends {}> {
   readonly #clock: Clock;
   readonly #max: number;
   readonly #items = new Map<string, CachedItem<Value>>();
-  /** The least recently used first. */
+  /** Least recently used first. */
   readonly #order = new LinkedSet<CachedItem<Value>>();
-  /** Never goes back, also if the clock does: otherwise values would expire early once the clock has caught up. */
+  /** The latest time read. Never decreases: a value set after the clock has stepped back would expire too early. */
   #latest = -Infinity;
 
   constructor(clock: Clock, max: number) {
@@ -37,7 +37,7 @@ export class TtlCache<Value extends {}> {
     return item.value;
   }
 
-  /** @param ttlMs rounded up, at least 1 */
+  /** @param ttlMs in ms, rounded up to at least 1 */
   set(key: string, value: Value, ttlMs: number): void {
     const known = this.#items.get(key);
     if (known !== undefined) this.#drop(known);
@@ -53,7 +53,7 @@ export class TtlCache<Value extends {}> {
     if (item !== undefined) this.#drop(item);
   }
 
-  /** Values that have not expired. */
+  /** The number of values that have not expired. @internal for tests */
   get size(): number {
     const now = this.#now();
     for (const item of this.#items.values()) if (now > item.expiresAt) this.#drop(item);

@@ -1,6 +1,6 @@
 import { quote } from './describe.js';
 
-/** True for `Object.prototype`, of this realm or another (`vm`, some test runners). */
+/** True for the `Object.prototype` of this or another realm (`vm`, some test runners). */
 export function isObjectPrototype(prototype: unknown): boolean {
   if (prototype === Object.prototype) return true;
   return (
@@ -11,12 +11,12 @@ export function isObjectPrototype(prototype: unknown): boolean {
   );
 }
 
-/** True for a key that is an index of an array. */
+/** True for a property name that is an array index. */
 export function isIndex(key: string): boolean {
   return String(Number(key) >>> 0) === key;
 }
 
-/** One step of a path to a part of a value, for messages: `.name`, `[3]`, `["first name"]`. */
+/** Formats one step of a path within a value for a message: `.name`, `[3]`, `['first name']`. */
 export function pathSegment(step: string | number): string {
   if (typeof step === 'number') return `[${step}]`;
   return /^[\p{L}_$][\p{L}\p{N}_$]{0,59}$/u.test(step) ? `.${step}` : `[${quote(step)}]`;

@@ -2,15 +2,15 @@ import { FixedHashMap } from './fixed-hash-map.js';
 import type { Clock } from '../ports/clock.js';
 
 /**
- * Calls that wait for something that others have: a load, a lock, units of a limit. The store's messages wake them. A
- * message may be lost, so every pause also has an end.
+ * The waiting calls by store key: for a load, a lock, or units of a limit. Messages of the store wake them. A message may be
+ * lost, so every pause also has a maximum duration.
  */
 export class Wakeups {
   readonly #armed = new FixedHashMap<Wakeup[]>();
 
   /**
-   * From now on a message for one of the keys wakes `wakeup`.
-   * @returns ends that
+   * Lets messages for the keys wake `wakeup`.
+   * @returns a function that stops this
    */
   arm(keys: readonly string[], wakeup: Wakeup): () => void {
     for (const key of keys) this.#add(key, wakeup);
@@ -19,6 +19,7 @@ export class Wakeups {
     };
   }
 
+  /** Wakes all calls that wait for the key. */
   wake(key: string): void {
     const wakeups = this.#armed.get(key);
     if (wakeups !== undefined) for (const wakeup of [...wakeups]) wakeup.wake();
@@ -32,16 +33,16 @@ export class Wakeups {
 
   #remove(key: string, wakeup: Wakeup): void {
     const wakeups = this.#armed.get(key);
-    const at = wakeups?.indexOf(wakeup) ?? -1;
-    if (at < 0) return;
-    wakeups!.splice(at, 1);
+    const index = wakeups?.indexOf(wakeup) ?? -1;
+    if (index < 0) return;
+    wakeups!.splice(index, 1);
     if (wakeups!.length === 0) this.#armed.delete(key);
   }
 }
 
 /**
- * The pauses of one waiting call. Arm it before the store is asked: a message that arrives between the reply and the
- * pause then ends the pause at once.
+ * The pauses of one waiting call. Arm it before the request is sent: a message that arrives between the reply and the pause
+ * then ends the pause at once.
  */
 export class Wakeup {
   readonly #clock: Clock;
@@ -52,22 +53,23 @@ export class Wakeup {
     this.#clock = clock;
   }
 
-  /** Before the store is asked (again): the reply will know of every message so far. */
+  /** Forgets earlier messages. To be called before each request, whose reply reflects them. */
   reset(): void {
     this.#isWoken = false;
   }
 
+  /** Ends the current pause, or the next one if it has not started. */
   wake(): void {
     this.#isWoken = true;
     this.#end?.();
   }
 
-  /** Ends the present pause, if there is one. Unlike `wake`, a later pause does not know of it. */
+  /** Ends the current pause, if there is one. Unlike `wake`, it does not end a later pause. */
   interrupt(): void {
     this.#end?.();
   }
 
-  /** Resolves after `ms`, or when it is woken, also if that was since the last `reset`. False: `ms` have passed. */
+  /** Pauses for `ms`, or until it is woken; not at all if it was woken since the last `reset`. False: not woken. */
   async within(ms: number): Promise<boolean> {
     // guard: early-wake-is-not-lost
     if (this.#isWoken) return true;

@@ -4,26 +4,26 @@ import { coversItsBuffer, findUnsupported } from './unsupported-value.js';
 import { MAX_DEPTH, MAX_SPARSE_LENGTH } from './value-limits.js';
 
 /**
- * JSON for all that `findObstacle` lets pass, by way of devalue: a flat list in which parts name each other by
- * index, so that shared and cyclic references survive.
+ * Encodes every supported value as JSON with devalue: a flat list whose parts refer to each other by index, which keeps
+ * shared and cyclic references.
  *
- * @param value checked by `findObstacle`
+ * @param value a value without unsupported parts (`findUnsupported`)
  */
 export function stringifyRich(value: unknown): string {
   return stringify(value, { Buffer: bytesOfBuffer }, { operations: { viewInfo } });
 }
 
-/** What devalue writes as a Buffer, which it would give back as a Uint8Array otherwise. */
+/** Tells devalue how to write a Buffer, which it would otherwise decode as a Uint8Array. */
 function bytesOfBuffer(value: unknown): Uint8Array | false {
   return Buffer.isBuffer(value) && new Uint8Array(value);
 }
 
 function bufferOfBytes(value: unknown): Buffer {
   if (!(value instanceof Uint8Array)) throw new SyntaxError('Expected the bytes of a Buffer.');
-  return Buffer.from(value.buffer, value.byteOffset, value.byteLength); // No copy: many may name the same bytes.
+  return Buffer.from(value.buffer, value.byteOffset, value.byteLength); // No copy: many Buffers may refer to the same bytes.
 }
 
-/** Only what a view shows is written, never the rest of its buffer, which may be somebody else's. */
+/** Writes only the bytes that a view shows. The rest of its buffer may belong to other code. */
 function viewInfo(view: NodeJS.TypedArray | DataView) {
   const { byteLength } = view;
   const shown = new Uint8Array(view.buffer, view.byteOffset, byteLength);
@@ -31,21 +31,21 @@ function viewInfo(view: NodeJS.TypedArray | DataView) {
   return { buffer, byteOffset: 0, byteLength, bufferByteLength: byteLength };
 }
 
-/** Arrays and objects are not tagged. */
+/** The type tags that devalue writes. Arrays and objects have none. */
 const TAGS: ReadonlySet<unknown> = new Set([
   ...['null', 'Map', 'Set', 'Date', 'RegExp', 'URL', 'URLSearchParams', 'BigInt', 'ArrayBuffer', 'DataView'],
   ...['Buffer', 'Int8Array', 'Uint8Array', 'Uint8ClampedArray', 'Int16Array', 'Uint16Array', 'Int32Array'],
   ...['Uint32Array', 'Float16Array', 'Float32Array', 'Float64Array', 'BigInt64Array', 'BigUint64Array'],
 ]);
 
-/** As devalue writes it before an array with holes: its length, then pairs of index and part. */
+/** The tag that devalue writes for an array with holes. The length follows, then pairs of index and part. */
 const SPARSE = -7;
 
 /**
- * The way back, for bytes that anybody may have written: gives nothing that `findObstacle` would refuse, and
- * takes memory in proportion to the text.
+ * Decodes a rich value from untrusted text. Returns only values that `findUnsupported` accepts, and uses memory in
+ * proportion to the length of the text.
  *
- * @throws Error of any kind
+ * @throws any Error for invalid text
  */
 export function parseRich(text: string): unknown {
   const flat: unknown = JSON.parse(text);

@@ -5,14 +5,14 @@ import type { ValueError } from '../shared/errors.js';
 import { isIndex, isObjectPrototype, pathSegment } from '../shared/value-kinds.js';
 import { MAX_DEPTH, MAX_SPARSE_LENGTH, type ValueLimits } from './value-limits.js';
 
-/** What keeps a value from coming back equal. */
+/** The part of a value that would not come back equal, or is over a limit. */
 export interface UnsupportedValue {
   readonly reason: ValueError['reason'];
-  /** Where it stands, to follow the name of the value: `.rows[3].total`. */
+  /** The path to it, which follows the name of the value: `.rows[3].total`. */
   readonly path: string;
-  /** What stands there. */
+  /** A description of it. */
   readonly found: string;
-  /** What to do about it: a whole sentence. */
+  /** How to fix it, as a sentence. */
   readonly hint: string;
   readonly cause?: unknown;
 }
@@ -20,14 +20,14 @@ export interface UnsupportedValue {
 const TYPED_ARRAY_PROTOTYPE: unknown = Object.getPrototypeOf(Uint8Array.prototype);
 
 /**
- * The first part of `value` that the codecs would not keep, or that is over the limits; undefined if there is
- * none. Kept is what `values.ts` lists. The size is taken for the least it can be: a value may still turn out to
- * be too large when it is encoded, but what is far too large is found before its text is built.
+ * Finds the first part of a value that the codecs do not keep (see value-codec.ts) or that is over the limits; undefined if
+ * there is none. Every part counts with its minimum size: a value may still be too large after encoding, but a much too
+ * large value is found before its text is built.
  */
 export function findUnsupported(value: unknown, limits: ValueLimits): UnsupportedValue | undefined {
-  /** Objects, and strings long enough to matter for the size: each is written once. */
+  /** Objects and long strings. Each is written once, however often it is referenced. */
   const seen = new Set<unknown>();
-  let room = limits.maxBytes;
+  let remaining = limits.maxBytes;
   return visit(value, Math.min(limits.maxDepth, MAX_DEPTH));
 
   function visit(part: unknown, depth: number): UnsupportedValue | undefined {
@@ -47,7 +47,7 @@ export function findUnsupported(value: unknown, limits: ValueLimits): Unsupporte
 
   function visitString(text: string): UnsupportedValue | undefined {
     if (text.length <= 64) return takeBytes(1);
-    if (text.length > limits.maxBytes) return tooLarge(limits); // Before the set hashes it.
+    if (text.length > limits.maxBytes) return tooLarge(limits); // Before the Set hashes it.
     if (seen.has(text)) return takeBytes(1);
     seen.add(text);
     return takeBytes(text.length);
@@ -81,7 +81,7 @@ export function findUnsupported(value: unknown, limits: ValueLimits): Unsupporte
           ? ownProperty(object)
           : unsupported(
               'a RegExp with a lastIndex',
-              'Set its lastIndex to 0: where a search stands is not kept.',
+              'Set its lastIndex to 0: the position of a search is not kept.',
             );
       case ArrayBuffer.prototype:
         return ownProperty(object) ?? takeBytes((object as ArrayBuffer).byteLength);
@@ -103,7 +103,7 @@ export function findUnsupported(value: unknown, limits: ValueLimits): Unsupporte
       if (key === '__proto__') {
         return unsupported(
           'an own key `__proto__`',
-          'Rename the key, or use a Map: as a key it pollutes copies.',
+          'Rename the key, or use a Map: this key can change the prototype of copies.',
         );
       }
       const problem = takeBytes(key.length) ?? visitProperty(object, key, depth);
@@ -116,7 +116,7 @@ export function findUnsupported(value: unknown, limits: ValueLimits): Unsupporte
     if (depth < 0) return tooDeep(limits);
     if (array.length > MAX_SPARSE_LENGTH && array.length > limits.maxBytes) return tooLarge(limits);
     const keys = Object.keys(array);
-    const named = keys.at(-1); // Names come after indices.
+    const named = keys.at(-1); // Object.keys lists indices before names.
     if (named !== undefined && !isIndex(named)) {
       return unsupported(`an array with a property ${quote(named)}`, 'Return an object with both.');
     }
@@ -125,7 +125,7 @@ export function findUnsupported(value: unknown, limits: ValueLimits): Unsupporte
         reason: 'too-large',
         path: '',
         found: `an array with holes and a length of ${array.length}`,
-        hint: `Use a Map, or at most ${MAX_SPARSE_LENGTH} places.`,
+        hint: `Use a Map, or a length of at most ${MAX_SPARSE_LENGTH}.`,
       };
     }
     for (const key of keys) {
@@ -170,14 +170,14 @@ export function findUnsupported(value: unknown, limits: ValueLimits): Unsupporte
     return ownProperty(set);
   }
 
-  /** Views on a whole buffer share it, of others only the part they show is written: `rich-json.ts`. */
+  /** A view of a whole buffer shares it; of other buffers only the visible part is written (rich-json.ts). */
   function visitView(view: ArrayBufferView): UnsupportedValue | undefined {
     return coversItsBuffer(view) ? visit(view.buffer, 0) : takeBytes(view.byteLength);
   }
 
   function takeBytes(bytes: number): UnsupportedValue | undefined {
-    room -= bytes;
-    return room < 0 ? tooLarge(limits) : undefined;
+    remaining -= bytes;
+    return remaining < 0 ? tooLarge(limits) : undefined;
   }
 }
 
@@ -186,7 +186,7 @@ function isViewPrototype(prototype: object | null): boolean {
   return prototype !== null && Object.getPrototypeOf(prototype) === TYPED_ARRAY_PROTOTYPE;
 }
 
-/** False for a part of a buffer, and for memory that is shared between threads. */
+/** True if the view shows all of its buffer. False also for a SharedArrayBuffer. */
 export function coversItsBuffer({ buffer, byteLength }: ArrayBufferView): boolean {
   return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength;
 }
@@ -197,8 +197,8 @@ function prefixPath(segment: string, problem: UnsupportedValue): UnsupportedValu
 
 function hintFor(object: object): string {
   if (types.isPromise(object)) return 'Await it before it is returned.';
-  if (types.isNativeError(object)) return 'Throw it, or return a plain object with what is needed of it.';
-  return 'Return a plain object with its data: it would come back without its class.';
+  if (types.isNativeError(object)) return 'Throw it, or return a plain object with the needed fields.';
+  return 'Return a plain object with its data: an instance would lose its class.';
 }
 
 function ownProperty(object: object): UnsupportedValue | undefined {
@@ -207,20 +207,23 @@ function ownProperty(object: object): UnsupportedValue | undefined {
   return unsupported(`${describe(object)} with a property ${quote(key)}`, 'Return an object with both.');
 }
 
-function unsupported(found: string, mend: string): UnsupportedValue {
-  return { reason: 'unsupported', path: '', found, hint: mend };
+function unsupported(found: string, hint: string): UnsupportedValue {
+  return { reason: 'unsupported', path: '', found, hint };
 }
 
 function unreadable(cause: unknown): UnsupportedValue {
-  return { ...unsupported('something that throws when it is read', 'Return data, not accessors.'), cause };
+  return {
+    ...unsupported('a part that throws when it is read', 'Return data, not accessors.'),
+    cause,
+  };
 }
 
 function tooLarge({ maxBytes }: ValueLimits): UnsupportedValue {
   return {
     reason: 'too-large',
     path: '',
-    found: `what takes the value over ${maxBytes} bytes`,
-    hint: 'Cache less of it, or allow more bytes.',
+    found: `a part beyond the maximum size of ${maxBytes} bytes`,
+    hint: 'Cache a part of it, or raise maxValueBytes.',
   };
 }
 
@@ -228,7 +231,7 @@ function tooDeep({ maxDepth }: ValueLimits): UnsupportedValue {
   return {
     reason: 'too-deep',
     path: '',
-    found: `what takes the value over a depth of ${Math.min(maxDepth, MAX_DEPTH)}`,
-    hint: 'Cache a flatter form of it, such as a list whose items name each other by id.',
+    found: `a part beyond the maximum depth of ${Math.min(maxDepth, MAX_DEPTH)}`,
+    hint: 'Cache a flatter form of it, such as a list whose items refer to each other by id.',
   };
 }

@@ -8,23 +8,23 @@ import { parseRich, stringifyRich } from './rich-json.js';
 import { MAX_DEPTH, type ValueLimits } from './value-limits.js';
 
 /**
- * How a value becomes the payload of an entry, and back. What is encoded comes back equal, or is refused:
+ * Encodes a value as the payload of an entry, and decodes it. A value comes back equal, or it is rejected with a ValueError.
  *
- * Kept: null, undefined, booleans, strings (lone surrogates too), numbers (NaN, the infinities and -0 too),
+ * Supported: null, undefined, booleans, strings (lone surrogates too), numbers (NaN, the infinities and -0 too),
  * BigInt, plain objects and those without a prototype, arrays (with holes too), Map, Set, Date, RegExp, URL,
  * URLSearchParams, Buffer, ArrayBuffer, typed arrays and DataView. Accessors are read.
  *
- * Refused: instances of classes, errors, functions, symbols, promises, an own key `__proto__`, properties on
- * arrays, Maps and the like (those on bytes are dropped), and what is over the limits.
+ * Rejected: instances of classes, errors, functions, symbols, promises, an own key `__proto__`, extra properties of
+ * arrays, Maps and similar (those of byte arrays are dropped), and values over the limits.
  *
- * The id of the codec stands in the entry's header (`entry.ts`), so an id means the same for ever:
+ * The id of the codec is in the header of the entry (ports/entry-format.ts), so the meaning of an id never changes:
  *
- *     1   JSON. References that are shared come back as equal copies.
- *     2   JSON as devalue writes it, which also keeps shared and cyclic references (`rich-json.ts`)
+ *     1   JSON. Shared references come back as equal copies.
+ *     2   JSON as devalue writes it, which also keeps shared and cyclic references (rich-json.ts)
  *     3   the bytes of a Buffer, then their CRC-32, u32 BE
- *     4   the bytes of a Uint8Array, likewise
+ *     4   the bytes of a Uint8Array, then their CRC-32, u32 BE
  *
- * Text shows damage by its syntax. Bytes have none, so they carry a checksum.
+ * Damaged text is detected by its syntax. Bytes have none, so they have a checksum.
  */
 export const JSON_CODEC = 1;
 export const RICH_CODEC = 2;
@@ -40,9 +40,9 @@ export interface EncodedValue {
 }
 
 /**
- * Takes the first codec that keeps the value. The payload shares no memory with it.
+ * Encodes a value with the first codec that keeps it. The payload shares no memory with the value.
  *
- * @throws ValueError for what would not come back equal, with what stands where, and for what is over the limits
+ * @throws ValueError with the path for a part that would not come back equal, and for a value over the limits
  */
 export function encodeValue(value: unknown, limits: ValueLimits): EncodedValue {
   try {
@@ -50,8 +50,8 @@ export function encodeValue(value: unknown, limits: ValueLimits): EncodedValue {
   } catch (error) {
     if (error instanceof ValueError) throw error;
     throw new ValueError(
-      `Expected a value that can be read; reading ${describe(value)} twice did not give the same, or ended in an ` +
-        'error. Return data, not accessors.',
+      `Expected a value that can be read; reading ${describe(value)} threw an error or gave different results. ` +
+        'Return data, not accessors.',
       'unsupported',
       { cause: error },
     );
@@ -70,9 +70,9 @@ function encodeByFirst(value: unknown, limits: ValueLimits): EncodedValue {
   return encodeText(RICH_CODEC, stringifyRich(value), limits);
 }
 
-function valueError({ path, found, hint: mend, reason, cause }: UnsupportedValue): ValueError {
+function valueError({ path, found, hint, reason, cause }: UnsupportedValue): ValueError {
   return new ValueError(
-    `Expected a value that comes back equal from the store; found ${found} at value${cut(path)}. ${mend}`,
+    `Expected a value that comes back equal from the store; found ${found} at value${cut(path)}. ${hint}`,
     reason,
     cause === undefined ? undefined : { cause },
   );
@@ -101,14 +101,14 @@ function encodeText(codec: number, text: string, limits: ValueLimits): EncodedVa
 function checkSize(bytes: number, { maxBytes }: ValueLimits): void {
   if (bytes <= maxBytes) return;
   throw new ValueError(
-    `Expected at most ${maxBytes} bytes; the encoded value takes ${bytes}. Cache less of it, or allow more bytes.`,
+    `Expected at most ${maxBytes} bytes; the encoded value has ${bytes}. Cache a part of it, or raise maxValueBytes.`,
     'too-large',
   );
 }
 
 /**
- * Undefined for what cannot be decoded: an unknown codec, or a payload that this library did not write. Never
- * throws, whatever the bytes; what it gives holds no property `__proto__` and shares no memory with `payload`.
+ * Decodes a payload from untrusted bytes. Returns undefined for an unknown codec and an invalid payload; never throws. The
+ * value has no own property `__proto__` and shares no memory with the payload.
  */
 export function decodeValue(codec: number, payload: Buffer): { readonly value: unknown } | undefined {
   try {
@@ -134,13 +134,14 @@ function checkedBytes(payload: Buffer): Buffer {
   const end = payload.length - CHECKSUM_BYTES;
   const bytes = payload.subarray(0, end);
   // guard: bytes-have-their-checksum
-  if (payload.readUInt32BE(end) !== nodeZlib().crc32(bytes)) throw new RangeError('The checksum is wrong.');
+  if (payload.readUInt32BE(end) !== nodeZlib().crc32(bytes))
+    throw new RangeError('Expected another checksum: the bytes are damaged.');
   return bytes;
 }
 
 /**
- * `JSON.parse` for bytes that anybody may have written: refuses `__proto__` as a key, which pollutes whoever
- * copies the object, and what is nested deeper than `MAX_DEPTH`.
+ * `JSON.parse` for untrusted text. Rejects the key `__proto__`, which can change the prototype of a copy, and values that
+ * are nested deeper than `MAX_DEPTH`.
  *
  * @throws SyntaxError
  */
@@ -154,7 +155,7 @@ function parseJson(text: string): unknown {
   return value;
 }
 
-/** Only a text that names `__proto__`, could spell it in escapes, or has many brackets needs a closer look. */
+/** True if the text may have a key `__proto__`, also written with escapes, or too many levels. Most texts do not. */
 function isSuspect(text: string): boolean {
   return text.includes('__proto__') || text.includes('\\u00') || hasManyBrackets(text);
 }
@@ -163,7 +164,7 @@ function hasManyBrackets(text: string): boolean {
   if (text.length < 2 * MAX_DEPTH) return false;
   let count = 0;
   for (const bracket of '{[') {
-    for (let at = text.indexOf(bracket); at >= 0; at = text.indexOf(bracket, at + 1)) {
+    for (let index = text.indexOf(bracket); index >= 0; index = text.indexOf(bracket, index + 1)) {
       count++;
       if (count > MAX_DEPTH) return true;
     }

@@ -1,18 +1,16 @@
+/** The limits of one encoding. */
 export interface ValueLimits {
-  /** The most bytes of an encoded value. */
+  /** The maximum size of an encoded value, in bytes. */
   readonly maxBytes: number;
-  /** The most arrays, objects, Maps and Sets inside each other; more than `MAX_DEPTH` is never allowed. */
+  /** The maximum nesting of arrays, objects, Maps and Sets, at most `MAX_DEPTH`. */
   readonly maxDepth: number;
 }
 
-/**
- * What reading takes, whatever the limits were when it was written: whoever walks a deeper value by recursion
- * runs out of stack.
- */
+/** The maximum depth of a decoded value. A recursive walk over a deeper value could overflow the stack. */
 export const MAX_DEPTH = 1000;
 
 /**
- * The longest array with holes. A few bytes can claim a length of four billion, and whoever walks such an array
- * by index never ends.
+ * The maximum length of an array with holes. A few bytes can encode a length of four billion, over which a loop by index
+ * would practically not end.
  */
 export const MAX_SPARSE_LENGTH = 1_000_000;

@@ -5,7 +5,7 @@ import {
   MAGIC,
   TOKEN_AT,
   VALUE,
-  WAITED,
+  HAS_WAITERS,
   WIRE_VERSION,
 } from '../../../core/ports/entry-format.js';
 import type { FillReply, LeaseReply, TagState } from '../../../core/ports/entry-store.js';
@@ -41,7 +41,7 @@ local function token_of(bytes)
 end
 
 local function is_waited_for(lease)
-  return string.byte(lease, 3) % ${2 * WAITED} >= ${WAITED}
+  return string.byte(lease, 3) % ${2 * HAS_WAITERS} >= ${HAS_WAITERS}
 end
 
 local function is_of_another_type(reply)
@@ -74,7 +74,7 @@ if found then
     if token_of(found) ~= ARGV[1] and ARGV[3] ~= '*' then
       -- Without memory for it nobody will be woken, and whoever waits looks again later.
       if not is_waited_for(found) then
-        redis.pcall('SETRANGE', KEYS[1], 2, string.char(string.byte(found, 3) + ${WAITED}))
+        redis.pcall('SETRANGE', KEYS[1], 2, string.char(string.byte(found, 3) + ${HAS_WAITERS}))
       end
       local left = redis.call('PTTL', KEYS[1])
       if left < 0 then
@@ -85,7 +85,7 @@ if found then
     end
     -- Who waits for the lease that was there waits for this one now.
     -- guard: waiters-wait-for-the-next-lease-lua
-    if is_waited_for(found) then flags = flags + ${WAITED} end
+    if is_waited_for(found) then flags = flags + ${HAS_WAITERS} end
   end
 end
 local at = now()
@@ -98,8 +98,8 @@ return {0, at}
   }),
   decode: (reply) => {
     const [status, first, forMs] = reply as [number, number | Buffer, number];
-    if (status === 0) return { status: 'granted', at: first as number };
-    if (status === 1) return { status: 'held', forMs, at: first as number };
+    if (status === 0) return { status: 'granted', storeTime: first as number };
+    if (status === 1) return { status: 'held', forMs, storeTime: first as number };
     if (status === 2) return { status: 'present', record: first as Buffer };
     return { status: 'foreign' };
   },

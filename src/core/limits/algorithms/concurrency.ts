@@ -2,10 +2,10 @@ import type { RateRule } from '../../ports/rate-store.js';
 import { windowOf, type RuleStatus, type RateAlgorithm } from './algorithm.js';
 import { logStatus } from './sliding-window-log.js';
 
-/** Whose slot ends when, unless it is renewed. */
+/** Owner of a slot to the end of its lease, in microseconds. */
 export type ConcurrencyState = Map<string, number>;
 
-/** A call holds one slot, whatever it costs, and the slot of another is never given back. */
+/** Concurrency: a call holds one slot, regardless of its cost. A refund releases only the slot of its token. */
 export const concurrency: RateAlgorithm<ConcurrencyState> = {
   hasRoom(rule, state, now, _cost, token) {
     let others = 0;
@@ -26,17 +26,17 @@ export const concurrency: RateAlgorithm<ConcurrencyState> = {
   status(rule, state, now): RuleStatus {
     const ends = [...liveSlots(state, now).values()].sort((a, b) => a - b);
     const excess = ends.length + 1 - rule.limit;
-    const freed = excess <= 0 ? 0 : ends[excess - 1]! - now;
-    return logStatus(rule, ends.length, freed, ends.length === 0 ? 0 : ends.at(-1)! - now);
+    const roomIn = excess <= 0 ? 0 : ends[excess - 1]! - now;
+    return logStatus(rule, ends.length, roomIn, ends.length === 0 ? 0 : ends.at(-1)! - now);
   },
 };
 
-/** Is every slot taken? */
+/** True if every slot is taken. */
 export function isFull(rule: RateRule, state: ConcurrencyState, now: number): boolean {
   return liveSlots(state, now).size >= rule.limit;
 }
 
-/** @returns false if the owner has no slot any more */
+/** Renews a slot. Returns false if the owner has no slot any more. */
 export function renewSlot(rule: RateRule, state: ConcurrencyState, now: number, token: string): boolean {
   const end = state.get(token);
   if (end === undefined || end <= now) return false;

@@ -8,7 +8,7 @@ import {
   type RateAlgorithm,
 } from './algorithm.js';
 
-/** A window begins with the first call after the one before has ended, so that not all subjects begin at once. */
+/** A window starts with the first call after the previous window has ended, so that subjects have different windows. */
 export interface FixedWindowState {
   readonly start: number;
   readonly count: number;
@@ -31,12 +31,12 @@ export const fixedWindow: RateAlgorithm<FixedWindowState> = {
 
   status(rule, state, now, cost): RuleStatus {
     const { start, count } = windowAt(rule, state, now);
-    const ends = toMs(start + windowOf(rule) - Math.max(now, start));
+    const untilEndMs = toMs(start + windowOf(rule) - Math.max(now, start));
     return {
       used: count,
       remaining: Math.max(0, rule.limit - count),
-      retryAfterMs: count + unitsToWaitFor(rule, cost) <= rule.limit ? 0 : ends,
-      resetMs: count === 0 ? 0 : ends,
+      retryAfterMs: count + unitsToWaitFor(rule, cost) <= rule.limit ? 0 : untilEndMs,
+      resetMs: count === 0 ? 0 : untilEndMs,
     };
   },
 };

@@ -9,52 +9,51 @@ import {
 } from './algorithm.js';
 
 /**
- * What is owed at a moment, in credits: a unit is worth as many as the window has microseconds, and every
- * microsecond pays back `limit` of them. So the arithmetic is exact for limits that no whole number of
- * microseconds divides into.
+ * The debt at a time, in credits. A unit costs as many credits as the window has microseconds, and every microsecond pays
+ * back `limit` credits. So the arithmetic is exact even if the window is not a multiple of the limit.
  */
 export interface GcraState {
-  readonly at: number;
+  readonly updatedAt: number;
   readonly debt: number;
 }
 
-/** GCRA, and the token bucket, which is the same one told from its other end: what is not owed are its tokens. */
+/** GCRA and token bucket: tokens = capacity - debt, so one implementation serves both. */
 export const gcra: RateAlgorithm<GcraState> = {
   hasRoom(rule, state, now, cost) {
     return debtAt(rule, state, now) + unitsToCheck(cost) * windowOf(rule) <= capacity(rule);
   },
 
   consume(rule, state, now, cost) {
-    return { at: later(state, now), debt: debtAt(rule, state, now) + cost * windowOf(rule) };
+    return { updatedAt: later(state, now), debt: debtAt(rule, state, now) + cost * windowOf(rule) };
   },
 
   refund(rule, state, now, cost) {
     const debt = debtAt(rule, state, now) - cost * windowOf(rule);
-    return debt > 0 ? { at: later(state, now), debt } : undefined;
+    return debt > 0 ? { updatedAt: later(state, now), debt } : undefined;
   },
 
   status(rule, state, now, cost): RuleStatus {
     const unit = windowOf(rule);
-    const room = capacity(rule);
-    const owed = debtAt(rule, state, now);
-    const excess = owed + unitsToWaitFor(rule, cost) * unit - room;
+    const maxDebt = capacity(rule);
+    const debt = debtAt(rule, state, now);
+    const excess = debt + unitsToWaitFor(rule, cost) * unit - maxDebt;
     return {
-      used: Math.ceil(owed / unit),
-      remaining: Math.max(0, Math.floor((room - owed) / unit)),
+      used: Math.ceil(debt / unit),
+      remaining: Math.max(0, Math.floor((maxDebt - debt) / unit)),
       retryAfterMs: excess <= 0 ? 0 : toMs(Math.ceil(excess / rule.limit)),
-      resetMs: toMs(Math.ceil(owed / rule.limit)),
+      resetMs: toMs(Math.ceil(debt / rule.limit)),
     };
   },
 };
 
 function later(state: GcraState | undefined, now: number): number {
   // guard: gcra-stands-still-while-the-clock-is-back
-  return state === undefined ? now : Math.max(now, state.at);
+  return state === undefined ? now : Math.max(now, state.updatedAt);
 }
 
 function debtAt(rule: RateRule, state: GcraState | undefined, now: number): number {
   if (state === undefined) return 0;
-  return Math.max(0, state.debt - (later(state, now) - state.at) * rule.limit);
+  return Math.max(0, state.debt - (later(state, now) - state.updatedAt) * rule.limit);
 }
 
 function capacity(rule: RateRule): number {

@@ -6,7 +6,7 @@ import { gcra } from './gcra.js';
 import { slidingWindowCounter } from './sliding-window-counter.js';
 import { slidingWindowLog } from './sliding-window-log.js';
 
-/** How each algorithm counts. A state is given back only to the arithmetic that made it. */
+/** The implementation of each algorithm. A state is only passed to the implementation that created it. */
 export const rateAlgorithms: { readonly [Name in Algorithm]: RateAlgorithm<unknown> } = {
   gcra: gcra,
   'token-bucket': gcra,

@@ -8,14 +8,14 @@ import {
   type RateAlgorithm,
 } from './algorithm.js';
 
-/** Two fixed windows side by side: what the one before took counts for the share of it that is not yet over. */
+/** Two adjacent fixed windows. The units of the previous one count in proportion to its overlap with the sliding window. */
 export interface SlidingWindowCounterState {
   readonly start: number;
   readonly current: number;
   readonly previous: number;
 }
 
-/** Weights are in credits, of which a unit is worth as many as the window has microseconds: no fractions. */
+/** Weights are in credits: a unit has as many as the window has microseconds, so that there are no fractions. */
 export const slidingWindowCounter: RateAlgorithm<SlidingWindowCounterState> = {
   hasRoom(rule, state, now, cost) {
     const unit = windowOf(rule);
@@ -39,13 +39,13 @@ export const slidingWindowCounter: RateAlgorithm<SlidingWindowCounterState> = {
     const unit = windowOf(rule);
     const windows = windowsAt(rule, state, now);
     const { start, current, previous } = windows;
-    const left = start + unit - Math.max(now, start);
+    const untilEnd = start + unit - Math.max(now, start);
     const weight = weightOf(rule, windows, now);
     return {
       used: Math.ceil(weight / unit),
       remaining: Math.max(0, Math.floor((rule.limit * unit - weight) / unit)),
-      retryAfterMs: retryAfter(rule, windows, weight, left, unitsToWaitFor(rule, cost)),
-      resetMs: current > 0 ? toMs(left + unit) : previous > 0 ? toMs(left) : 0,
+      retryAfterMs: retryAfter(rule, windows, weight, untilEnd, unitsToWaitFor(rule, cost)),
+      resetMs: current > 0 ? toMs(untilEnd + unit) : previous > 0 ? toMs(untilEnd) : 0,
     };
   },
 };
@@ -72,18 +72,18 @@ function weightOf(
   return previous * (unit - (Math.max(now, start) - start)) + current * unit;
 }
 
-/** @param left of the present window, in microseconds */
+/** @param untilEnd the remaining time of the current window, in microseconds */
 function retryAfter(
   rule: RateRule,
   { current, previous }: SlidingWindowCounterState,
   weight: number,
-  left: number,
-  wish: number,
+  untilEnd: number,
+  units: number,
 ): number {
   const unit = windowOf(rule);
-  const excess = weight + wish * unit - rule.limit * unit;
+  const excess = weight + units * unit - rule.limit * unit;
   if (excess <= 0) return 0;
-  if (current + wish <= rule.limit) return toMs(Math.ceil(excess / previous));
-  // Not in this window: in the next one this one fades.
-  return toMs(left + Math.ceil((unit * (current + wish - rule.limit)) / current));
+  if (current + units <= rule.limit) return toMs(Math.ceil(excess / previous));
+  // There is no room within the current window. In the next one, the weight of the current window decreases.
+  return toMs(untilEnd + Math.ceil((unit * (current + units - rule.limit)) / current));
 }

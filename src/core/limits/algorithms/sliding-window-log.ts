@@ -8,21 +8,21 @@ import {
   type RateAlgorithm,
 } from './algorithm.js';
 
-/** What one request took. */
+/** The units of one request. */
 interface TakenUnits {
-  readonly at: number;
+  readonly takenAt: number;
   readonly token: string;
   units: number;
 }
 
-/** What was taken within the last window, the oldest first. */
+/** The units taken within the last window, oldest first. */
 export interface SlidingWindowLogState {
   readonly entries: TakenUnits[];
   /** Units in all entries. */
   count: number;
 }
 
-/** Exact, and as large as its limit. A state is changed in place, for it may be long. */
+/** Exact, with memory in proportion to the limit. States are changed in place, because they may be long. */
 export const slidingWindowLog: RateAlgorithm<SlidingWindowLogState> = {
   hasRoom(rule, state, now, cost) {
     return liveAt(rule, state, now).count + unitsToCheck(cost) <= rule.limit;
@@ -30,9 +30,9 @@ export const slidingWindowLog: RateAlgorithm<SlidingWindowLogState> = {
 
   consume(rule, state = { entries: [], count: 0 }, now, cost, token) {
     dropEnded(rule, state, now);
-    // What is forced may be more than the limit, and then the newest alone say when there is room again.
+    // A forced request may exceed the limit. Only the newest units then determine when there is room again.
     const units = Math.min(cost, rule.limit);
-    state.entries.push({ at: latest(state, now), token, units });
+    state.entries.push({ takenAt: latest(state, now), token, units });
     state.count += units;
     dropOldest(state, state.count - rule.limit);
     return state;
@@ -40,8 +40,8 @@ export const slidingWindowLog: RateAlgorithm<SlidingWindowLogState> = {
 
   refund(rule, state, now, cost, token) {
     dropEnded(rule, state, now);
-    const left = removeNewest(state, cost, token);
-    removeNewest(state, left, undefined);
+    const remaining = removeNewest(state, cost, token);
+    removeNewest(state, remaining, undefined);
     return state.count > 0 ? state : undefined;
   },
 
@@ -49,37 +49,37 @@ export const slidingWindowLog: RateAlgorithm<SlidingWindowLogState> = {
     const { from, count } = liveAt(rule, state, now);
     if (state === undefined || count === 0) return logStatus(rule, 0, 0, 0);
     const clamped = latest(state, now);
-    const ends = (at: number): number => at + windowOf(rule) - clamped;
+    const endsIn = (takenAt: number): number => takenAt + windowOf(rule) - clamped;
     const excess = count + unitsToWaitFor(rule, cost) - rule.limit;
     return logStatus(
       rule,
       count,
-      excess <= 0 ? 0 : ends(timeOfUnit(state, from, excess)),
-      ends(state.entries.at(-1)!.at),
+      excess <= 0 ? 0 : endsIn(timeOfUnit(state, from, excess)),
+      endsIn(state.entries.at(-1)!.takenAt),
     );
   },
 };
 
 /**
- * The amounts of whatever is counted one by one: entries of a log, slots.
+ * The status of a rule that counts single units: log entries or slots.
  *
- * @param freed microseconds until there is room for what is wished, 0 if there is now
- * @param emptied microseconds until nothing counts
+ * @param roomIn microseconds until there is room; 0: now
+ * @param emptyIn microseconds until no unit counts
  */
-export function logStatus(rule: RateRule, used: number, freed: number, emptied: number): RuleStatus {
+export function logStatus(rule: RateRule, used: number, roomIn: number, emptyIn: number): RuleStatus {
   return {
     used,
     remaining: Math.max(0, rule.limit - used),
-    retryAfterMs: toMs(freed),
-    resetMs: toMs(emptied),
+    retryAfterMs: toMs(roomIn),
+    resetMs: toMs(emptyIn),
   };
 }
 
 function latest({ entries }: SlidingWindowLogState, now: number): number {
-  return Math.max(now, entries.at(-1)?.at ?? now);
+  return Math.max(now, entries.at(-1)?.takenAt ?? now);
 }
 
-/** The first entry that counts, and the units that do. */
+/** The index of the first entry that counts, and the units that count. */
 function liveAt(
   rule: RateRule,
   state: SlidingWindowLogState | undefined,
@@ -89,20 +89,20 @@ function liveAt(
   const end = latest(state, now) - windowOf(rule);
   let from = 0;
   let { count } = state;
-  for (const { at, units } of state.entries) {
+  for (const { takenAt, units } of state.entries) {
     // guard: log-counts-for-a-whole-window
-    if (at > end) break;
+    if (takenAt > end) break;
     count -= units;
     from++;
   }
   return { from, count };
 }
 
-/** When the `nth` of the units that count was taken, the oldest being the first. */
+/** When the `nth` unit that counts was taken, counted from the oldest. */
 function timeOfUnit({ entries }: SlidingWindowLogState, from: number, nth: number): number {
   let i = from;
-  for (let left = nth - entries[i]!.units; left > 0; left -= entries[i]!.units) i++;
-  return entries[i]!.at;
+  for (let remaining = nth - entries[i]!.units; remaining > 0; remaining -= entries[i]!.units) i++;
+  return entries[i]!.takenAt;
 }
 
 function dropEnded(rule: RateRule, state: SlidingWindowLogState, now: number): void {
@@ -112,31 +112,33 @@ function dropEnded(rule: RateRule, state: SlidingWindowLogState, now: number): v
 }
 
 function dropOldest(state: SlidingWindowLogState, units: number): void {
-  let left = units;
-  while (left > 0) {
+  let remaining = units;
+  while (remaining > 0) {
     const oldest = state.entries[0]!;
-    const dropped = Math.min(left, oldest.units);
+    const dropped = Math.min(remaining, oldest.units);
     oldest.units -= dropped;
     state.count -= dropped;
-    left -= dropped;
+    remaining -= dropped;
     if (oldest.units === 0) state.entries.shift();
   }
 }
 
 /**
- * @param token of whose entries; undefined: of any
- * @returns how many of the units did not stand there
+ * Removes units, from the newest entry on.
+ *
+ * @param token whose entries; undefined: all entries
+ * @returns the units that were not found
  */
 function removeNewest(state: SlidingWindowLogState, units: number, token: string | undefined): number {
-  let left = units;
-  for (let i = state.entries.length - 1; i >= 0 && left > 0; i--) {
+  let remaining = units;
+  for (let i = state.entries.length - 1; i >= 0 && remaining > 0; i--) {
     const entry = state.entries[i]!;
     if (token !== undefined && entry.token !== token) continue;
-    const removed = Math.min(left, entry.units);
+    const removed = Math.min(remaining, entry.units);
     entry.units -= removed;
     state.count -= removed;
-    left -= removed;
+    remaining -= removed;
     if (entry.units === 0) state.entries.splice(i, 1);
   }
-  return left;
+  return remaining;
 }

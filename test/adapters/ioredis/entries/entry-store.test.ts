@@ -94,7 +94,7 @@ on(
     const first = await entries.lease(entry('a'), token, 60_000, undefined);
     t.is(first.status, 'granted');
     if (first.status !== 'granted') return;
-    t.true(first.at >= before - 1 && first.at <= Date.now() + 1);
+    t.true(first.storeTime >= before - 1 && first.storeTime <= Date.now() + 1);
     t.deepEqual(await side.getBuffer(entry('a')), encodeLease(token));
     t.is((await entries.lease(entry('a'), token, 90_000, undefined)).status, 'granted');
     t.true((await side.pttl(entry('a'))) > 60_000);
@@ -107,7 +107,7 @@ on('a denied lease returns the time that is left', async (t, { entries, entry })
   t.is(reply.status, 'held');
   if (reply.status !== 'held') return;
   t.true(reply.forMs > 0 && reply.forMs <= 60_000);
-  t.true(Math.abs(reply.at - Date.now()) < 1_000);
+  t.true(Math.abs(reply.storeTime - Date.now()) < 1_000);
 });
 
 on('a lease key without a TTL gets one', async (t, { entries, entry }, side) => {

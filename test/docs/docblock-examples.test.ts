@@ -1,0 +1,129 @@
+import test from 'ava';
+import { compileProject } from './compiled-project.js';
+import { docblockExamples, type DocblockExample } from './docblock-examples.js';
+
+const examples = docblockExamples();
+
+test('every plain verb of Cache, Limits, Locks and Caching has an example', (t) => {
+  const codes = examples.map(({ code }) => code).join('\n');
+  const verbs = {
+    cache: ['getOrSet', 'get', 'has', 'getMany', 'set', 'invalidate', 'clear'],
+    limits: ['consume', 'peek', 'run', 'penalty', 'refund', 'block', 'reset'],
+    locks: ['withLease', 'acquire'],
+  };
+  for (const [object, names] of Object.entries(verbs)) {
+    for (const name of names) t.regex(codes, new RegExp(`caching\\.${object}\\.${name}[(<]`), name);
+  }
+  t.regex(codes, /new Caching\([^]*caching\.ready\(\)[^]*caching\.close\(\)/);
+});
+
+test('the examples in docblocks compile, and those that need no server run', async (t) => {
+  t.timeout(120_000);
+  const modules = Object.fromEntries(examples.map((example, i) => [`example${i}.ts`, moduleOf(example)]));
+  const isRun = ({ file, code }: DocblockExample): boolean => !file.startsWith('adapters') && !isMember(code);
+  const runs = examples.flatMap((example, i) => (isRun(example) ? [i] : []));
+  t.true(runs.length >= 20);
+  const project = await compileProject({
+    ...modules,
+    'application.ts': APPLICATION,
+    'run.ts': runs.map((i) => `await (await import('./example${i}.js')).example();\n`).join(''),
+  });
+  t.teardown(() => project.remove());
+  const { exitCode, output } = await project.run('run.js');
+  t.is(exitCode, 0, output);
+});
+
+/** An example as a module: a member of a class, or the body of a function. */
+function moduleOf({ file, line, code }: DocblockExample): string {
+  const body = code.replaceAll('{ ... }', "{ throw new Error('not called'); }");
+  const example = isMember(code)
+    ? `export class Example { readonly db = db;\n${body}\n}`
+    : `export async function example() {\n${body}\n}`;
+  return `// ${file}:${line}\n${IMPORTS}${importsOf(file)}const caching = newCaching();\n${example}\n`;
+}
+
+function isMember(code: string): boolean {
+  return code.startsWith('@');
+}
+
+const IMPORTS = `
+import 'reflect-metadata';
+import {
+  bindCaching, Cached, Caching, createDecorators, currentLease, Invalidates, key, Locked, RateLimited, subscribe,
+  useContainer, withCaching,
+} from 'cachement';
+import { memory } from 'cachement/memory';
+import { bypassCaching, fakeClock, recordingCaching } from 'cachement/testing';
+import { container } from 'tsyringe';
+import {
+  buildReport, db, id, invoice, ip, misses, newCaching, pay, service, t, testCaching, user, warm,
+  type Invoice, type Session, type User,
+} from './application.js';
+`;
+
+/** What the examples of an adapter use besides. */
+function importsOf(file: string): string {
+  const folder = file.split('/').slice(0, 2).join('/');
+  return ADAPTER_IMPORTS[folder] ?? '';
+}
+
+const ADAPTER_IMPORTS: Readonly<Record<string, string>> = {
+  'adapters/express-rate-limit': `
+import { expressRateLimitStore } from 'cachement/express-rate-limit';
+import { rateLimit } from 'express-rate-limit';
+declare const app: import('express').Express;
+`,
+  'adapters/fastify-rate-limit': `
+import rateLimit from '@fastify/rate-limit';
+import { fastifyRateLimitStore } from 'cachement/fastify-rate-limit';
+declare const fastify: import('fastify').FastifyInstance;
+`,
+  'adapters/http': `
+import { clientIp, errorResponse, ipKey, rateLimitHeaders } from 'cachement/http';
+declare const error: unknown;
+declare const next: (error: unknown) => void;
+declare const request: import('express').Request;
+declare const response: import('express').Response;
+`,
+  'adapters/ioredis': `
+import { ioredis } from 'cachement/ioredis';
+`,
+  'adapters/tsyringe': `
+import { ioredis } from 'cachement/ioredis';
+import { registerCaching } from 'cachement/tsyringe';
+declare class Users {}
+`,
+};
+
+/** The application of the reader of an example. */
+const APPLICATION = `
+import assert from 'node:assert/strict';
+import { Cached, Caching } from 'cachement';
+import { memory } from 'cachement/memory';
+
+export interface User { readonly id: string; readonly orgId: string }
+export interface Invoice { readonly id: string }
+export interface Session { readonly id: string }
+
+export const newCaching = () => new Caching({ adapter: memory() });
+export const testCaching = newCaching();
+export const user: User = { id: '42', orgId: '7' };
+export const invoice: Invoice = { id: '42' };
+export const id = '42';
+export const ip = '127.0.0.1';
+export const db = {
+  user: async (_id: string): Promise<User> => user,
+  settle: async (_invoice: Invoice, _fencingToken: bigint | undefined): Promise<void> => {},
+};
+export const warm = async (_id: string): Promise<void> => {};
+export const buildReport = async (): Promise<string> => 'report';
+export const pay = async (_invoice: Invoice, _fencingToken: bigint | undefined): Promise<void> => {};
+export const misses = { inc: (_labels: object): void => {} };
+export const t = { is: (actual: unknown, expected: unknown): void => assert.equal(actual, expected) };
+
+class Service {
+  @Cached({ key: 'user:{0}', ttl: '1m' })
+  async find(id: string): Promise<User> { return db.user(id); }
+}
+export const service = new Service();
+`;
