@@ -48,13 +48,7 @@ export type {
   RuleReading,
 } from './core/ports/rate-store.js';
 export type { Clock, Timer } from './core/ports/clock.js';
-export type {
-  EntryStore,
-  FillReply,
-  LeaseReply,
-  TagState as Minted,
-  Snapshot,
-} from './core/ports/entry-store.js';
+export type { EntryStore, FillReply, LeaseReply, TagState, Snapshot } from './core/ports/entry-store.js';
 export type { LockGrant, LockReply, LockRequest, LockStore, ServerAnswer } from './core/ports/lock-store.js';
 export type { ConcurrencyRule, Rule, WindowRule } from './core/limits/rules.js';
 export type { AsyncMethodDecorator } from './decorators/shared/around.js';

@@ -19,9 +19,8 @@ export interface MemoryLimits {
 }
 
 /**
- * Every verb of the port in one process, with the semantics of the Redis adapter: each verb runs to its end
- * before another begins, which is all the atomicity it needs. Records are bytes, as in Redis, so that what a
- * caller does to a returned value never reaches the cache.
+ * Entries and nonces in this process, with the semantics of the Redis adapter. A verb runs synchronously, so it is atomic.
+ * Records are bytes, as in Redis, so that a caller who changes a returned value does not change the entry.
  */
 export class MemoryEntryStore implements EntryStore {
   readonly #clock: Clock;
@@ -55,18 +54,18 @@ export class MemoryEntryStore implements EntryStore {
     leaseMs: number,
     replaces: string | undefined,
   ): Promise<LeaseReply> {
-    const at = this.#clock.now();
+    const now = this.#clock.now();
     const record = this.#records.get(key);
     const holder = record === undefined ? undefined : tokenOf(record);
     if (record !== undefined && holder !== undefined && replaces !== '*' && holder !== token) {
       if (isLease(record)) {
         record[2]! |= WAITED;
-        return { status: 'held', forMs: this.#records.getRemainingTTL(key), at };
+        return { status: 'held', forMs: this.#records.getRemainingTTL(key), at: now };
       }
       if (holder !== replaces) return { status: 'present', record };
     }
     if (holder !== token) this.#records.set(key, ownBytes(encodeLease(token)), { ttl: leaseMs });
-    return { status: 'granted', at };
+    return { status: 'granted', at: now };
   }
 
   async extend(key: string, token: string, leaseMs: number): Promise<boolean> {
@@ -81,18 +80,18 @@ export class MemoryEntryStore implements EntryStore {
       const present = this.#records.peek(key);
       return present !== undefined && tokenOf(present) === token ? 'stored' : 'refused';
     }
-    const left = Math.floor(until) - Math.floor(this.#clock.now());
-    if (left > 0) this.#records.set(key, ownBytes(record), { ttl: left });
+    const remainingMs = Math.floor(until) - Math.floor(this.#clock.now());
+    if (remainingMs > 0) this.#records.set(key, ownBytes(record), { ttl: remainingMs });
     else this.#records.delete(key);
-    this.#wakeIfWaited(key, lease);
-    return left > 0 ? 'stored' : 'expired';
+    this.#wakeIfAwaited(key, lease);
+    return remainingMs > 0 ? 'stored' : 'expired';
   }
 
   async release(key: string, token: string): Promise<boolean> {
     const lease = this.#leaseOf(key, token);
     if (lease === undefined) return false;
     this.#records.delete(key);
-    this.#wakeIfWaited(key, lease);
+    this.#wakeIfAwaited(key, lease);
     return true;
   }
 
@@ -101,7 +100,7 @@ export class MemoryEntryStore implements EntryStore {
       const record = this.#records.peek(key);
       if (record === undefined) continue;
       this.#records.delete(key);
-      this.#wakeIfWaited(key, record);
+      this.#wakeIfAwaited(key, record);
     }
   }
 
@@ -111,12 +110,12 @@ export class MemoryEntryStore implements EntryStore {
     fresh: string,
     ttlMs: number,
   ): Promise<TagState> {
-    const nonces = nonceKeys.map((key) => latin1(this.#keep(key, ttlMs, () => bytes(fresh))));
+    const nonces = nonceKeys.map((key) => latin1(this.#getOrCreate(key, ttlMs, () => bytes(fresh))));
     if (tagChangesKey === undefined) return { nonces, tagChanges: NO_TAG_CHANGES };
-    const tagChanges = this.#keep(tagChangesKey, ttlMs, () => {
-      const made = new Uint8Array(TAG_CHANGES_LENGTH);
-      made.set(bytes(fresh));
-      return made;
+    const tagChanges = this.#getOrCreate(tagChangesKey, ttlMs, () => {
+      const unchanged = new Uint8Array(TAG_CHANGES_LENGTH);
+      unchanged.set(bytes(fresh));
+      return unchanged;
     });
     return { nonces, tagChanges: tagChanges.slice() };
   }
@@ -134,11 +133,12 @@ export class MemoryEntryStore implements EntryStore {
     for (const bucket of buckets) tagChanges.set(mark, TAG_CHANGES_IDENTITY + bucket * TAG_CHANGE_BYTES);
   }
 
-  /** How much stands there, for tests and for the curious. */
+  /** For tests: the number of records and their size, keys included. */
   get size(): { readonly records: number; readonly bytes: number } {
     return { records: this.#records.size, bytes: this.#records.calculatedSize };
   }
 
+  /** For tests: drops everything, as an eviction of all records would. */
   clear(): void {
     this.#records.clear();
   }
@@ -150,12 +150,13 @@ export class MemoryEntryStore implements EntryStore {
     });
   }
 
-  #keep(key: string, ttlMs: number, make: () => Uint8Array): Uint8Array {
-    const standing = this.#records.get(key);
-    if (standing !== undefined && this.#records.getRemainingTTL(key) >= ttlMs) return standing;
-    const kept = standing ?? make();
-    this.#records.set(key, kept, { ttl: ttlMs });
-    return kept;
+  /** Returns the record at the key, or a new one. It lives for `ttlMs` or longer. */
+  #getOrCreate(key: string, ttlMs: number, create: () => Uint8Array): Uint8Array {
+    const existing = this.#records.get(key);
+    if (existing !== undefined && this.#records.getRemainingTTL(key) >= ttlMs) return existing;
+    const record = existing ?? create();
+    this.#records.set(key, record, { ttl: ttlMs });
+    return record;
   }
 
   #leaseOf(key: string, token: string): Uint8Array | undefined {
@@ -163,7 +164,7 @@ export class MemoryEntryStore implements EntryStore {
     return record !== undefined && isLease(record) && tokenOf(record) === token ? record : undefined;
   }
 
-  #wakeIfWaited(key: string, record: Uint8Array): void {
+  #wakeIfAwaited(key: string, record: Uint8Array): void {
     if (isLease(record) && (record[2]! & WAITED) !== 0) this.#wake(key);
   }
 }
@@ -184,8 +185,8 @@ function bytes(text: string): Uint8Array {
 }
 
 /**
- * A copy in memory of its own. Small buffers of Node.js are slices of a slab of 8 KiB, which lives for as long as any of
- * them: what is kept must not be one.
+ * Copies bytes into a buffer of their own. Small buffers of Node.js are slices of a pool of 8 KiB, so a stored slice would keep
+ * the whole pool in memory.
  */
 function ownBytes(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes);
