@@ -70,7 +70,7 @@ export class RedisLockStore implements LockStore {
     const { clock, namespace } = this.#host;
     // No events: the connection for commands publishes those of the target.
     const settings = { ...this.#settings, clock, namespace, changed: () => {} };
-    const topology = openTopology(this.#target, 'locks', settings, { ready() {}, lost() {} });
+    const topology = openTopology(this.#target, 'locks', settings, { ready() {}, disconnected() {} });
     topology.open();
     this.#closeConnections = () => topology.close();
     const scripts = new ScriptRunner(topology);
