@@ -16,7 +16,7 @@ import { MethodName } from './shared/method-name.js';
 import { perCaching, resolveCaching, type CachingSource } from './shared/resolve-caching.js';
 import type { Template } from './shared/key-template-type.js';
 
-/** The options of `@Cached`. What is not given here comes from `defaults` of `new Caching`. */
+/** The options of `@Cached`. Defaults are those of `defaults` of `new Caching`. */
 export interface CachedOptions<
   This,
   A extends readonly unknown[],
@@ -128,7 +128,7 @@ export function decorateCached<This, A extends readonly unknown[], R>(
       options.name,
       options.key === undefined ? 'entries' : undefined,
     );
-    // Check the policy now. The ttl may still come from the defaults of the Caching, so a placeholder stands in for it.
+    // Check the policy now. The ttl may still come from the defaults of the Caching, so a valid one is assumed.
     resolveCachePolicy(options, { ...CACHE_DEFAULTS, ttl: 1 }, label);
     const keyOf = compileKey(options.key, `key of ${label}`);
     const tags = compileTags(options.tags, label);

@@ -3,7 +3,7 @@ import type { LockOptions } from '../core/locks/lock-options.js';
 import type { CachingSource } from './shared/resolve-caching.js';
 import type { Template } from './shared/key-template-type.js';
 
-/** The options of `@Locked` but the key. What is not given here comes from `locks` of `new Caching`. */
+/** The options of `@Locked` without the keys. Defaults are those of `locks` of `new Caching`. */
 export interface LockedCallOptions<This, A extends readonly unknown[]> extends Omit<LockOptions, 'signal'> {
   /**
    * A function of the arguments that returns the signal of the call, or undefined. It aborts the wait: the call rejects with

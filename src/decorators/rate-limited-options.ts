@@ -5,7 +5,7 @@ import type { ConcurrencyRule, Rule, WindowRule } from '../core/limits/rules.js'
 import type { CachingSource } from './shared/resolve-caching.js';
 import type { Template } from './shared/key-template-type.js';
 
-/** The options of `@RateLimited` but the rules. What is not given here comes from `limits` of `new Caching`. */
+/** The options of `@RateLimited` without the rules. Defaults are those of `limits` of `new Caching`. */
 interface CallOptions<This, A extends readonly unknown[], K extends string> extends LimitOptions {
   /**
    * The subject of the limit: a template with positions and paths (`'login:{0.ip}'`), or a function of the arguments that

@@ -1,6 +1,6 @@
 import type { Stream } from '../connection/client-types.js';
 
-/** After so many bytes a packet is sent, so that the server can start while the rest of the tick is written. */
+/** After this number of bytes a packet is sent, so that the server can start while the rest of the tick is written. */
 const FLUSH_BYTES = 2_000;
 
 /** Sends the writes of one tick in few packets, because each write to a socket is a system call. */

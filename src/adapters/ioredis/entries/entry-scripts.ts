@@ -71,7 +71,7 @@ if found then
   if kind == 'value' and ARGV[3] ~= '*' and token_of(found) ~= ARGV[3] then return {2, found} end
   if kind == 'lease' then
     if token_of(found) ~= ARGV[1] and ARGV[3] ~= '*' then
-      -- A server without memory refuses the mark. Then the waiters are not woken, and ask again later.
+      -- A server without memory refuses the mark. Then the waiters are not woken, and retry later.
       if not is_awaited(found) then
         redis.pcall('SETRANGE', KEYS[1], 2, string.char(string.byte(found, 3) + ${WAITED}))
       end

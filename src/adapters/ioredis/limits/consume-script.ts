@@ -25,7 +25,7 @@ export const consumeScript = script<[requests: readonly RateRequest[], now: stri
 ${TIME}
 ${ALGORITHMS}
 local found = call('MGET', unpack(KEYS))
-local reply, size, place = {}, 0, 1
+local reply, size, key_index = {}, 0, 1
 
 -- Appends the stored reply to a repeatable request. False if there is none.
 local stored_replies = {}
@@ -55,23 +55,23 @@ local function blocked_for(key, value, per)
   return ms(remaining)
 end
 
-local at = 2
-while at <= #ARGV do
-  local requests, cost, count = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 5])
-  local forced, repeatable, with_tokens = ARGV[at + 2] == '1', ARGV[at + 3] == '1', ARGV[at + 4] == '1'
-  at = at + 6
+local arg_index = 2
+while arg_index <= #ARGV do
+  local requests, cost, count = tonumber(ARGV[arg_index]), tonumber(ARGV[arg_index + 1]), tonumber(ARGV[arg_index + 5])
+  local forced, repeatable, with_tokens = ARGV[arg_index + 2] == '1', ARGV[arg_index + 3] == '1', ARGV[arg_index + 4] == '1'
+  arg_index = arg_index + 6
   local units, longest, rules = max(1, cost), 1, {}
   for i = 1, count do
-    local rule = rule_of(at)
+    local rule = rule_of(arg_index)
     longest = max(longest, rule.per)
     rules[i] = rule
-    at = at + RULE
+    arg_index = arg_index + RULE
   end
   for request = 0, requests - 1 do
-    local token, first = with_tokens and ARGV[at + request], place
-    place = place + 1 + count
-    local reply_key = repeatable and KEYS[place]
-    if not (reply_key and append_stored_reply(reply_key, found[place], 1 + 5 * count)) then
+    local token, first = with_tokens and ARGV[arg_index + request], key_index
+    key_index = key_index + 1 + count
+    local reply_key = repeatable and KEYS[key_index]
+    if not (reply_key and append_stored_reply(reply_key, found[key_index], 1 + 5 * count)) then
       local blocked = blocked_for(KEYS[first], found[first], longest)
       local is_admitted = blocked == 0
       for i = 1, count do
@@ -98,9 +98,9 @@ while at <= #ARGV do
       end
     end
     size = size + 1 + 5 * count
-    if repeatable then place = place + 1 end
+    if repeatable then key_index = key_index + 1 end
   end
-  if with_tokens then at = at + requests end
+  if with_tokens then arg_index = arg_index + requests end
 end
 return reply
 `,

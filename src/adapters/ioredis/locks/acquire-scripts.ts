@@ -18,7 +18,7 @@ export interface AcquireArguments {
 
 export type AcquireReply =
   | { readonly granted: true; readonly token: bigint | undefined }
-  /** Others hold the locks, for at most so many ms, unless they extend their leases. */
+  /** Others hold the locks, for at most `forMs` unless they extend their leases. */
   | { readonly granted: false; readonly forMs: number };
 
 /** How long the counter of fencing tokens is kept after the last lease. A new counter starts at the server's time in us. */

@@ -98,7 +98,7 @@ export class Quorum implements LockAuthority {
       return { status: 'unavailable', servers };
     }
     const granted = attempt.replies.filter((reply) => reply !== undefined && isGrant(reply));
-    // For a majority, so many of the servers that refused must become free.
+    // A majority needs this number of the servers that refused.
     return { status: 'held', forMs: times[needed - granted.length - 1]! };
   }
 }

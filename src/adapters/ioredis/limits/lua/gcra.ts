@@ -11,7 +11,7 @@ local function gcra()
     load = function(rule, now, found)
       local at, debt = match(found, '^meter (%d+) (%d[%d.e+]*)$')
       if at then
-        -- If the clock was set back, time stands still until it has caught up.
+        -- If the clock was set back, the time of the state is used until the clock has caught up.
         local clamped = max(now, tonumber(at))
         rule.now, rule.debt = clamped, max(0, debt - (clamped - at) * rule.limit)
       else

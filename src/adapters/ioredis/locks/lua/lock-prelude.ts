@@ -63,7 +63,7 @@ end
 /** Lua: for scripts that may refuse a request. */
 export const REFUSALS = `
 -- Returns the ms until the end of all leases. Sets the mark, if one is given, so that the release wakes the refused caller. A
--- server without memory refuses the mark: then the caller is not woken, and asks again later.
+-- server without memory refuses the mark: then the caller is not woken, and retries later.
 local function refuse(key, kind, found, mark, lease)
   local remaining = redis.call('PTTL', key)
   if kind == 'foreign' then return remaining < 0 and lease or remaining end
