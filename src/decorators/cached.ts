@@ -54,9 +54,9 @@ export interface CachedOptions<
    */
   readonly cache?: CachingSource<This> | undefined;
   /**
-   * What to do if the call has no valid key: an argument is a cycle, a function or a class instance, or another class of
-   * the same name uses the default keys. `bypass`: the method runs uncached, and an `error` event is published. `throw`:
-   * the call rejects with the KeyError.
+   * What to do if the call has no valid key: an argument is a cycle, a function or a class instance, or another class
+   * of the same name uses the default keys. `bypass`: the method runs uncached, and an `error` event is published.
+   * `throw`: the call rejects with the KeyError.
    * @default 'bypass'
    */
   readonly onKeyError?: 'bypass' | 'throw' | undefined;
@@ -84,8 +84,8 @@ export const cachedOptions = {
 
 /**
  * Caches the results of an async method. A call returns the stored entry if there is a valid one; otherwise it runs the
- * method and stores its result. Concurrent misses of a key share one run, across processes too. A result whose key or tag is
- * invalidated while the method runs is not stored.
+ * method and stores its result. Concurrent misses of a key share one run, across processes too. A result whose key or
+ * tag is invalidated while the method runs is not stored.
  *
  * If the store does not answer, the method runs after at most `storeTimeout`.
  *

@@ -27,7 +27,9 @@ export interface InvalidatesOptions<
   T extends string,
   W extends Timing,
 > {
-  /** The keys of the entries: templates, or a function of the result and the arguments that returns keys or their parts. */
+  /**
+   * The keys of the entries: templates, or a function of the result and the arguments that returns keys or their parts.
+   */
   readonly keys?:
     | Template<K, A>
     | readonly Template<K, A>[]
@@ -42,8 +44,9 @@ export interface InvalidatesOptions<
   /** True: all entries of the namespace. @default false */
   readonly all?: boolean | undefined;
   /**
-   * `after`: once the method has succeeded, before its promise resolves. `before`: before the method runs, even if it fails
-   * then; a load that reads the old state while the method runs may be stored. `both`: before, and again after success.
+   * `after`: once the method has succeeded, before its promise resolves. `before`: before the method runs, even if it
+   * fails then; a load that reads the old state while the method runs may be stored. `both`: before, and again after
+   * success.
    * @default 'after'
    */
   readonly timing?: W | undefined;
@@ -52,10 +55,10 @@ export interface InvalidatesOptions<
   /** A function of the result and the arguments. If it returns true, nothing is invalidated after the method. */
   readonly unless?: NoInfer<(this: This, result: R, ...args: A) => boolean> | undefined;
   /**
-   * What to do if the store does not confirm the invalidation. `queue`: the call returns the result, and the invalidation
-   * is retried in the background; until it succeeds this process does not read the entries, and other processes may return
-   * them. `throw`: the same, but the call rejects with an InvalidationError that has the result; if the invalidation before
-   * the method fails, the method does not run.
+   * What to do if the store does not confirm the invalidation. `queue`: the call returns the result, and the
+   * invalidation is retried in the background; until it succeeds this process does not read the entries, and other
+   * processes may return them. `throw`: the same, but the call rejects with an InvalidationError that has the result;
+   * if the invalidation before the method fails, the method does not run.
    * @default 'queue'
    */
   readonly onUnavailable?: OnUnavailable | undefined;
@@ -88,14 +91,14 @@ export const invalidatesOptions = {
 >;
 
 /**
- * Invalidates entries after the method succeeds, before its promise resolves. Once the store has confirmed that, no call in
- * any process returns the old entries, and no load that started earlier can store an old value again.
+ * Invalidates entries after the method succeeds, before its promise resolves. Once the store has confirmed that, no
+ * call in any process returns the old entries, and no load that started earlier can store an old value again.
  *
  * If the method throws, nothing is invalidated after it.
  *
  * @throws DecorationError, OptionsError while the class is defined
- * @throws InvalidationError (rejection) if a key or tag cannot be computed from result and arguments, or if the store does
- * not confirm the invalidation and `onUnavailable` is `'throw'`; its `result` is that of the method
+ * @throws InvalidationError (rejection) if a key or tag cannot be computed from result and arguments, or if the store
+ * does not confirm the invalidation and `onUnavailable` is `'throw'`; its `result` is that of the method
  * @throws MissingCachingError (rejection) if no `Caching` is found
  * @throws (rejection) the errors of the method and of `when` and `unless`
  * @see G1, G3 and G7 in docs/coherence.md

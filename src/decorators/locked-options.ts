@@ -6,14 +6,15 @@ import type { Template } from './shared/key-template-type.js';
 /** The options of `@Locked` without the keys. Defaults are those of `locks` of `new Caching`. */
 export interface LockedCallOptions<This, A extends readonly unknown[]> extends Omit<LockOptions, 'signal'> {
   /**
-   * A function of the arguments that returns the signal of the call, or undefined. It aborts the wait: the call rejects with
-   * its reason. It does not end a lease that was acquired.
+   * A function of the arguments that returns the signal of the call, or undefined. It aborts the wait: the call rejects
+   * with its reason. It does not end a lease that was acquired.
    */
   readonly signal?: NoInfer<(this: This, ...args: A) => AbortSignal | undefined> | undefined;
   /** A function of the arguments. If it returns false, the call runs the method without a lock. */
   readonly when?: NoInfer<(this: This, ...args: A) => boolean> | undefined;
   /**
-   * Replaces class and method name in the default key and in events. Give a name if class names are minified or not unique.
+   * Replaces class and method name in the default key and in events. Give a name if class names are minified or not
+   * unique.
    * @default class and method name: `Invoices.settle`
    */
   readonly name?: string | undefined;
@@ -26,8 +27,8 @@ export interface LockedCallOptions<This, A extends readonly unknown[]> extends O
 
 interface OneKey<This, A extends readonly unknown[], K extends string> {
   /**
-   * The key to lock: a template with positions and paths (`'invoice:{0.id}'`), or a function of the arguments that returns a
-   * key or its parts. Without a valid key the call rejects with a KeyError: the method does not run unlocked.
+   * The key to lock: a template with positions and paths (`'invoice:{0.id}'`), or a function of the arguments that
+   * returns a key or its parts. Without a valid key the call rejects with a KeyError: the method does not run unlocked.
    * @default class and method name, and the arguments in a stable text (hashed if long)
    */
   readonly key?: Template<K, A> | NoInfer<(this: This, ...args: A) => Key> | undefined;
@@ -36,8 +37,8 @@ interface OneKey<This, A extends readonly unknown[], K extends string> {
 
 interface SeveralKeys<This, A extends readonly unknown[], K extends string> {
   /**
-   * Several keys that are locked together or not at all: templates, or a function of the arguments that returns keys or their
-   * parts.
+   * Several keys that are locked together or not at all: templates, or a function of the arguments that returns keys or
+   * their parts.
    */
   readonly keys:
     | Template<K, A>

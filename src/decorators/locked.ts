@@ -20,11 +20,12 @@ export const lockedOptions = {
 } satisfies Record<keyof LockedOptions<unknown, readonly unknown[], string>, Option<unknown>>;
 
 /**
- * Runs the method while holding a lock. At most one call at a time runs for a key, across all processes, as long as its lease
- * is valid (docs/locks.md). In the method, `currentLease()` returns the lease; its `signal` aborts when the lease is lost.
+ * Runs the method while holding a lock. At most one call at a time runs for a key, across all processes, as long as its
+ * lease is valid (docs/locks.md). In the method, `currentLease()` returns the lease; its `signal` aborts when the lease
+ * is lost.
  *
- * The caller always gets the result or the error of the method: an error of the release does not replace it. If the `Caching`
- * is not enabled, the method runs without a lock.
+ * The caller always gets the result or the error of the method: an error of the release does not replace it. If the
+ * `Caching` is not enabled, the method runs without a lock.
  *
  * @throws DecorationError, OptionsError while the class is defined
  * @throws LockNotObtainedError (rejection) if others hold the lock for the whole `wait`

@@ -2,8 +2,8 @@ import type { Clock, Timer } from '../core/ports/clock.js';
 
 export interface FakeClock extends Clock {
   /**
-   * Advances the time by `ms`, and runs the timers that are due, in order. Before, between and after them pending promises are
-   * settled.
+   * Advances the time by `ms`, and runs the timers that are due, in order. Before, between and after them pending
+   * promises are settled.
    */
   advance(ms: number): Promise<void>;
   /** The number of pending timers. */
@@ -18,7 +18,8 @@ interface PendingTimer {
 }
 
 /**
- * Creates a clock for tests, for the option `clock` of `new Caching`. Its time changes only by `advance`; it starts at 1000 ms.
+ * Creates a clock for tests, for the option `clock` of `new Caching`. Its time changes only by `advance`; it starts at
+ * 1000 ms.
  *
  * @param random the constant that `random()` returns, from 0 to 1, without 1. By default 0.5
  * @example
@@ -68,7 +69,10 @@ export function fakeClock(random = 0.5): FakeClock {
   };
 }
 
-/** Waits for one turn of the event loop: all promise chains that need neither a timer nor I/O have run to their end then. */
+/**
+ * Waits for one turn of the event loop: all promise chains that need neither a timer nor I/O have run to their end
+ * then.
+ */
 function settle(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

@@ -21,10 +21,11 @@ export interface Recording {
 }
 
 /**
- * Creates a `Caching` for tests: on the memory adapter, with a clock that the test advances, and with a record of its events.
+ * Creates a `Caching` for tests: on the memory adapter, with a clock that the test advances, and with a record of its
+ * events.
  *
- * @param options those of `new Caching` but the clock. By default the adapter is a new `memory()`, the namespace is unique,
- * and the ttl is one minute
+ * @param options those of `new Caching` but the clock. By default the adapter is a new `memory()`, the namespace is
+ * unique, and the ttl is one minute
  * @throws OptionsError
  * @example
  * const recording = recordingCaching();

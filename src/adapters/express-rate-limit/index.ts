@@ -36,10 +36,11 @@ export interface ExpressRateLimitStore {
 const LABEL = 'expressRateLimitStore({ ... })';
 
 /**
- * Creates a store for express-rate-limit 7 and 8 that counts for all processes together. If the store of the `Caching` does
- * not answer, it rejects with a StoreUnavailableError; then the option `passOnStoreError` of express-rate-limit decides.
+ * Creates a store for express-rate-limit 7 and 8 that counts for all processes together. If the store of the `Caching`
+ * does not answer, it rejects with a StoreUnavailableError; then the option `passOnStoreError` of express-rate-limit
+ * decides.
  *
- * @throws OptionsError for an invalid option; also (rejection) if the store is used before `rateLimit` has initialized it
+ * @throws OptionsError for an invalid option; also (rejection) if the store is used before `rateLimit` has received it
  * @example
  * app.use(rateLimit({ windowMs: 60_000, limit: 100, store: expressRateLimitStore({ caching }) }));
  */

@@ -5,8 +5,8 @@ export interface ExpressRateLimitStoreOptions {
   /** The `Caching` whose store counts the hits. It is not closed with the limiter. */
   readonly caching: Caching;
   /**
-   * How hits are counted. `fixed-window`: in a window that starts with the first hit. `sliding-window-counter`: in the last
-   * `windowMs`, estimated. The other algorithms do not have a number of hits, which express-rate-limit needs.
+   * How hits are counted. `fixed-window`: in a window that starts with the first hit. `sliding-window-counter`: in the
+   * last `windowMs`, estimated. The other algorithms do not have a number of hits, which express-rate-limit needs.
    * @default 'fixed-window'
    */
   readonly algorithm?: 'fixed-window' | 'sliding-window-counter' | undefined;

@@ -12,9 +12,9 @@ export type FastifyRateLimitStoreClass = new (options: RouteLimitOptions) => Fas
 const LABEL = 'fastifyRateLimitStore({ ... })';
 
 /**
- * Creates a store class for @fastify/rate-limit 10 and 11 that counts for all processes together, in a fixed window that
- * starts with the first hit. If the store of the `Caching` does not answer, it fails with a StoreUnavailableError; then the
- * option `skipOnError` of the plugin decides.
+ * Creates a store class for @fastify/rate-limit 10 and 11 that counts for all processes together, in a fixed window
+ * that starts with the first hit. If the store of the `Caching` does not answer, it fails with a StoreUnavailableError;
+ * then the option `skipOnError` of the plugin decides.
  *
  * @throws OptionsError
  * @example

@@ -81,8 +81,9 @@ export class RouteHits implements FastifyRateLimitStore {
   }
 
   /**
-   * `continueExceeding` and `exponentialBackoff` refuse beyond the end of the window, counted from the latest hit. That is a
-   * block of the key. The hits over the limit have a counter of their own, because the window may end during the block.
+   * `continueExceeding` and `exponentialBackoff` refuse beyond the end of the window, counted from the latest hit. That
+   * is a block of the key. The hits over the limit have a counter of their own, because the window may end during the
+   * block.
    */
   async #extendBlock(
     key: readonly string[],

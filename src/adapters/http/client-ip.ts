@@ -2,7 +2,10 @@ import { isIP } from 'node:net';
 import { OptionsError } from '../../core/shared/errors.js';
 import { integer, parseOptions, type Option } from '../../core/shared/option-schema.js';
 
-/** The properties of a request that `clientIp` reads. Requests of Node.js, Express and Fastify have them; in Koa it is `ctx.req`. */
+/**
+ * The properties of a request that `clientIp` reads. Requests of Node.js, Express and Fastify have them; in Koa it is
+ * `ctx.req`.
+ */
 export interface RequestWithAddress {
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
   readonly socket: { readonly remoteAddress?: string | undefined };
@@ -11,7 +14,8 @@ export interface RequestWithAddress {
 export interface ClientIpOptions {
   /**
    * The number of own proxies between client and server, 0 or more. Each of them appends the address of its caller to
-   * `X-Forwarded-For`, so that many entries are read, from the right. The caller can write the others, and they are ignored.
+   * `X-Forwarded-For`, so that many entries are read, from the right. The caller can write the others, and they are
+   * ignored.
    * @default 0
    */
   readonly trustedProxies?: number | undefined;
@@ -23,14 +27,15 @@ export const clientIpOptions = {
 } satisfies Record<keyof ClientIpOptions, Option<unknown>>;
 
 /**
- * Returns the IP address of the client, without brackets or port: the remote address of the connection, or behind own proxies
- * the entry of `X-Forwarded-For` that the outermost of them has appended. If an entry is not an address (`unknown`), the last
- * valid one before it is returned, counted from the connection.
+ * Returns the IP address of the client, without brackets or port: the remote address of the connection, or behind own
+ * proxies the entry of `X-Forwarded-For` that the outermost of them has appended. If an entry is not an address
+ * (`unknown`), the last valid one before it is returned, counted from the connection.
  *
  * For servers on bare `node:http` or Koa, and where a `trust proxy` setting is not wanted. Express and Fastify have
  * `request.ip`, with a setting for trusted proxies (`trust proxy`, `trustProxy`) that also takes address ranges.
  *
- * @throws OptionsError for an invalid option, and if there is no address: the connection is closed, or it is a Unix socket
+ * @throws OptionsError for an invalid option, and if there is no address: the connection is closed, or it is a Unix
+ * socket
  * @example
  * const client = clientIp(request, { trustedProxies: 1 });
  */

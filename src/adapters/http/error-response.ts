@@ -13,8 +13,8 @@ export interface ErrorResponse {
 const PROBLEM = { 'Content-Type': 'application/problem+json' } as const;
 
 /**
- * Returns the HTTP response to an error of a rate limit: 429 for a RateLimitExceededError, 503 for a StoreUnavailableError.
- * The latter reaches an error handler only under `onUnavailable: 'deny'`.
+ * Returns the HTTP response to an error of a rate limit: 429 for a RateLimitExceededError, 503 for a
+ * StoreUnavailableError. The latter reaches an error handler only under `onUnavailable: 'deny'`.
  *
  * @returns undefined for every other error: pass it on
  * @throws OptionsError

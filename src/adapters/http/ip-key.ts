@@ -5,8 +5,8 @@ import { integer, parseOptions, type Option } from '../../core/shared/option-sch
 
 export interface IpKeyOptions {
   /**
-   * The number of leading bits of an IPv6 address that identify the client, from 1 to 128. A host can use every address of
-   * its /64; providers assign a /56 or a /48 to a customer.
+   * The number of leading bits of an IPv6 address that identify the client, from 1 to 128. A host can use every address
+   * of its /64; providers assign a /56 or a /48 to a customer.
    * @default 64
    */
   readonly v6Prefix?: number | undefined;
@@ -18,9 +18,10 @@ export const ipKeyOptions = {
 } satisfies Record<keyof IpKeyOptions, Option<unknown>>;
 
 /**
- * Returns the text for a client address in a key: `203.0.113.7` for IPv4, the prefix for IPv6, `2001:db8:0:1::/64`. So a client
- * cannot avoid a limit with another address of its network, or with another spelling of the same address. An IPv4-mapped IPv6
- * address (`::ffff:203.0.113.7`, `::ffff:cb00:7107`) becomes the IPv4 address. Zones (`%eth0`) are dropped.
+ * Returns the text for a client address in a key: `203.0.113.7` for IPv4, the prefix for IPv6, `2001:db8:0:1::/64`. So
+ * a client cannot avoid a limit with another address of its network, or with another spelling of the same address. An
+ * IPv4-mapped IPv6 address (`::ffff:203.0.113.7`, `::ffff:cb00:7107`) becomes the IPv4 address. Zones (`%eth0`) are
+ * dropped.
  *
  * @param address an IPv4 or IPv6 address without brackets, port or prefix
  * @throws OptionsError for anything else

@@ -4,8 +4,8 @@ import { oneOf, parseOptions, type Option } from '../../core/shared/option-schem
 
 export interface RateLimitHeadersOptions {
   /**
-   * Adds `X-RateLimit-Limit`, `-Remaining` and `-Reset` of the rule that decided. `-Reset` has two meanings in use: `delta`
-   * is the seconds until the reset (@fastify/rate-limit), `epoch` its time in seconds since 1970 (GitHub,
+   * Adds `X-RateLimit-Limit`, `-Remaining` and `-Reset` of the rule that decided. `-Reset` has two meanings in use:
+   * `delta` is the seconds until the reset (@fastify/rate-limit), `epoch` its time in seconds since 1970 (GitHub,
    * express-rate-limit).
    * @default none of them
    */
@@ -19,7 +19,8 @@ export const rateLimitHeadersOptions = {
 
 /**
  * Returns the rate limit headers of a response: `RateLimit-Policy` and `RateLimit` with one member for each rule
- * (draft-ietf-httpapi-ratelimit-headers-11), and `Retry-After` for a refusal, unless waiting does not help (a limit of 0).
+ * (draft-ietf-httpapi-ratelimit-headers-11), and `Retry-After` for a refusal that ends (with a limit of 0 it does
+ * not).
  *
  * All times are whole seconds, rounded up, so that a client that waits for them is not too early.
  *
@@ -58,8 +59,8 @@ function serviceLimit(rule: RuleDecision): string {
 }
 
 /**
- * The seconds in which only the remaining units can be used. For a refusal the value of `Retry-After`, which must not be
- * before it according to the draft. Undefined: the refusal does not end.
+ * The seconds in which only the remaining units can be used. For a refusal the value of `Retry-After`, which must not
+ * be before it according to the draft. Undefined: the refusal does not end.
  */
 function effectiveWindow({
   allowed,

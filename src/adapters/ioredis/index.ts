@@ -11,11 +11,11 @@ export type { ExistingClient } from './connection/client-types.js';
 export type { IoredisOptions } from './ioredis-options.js';
 
 /**
- * Creates an adapter for Redis 6.0 or newer with ioredis 5 or 6: for one server, one behind Sentinels (`sentinels` and `name`
- * in the options), or a Cluster (a `Cluster` client).
+ * Creates an adapter for Redis 6.0 or newer with ioredis 5 or 6: for one server, one behind Sentinels (`sentinels` and
+ * `name` in the options), or a Cluster (a `Cluster` client).
  *
- * A client is only a template: the adapter opens its own connections with the same options and `keyPrefix`. It sends no command
- * on the client, and does not close it.
+ * A client is only a template: the adapter opens its own connections with the same options and `keyPrefix`. It sends no
+ * command on the client, and does not close it.
  *
  * @param target a URL (`redis://`, or `rediss://` for TLS), the options of ioredis, or a `Redis` or `Cluster` client
  * @throws OptionsError. A server that cannot be used is reported by `caching.ready()`, as a StoreSetupError

@@ -6,8 +6,8 @@ import type { SingleTarget } from './connection/target.js';
 
 export interface IoredisOptions {
   /**
-   * The deadline of every command, counted from the call: from 1 ms to a minute. After it the call fails, and a later reply is
-   * ignored.
+   * The deadline of every command, counted from the call: from 1 ms to a minute. After it the call fails, and a later
+   * reply is ignored.
    * @default '200ms'
    */
   readonly timeout?: Duration | undefined;
@@ -17,9 +17,9 @@ export interface IoredisOptions {
    */
   readonly connectTimeout?: Duration | undefined;
   /**
-   * Independent servers for locks, instead of the Redis of the cache: an odd number, 3 or more, each in a form that the first
-   * argument accepts. A lock is granted by a majority of them, so a minority may be down. Fencing tokens, fair locks and
-   * permits are not available then.
+   * Independent servers for locks, instead of the Redis of the cache: an odd number, 3 or more, each in a form that the
+   * first argument accepts. A lock is granted by a majority of them, so a minority may be down. Fencing tokens, fair
+   * locks and permits are not available then.
    * @default the Redis of the cache
    */
   readonly lockServers?: readonly (string | RedisOptions | ExistingClient)[] | undefined;

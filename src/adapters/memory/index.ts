@@ -9,8 +9,8 @@ import { whileOpen } from './while-open.js';
 export type { MemoryOptions } from './memory-options.js';
 
 /**
- * Creates an adapter that keeps everything in this process, with the semantics of the Redis adapter. Several `Caching` with
- * the same `memory()` share its content, like several processes with one Redis.
+ * Creates an adapter that keeps everything in this process, with the semantics of the Redis adapter. Several `Caching`
+ * with the same `memory()` share its content, like several processes with one Redis.
  *
  * @throws OptionsError
  * @example

@@ -19,8 +19,8 @@ export interface MemoryLimits {
 }
 
 /**
- * Entries and nonces in this process, with the semantics of the Redis adapter. A verb runs synchronously, so it is atomic.
- * Records are bytes, as in Redis, so that a caller who changes a returned value does not change the entry.
+ * Entries and nonces in this process, with the semantics of the Redis adapter. A verb runs synchronously, so it is
+ * atomic. Records are bytes, as in Redis, so that a caller who changes a returned value does not change the entry.
  */
 export class MemoryEntryStore implements EntryStore {
   readonly #clock: Clock;
@@ -185,8 +185,8 @@ function bytes(text: string): Uint8Array {
 }
 
 /**
- * Copies bytes into a buffer of their own. Small buffers of Node.js are slices of a pool of 8 KiB, so a stored slice would keep
- * the whole pool in memory.
+ * Copies bytes into a buffer of their own. Small buffers of Node.js are slices of a pool of 8 KiB, so a stored slice
+ * would keep the whole pool in memory.
  */
 function ownBytes(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes);

@@ -1,8 +1,8 @@
 import { StoreUnavailableError } from '../../core/shared/errors.js';
 
 /**
- * Returns the view that one `Caching` has of a shared store. Its verbs reject once that `Caching` is closed; those of the
- * others go on.
+ * Returns the view that one `Caching` has of a shared store. Its verbs reject once that `Caching` is closed; those of
+ * the others go on.
  *
  * @param verbs all verbs of the store: if one is missing, the result is not assignable to the interface
  */

@@ -8,13 +8,13 @@ import { bindInstance, isBound } from '../../decorators/shared/resolve-caching.j
 const watched = shared('tsyringe', () => new WeakSet<DependencyContainer>());
 
 /**
- * Registers `caching` under the token `Caching`, and binds every instance that the container or one of its child containers
- * resolves. An instance is bound to the `Caching` registered in the container that resolved it, or in its nearest parent. So
- * sibling, child and request containers can each have their own. An instance keeps its first `Caching`, as it keeps its
- * constructor arguments.
+ * Registers `caching` under the token `Caching`, and binds every instance that the container or one of its child
+ * containers resolves. An instance is bound to the `Caching` registered in the container that resolved it, or in its
+ * nearest parent. So sibling, child and request containers can each have their own. An instance keeps its first
+ * `Caching`, as it keeps its constructor arguments.
  *
- * (tsyringe reports resolutions only by token, so `resolve`, `resolveAll` and `createChildContainer` of this container object
- * are wrapped. Its class and other containers are not changed.)
+ * (tsyringe reports resolutions only by token, so `resolve`, `resolveAll` and `createChildContainer` of this container
+ * object are wrapped. Its class and other containers are not changed.)
  *
  * @example
  * registerCaching(container, new Caching({ adapter: ioredis('redis://localhost:6379'), namespace: 'shop' }));

@@ -3,7 +3,9 @@ import { DecorationError } from '../../core/shared/errors.js';
 import { shared } from '../../core/shared/registry.js';
 import { DiscoveredClass, knownClass, type Constructor, type DeclaringClass } from './declaring-class.js';
 
-/** The parts of `ClassMethodDecoratorContext` in use, declared here so that users need no extra `lib` to compile them. */
+/**
+ * The parts of `ClassMethodDecoratorContext` in use, declared here so that users need no extra `lib` to compile them.
+ */
 export interface MethodContext<This> {
   readonly kind: 'method';
   readonly name: string | symbol;
@@ -45,8 +47,8 @@ export type Advice = (self: unknown, args: unknown[], original: Method) => Promi
  * Creates a method decorator that works as a legacy and as a standard decorator. Only this file distinguishes the two.
  * (The second argument is an object in the standard protocol and a name in the legacy one.)
  *
- * The wrapper keeps the method's name, length, own properties and `reflect-metadata`, because guards and routers read them
- * from the function.
+ * The wrapper keeps the method's name, length, own properties and `reflect-metadata`, because guards and routers read
+ * them from the function.
  *
  * @param decorator its name in errors: `@Cached`
  * @param entry the public function that the user called; its call site is the place in messages

@@ -3,8 +3,8 @@ export type Constructor = abstract new (...args: never) => unknown;
 /** Finds the class that declares a decorated method. */
 export interface DeclaringClass {
   /**
-   * @param self the instance on which the method is called, or the class for a static method; without it, the class found
-   * so far is returned
+   * @param self the instance on which the method is called, or the class for a static method; without it, the class
+   * found so far is returned
    * @returns undefined if the class is not found
    */
   of(self?: object): Constructor | undefined;
@@ -16,15 +16,17 @@ export function knownClass(owner: Constructor): DeclaringClass {
 }
 
 /**
- * Standard decorators do not receive the class, so it is found by looking for the method on the prototype chain. Private
- * methods, and methods wrapped by the decorator of another library, cannot be found this way.
+ * Standard decorators do not receive the class, so it is found by looking for the method on the prototype chain.
+ * Private methods, and methods wrapped by the decorator of another library, cannot be found this way.
  */
 export class DiscoveredClass implements DeclaringClass {
   readonly #isDefinedOn: (object: object) => boolean;
   #found: Constructor | undefined;
   #latestPrototype: object | undefined;
 
-  /** @param isDefinedOn whether a prototype, or a class for a static method, has the decorated method as an own property */
+  /**
+   * @param isDefinedOn whether a prototype, or a class for a static method, has the decorated method as an own property
+   */
   constructor(isDefinedOn: (object: object) => boolean) {
     this.#isDefinedOn = isDefinedOn;
   }

@@ -1,13 +1,13 @@
 /**
  * Checks key templates at compile time. The positions and paths of placeholders (`{0}`, `{0.id}`) are looked up in the
- * argument types of the method; one that is not a scalar there is a compile error with a sentence. One that depends on a
- * type parameter of the class is accepted, because it is not known yet.
+ * argument types of the method; one that is not a scalar there is a compile error with a sentence. One that depends on
+ * a type parameter of the class is accepted, because it is not known yet.
  */
 type Scalar = string | number | boolean | bigint | Date | null | undefined;
 
 /**
- * The type after one step of a path. If `T` is a union, every member must have the step. A position after the named elements
- * of a tuple has the type of its rest element.
+ * The type after one step of a path. If `T` is a union, every member must have the step. A position after the named
+ * elements of a tuple has the type of its rest element.
  */
 type Step<T, Head extends string> = Head extends keyof T
   ? T[Head]
@@ -23,8 +23,8 @@ type Step<T, Head extends string> = Head extends keyof T
 type Position = `${bigint}`;
 
 /**
- * For `any`, `T extends never` is both branches: `boolean`. (The usual `0 extends 1 & T` does not work for a type parameter:
- * the compiler reduces `1 & T` to never as soon as `T` extends string.)
+ * For `any`, `T extends never` is both branches: `boolean`. (The usual `0 extends 1 & T` does not work for a type
+ * parameter: the compiler reduces `1 & T` to never as soon as `T` extends string.)
  */
 type IsAny<T> = [boolean] extends [T extends never ? true : false] ? true : false;
 
@@ -99,7 +99,8 @@ type ValueCheck<Path extends string, Value> =
  *
  * The compiler defers a conditional type on a type parameter, and no string is assignable to a deferred type: a plain
  * `Check extends ...` would reject every template of a generic class. It does not defer the comparison of two function
- * types: if it fails with `any` for every type parameter, the result is the false branch; and with `any` the check fits.
+ * types: if it fails with `any` for every type parameter, the result is the false branch; and with `any` the check
+ * fits.
  */
 type CertainError<Check> = (() => Check) extends () => `{${string}` ? Check : never;
 
@@ -110,8 +111,8 @@ type TemplateErrors<S extends string, A> = [BraceError<S>] extends [never]
   : BraceError<S>;
 
 /**
- * Distributes over `S`, so that each of several templates is checked by itself. (It also saves the compiler work: before `S`
- * is inferred it is string, which has no placeholders.)
+ * Distributes over `S`, so that each of several templates is checked by itself. (It also saves the compiler work:
+ * before `S` is inferred it is string, which has no placeholders.)
  */
 type Checked<S extends string, A> = S extends unknown
   ? [TemplateErrors<S, A>] extends [never]
@@ -120,7 +121,7 @@ type Checked<S extends string, A> = S extends unknown
   : never;
 
 /**
- * The type of a template: `S` itself if its placeholders fit the argument types `A`, else a sentence about what does not fit,
- * which the compiler then shows. A template that is not a literal is not checked.
+ * The type of a template: `S` itself if its placeholders fit the argument types `A`, else a sentence about what does
+ * not fit, which the compiler then shows. A template that is not a literal is not checked.
  */
 export type Template<S extends string, A extends readonly unknown[]> = string extends S ? S : Checked<S, A>;

@@ -17,9 +17,10 @@ const shortNames = shared('short names', () => new WeakSet<object>());
 /**
  * The name of a decorated method in default keys, events and errors.
  *
- * `Users.find` for an instance of the declaring class; `Admins/Users.find` for an instance of a subclass. So two repositories
- * with the same base class have different keys, and so have an override and its `super` call. A static method is
- * `Users.static.find`, because an instance method may have the same name. The `name` option replaces the whole name.
+ * `Users.find` for an instance of the declaring class; `Admins/Users.find` for an instance of a subclass. So two
+ * repositories with the same base class have different keys, and so have an override and its `super` call. A static
+ * method is `Users.static.find`, because an instance method may have the same name. The `name` option replaces the
+ * whole name.
  */
 export class MethodName {
   readonly #decorator: string;
@@ -33,8 +34,8 @@ export class MethodName {
 
   /**
    * @param nameOption the `name` option of the decorator
-   * @param shared what two methods with the same name would share, for messages: `entries`; undefined if the name is in no
-   * default key
+   * @param shared what two methods with the same name would share, for messages: `entries`; undefined if the name is in
+   * no default key
    */
   constructor(
     decorator: string,
@@ -61,8 +62,8 @@ export class MethodName {
   /**
    * Returns the name for a default key.
    *
-   * @throws KeyError if the class is not found, or if another method with different code has the same name: both would read
-   * each other's values
+   * @throws KeyError if the class is not found, or if another method with different code has the same name: both would
+   * read each other's values
    */
   forKeys(self: unknown): string {
     const name = this.#resolve(self);
@@ -108,9 +109,9 @@ export class MethodName {
   }
 
   /**
-   * Registers the method as the owner of the name, or as a conflict if a method with different code owns it. The same code
-   * means that a module was loaded twice (hot reload, the module registry of Jest): both use the name, with one warning. A
-   * method that has the decorator twice is one method.
+   * Registers the method as the owner of the name, or as a conflict if a method with different code owns it. The same
+   * code means that a module was loaded twice (hot reload, the module registry of Jest): both use the name, with one
+   * warning. A method that has the decorator twice is one method.
    */
   #register(name: string, runtime: Constructor, self: unknown): void {
     if (runtime.name.length <= 2) warnOfShortName(runtime);

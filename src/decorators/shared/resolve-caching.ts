@@ -6,8 +6,8 @@ import { MissingCachingError, OptionsError } from '../../core/shared/errors.js';
 import { shared } from '../../core/shared/registry.js';
 
 /**
- * A dependency injection container with `get` (NestJS, Inversify, TypeDI) or `resolve` (tsyringe). The token is the class
- * `Caching`. If it has both methods, `get` is called, because `resolve` of NestJS returns a promise.
+ * A dependency injection container with `get` (NestJS, Inversify, TypeDI) or `resolve` (tsyringe). The token is the
+ * class `Caching`. If it has both methods, `get` is called, because `resolve` of NestJS returns a promise.
  */
 export interface ContainerLike {
   resolve?(token: typeof Caching): unknown;
@@ -36,8 +36,8 @@ const state = shared('resolution', (): Resolution => ({
 }));
 
 /**
- * Runs `work`, and uses `caching` for every decorated method that is called in it, also after an await. For tests, tenants
- * and requests. Only the `cache` option of a decorator takes precedence.
+ * Runs `work`, and uses `caching` for every decorated method that is called in it, also after an await. For tests,
+ * tenants and requests. Only the `cache` option of a decorator takes precedence.
  *
  * @returns what `work` returns
  * @throws OptionsError if `caching` is not a `Caching`; and what `work` throws
@@ -51,8 +51,8 @@ export function withCaching<T>(caching: Caching, work: () => T): T {
 }
 
 /**
- * Binds an instance, or a class with all its instances, to a `Caching`. A binding of the instance takes precedence over one
- * of its class.
+ * Binds an instance, or a class with all its instances, to a `Caching`. A binding of the instance takes precedence over
+ * one of its class.
  *
  * @param target an instance or a class
  * @throws OptionsError
@@ -73,7 +73,9 @@ export function bindCaching(target: object, caching: Caching): void {
   if (typeof target === 'function' || Object.hasOwn(target, 'constructor')) state.found = new WeakMap();
 }
 
-/** Binds an instance without reading its properties: it may be a proxy that constructs its object at the first access. */
+/**
+ * Binds an instance without reading its properties: it may be a proxy that constructs its object at the first access.
+ */
 export function bindInstance(instance: object, caching: Caching): void {
   state.bound.set(instance, caching);
   state.found.delete(instance);
@@ -85,8 +87,8 @@ export function isBound(target: object): boolean {
 }
 
 /**
- * Sets the container in which decorated methods look up `Caching` if neither their instance nor its class is bound to one,
- * and no own field holds one. There is one such container for the process; undefined removes it.
+ * Sets the container in which decorated methods look up `Caching` if neither their instance nor its class is bound to
+ * one, and no own field holds one. There is one such container for the process; undefined removes it.
  *
  * @throws OptionsError if the container has neither `get` nor `resolve`
  * @example
@@ -105,9 +107,9 @@ export function useContainer(next: ContainerLike | undefined): void {
 export type CachingSource<This> = Caching | ((self: This) => Caching);
 
 /**
- * Finds the `Caching` of one call. The first one found is used: the `cache` option; `withCaching`; a binding of the instance
- * or its class; an own field that holds one; the container; the process default. A result of the binding, the field or the
- * container is cached for the instance.
+ * Finds the `Caching` of one call. The first one found is used: the `cache` option; `withCaching`; a binding of the
+ * instance or its class; an own field that holds one; the container; the process default. A result of the binding, the
+ * field or the container is cached for the instance.
  *
  * @param self the instance, or the class for a static method
  * @param source the `cache` option of the decorator
@@ -226,8 +228,8 @@ function check(caching: unknown, label: string): void {
 }
 
 /**
- * Caches what a decorated method computes from its `Caching`. The latest one is compared first, because most methods only
- * ever use one.
+ * Caches what a decorated method computes from its `Caching`. The latest one is compared first, because most methods
+ * only ever use one.
  */
 export function perCaching<Value extends object>(
   compute: (caching: Caching) => Value,

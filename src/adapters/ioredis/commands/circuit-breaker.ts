@@ -44,9 +44,9 @@ interface PendingCommand extends Linked<PendingCommand> {
 }
 
 /**
- * `connecting`: the connection has not been ready yet; calls wait for it, within their deadline. `closed`: calls are sent.
- * `open`: calls are refused at once; the probe that runs meanwhile is what others call the half-open state. `shutdown`:
- * calls are refused for good.
+ * `connecting`: the connection has not been ready yet; calls wait for it, within their deadline. `closed`: calls are
+ * sent. `open`: calls are refused at once; the probe that runs meanwhile is what others call the half-open state.
+ * `shutdown`: calls are refused for good.
  */
 type State = 'connecting' | 'closed' | 'open' | 'shutdown';
 
@@ -59,9 +59,9 @@ const MAX_PROBE_MS = 1_000;
  * Deadlines and circuit breaker of one server. Every command goes through it, and so does every failure.
  *
  * It opens when the connection is lost, when a deadline passes and no byte has arrived since the command was sent, and
- * after five deadlines in a row that passed although bytes arrived. It then rejects all pending commands at once. Probes
- * run one at a time, after growing, jittered pauses; the first one that is answered closes it. A connection that is silent
- * for two probes is replaced.
+ * after five deadlines in a row that passed although bytes arrived. It then rejects all pending commands at once.
+ * Probes run one at a time, after growing, jittered pauses; the first one that is answered closes it. A connection that
+ * is silent for two probes is replaced.
  *
  * @see G10 in docs/coherence.md
  */
@@ -105,7 +105,9 @@ export class CircuitBreaker {
     return new Promise((resolve, reject) => this.start(verb, send, resolve, reject, timeout));
   }
 
-  /** `run` with callbacks instead of a promise. Calls one of them once, and `resolve` never before this method returns. */
+  /**
+   * `run` with callbacks instead of a promise. Calls one of them once, and `resolve` never before this method returns.
+   */
   start<T>(
     verb: string,
     send: () => Promise<T>,
@@ -314,8 +316,8 @@ export class CircuitBreaker {
 }
 
 /**
- * Runs a task after the data that is pending in the sockets has been read. Used for deadlines: if this process was busy, a
- * deadline can pass although the reply has arrived in time.
+ * Runs a task after the data that is pending in the sockets has been read. Used for deadlines: if this process was
+ * busy, a deadline can pass although the reply has arrived in time.
  */
 export function afterPendingReads(task: () => void): void {
   setImmediate(task);

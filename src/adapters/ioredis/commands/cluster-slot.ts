@@ -9,11 +9,12 @@ for (let byte = 0; byte < 256; byte++) {
 }
 
 /**
- * Returns the slot of a key in a Cluster: CRC16 (XMODEM) of its hash tag, or of the whole key if it has none. The hash tag is
- * the text between the first `{` and the next `}`; if that is empty, there is none.
+ * Returns the slot of a key in a Cluster: CRC16 (XMODEM) of its hash tag, or of the whole key if it has none. The hash
+ * tag is the text between the first `{` and the next `}`; if that is empty, there is none.
  *
- * Not the package cluster-key-slot, which is inside ioredis: after an empty `{}` it takes the text up to a later `}` as the hash
- * tag, unlike the Cluster specification. For a key with `{}` before a later `{...}` it returns another slot than the server.
+ * Not the package cluster-key-slot, which is inside ioredis: after an empty `{}` it takes the text up to a later `}` as
+ * the hash tag, unlike the Cluster specification. For a key with `{}` before a later `{...}` it returns another slot
+ * than the server.
  */
 export function slotOf(key: string): number {
   const open = key.indexOf('{');
@@ -31,7 +32,9 @@ export function slotOf(key: string): number {
   return (crc & 0xffff) % SLOTS;
 }
 
-/** Groups keys by slot, because one script may only have keys of one slot. The groups are in the order of their slots. */
+/**
+ * Groups keys by slot, because one script may only have keys of one slot. The groups are in the order of their slots.
+ */
 export function groupsBySlot(
   keys: readonly string[],
   slotOf: (key: string) => number,

@@ -27,14 +27,14 @@ const NOT_SENT = /enableOfflineQueue options is false/;
 /** Returns the code of an error reply, such as `OOM`; undefined for an error of another kind. */
 export function replyCode(error: unknown): string | undefined {
   if (!isReply(error)) return undefined;
-  // Redis 6 wraps the error of a command in a script: "ERR Error running script (call to f_...): @user_script:3: -OOM ..."
+  // Redis 6 wraps the error of a command: "ERR Error running script (call to f_...): @user_script:3: -OOM ..."
   const text = error.message.replace(/^ERR Error running script.*?: -(?=[A-Z]+ )/, '');
   return /^([A-Z]+)\b/.exec(text)?.[1];
 }
 
 /**
- * Converts an error of ioredis or of the server. The arguments of the command are removed from the cause, because they contain
- * values, and those of AUTH a password.
+ * Converts an error of ioredis or of the server. The arguments of the command are removed from the cause, because they
+ * contain values, and those of AUTH a password.
  *
  * @param sent false if the command was certainly not written
  */

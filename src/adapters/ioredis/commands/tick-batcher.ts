@@ -89,9 +89,9 @@ export class Batch<Call extends BatchedCall> {
 /**
  * Sends the calls of one tick together.
  *
- * While no command is in flight, a batch is sent at the end of its tick: a single call never waits for others. While one
- * is in flight, calls are collected until the end of the event loop's turn, so that requests that arrive on different
- * sockets are sent together, too.
+ * While no command is in flight, a batch is sent at the end of its tick: a single call never waits for others. While
+ * one is in flight, calls are collected until the end of the event loop's turn, so that requests that arrive on
+ * different sockets are sent together, too.
  */
 export class TickBatcher<B extends { isSent: boolean; readonly size: number }> {
   readonly #create: () => B;
@@ -106,7 +106,10 @@ export class TickBatcher<B extends { isSent: boolean; readonly size: number }> {
     this.#send = send;
   }
 
-  /** Returns the batch that collects calls now. If it has no room for `count` more, it is sent, and a new one is returned. */
+  /**
+   * Returns the batch that collects calls now. If it has no room for `count` more, it is sent, and a new one is
+   * returned.
+   */
   batchFor(count: number): B {
     if (this.#open !== undefined) {
       if (this.#open.size + count <= this.#maxSize) return this.#open;

@@ -14,8 +14,8 @@ const INITIAL_RETRY_MS = 50;
 const MAX_RETRY_MS = 1_000;
 
 /**
- * The options of every connection of this adapter. They override those of the user's client, because the defaults of ioredis
- * send a command again whose reply was lost, queue commands while the server is away, and have no deadlines.
+ * The options of every connection of this adapter. They override those of the user's client, because the defaults of
+ * ioredis send a command again whose reply was lost, queue commands while the server is away, and have no deadlines.
  */
 export function connectionOptions(role: Role, settings: ConnectionSettings): object {
   const { clock, connectTimeout, namespace } = settings;

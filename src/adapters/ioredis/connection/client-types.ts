@@ -1,6 +1,6 @@
 /**
- * The parts of ioredis that this adapter uses, as structural types. Every copy of ioredis 5 or 6 is assignable to them, and a
- * change of ioredis that breaks them is a compile error of a test.
+ * The parts of ioredis that this adapter uses, as structural types. Every copy of ioredis 5 or 6 is assignable to them,
+ * and a change of ioredis that breaks them is a compile error of a test.
  */
 import type { Buffer } from 'node:buffer';
 

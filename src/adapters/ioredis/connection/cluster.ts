@@ -16,8 +16,8 @@ interface Node {
 }
 
 /**
- * A Cluster. Each master has a breaker, so that a master that is away affects only the calls for its slots. One more breaker is
- * for the whole Cluster: it is used while the slots are not known, and when all nodes are lost.
+ * A Cluster. Each master has a breaker, so that a master that is away affects only the calls for its slots. One more
+ * breaker is for the whole Cluster: it is used while the slots are not known, and when all nodes are lost.
  */
 export class ClusterTopology implements Topology {
   readonly client: ClusterClient;
@@ -121,7 +121,7 @@ export class ClusterTopology implements Topology {
     const nodes = this.client.nodes('all');
     this.client.disconnect();
     for (const node of nodes) endConnection(node);
-    // ioredis reads the slot table on a connection that cannot be ended from here. It ends when the table has been read.
+    // ioredis reads the slot table on an inaccessible connection, which ends when the table has been read.
     if (Reflect.get(this.client, 'isRefreshing') === true) {
       await new Promise<void>((resolve) => this.client.refreshSlotsCache(() => resolve()));
     }
@@ -172,9 +172,9 @@ export class ClusterTopology implements Topology {
       // The Cluster client decides whether a node is connected again.
       () => true,
     );
-    // Connect the new node now: ioredis would connect it at the first command, and reject other commands until it is ready.
-    // In the next tick, because ioredis queues the command that has just been redirected to the node; and only if the Cluster
-    // is ready, because before that ioredis relies on nodes that do not connect yet.
+    // Connect the new node now: ioredis would connect it at the first command, and reject other commands until it is
+    // ready. In the next tick, because ioredis queues the command that has just been redirected to the node; and only
+    // if the Cluster is ready, because before that ioredis relies on nodes that do not connect yet.
     process.nextTick(() => {
       if (this.client.status === 'ready' && this.client.nodes('master').includes(node)) {
         void connectNode(node);

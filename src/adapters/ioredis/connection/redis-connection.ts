@@ -55,7 +55,7 @@ export class RedisConnection {
     });
     this.#subscriber = new Subscriber(() => this.#subscriberClient(target, settings), channel, settings, {
       message: (payload) => {
-        // The channel has no key prefix: a message of another application has another prefix, and the self-test's is empty.
+        // Applications with other prefixes publish on the same channel, and the self-test publishes an empty text.
         if (payload !== '' && payload.startsWith(target.keyPrefix)) {
           wake(payload.slice(target.keyPrefix.length));
         }

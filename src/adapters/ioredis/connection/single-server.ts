@@ -7,8 +7,9 @@ import type { Topology } from './topology.js';
 import { WriteCoalescer } from '../commands/write-coalescer.js';
 
 /**
- * The minimum time between two reconnects because of a READONLY reply. Behind a Sentinel, a load balancer or a host name, a new
- * connection finds the new master after a failover. Not for every write, because a replica still serves reads.
+ * The minimum time between two reconnects because of a READONLY reply. Behind a Sentinel, a load balancer or a host
+ * name, a new connection finds the new master after a failover. Not for every write, because a replica still serves
+ * reads.
  */
 const MASTER_LOOKUP_INTERVAL_MS = 10_000;
 

@@ -11,12 +11,15 @@ export interface SubscriberEvents {
   error(error: Error): void;
 }
 
-/** The time between two PINGs. A connection that sends nothing within it is replaced: a half-open one looks ready forever. */
+/**
+ * The time between two PINGs. A connection that sends nothing within it is replaced: a half-open one looks ready
+ * forever.
+ */
 const PING_INTERVAL_MS = 5_000;
 
 /**
- * Subscribes to one channel, on a connection of its own. Every connection is a new client that subscribes when it is ready. The
- * state of the previous client is not reused, so that a client never looks subscribed without being so.
+ * Subscribes to one channel, on a connection of its own. Every connection is a new client that subscribes when it is
+ * ready. The state of the previous client is not reused, so that a client never looks subscribed without being so.
  */
 export class Subscriber {
   readonly #create: () => RedisClient | undefined;

@@ -13,8 +13,8 @@ export interface ConnectionEvents {
 }
 
 /**
- * Watches a client: handles all its errors, ends a connection whose handshake is not answered in time, and connects a client
- * again that has stopped trying.
+ * Watches a client: handles all its errors, ends a connection whose handshake is not answered in time, and connects a
+ * client again that has stopped trying.
  *
  * @param reconnect ends the present connection, so that the client makes a new one
  * @param isDone if true, a client that has ended is not connected again
@@ -90,8 +90,8 @@ export function cutConnection(client: RedisClient): void {
 }
 
 /**
- * Ends a client for good, without waiting for the server, which may not answer. ioredis keeps a timer of a millisecond after
- * that: see `waitForEndedConnections`.
+ * Ends a client for good, without waiting for the server, which may not answer. ioredis keeps a timer of a millisecond
+ * after that: see `waitForEndedConnections`.
  */
 export function endConnection(client: RedisClient): void {
   client.disconnect();

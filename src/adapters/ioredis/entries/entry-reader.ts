@@ -17,8 +17,8 @@ export interface EntryReaderSettings {
 const MAX_KEYS = 512;
 
 /**
- * Reads entries and nonces: the hot path. All reads of one tick are sent as one MGET (in a Cluster as one MGET for each slot,
- * in one write for each node). A nonce that several calls need is read once.
+ * Reads entries and nonces: the hot path. All reads of one tick are sent as one MGET (in a Cluster as one MGET for each
+ * slot, in one write for each node). A nonce that several calls need is read once.
  */
 export class EntryReader {
   readonly #topology: Topology;
@@ -111,8 +111,9 @@ export class EntryReader {
   }
 
   /**
-   * Sends the commands for one node. A command may only have keys of one slot, even if one node has several slots. Resolves when
-   * all of them are settled; if a command fails, its error is stored in place of its replies. Rejects if all of them fail.
+   * Sends the commands for one node. A command may only have keys of one slot, even if one node has several slots.
+   * Resolves when all of them are settled; if a command fails, its error is stored in place of its replies. Rejects if
+   * all of them fail.
    */
   #getBySlot(commands: ReadonlyMap<number, SlotCommand>, replies: Replies): Promise<void> {
     const { client, where } = this.#topology;

@@ -26,7 +26,9 @@ local function now()
 end
 `;
 
-/** Lua: what a record is, by its first 21 bytes (core/ports/entry-format.ts). That is one byte more than a lease has. */
+/**
+ * Lua: what a record is, by its first 21 bytes (core/ports/entry-format.ts). That is one byte more than a lease has.
+ */
 const RECORDS = `
 local function kind_of(bytes)
   if #bytes < ${LEASE_LENGTH} or string.sub(bytes, 1, 2) ~= string.char(${MAGIC}, ${WIRE_VERSION}) then return nil end
@@ -57,8 +59,8 @@ export const leaseScript = script<
   lua: `
 -- KEYS[1] entry
 -- ARGV[1] token, [2] duration of the lease in ms, [3] token of the value it may replace, or * for any record, or ''
--- Returns {0, now} if it is granted; {1, now, remaining ms} for a lease of another owner; {2, value} for a value; {3} for a key
--- of another type
+-- Returns {0, now} if it is granted; {1, now, remaining ms} for a lease of another owner; {2, value} for a value; {3}
+-- for a key of another type
 ${RECORDS}
 ${CLOCK}
 local found = redis.pcall('GET', KEYS[1])
@@ -244,8 +246,8 @@ export const removeNoncesScript = script<
   lua: `
 -- KEYS[1] tag changes, then nonces
 -- ARGV[1] fresh nonce, then buckets
--- A server without memory refuses SETRANGE. Then the record of tag changes is removed, which invalidates every tag for the
--- loads that have read it.
+-- A server without memory refuses SETRANGE. Then the record of tag changes is removed, which invalidates every tag for
+-- the loads that have read it.
 for i = 2, #KEYS do redis.call('UNLINK', KEYS[i]) end
 local length = redis.pcall('STRLEN', KEYS[1])
 if length == 0 then return 1 end

@@ -17,8 +17,8 @@ import {
 const MAX_KEYS = 256;
 
 /**
- * Entries and nonces in Redis. Reads are MGETs (entry-reader.ts). Everything else is a script (entry-scripts.ts), because a
- * write depends on the record at the key. Every script may be repeated without harm.
+ * Entries and nonces in Redis. Reads are MGETs (entry-reader.ts). Everything else is a script (entry-scripts.ts),
+ * because a write depends on the record at the key. Every script may be repeated without harm.
  *
  * @see G1 and G7 in docs/coherence.md
  */

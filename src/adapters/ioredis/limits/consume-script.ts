@@ -6,8 +6,8 @@ import { script } from '../commands/script.js';
 const MAX_REPLY_MEMORY_MS = 60_000;
 
 /**
- * Returns the key of the stored reply to a repeatable request. It has the slot of its subject, and is never the key of a rule,
- * which has a colon after the subject.
+ * Returns the key of the stored reply to a repeatable request. It has the slot of its subject, and is never the key of
+ * a rule, which has a colon after the subject.
  */
 export function replyKey(subject: string, token: string): string {
   return `${subject}#${token}`;
@@ -17,11 +17,13 @@ export function replyKey(subject: string, token: string): string {
 export const consumeScript = script<[requests: readonly RateRequest[], now: string], readonly RateReply[]>({
   name: 'consume',
   lua: `
--- KEYS for each request: the subject, which is also the key of its block; the rules; if it is repeatable: its stored reply
--- ARGV[1] now in us, or '' for the time of this server. Then for each run of requests that differ in keys and tokens only:
--- number of requests, cost, 1 if forced, 1 if repeatable, 1 if tokens follow, number of rules; the rules; the tokens
--- Returns for each request: remaining ms of its block; for each rule: 1 if there was room, used, remaining, ms until there is
--- room again, ms until nothing is used
+-- KEYS for each request: the subject, which is also the key of its block; the rules; if it is repeatable: its stored
+-- reply
+-- ARGV[1] now in us, or '' for the time of this server. Then for each run of requests that differ in keys and tokens
+-- only: number of requests, cost, 1 if forced, 1 if repeatable, 1 if tokens follow, number of rules; the rules; the
+-- tokens
+-- Returns for each request: remaining ms of its block; for each rule: 1 if there was room, used, remaining, ms until
+-- there is room again, ms until nothing is used
 ${TIME}
 ${ALGORITHMS}
 local found = call('MGET', unpack(KEYS))

@@ -22,14 +22,14 @@ interface ConsumeCall extends BatchedCall {
 }
 
 /**
- * The maximum number of requests in one script. With small batches this process prepares the next one while the server runs
- * one; with all requests in one batch, each side would wait for the other.
+ * The maximum number of requests in one script. With small batches this process prepares the next one while the server
+ * runs one; with all requests in one batch, each side would wait for the other.
  */
 const MAX_REQUESTS = 32;
 
 /**
- * Rate limits in Redis. A script on the server makes every decision, by the server's time. The requests of one tick are sent as
- * one script (in a Cluster as one script for each slot, in one write for each node).
+ * Rate limits in Redis. A script on the server makes every decision, by the server's time. The requests of one tick are
+ * sent as one script (in a Cluster as one script for each slot, in one write for each node).
  *
  * @see G9 in docs/coherence.md
  */

@@ -21,12 +21,16 @@ export type AcquireReply =
   /** Others hold the locks, for at most `forMs` unless they extend their leases. */
   | { readonly granted: false; readonly forMs: number };
 
-/** How long the counter of fencing tokens is kept after the last lease. A new counter starts at the server's time in us. */
+/**
+ * How long the counter of fencing tokens is kept after the last lease. A new counter starts at the server's time in us.
+ */
 export const FENCE_MS = 24 * 60 * 60 * 1_000;
 
 const HEADER = `
--- KEYS for each lock: the lock, its fence, its pending writer. With a ticket there is one lock, followed by queue and places
--- ARGV[1] owner, [2] lease in ms, [3] ms for which a pending writer or a ticket is valid without a retry (0: do not wait),
+-- KEYS for each lock: the lock, its fence, its pending writer. With a ticket there is one lock, followed by queue and
+-- places
+-- ARGV[1] owner, [2] lease in ms, [3] ms for which a pending writer or a ticket is valid without a retry (0: do not
+-- wait),
 --      [4] minimum of the fencing token or '', [5] ticket or '', [6] channel, [7] permits, or 0 for any number
 -- Returns the fencing token, or '' if none is requested; {ms} if others hold a lock: then nothing is acquired
 -- A repeated request of the same owner is granted again, with the same token.

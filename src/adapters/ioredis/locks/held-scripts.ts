@@ -2,7 +2,9 @@ import { fenceOf, FENCE_MS, queueOf, pendingWriterOf } from './acquire-scripts.j
 import { CLOCK, HOLDERS, QUEUE } from './lua/lock-prelude.js';
 import { script, toWholeMs } from '../commands/script.js';
 
-/** Extends the leases of locks of one slot. Replies false, and extends none, if the owner has lost at least one of them. */
+/**
+ * Extends the leases of locks of one slot. Replies false, and extends none, if the owner has lost at least one of them.
+ */
 export const extendScript = script<
   [keys: readonly string[], owner: string, leaseMs: number, fenced: boolean],
   boolean

@@ -18,7 +18,9 @@ export interface LockServerSettings {
   readonly isFenced: boolean;
 }
 
-/** The reply of a server to a request. If it is an error with the `outcome` `unknown`, the locks may have been acquired. */
+/**
+ * The reply of a server to a request. If it is an error with the `outcome` `unknown`, the locks may have been acquired.
+ */
 export type ServerReply = AcquireReply | StoreUnavailableError;
 
 /** Locks on one server or Cluster. Every verb settles within the deadline of a command. */
@@ -84,7 +86,8 @@ export class LockServer {
   }
 
   /**
-   * Releases the locks and wakes the waiters. A release that fails is retried until `until`, when the leases have ended.
+   * Releases the locks and wakes the waiters. A release that fails is retried until `until`, when the leases have
+   * ended.
    *
    * @throws StoreUnavailableError if the first attempt fails
    */
@@ -93,8 +96,8 @@ export class LockServer {
   }
 
   /**
-   * Releases the locks that a failed attempt may have acquired here, in the background. If the reply is known, the command is
-   * written before any later command, so that the next attempt does not find the lock held by this owner.
+   * Releases the locks that a failed attempt may have acquired here, in the background. If the reply is known, the
+   * command is written before any later command, so that the next attempt does not find the lock held by this owner.
    */
   cleanUp(
     request: LockRequest,
@@ -140,9 +143,9 @@ export class LockServer {
   }
 
   /**
-   * Acquires slot after slot, always in the same order, so that of two requests for the same locks one is refused at the first
-   * slot. All locks get the same fencing token, which is larger than every earlier one of each of them. Releases all if one is
-   * refused.
+   * Acquires slot after slot, always in the same order, so that of two requests for the same locks one is refused at
+   * the first slot. All locks get the same fencing token, which is larger than every earlier one of each of them.
+   * Releases all if one is refused.
    */
   async #acquireBySlot(
     request: LockRequest,

@@ -13,8 +13,8 @@ import { Quorum } from './quorum.js';
 import { SingleServerLocks } from './single-server-locks.js';
 
 /**
- * Locks in Redis: on the Redis of the cache, over a connection of their own that the first lock opens, or on independent
- * servers. Validity, waiting and renewal are in core/locks.
+ * Locks in Redis: on the Redis of the cache, over a connection of their own that the first lock opens, or on
+ * independent servers. Validity, waiting and renewal are in core/locks.
  *
  * @see G8 in docs/coherence.md
  */

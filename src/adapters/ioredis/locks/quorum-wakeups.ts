@@ -13,8 +13,8 @@ interface ReleaseCount {
 const MAX_WAIT_MS = 20;
 
 /**
- * Each server publishes a release separately. This wakes the waiters once, when a majority has published it, because an earlier
- * attempt would find the lock held.
+ * Each server publishes a release separately. This wakes the waiters once, when a majority has published it, because an
+ * earlier attempt would find the lock held.
  */
 export class QuorumWakeups {
   readonly #clock: Clock;

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-// @ts-expect-error TS7016: the types of redlock 5 do not resolve under `nodenext`. The types of the parts in use are below.
+// @ts-expect-error TS7016: the types of redlock 5 do not resolve under `nodenext`. Those in use are below.
 import UntypedRedlock, { ExecutionError as UntypedExecutionError } from 'redlock';
 import type { LockGrant, LockReply, LockRequest } from '../../../core/ports/lock-store.js';
 import { StoreUnavailableError } from '../../../core/shared/errors.js';
@@ -16,9 +16,9 @@ export function majorityOf(count: number): number {
  * Locks on several independent servers, by the Redlock algorithm: a lock is granted when a majority of the servers has
  * granted it (https://redis.io/docs/latest/develop/clients/patterns/distributed-locks/).
  *
- * The package redlock sends to all servers, counts their replies, and releases the locks of a failed attempt. Only this file
- * uses it. It expects Redis clients, so each `LockServer` is wrapped in a class that looks like one. Waiting, renewal and the
- * validity of leases are in core/locks.
+ * The package redlock sends to all servers, counts their replies, and releases the locks of a failed attempt. Only this
+ * file uses it. It expects Redis clients, so each `LockServer` is wrapped in a class that looks like one. Waiting,
+ * renewal and the validity of leases are in core/locks.
  *
  * @see G8 in docs/coherence.md
  */
@@ -62,7 +62,7 @@ export class Quorum implements LockAuthority {
       fencingToken: undefined,
       extend: async (leaseMs) => {
         attempt.until = this.#servers[0]!.endOf(leaseMs);
-        // redlock compares the time of day, which may be set. The holder of the lease checks its validity by another clock.
+        // redlock compares the time of day, which may be set. The lease is checked by the monotonic clock.
         lock.expiration = Number.MAX_SAFE_INTEGER;
         try {
           await lock.extend(toWholeMs(leaseMs));
@@ -201,13 +201,18 @@ class OneAttemptRedlock extends TypedRedlock {
     );
   }
 
-  /** Returns the id of an owner. Overrides a method of redlock that requests random bytes from the system for every lock. */
+  /**
+   * Returns the id of an owner. Overrides a method of redlock that requests random bytes from the system for each lock.
+   */
   _random(): string {
     return newOwner();
   }
 }
 
-/** Wraps a server as the Redis client that redlock expects. The reply 1 means that it agrees; 0 or an error, that it does not. */
+/**
+ * Wraps a server as the Redis client that redlock expects. The reply 1 means that it agrees; 0 or an error, that it
+ * does not.
+ */
 class RedlockClient {
   readonly #server: LockServer;
   readonly #index: number;

@@ -30,7 +30,10 @@ export interface ReadinessSettings {
   readonly isSubscribed: () => boolean;
 }
 
-/** Added to the connect timeout, so that the error of a connection attempt that times out is received before the check ends. */
+/**
+ * Added to the connect timeout, so that the error of a connection attempt that times out is received before the check
+ * ends.
+ */
 const GRACE_MS = 250;
 
 /** Checks whether the server can be used. If not, the error says why, and what to do. */
@@ -82,8 +85,8 @@ export class ReadinessCheck {
   }
 
   /**
-   * Resolves when the server can be used. A check that has passed is not repeated: later failures are reported by calls and
-   * events. One that has failed is repeated by the next call.
+   * Resolves when the server can be used. A check that has passed is not repeated: later failures are reported by calls
+   * and events. One that has failed is repeated by the next call.
    *
    * @throws StoreSetupError
    */
@@ -203,7 +206,10 @@ export class ReadinessCheck {
     );
   }
 
-  /** The rights that this library needs, and no others: derived from the commands of the self-test, and verified by a test. */
+  /**
+   * The rights that this library needs, and no others: derived from the commands of the self-test, and verified by a
+   * test.
+   */
   #aclRule(user: string): string {
     const { namespace } = this.#settings;
     const scripts = SCRIPT_COMMANDS.map(([command]) => command!.toLowerCase());
@@ -226,8 +232,8 @@ export class ReadinessCheck {
 }
 
 /**
- * The commands that the scripts of this library run, in the form in which the self-test tries them. `KEY` is an unused key. The
- * ACL rule is derived from this table, so that both have the same commands.
+ * The commands that the scripts of this library run, in the form in which the self-test tries them. `KEY` is an unused
+ * key. The ACL rule is derived from this table, so that both have the same commands.
  */
 const SCRIPT_COMMANDS = [
   // Rate limits and locks.

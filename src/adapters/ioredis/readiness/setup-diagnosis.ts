@@ -98,7 +98,10 @@ export function diagnose(error: Error): Diagnosis {
   };
 }
 
-/** Ranks errors, so that the most informative one is reported: 2 is permanent, 0 only means that the connection was closed. */
+/**
+ * Ranks errors, so that the most informative one is reported: 2 is permanent, 0 only means that the connection was
+ * closed.
+ */
 export function informativeness(error: Error): number {
   if (isPermanent(error)) return 2;
   const { message } = rootCause(error);

@@ -6,7 +6,9 @@ import { GCRA } from './gcra.js';
 import { SLIDING_WINDOW_COUNTER } from './sliding-window-counter.js';
 import { SLIDING_WINDOW_LOG } from './sliding-window-log.js';
 
-/** Lua: the start of every rate limit script. ARGV[1] is the time in us since the epoch, or '' for the server's time. */
+/**
+ * Lua: the start of every rate limit script. ARGV[1] is the time in us since the epoch, or '' for the server's time.
+ */
 export const TIME = `
 local call, match = redis.call, string.match
 local ceil, floor, max, min = math.ceil, math.floor, math.max, math.min
@@ -42,8 +44,8 @@ export function ruleValues({ algorithm, limit, perMs, burst }: RateRule): (strin
 }
 
 /**
- * Lua: the algorithms. Each is the twin of one in core/limits/algorithms: the same operations in the same order, so that both
- * compute the same numbers to the last digit. A test compares them.
+ * Lua: the algorithms. Each is the twin of one in core/limits/algorithms: the same operations in the same order, so
+ * that both compute the same numbers to the last digit. A test compares them.
  *
  *   load(rule, now, found, token)  reads the state into the rule
  *   has_room(rule, units)          true if there is room for the units
@@ -57,7 +59,8 @@ export const ALGORITHMS = `
 -- The states that this script has written to strings, for its later requests.
 local written = {}
 
--- Stores a state for some us after rule.now, or removes it if there are none. The clock may be behind rule.now, if it was set back.
+-- Stores a state for some us after rule.now, or removes it if there are none. The clock may be behind rule.now, if it
+-- was set back.
 local function store(rule, remaining, value)
   if remaining > 0 then
     call('SET', rule.key, value, 'PX', ms(remaining + rule.now - now))

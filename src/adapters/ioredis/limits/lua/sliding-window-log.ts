@@ -1,7 +1,7 @@
 /** The Lua twin of `src/core/limits/algorithms/sliding-window-log.ts`. */
 export const SLIDING_WINDOW_LOG = `
--- State: a sorted set of members '<serial>:<token>', one for each unit, scored by the time in us at which it was taken. The
--- serial keeps the order of units of the same us.
+-- State: a sorted set of members '<serial>:<token>', one for each unit, scored by the time in us at which it was taken.
+-- The serial keeps the order of units of the same us.
 local function sliding_window_log()
   -- Members in one command: Lua cannot unpack more than a few thousand values.
   local PAGE = 500
@@ -27,7 +27,8 @@ local function sliding_window_log()
     end,
     consume = function(rule, cost, token)
       remove_until(rule, rule.now - rule.per)
-      -- A forced cost may exceed the limit. Then only the newest units decide when there is room again, so only they are kept.
+      -- A forced cost may exceed the limit. Then only the newest units decide when there is room again, so only they
+      -- are kept.
       local units, time = min(cost, rule.limit), text_of_time(rule.now)
       for first = 1, units, PAGE do
         local members = {}

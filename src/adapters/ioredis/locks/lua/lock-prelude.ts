@@ -15,10 +15,10 @@ end
 `;
 
 /**
- * Lua: the value at the key of a lock. An exclusive lock is a string: `L`, the owner, and two marks: `+` if a caller was refused
- * meanwhile, `#` if a caller is queued. A shared lock is a sorted set: the owners, scored by the end of their lease in the
- * server's ms, and with score 0 the number of permits (`=3`, `=any`) and the marks. Any other value is foreign, and is never
- * changed.
+ * Lua: the value at the key of a lock. An exclusive lock is a string: `L`, the owner, and two marks: `+` if a caller
+ * was refused meanwhile, `#` if a caller is queued. A shared lock is a sorted set: the owners, scored by the end of
+ * their lease in the server's ms, and with score 0 the number of permits (`=3`, `=any`) and the marks. Any other value
+ * is foreign, and is never changed.
  */
 export const HOLDERS = `
 local OWNER = 32
@@ -62,8 +62,8 @@ end
 
 /** Lua: for scripts that may refuse a request. */
 export const REFUSALS = `
--- Returns the ms until the end of all leases. Sets the mark, if one is given, so that the release wakes the refused caller. A
--- server without memory refuses the mark: then the caller is not woken, and retries later.
+-- Returns the ms until the end of all leases. Sets the mark, if one is given, so that the release wakes the refused
+-- caller. A server without memory refuses the mark: then the caller is not woken, and retries later.
 local function refuse(key, kind, found, mark, lease)
   local remaining = redis.call('PTTL', key)
   if kind == 'foreign' then return remaining < 0 and lease or remaining end
@@ -82,8 +82,8 @@ end
 `;
 
 /**
- * Lua: the queue of a fair lock. It has two sorted sets of tickets: `queue` by arrival, and `places` by the time in ms until which
- * a ticket is valid without a retry.
+ * Lua: the queue of a fair lock. It has two sorted sets of tickets: `queue` by arrival, and `places` by the time in ms
+ * until which a ticket is valid without a retry.
  */
 export const QUEUE = `
 -- Returns the first valid ticket, and for how many ms it is valid. Removes the invalid ones before it.
@@ -119,8 +119,8 @@ local function keep_place(queue, places, ticket, ms)
   end
 end
 
--- Adds the ticket to the queue, or keeps its place; not if ms is 0. An invalid ticket goes to the end. Returns nil if the ticket is
--- first, else the ms for which the first ticket is valid.
+-- Adds the ticket to the queue, or keeps its place; not if ms is 0. An invalid ticket goes to the end. Returns nil if
+-- the ticket is first, else the ms for which the first ticket is valid.
 local function enqueue(queue, places, ticket, ms)
   local valid_until = redis.call('ZSCORE', places, ticket)
   if valid_until and tonumber(valid_until) <= now() then dequeue(queue, places, ticket) end
