@@ -183,7 +183,7 @@ export const cacheMutations = [
   },
   {
     guard: 'nonces-are-kept-memory',
-    replace: 'standing ?? ',
+    replace: 'existing ?? ',
     test: 'test/contract/memory.test.ts',
     on: 'memory',
     title: 'getOrCreateNonces creates the tag changes as an identity and zeros, and keeps existing ones',

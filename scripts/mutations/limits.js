@@ -114,7 +114,7 @@ export const limitsMutations = [
   // --- what is counted, in Redis ---------------------------------------------------------------------------------------
   {
     guard: 'all-rules-or-none-lua',
-    replace: '(all or forced)',
+    replace: '(is_admitted or forced)',
     by: '(rules[1].allowed or forced)',
     test: 'test/contract/ioredis.test.ts',
     on: 'one Redis',

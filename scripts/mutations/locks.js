@@ -101,7 +101,7 @@ export const locksMutations = [
   },
   {
     guard: 'extend-by-owner-only-memory',
-    replace: '!holdings.every((holding) => holding?.ends.has(owner))',
+    replace: '!holdings.every((holding) => holding?.leaseEnds.has(owner))',
     by: 'holdings.includes(undefined)',
     test: 'test/contract/memory.test.ts',
     on: 'memory',

@@ -16,6 +16,7 @@ import { MethodName } from './shared/method-name.js';
 import { perCaching, resolveCaching, type CachingSource } from './shared/resolve-caching.js';
 import type { Template } from './shared/key-template-type.js';
 
+/** The options of `@Cached`. Defaults are those of `defaults` of `new Caching`. */
 export interface CachedOptions<
   This,
   A extends readonly unknown[],
@@ -24,35 +25,38 @@ export interface CachedOptions<
   T extends string,
 > extends CacheOptions {
   /**
-   * Where the result is stored: a template with positions and paths (`'user:{0.id}'`), or a function of the
-   * arguments that returns a key or its parts.
-   * @default class and method name, and the arguments in a stable text (hashed when long)
+   * The logical key of the entry: a template with positions and paths (`'user:{0.id}'`), or a function of the arguments
+   * that returns a key or its parts.
+   * @default class and method name, and the arguments in a stable text (hashed if long)
    */
   readonly key?: Template<K, A> | NoInfer<(this: This, ...args: A) => Key> | undefined;
   /**
-   * Labels by which entries can be invalidated together: templates, or a function of the result and the
-   * arguments. Those known from the arguments are checked in the round trip of the entry.
+   * Labels by which entries can be invalidated together: templates, or a function of the result and the arguments. Tags
+   * from templates are checked in the round trip that reads the entry.
    */
   readonly tags?:
     | Template<T, A>
     | readonly Template<T, A>[]
     | NoInfer<(this: This, result: R, ...args: A) => readonly string[]>
     | undefined;
-  /** False: this call runs the method, and neither reads nor stores. */
+  /** A function of the arguments. If it returns false, the call runs the method, and reads and stores nothing. */
   readonly when?: NoInfer<(this: This, ...args: A) => boolean> | undefined;
-  /** True: this result is returned and not stored. */
+  /** A function of the result and the arguments. If it returns true, the result is returned and not stored. */
   readonly unless?: NoInfer<(this: This, result: R, ...args: A) => boolean> | undefined;
   /**
-   * Stands for class and method name in default keys and events. Give one where class names are minified or
-   * not unique.
+   * Replaces class and method name in default keys and events. Give a name if class names are minified or not unique.
+   * @default class and method name: `Users.find`
    */
   readonly name?: string | undefined;
-  /** Which `Caching`. @default found through the container (docs/dependency-injection.md) */
+  /**
+   * The `Caching` to use, or a function of the instance that returns it.
+   * @default found through the container (docs/dependency-injection.md)
+   */
   readonly cache?: CachingSource<This> | undefined;
   /**
-   * When no key can be made for the call: of arguments such as a cycle, a function or a class instance, or because
-   * another class of the same name uses the default keys. `bypass`: the method runs uncached, and an `error` event is
-   * published. `throw`: the call rejects with the KeyError.
+   * What to do if the call has no valid key: an argument is a cycle, a function or a class instance, or another class
+   * of the same name uses the default keys. `bypass`: the method runs uncached, and an `error` event is published.
+   * `throw`: the call rejects with the KeyError.
    * @default 'bypass'
    */
   readonly onKeyError?: 'bypass' | 'throw' | undefined;
@@ -63,7 +67,7 @@ type AnyTags =
   | readonly string[]
   | ((this: unknown, result: unknown, ...args: readonly unknown[]) => readonly string[]);
 
-/** The same as a schema: names, checks and defaults. */
+/** The schema of `CachedOptions`: names, checks and defaults. */
 export const cachedOptions = {
   key: unchecked<KeyOption>('a template or a function'),
   tags: unchecked<AnyTags>('templates or a function'),
@@ -79,11 +83,18 @@ export const cachedOptions = {
 >;
 
 /**
- * Stores what the method returns, and returns what is stored. However many callers in however many processes miss at
- * once, the method runs once; a value that is invalidated while it is loaded is not stored.
+ * Caches the results of an async method. A call returns the stored entry if there is a valid one; otherwise it runs the
+ * method and stores its result. Concurrent misses of a key share one run, across processes too. A result whose key or
+ * tag is invalidated while the method runs is not stored.
  *
- * @throws DecorationError, OptionsError while the class is defined. Calls reject with what the method throws, with a
- * ValueError for a result that would not come back equal, and with a KeyError under `onKeyError: 'throw'`
+ * If the store does not answer, the method runs after at most `storeTimeout`.
+ *
+ * @throws DecorationError, OptionsError while the class is defined
+ * @throws ValueError (rejection) if the result would not be read back equal, and `onUnsupported` is `'throw'`
+ * @throws KeyError (rejection) if the call has no valid key, and `onKeyError` is `'throw'`
+ * @throws MissingCachingError (rejection) if no `Caching` is found
+ * @throws (rejection) the errors of the method and of the functions in the options
+ * @see G1, G3 to G6 and G10 in docs/coherence.md
  * @example
  * @Cached({ key: 'user:{0}', ttl: '15m', tags: (user) => [`org:${user.orgId}`] })
  * async find(id: string): Promise<User> { ... }
@@ -98,32 +109,35 @@ export function Cached<
   return decorateCached(options, Cached);
 }
 
-/** @param entry the public function that the user called */
+/**
+ * `@Cached` without the types of its options.
+ *
+ * @param entry the public function that the user called
+ */
 export function decorateCached<This, A extends readonly unknown[], R>(
-  options: object,
+  rawOptions: object,
   entry: (...args: never) => unknown,
 ): AsyncMethodDecorator<This, A, R> {
   return around('@Cached', entry, (joinPoint) => {
-    const at = `@Cached on ${String(joinPoint.name)}`;
-    // The types above are for the caller; from here on arguments are what they are at run time.
-    const given = parseOptions(cachedOptions, options, at);
-    const { when, unless, cache, onKeyError } = given;
+    const label = `@Cached on ${String(joinPoint.name)}`;
+    const options = parseOptions(cachedOptions, rawOptions, label);
+    const { when, unless, cache, onKeyError } = options;
     const name = new MethodName(
       '@Cached',
       joinPoint,
-      given.name,
-      given.key === undefined ? 'entries' : undefined,
+      options.name,
+      options.key === undefined ? 'entries' : undefined,
     );
-    // A ttl may still come from the defaults of the Caching; everything else is checked now.
-    resolveCachePolicy(given, { ...CACHE_DEFAULTS, ttl: 1 }, at);
-    const keyOf = compileKey(given.key, `key of ${at}`);
-    const tags = compileTags(given.tags, at);
-    const policyOf = perCaching(({ engines }) => engines.cache.policy(given, at));
+    // Check the policy now. The ttl may still come from the defaults of the Caching, so a valid one is assumed.
+    resolveCachePolicy(options, { ...CACHE_DEFAULTS, ttl: 1 }, label);
+    const keyOf = compileKey(options.key, `key of ${label}`);
+    const tags = compileTags(options.tags, label);
+    const policyOf = perCaching(({ engines }) => engines.cache.policy(options, label));
     return async (self, args, original) => {
       const caching = resolveCaching(self, cache, () => name.forErrors(self));
       const run = (): Promise<unknown> => callAsync(original, self, args, () => name.forErrors(self));
       const engine = caching.engines.cache;
-      const label = (): string => name.forEvents(self);
+      const method = (): string => name.forEvents(self);
       if (!engine.enabled) return run();
       if (when !== undefined && !when.apply(self, args)) {
         engine.bypass();
@@ -136,7 +150,7 @@ export function decorateCached<This, A extends readonly unknown[], R>(
         argumentTags = tags.ofArguments(args);
       } catch (error) {
         if (!(error instanceof KeyError) || onKeyError === 'throw') throw error;
-        engine.report('key', label, error);
+        engine.report('key', method, error);
         engine.bypass();
         return run();
       }
@@ -147,7 +161,7 @@ export function decorateCached<This, A extends readonly unknown[], R>(
         resultTags: tags.ofResult === undefined ? undefined : (result) => tags.ofResult!(self, result, args),
         unless: unless === undefined ? undefined : (result) => unless.apply(self, [result, ...args]),
         policy: policyOf(caching),
-        method: label,
+        method,
         site: joinPoint,
       });
     };
@@ -156,25 +170,25 @@ export function decorateCached<This, A extends readonly unknown[], R>(
 
 interface TagRenderers {
   readonly ofArguments: (args: unknown[]) => readonly string[];
-  /** Undefined if the arguments tell all tags. */
+  /** Undefined if no tag depends on the result. */
   readonly ofResult: ((self: unknown, result: unknown, args: unknown[]) => readonly string[]) | undefined;
 }
 
 const NO_TAGS: readonly string[] = [];
 
-function compileTags(tags: AnyTags | undefined, at: string): TagRenderers {
+function compileTags(tags: AnyTags | undefined, label: string): TagRenderers {
   if (tags === undefined) return { ofArguments: () => NO_TAGS, ofResult: undefined };
   if (typeof tags === 'function') {
     return {
       ofArguments: () => NO_TAGS,
-      ofResult: (self, result, args) => normaliseTags(tags.apply(self, [result, ...args]), at),
+      ofResult: (self, result, args) => normaliseTags(tags.apply(self, [result, ...args]), label),
     };
   }
-  const renders = compileTemplates(tags, `tags of ${at}`);
+  const renders = compileTemplates(tags, `tags of ${label}`);
   if (!String(tags).includes('{')) {
     const fixed = normaliseTags(
       renders.map((render) => render([])),
-      at,
+      label,
     );
     return { ofArguments: () => fixed, ofResult: undefined };
   }

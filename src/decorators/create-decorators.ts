@@ -7,8 +7,11 @@ import { decorateLocked, type Locked } from './locked.js';
 import { decorateRateLimited, type RateLimited } from './rate-limited.js';
 
 /**
- * The decorators bound to one `Caching`: no container, no globals.
+ * Creates decorators that use one `Caching`, without a container or a global default. An own `cache` option of a
+ * decorator takes precedence.
  *
+ * @param caching the `Caching`, or a function that returns it; the function is called for every call of a method
+ * @throws OptionsError
  * @example
  * const { Cached, Invalidates, RateLimited, Locked } = createDecorators(caching);
  */

@@ -12,12 +12,13 @@ import { MethodName } from './shared/method-name.js';
 import { resolveCaching, type CachingSource } from './shared/resolve-caching.js';
 import type { Template } from './shared/key-template-type.js';
 
-/** When the invalidation is sent. */
+/** When the invalidation is sent: after the method, before it, or both. */
 export type Timing = 'after' | 'before' | 'both';
 
-/** The method's result; before the method has run there is none. */
+/** The result of the method; undefined in the invalidation before it. */
 type Known<R, W extends Timing> = W extends 'after' ? R : R | undefined;
 
+/** The options of `@Invalidates`: at least one of `keys`, `tags` and `all`. */
 export interface InvalidatesOptions<
   This,
   A extends readonly unknown[],
@@ -26,7 +27,9 @@ export interface InvalidatesOptions<
   T extends string,
   W extends Timing,
 > {
-  /** The entries: templates, or a function of the result and the arguments that returns keys or their parts. */
+  /**
+   * The keys of the entries: templates, or a function of the result and the arguments that returns keys or their parts.
+   */
   readonly keys?:
     | Template<K, A>
     | readonly Template<K, A>[]
@@ -38,34 +41,40 @@ export interface InvalidatesOptions<
     | readonly Template<T, A>[]
     | NoInfer<(this: This, result: Known<R, W>, ...args: A) => readonly string[]>
     | undefined;
-  /** Everything in the namespace. @default false */
+  /** True: all entries of the namespace. @default false */
   readonly all?: boolean | undefined;
   /**
-   * `after`: once the method has succeeded, before its promise resolves. `before`: before the method runs, whether it
-   * succeeds or not; a load that reads the old state while the method runs may then be stored. `both`: before, and again
-   * after success.
+   * `after`: once the method has succeeded, before its promise resolves. `before`: before the method runs, even if it
+   * fails then; a load that reads the old state while the method runs may be stored. `both`: before, and again after
+   * success.
    * @default 'after'
    */
   readonly timing?: W | undefined;
-  /** False: this call invalidates nothing. */
+  /** A function of the arguments. If it returns false, the call invalidates nothing. */
   readonly when?: NoInfer<(this: This, ...args: A) => boolean> | undefined;
-  /** True: this result invalidates nothing after the method. */
+  /** A function of the result and the arguments. If it returns true, nothing is invalidated after the method. */
   readonly unless?: NoInfer<(this: This, result: R, ...args: A) => boolean> | undefined;
   /**
-   * When the store cannot take it. `queue`: the call returns the result, and the invalidation is retried in the
-   * background; until then this process reads past the entries, and other processes may return them. `throw`: the call
-   * rejects with an InvalidationError that carries the result, and the invalidation is retried as well; if the one before
-   * the method fails, the method does not run.
+   * What to do if the store does not confirm the invalidation. `queue`: the call returns the result, and the
+   * invalidation is retried in the background; until it succeeds this process does not read the entries, and other
+   * processes may return them. `throw`: the same, but the call rejects with an InvalidationError that has the result;
+   * if the invalidation before the method fails, the method does not run.
    * @default 'queue'
    */
   readonly onUnavailable?: OnUnavailable | undefined;
-  /** Stands for class and method name in events. */
+  /**
+   * Replaces class and method name in events.
+   * @default class and method name: `Users.save`
+   */
   readonly name?: string | undefined;
-  /** Which `Caching`. @default found through the container (docs/dependency-injection.md) */
+  /**
+   * The `Caching` to use, or a function of the instance that returns it.
+   * @default found through the container (docs/dependency-injection.md)
+   */
   readonly cache?: CachingSource<This> | undefined;
 }
 
-/** The same as a schema: names, checks and defaults. */
+/** The schema of `InvalidatesOptions`: names, checks and defaults. */
 export const invalidatesOptions = {
   keys: unchecked<KeysOption>('templates or a function'),
   tags: unchecked<KeysOption>('templates or a function'),
@@ -82,11 +91,17 @@ export const invalidatesOptions = {
 >;
 
 /**
- * Invalidates entries after the method succeeds, before its promise resolves: a call that starts after that, in any
- * process, does not return them, and no load that began earlier brings them back.
+ * Invalidates entries after the method succeeds, before its promise resolves. Once the store has confirmed that, no
+ * call in any process returns the old entries, and no load that started earlier can store an old value again.
  *
- * @throws DecorationError, OptionsError while the class is defined. Calls reject with what the method throws, and with an
- * InvalidationError if no key can be made of result and arguments, or under `onUnavailable: 'throw'`
+ * If the method throws, nothing is invalidated after it.
+ *
+ * @throws DecorationError, OptionsError while the class is defined
+ * @throws InvalidationError (rejection) if a key or tag cannot be computed from result and arguments, or if the store
+ * does not confirm the invalidation and `onUnavailable` is `'throw'`; its `result` is that of the method
+ * @throws MissingCachingError (rejection) if no `Caching` is found
+ * @throws (rejection) the errors of the method and of `when` and `unless`
+ * @see G1, G3 and G7 in docs/coherence.md
  * @example
  * @Invalidates({ keys: 'user:{0.id}', tags: (saved) => [`org:${saved.orgId}`] })
  * async save(user: User): Promise<User> { ... }
@@ -102,34 +117,46 @@ export function Invalidates<
   return decorateInvalidates(options, Invalidates);
 }
 
-/** @param entry the public function that the user called */
+/**
+ * `@Invalidates` without the types of its options.
+ *
+ * @param entry the public function that the user called
+ */
 export function decorateInvalidates<This, A extends readonly unknown[], R>(
-  options: object,
+  rawOptions: object,
   entry: (...args: never) => unknown,
 ): AsyncMethodDecorator<This, A, R> {
   return around('@Invalidates', entry, (joinPoint) => {
-    const at = `@Invalidates on ${String(joinPoint.name)}`;
-    // The types above are for the caller; from here on arguments are what they are at run time.
-    const given = parseOptions(invalidatesOptions, options, at);
-    const { keys, tags, all = false, timing = 'after', onUnavailable = 'queue', when, unless, cache } = given;
+    const label = `@Invalidates on ${String(joinPoint.name)}`;
+    const options = parseOptions(invalidatesOptions, rawOptions, label);
+    const {
+      keys,
+      tags,
+      all = false,
+      timing = 'after',
+      onUnavailable = 'queue',
+      when,
+      unless,
+      cache,
+    } = options;
     if (keys === undefined && tags === undefined && !all) {
       throw new OptionsError(
-        `${at} invalidates nothing. Give it keys: 'user:{0}', tags: ['users'], or all: true.`,
+        `${label} invalidates nothing. Give it keys: 'user:{0}', tags: ['users'], or all: true.`,
       );
     }
-    const name = new MethodName('@Invalidates', joinPoint, given.name, undefined);
-    const keysOf = compileKeys(keys, `keys of ${at}`);
-    const tagsOf = compileKeys(tags, `tags of ${at}`);
+    const name = new MethodName('@Invalidates', joinPoint, options.name, undefined);
+    const keysOf = compileKeys(keys, `keys of ${label}`);
+    const tagsOf = compileKeys(tags, `tags of ${label}`);
     const targetOf = (self: unknown, result: unknown, args: unknown[]): InvalidationTarget => {
       try {
         return {
-          keys: keysOf(self, [result, ...args], args).map((key) => logicalKey(key, `keys of ${at}`)),
-          tags: normaliseTags(tagsOf(self, [result, ...args], args) as readonly string[], at),
+          keys: keysOf(self, [result, ...args], args).map((key) => logicalKey(key, `keys of ${label}`)),
+          tags: normaliseTags(tagsOf(self, [result, ...args], args) as readonly string[], label),
           all,
         };
       } catch (cause) {
         throw new InvalidationError(
-          `${name.forErrors(self)} invalidated nothing, because it could not make its keys or tags: ${messageOf(cause)}`,
+          `${name.forErrors(self)} invalidated nothing, because its keys or tags could not be computed: ${messageOf(cause)}`,
           result,
           { cause },
         );

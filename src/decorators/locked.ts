@@ -10,7 +10,7 @@ import type { LockedOptions } from './locked-options.js';
 import { MethodName } from './shared/method-name.js';
 import { perCaching, resolveCaching } from './shared/resolve-caching.js';
 
-/** The options of `@Locked` as a schema: names, checks and defaults. */
+/** The schema of `LockedOptions`: names, checks and defaults. */
 export const lockedOptions = {
   key: unchecked<KeyOption>('a template or a function'),
   keys: unchecked<KeysOption>('templates or a function'),
@@ -20,14 +20,20 @@ export const lockedOptions = {
 } satisfies Record<keyof LockedOptions<unknown, readonly unknown[], string>, Option<unknown>>;
 
 /**
- * Runs the method while holding a lock: at most one call at a time for a key, in all processes together, for as long as
- * the lease can be proven (docs/locks.md). Inside, `currentLease()` is that lease.
+ * Runs the method while holding a lock. At most one call at a time runs for a key, across all processes, as long as its
+ * lease is valid (docs/locks.md). In the method, `currentLease()` returns the lease; its `signal` aborts when the lease
+ * is lost.
  *
- * The method's result, or its error, always reaches the caller: an error while the lock is released does not replace it.
- * On a `Caching` that is not enabled the method runs unlocked.
+ * The caller always gets the result or the error of the method: an error of the release does not replace it. If the
+ * `Caching` is not enabled, the method runs without a lock.
  *
- * @throws DecorationError, OptionsError while the class is defined. Calls reject with LockNotObtainedError,
- * LockUnavailableError, KeyError, the reason of the signal, and with what the method throws
+ * @throws DecorationError, OptionsError while the class is defined
+ * @throws LockNotObtainedError (rejection) if others hold the lock for the whole `wait`
+ * @throws LockUnavailableError (rejection) if too few servers answer within `wait`, and `onUnavailable` is `'throw'`
+ * @throws KeyError (rejection) if the call has no valid key
+ * @throws MissingCachingError (rejection) if no `Caching` is found
+ * @throws (rejection) the reason of the signal, and the errors of the method
+ * @see G8 in docs/coherence.md
  * @example
  * @Locked({ key: 'invoice:{0.id}', lease: '30s', wait: '2s' })
  * async settle(invoice: Invoice): Promise<void> {
@@ -40,30 +46,33 @@ export function Locked<This extends object, A extends readonly unknown[], R, con
   return decorateLocked(options, Locked);
 }
 
-/** @param entry the public function that the user called */
+/**
+ * `@Locked` without the types of its options.
+ *
+ * @param entry the public function that the user called
+ */
 export function decorateLocked<This, A extends readonly unknown[], R>(
-  options: object,
+  rawOptions: object,
   entry: (...args: never) => unknown,
 ): AsyncMethodDecorator<This, A, R> {
   return around('@Locked', entry, (joinPoint) => {
-    const at = `@Locked on ${String(joinPoint.name)}`;
-    // The types above are for the caller; from here on arguments are what they are at run time.
+    const label = `@Locked on ${String(joinPoint.name)}`;
     const {
       key,
       keys,
       when,
       cache,
       signal: signalOf,
-      name: givenName,
-      ...given
-    } = parseOptions(lockedOptions, options, at);
+      name: nameOption,
+      ...options
+    } = parseOptions(lockedOptions, rawOptions, label);
     const hasDefaultKey = key === undefined && keys === undefined;
-    const name = new MethodName('@Locked', joinPoint, givenName, hasDefaultKey ? 'locks' : undefined);
-    const keysOf = compileLockKeys(key, keys, name, at);
-    // Everything that does not depend on the defaults of the Caching is checked now.
-    const checked = resolveLockPolicy(given, LOCK_DEFAULTS, at);
-    if (Array.isArray(keys)) checkPossible(checked, keys.length, true, at);
-    const policyOf = perCaching(({ engines }) => engines.locks.policy(given, at));
+    const name = new MethodName('@Locked', joinPoint, nameOption, hasDefaultKey ? 'locks' : undefined);
+    const keysOf = compileLockKeys(key, keys, name, label);
+    // Check now what does not depend on the defaults of the Caching.
+    const checked = resolveLockPolicy(options, LOCK_DEFAULTS, label);
+    if (Array.isArray(keys)) checkPossible(checked, keys.length, true, label);
+    const policyOf = perCaching(({ engines }) => engines.locks.policy(options, label));
     return async (self, args, original) => {
       const caching = resolveCaching(self, cache, () => name.forErrors(self));
       const run = (): Promise<unknown> => callAsync(original, self, args, () => name.forErrors(self));
@@ -71,15 +80,15 @@ export function decorateLocked<This, A extends readonly unknown[], R>(
       if (!engine.enabled || (when !== undefined && !when.apply(self, args))) {
         return engine.runUnlocked([], run);
       }
-      const given = signalOf?.apply(self, args);
+      const signal = signalOf?.apply(self, args);
       const fixed = policyOf(caching);
       const method = (): string => name.forEvents(self);
-      const place = (): string => name.forErrors(self);
+      const callLabel = (): string => name.forErrors(self);
       const policy =
-        given === undefined
+        signal === undefined
           ? fixed
-          : { ...fixed, ...parseOptions({ signal: lockOptions.signal }, { signal: given }, place()) };
-      return engine.run(engine.call(keysOf(self, args), policy, method, place), run);
+          : { ...fixed, ...parseOptions({ signal: lockOptions.signal }, { signal }, callLabel()) };
+      return engine.run(engine.call(keysOf(self, args), policy, method, callLabel), run);
     };
   });
 }
@@ -88,18 +97,18 @@ function compileLockKeys(
   key: KeyOption,
   keys: KeysOption,
   name: MethodName,
-  at: string,
+  label: string,
 ): (self: unknown, args: unknown[]) => readonly string[] {
   if (keys === undefined) {
     const keyOf =
-      compileKey(key, `key of ${at}`) ??
+      compileKey(key, `key of ${label}`) ??
       ((args: unknown[], self: unknown) => defaultKey(name.forKeys(self), args));
     return (self, args) => [keyOf(args, self)];
   }
-  if (key !== undefined) throw new OptionsError(`${at} has key and keys. Give it one of the two.`);
+  if (key !== undefined) throw new OptionsError(`${label} has both key and keys. Give it one of the two.`);
   if (Array.isArray(keys) && keys.length === 0) {
-    throw new OptionsError(`keys of ${at} are one or more, and an empty list was given.`);
+    throw new OptionsError(`keys of ${label} are one or more, and an empty list was given.`);
   }
-  const listOf = compileKeys(keys, `keys of ${at}`);
-  return (self, args) => listOf(self, args, args).map((one) => logicalKey(one, `keys of ${at}`));
+  const listOf = compileKeys(keys, `keys of ${label}`);
+  return (self, args) => listOf(self, args, args).map((lockKey) => logicalKey(lockKey, `keys of ${label}`));
 }

@@ -5,47 +5,60 @@ import type { ConcurrencyRule, Rule, WindowRule } from '../core/limits/rules.js'
 import type { CachingSource } from './shared/resolve-caching.js';
 import type { Template } from './shared/key-template-type.js';
 
+/** The options of `@RateLimited` without the rules. Defaults are those of `limits` of `new Caching`. */
 interface CallOptions<This, A extends readonly unknown[], K extends string> extends LimitOptions {
   /**
-   * Whom the limit counts: a template with positions and paths (`'login:{0.ip}'`), or a function of the arguments
-   * that returns a key or its parts. Arguments that make no key reject with a KeyError: what cannot be counted
-   * does not run (in a dry run it does, and an `error` event is published).
-   * @default class and method name: one limit for all calls of the method together
+   * The subject of the limit: a template with positions and paths (`'login:{0.ip}'`), or a function of the arguments
+   * that returns a key or its parts. Calls with the same key share the limit. Without a valid key the call rejects with
+   * a KeyError, because it cannot be counted (in a dry run the method runs, and an `error` event is published).
+   * @default class and method name: one limit for all calls of the method
    */
   readonly key?: Template<K, A> | NoInfer<(this: This, ...args: A) => Key> | undefined;
   /**
-   * Units that a call takes, a whole number; 0 takes nothing and looks.
+   * Units that a call takes, or a function of the arguments that returns them: a whole number, 0 or more. 0 takes
+   * nothing, and checks the limit as 1 does.
    * @default 1
    */
   readonly cost?: number | NoInfer<(this: This, ...args: A) => number> | undefined;
-  /** False: this call runs the method, and is neither counted nor refused. */
+  /** A function of the arguments. If it returns false, the method runs, and the call is neither counted nor refused. */
   readonly when?: NoInfer<(this: This, ...args: A) => boolean> | undefined;
   /**
-   * True, or a function of the error and the arguments that says so: a call that fails gives its units back.
+   * Whether the units of a call are refunded if the method throws: true, or a function of the error and the arguments
+   * that returns true.
    * @default false
    */
   readonly refundOnError?: boolean | NoInfer<(this: This, error: unknown, ...args: A) => boolean> | undefined;
   /**
-   * True: the method runs whatever the limit says; what it would have said is published as the event `limit`.
+   * True: the method always runs, and the decision is only published, as the event `limit`.
    * @default false
    */
   readonly dryRun?: boolean | undefined;
   /**
-   * Stands for class and method name in the default key and in events. Give one where class names are minified or
-   * not unique.
+   * Replaces class and method name in the default key and in events. Give a name if class names are minified or not
+   * unique.
+   * @default class and method name: `Sessions.login`
    */
   readonly name?: string | undefined;
-  /** Which `Caching`. @default found through the container (docs/dependency-injection.md) */
+  /**
+   * The `Caching` to use, or a function of the instance that returns it.
+   * @default found through the container (docs/dependency-injection.md)
+   */
   readonly cache?: CachingSource<This> | undefined;
 }
 
-/** The rule of the decorator itself. */
+/** One rule, given on the decorator itself. */
 interface InlineRule<This, A extends readonly unknown[]> {
-  /** Units in a window (for `concurrency` slots), a whole number; 0: everything is refused. */
+  /**
+   * Units in a window (slots for `concurrency`), or a function of the arguments that returns them: a whole number, 0 or
+   * more. 0: every call is refused.
+   */
   readonly limit: number | NoInfer<(this: This, ...args: A) => number>;
-  /** Names the rule in decisions, headers and keys. @default algorithm and window: `gcra-60000` */
+  /**
+   * The name of the rule in decisions, headers and keys.
+   * @default algorithm and window: `gcra-60000`
+   */
   readonly rule?: string | undefined;
-  readonly rules?: 'either rules, or limit and what goes with it' | undefined;
+  readonly rules?: 'either rules, or limit and the other options of one rule' | undefined;
 }
 
 interface InlineWindow<This, A extends readonly unknown[]>
@@ -60,7 +73,10 @@ interface InlineConcurrency<This, A extends readonly unknown[]>
 }
 
 interface SeveralRules<This, A extends readonly unknown[]> {
-  /** Rules that must all have room, or a function of the arguments that returns them. Units are taken from all or none. */
+  /**
+   * Rules that must all admit the call, or a function of the arguments that returns them. Units are taken from all or
+   * none.
+   */
   readonly rules: readonly Rule[] | NoInfer<(this: This, ...args: A) => Rule | readonly Rule[]>;
   readonly limit?: undefined;
   readonly rule?: undefined;
@@ -72,8 +88,8 @@ interface SeveralRules<This, A extends readonly unknown[]> {
 
 interface Throwing {
   /**
-   * What comes of a call for which there is no room. `throw`: it rejects with a RateLimitExceededError. `wait`: it
-   * waits for room, as long as `wait` says, and then rejects.
+   * What to do with a call that exceeds the limit. `throw`: it rejects with a RateLimitExceededError. `wait`: it waits
+   * for capacity for at most `wait`, and rejects then.
    * @default 'throw'
    */
   readonly onExceeded?: 'throw' | undefined;
@@ -83,12 +99,16 @@ interface Throwing {
 
 interface Waiting<This, A extends readonly unknown[]> {
   readonly onExceeded: 'wait';
-  /** How long to wait for room. */
+  /** How long to wait for capacity. Only with `onExceeded: 'wait'`, which needs it. */
   readonly wait: Duration;
-  /** The signal of a call, if it has one: it ends the wait, and the call rejects with its reason. */
+  /**
+   * A function of the arguments that returns the signal of the call, or undefined. It aborts the wait: the call rejects
+   * with its reason. Only with `onExceeded: 'wait'`.
+   */
   readonly signal?: NoInfer<(this: This, ...args: A) => AbortSignal | undefined> | undefined;
 }
 
+/** The options of `@RateLimited`: either one rule (`limit` and `per`), or `rules`. */
 export type RateLimitedOptions<This, A extends readonly unknown[], K extends string> = CallOptions<
   This,
   A,

@@ -32,7 +32,7 @@ import { perCaching, resolveCaching } from './shared/resolve-caching.js';
 
 type OfCall<T> = (this: unknown, ...args: readonly unknown[]) => T;
 
-/** The options of a rule that is given on the decorator itself. */
+/** The schema of a rule that is given on the decorator itself. */
 const inlineRule = {
   limit: orFunction(units),
   rule: windowRule.name,
@@ -42,7 +42,7 @@ const inlineRule = {
   lease: concurrencyRule.lease,
 };
 
-/** The options of `@RateLimited` as a schema: names, checks and defaults. */
+/** The schema of `RateLimitedOptions`: names, checks and defaults. */
 export const rateLimitedOptions = {
   key: unchecked<KeyOption>('a template or a function'),
   ...inlineRule,
@@ -57,14 +57,20 @@ export const rateLimitedOptions = {
   ...decoratorOptions,
 } satisfies Record<keyof RateLimitedOptions<unknown, readonly unknown[], string>, Option<unknown>>;
 
-type GivenOptions = ParsedOptions<typeof rateLimitedOptions>;
+type Options = ParsedOptions<typeof rateLimitedOptions>;
 
 /**
- * Lets as many calls of the method through as its rules have room for, in all processes together. The others reject with
- * a RateLimitExceededError, which says when to try again, and the method does not run.
+ * Limits the rate of calls of the method for a key, across all processes. A call that exceeds the limit rejects with a
+ * RateLimitExceededError, which has `retryAfterMs`, and the method does not run.
  *
- * @throws DecorationError, OptionsError while the class is defined. Calls reject with RateLimitExceededError, KeyError,
- * a StoreUnavailableError under `onUnavailable: 'deny'`, and with what the method throws
+ * @throws DecorationError, OptionsError while the class is defined
+ * @throws RateLimitExceededError (rejection) if a rule refuses the call
+ * @throws StoreUnavailableError (rejection) if the store does not answer, and `onUnavailable` is `'deny'`
+ * @throws KeyError (rejection) if the call has no valid key
+ * @throws OptionsError (rejection) if a function in the options returns an invalid limit, cost or signal
+ * @throws MissingCachingError (rejection) if no `Caching` is found
+ * @throws (rejection) the reason of the signal, and the errors of the method
+ * @see G9 in docs/coherence.md
  * @example
  * @RateLimited({ key: 'login:{0.ip}', limit: 5, per: '1m' })
  * async login(request: { ip: string }, password: string): Promise<Session> { ... }
@@ -75,30 +81,33 @@ export function RateLimited<This extends object, A extends readonly unknown[], R
   return decorateRateLimited(options, RateLimited);
 }
 
-/** @param entry the public function that the user called */
+/**
+ * `@RateLimited` without the types of its options.
+ *
+ * @param entry the public function that the user called
+ */
 export function decorateRateLimited<This, A extends readonly unknown[], R>(
-  options: object,
+  rawOptions: object,
   entry: (...args: never) => unknown,
 ): AsyncMethodDecorator<This, A, R> {
   return around('@RateLimited', entry, (joinPoint) => {
-    const at = `@RateLimited on ${String(joinPoint.name)}`;
-    // The types above are for the caller; from here on arguments are what they are at run time.
-    const given = parseOptions(rateLimitedOptions, options, at);
-    const { when, cache, dryRun } = given;
+    const label = `@RateLimited on ${String(joinPoint.name)}`;
+    const options = parseOptions(rateLimitedOptions, rawOptions, label);
+    const { when, cache, dryRun } = options;
     const name = new MethodName(
       '@RateLimited',
       joinPoint,
-      given.name,
-      given.key === undefined ? 'limit' : undefined,
+      options.name,
+      options.key === undefined ? 'limit' : undefined,
     );
     const keyOf =
-      compileKey(given.key, `key of ${at}`) ??
-      ((_args: unknown[], self: unknown) => logicalKey(name.forKeys(self), `key of ${at}`));
-    const where = (self: unknown): string => name.forErrors(self);
-    const rulesOf = compileRules(given, options, at, where);
-    const costOf = compileCost(given, where);
-    const runOptionsOf = compileRunOptions(given, at);
-    const policyOf = perCaching(({ engines }) => engines.limits.policy(given));
+      compileKey(options.key, `key of ${label}`) ??
+      ((_args: unknown[], self: unknown) => logicalKey(name.forKeys(self), `key of ${label}`));
+    const labelOf = (self: unknown): string => name.forErrors(self);
+    const rulesOf = compileRules(options, rawOptions, label, labelOf);
+    const costOf = compileCost(options, labelOf);
+    const runOptionsOf = compileRunOptions(options, label);
+    const policyOf = perCaching(({ engines }) => engines.limits.policy(options));
     return async (self, args, original) => {
       const caching = resolveCaching(self, cache, () => name.forErrors(self));
       const run = (): Promise<unknown> => callAsync(original, self, args, () => name.forErrors(self));
@@ -126,67 +135,77 @@ export function decorateRateLimited<This, A extends readonly unknown[], R>(
   });
 }
 
-/** Rules that no argument changes are resolved once, here. @throws OptionsError */
+/**
+ * Resolves the rules once if they do not depend on the arguments.
+ *
+ * @param label names the decorator in errors while the class is defined
+ * @param labelOf names the method in errors of a call
+ * @throws OptionsError
+ */
 function compileRules(
-  given: GivenOptions,
-  options: object,
-  at: string,
-  where: (self: unknown) => string,
+  options: Options,
+  rawOptions: object,
+  label: string,
+  labelOf: (self: unknown) => string,
 ): (self: unknown, args: unknown[]) => RuleSet {
-  const { limit, rules, cost } = given;
+  const { limit, rules, cost } = options;
   const inline = (Object.keys(inlineRule) as (keyof typeof inlineRule)[]).filter(
-    (option) => given[option] !== undefined,
+    (option) => options[option] !== undefined,
   );
   if (rules !== undefined) {
     if (inline.length > 0) {
-      throw new OptionsError(`${at} has rules and ${inline[0]}. Give it one rule, or rules that have it.`);
+      throw new OptionsError(
+        `${label} has both rules and ${inline[0]}. Give it one rule, or move ${inline[0]} into its rules.`,
+      );
     }
     if (typeof rules === 'function') {
-      return (self, args) => resolveRules(rules.apply(self, args), where(self));
+      return (self, args) => resolveRules(rules.apply(self, args), labelOf(self));
     }
-    return fixedRules(resolveRules(rules, at), cost, at);
+    return fixedRules(resolveRules(rules, label), cost, label);
   }
   if (limit === undefined) {
     throw new OptionsError(
-      `${at} limits nothing. Give it limit: 5, per: '1m', or rules: [{ limit: 5, per: '1m' }].`,
+      `${label} limits nothing. Give it limit: 5, per: '1m', or rules: [{ limit: 5, per: '1m' }].`,
     );
   }
-  // Only what is given: a rule of one kind does not have the options of the other.
+  // Pass on only the options that were given: a rule of one kind does not accept those of the other.
   const { rule: ruleName, ...rest } = Object.fromEntries(
-    inline.map((option) => [option, (options as Record<string, unknown>)[option]]),
+    inline.map((option) => [option, (rawOptions as Record<string, unknown>)[option]]),
   );
   const rule = ruleName === undefined ? rest : { ...rest, name: ruleName };
-  if (typeof limit !== 'function') return fixedRules(resolveRules(rule as unknown as Rule, at), cost, at);
-  // The rest of the rule is checked now, whatever the limit of a call will be.
-  resolveRules({ ...rule, limit: 1 } as unknown as Rule, at);
+  if (typeof limit !== 'function') {
+    return fixedRules(resolveRules(rule as unknown as Rule, label), cost, label);
+  }
+  // Check the rest of the rule now; the limit is known only in a call.
+  resolveRules({ ...rule, limit: 1 } as unknown as Rule, label);
   return (self, args) =>
-    resolveRules({ ...rule, limit: limit.apply(self, args) } as unknown as Rule, where(self));
+    resolveRules({ ...rule, limit: limit.apply(self, args) } as unknown as Rule, labelOf(self));
 }
 
-function fixedRules(rules: RuleSet, cost: GivenOptions['cost'], at: string): () => RuleSet {
-  if (typeof cost === 'number') checkCost(cost, rules, at);
+function fixedRules(rules: RuleSet, cost: Options['cost'], label: string): () => RuleSet {
+  if (typeof cost === 'number') checkCost(cost, rules, label);
   return () => rules;
 }
 
 function compileCost(
-  { cost = 1 }: GivenOptions,
-  where: (self: unknown) => string,
+  { cost = 1 }: Options,
+  labelOf: (self: unknown) => string,
 ): (self: unknown, args: unknown[]) => number {
   if (typeof cost !== 'function') return () => cost;
-  // A function that forgets to return does not mean the default.
+  // A function that returns undefined is an error and not the default: it may have forgotten to return.
   return (self, args) => {
     const units = cost.apply(self, args);
-    return units === 1 ? units : checkUnits(units, `cost of ${where(self)}`);
+    return units === 1 ? units : checkUnits(units, `cost of ${labelOf(self)}`);
   };
 }
 
-/** One object for all calls, unless an option is a function of the arguments. */
+/** Returns one object for all calls, unless an option is a function of the arguments. */
 function compileRunOptions(
-  given: GivenOptions,
-  at: string,
+  options: Options,
+  label: string,
 ): (self: unknown, args: unknown[]) => LimitRunOptions {
-  const { signal, refundOnError, dryRun } = given;
-  const wait = waitOf(given, at);
+  const { signal, refundOnError, dryRun } = options;
+  const wait = waitOf(options, label);
   const fixed: LimitRunOptions = Object.freeze({
     wait,
     dryRun,
@@ -195,7 +214,7 @@ function compileRunOptions(
   if (typeof refundOnError !== 'function' && signal === undefined) return () => fixed;
   return (self, args) => ({
     ...fixed,
-    ...parseOptions({ signal: consumeOptions.signal }, { signal: signal?.apply(self, args) }, at),
+    ...parseOptions({ signal: consumeOptions.signal }, { signal: signal?.apply(self, args) }, label),
     refundOnError:
       typeof refundOnError === 'function'
         ? (error) => refundOnError.apply(self, [error, ...args])
@@ -203,22 +222,31 @@ function compileRunOptions(
   });
 }
 
-/** How long a call waits for capacity. @throws OptionsError unless `onExceeded: 'wait'` and `wait` come together */
-function waitOf({ onExceeded, wait, signal }: GivenOptions, at: string): number | undefined {
+/**
+ * Returns for how many ms a call waits for capacity; undefined: it does not wait.
+ *
+ * @throws OptionsError if only one of `onExceeded: 'wait'` and `wait` is given, or a signal without them
+ */
+function waitOf({ onExceeded, wait, signal }: Options, label: string): number | undefined {
   if (onExceeded === 'wait') {
     if (wait !== undefined) return wait;
-    throw new OptionsError(`${at} has onExceeded: 'wait' and does not say how long. Give it wait: '2s'.`);
+    throw new OptionsError(
+      `${label} has onExceeded: 'wait' without wait. Give it how long to wait: wait: '2s'.`,
+    );
   }
   const other = wait !== undefined ? 'wait' : signal !== undefined ? 'signal' : undefined;
   if (other === undefined) return undefined;
-  throw new OptionsError(`${at} has ${other}, and does not wait. Give it onExceeded: 'wait'.`);
+  throw new OptionsError(
+    `${label} has ${other} without onExceeded: 'wait', so no call waits. Give it onExceeded: 'wait'.`,
+  );
 }
 
+/** Accepts a function of the arguments, too. Its results are checked in each call. */
 function orFunction<Value>(option: Option<Value>): Option<Value | OfCall<NonNullable<Value>>> {
   return {
     accepts: `${option.accepts}, or a function that returns one`,
     default: option.default,
-    read: (given) =>
-      typeof given === 'function' ? (given as OfCall<NonNullable<Value>>) : option.read(given),
+    read: (value) =>
+      typeof value === 'function' ? (value as OfCall<NonNullable<Value>>) : option.read(value),
   };
 }

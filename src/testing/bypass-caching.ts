@@ -2,7 +2,7 @@ import { memory } from '../adapters/memory/index.js';
 import { Caching } from '../core/caching.js';
 
 /**
- * A `Caching` on which decorated methods run as if they were not decorated.
+ * Creates a `Caching` that is not enabled: decorated methods run as if they were not decorated.
  *
  * @example
  * await withCaching(bypassCaching(), () => service.find('42'));

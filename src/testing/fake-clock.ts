@@ -2,24 +2,26 @@ import type { Clock, Timer } from '../core/ports/clock.js';
 
 export interface FakeClock extends Clock {
   /**
-   * Moves time on by `ms`, running the timers that come due in their order. Between them, and at the end, it
-   * lets promises settle.
+   * Advances the time by `ms`, and runs the timers that are due, in order. Before, between and after them pending
+   * promises are settled.
    */
   advance(ms: number): Promise<void>;
-  /** Timers that have not run. */
+  /** The number of pending timers. */
   readonly timers: number;
 }
 
-interface Due {
-  readonly at: number;
+interface PendingTimer {
+  readonly dueAt: number;
+  /** Timers that are due at the same time run in the order in which they were set. */
   readonly order: number;
   readonly task: () => void;
 }
 
 /**
- * Time that stands still until the test moves it, and chance that is always the same.
+ * Creates a clock for tests, for the option `clock` of `new Caching`. Its time changes only by `advance`; it starts at
+ * 1000 ms.
  *
- * @param random what `random()` returns @default 0.5
+ * @param random the constant that `random()` returns, from 0 to 1, without 1. By default 0.5
  * @example
  * const clock = fakeClock();
  * const caching = new Caching({ adapter: memory(), clock, defaults: { ttl: '1m' } });
@@ -28,13 +30,16 @@ interface Due {
 export function fakeClock(random = 0.5): FakeClock {
   let now = 1_000;
   let order = 0;
-  const due = new Set<Due>();
-  const earliest = (limit: number): Due | undefined => {
-    let first: Due | undefined;
-    for (const one of due) {
-      if (one.at > limit) continue;
-      if (first === undefined || one.at < first.at || (one.at === first.at && one.order < first.order))
-        first = one;
+  const pending = new Set<PendingTimer>();
+  const earliest = (limit: number): PendingTimer | undefined => {
+    let first: PendingTimer | undefined;
+    for (const timer of pending) {
+      if (timer.dueAt > limit) continue;
+      const isEarlier =
+        first === undefined ||
+        timer.dueAt < first.dueAt ||
+        (timer.dueAt === first.dueAt && timer.order < first.order);
+      if (isEarlier) first = timer;
     }
     return first;
   };
@@ -42,16 +47,16 @@ export function fakeClock(random = 0.5): FakeClock {
     now: () => now,
     random: () => random,
     after(ms, task): Timer {
-      const timer: Due = { at: now + Math.max(0, ms), order: order++, task };
-      due.add(timer);
-      return { cancel: () => void due.delete(timer) };
+      const timer: PendingTimer = { dueAt: now + Math.max(0, ms), order: order++, task };
+      pending.add(timer);
+      return { cancel: () => void pending.delete(timer) };
     },
     async advance(ms) {
       const end = now + ms;
       await settle();
       for (let next = earliest(end); next !== undefined; next = earliest(end)) {
-        due.delete(next);
-        now = Math.max(now, next.at);
+        pending.delete(next);
+        now = Math.max(now, next.dueAt);
         next.task();
         await settle();
       }
@@ -59,12 +64,15 @@ export function fakeClock(random = 0.5): FakeClock {
       await settle();
     },
     get timers() {
-      return due.size;
+      return pending.size;
     },
   };
 }
 
-/** A turn of the event loop: every promise chain that needs no timer and no input runs to its end. */
+/**
+ * Waits for one turn of the event loop: all promise chains that need neither a timer nor I/O have run to their end
+ * then.
+ */
 function settle(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

@@ -5,15 +5,19 @@ import { recordEvents, type EventRecorder } from './record-events.js';
 
 export interface Recording extends Pick<EventRecorder, 'events' | 'of'> {
   readonly caching: Caching;
-  /** Time stands still until the test moves it. */
+  /** The clock of `caching`. Its time changes only by `advance`. */
   readonly clock: FakeClock;
-  /** Closes `caching` and ends the recording. */
+  /** Closes `caching` and stops recording. */
   close(): Promise<void>;
 }
 
 /**
- * A `Caching` on a memory of its own and a clock that the test moves, with every event kept.
+ * Creates a `Caching` for tests: on the memory adapter, with a clock that the test advances, and with a record of its
+ * events.
  *
+ * @param options those of `new Caching` but the clock. By default the adapter is a new `memory()`, the namespace is
+ * unique, and the ttl is one minute
+ * @throws OptionsError
  * @example
  * const recording = recordingCaching();
  * await withCaching(recording.caching, () => service.find('42'));

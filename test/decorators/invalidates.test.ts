@@ -318,9 +318,15 @@ test('arguments without a valid key reject after the method has run: no invalida
   const text = await t.throwsAsync(users.text(), { instanceOf: InvalidationError });
   t.true(text.cause instanceof OptionsError);
   t.is(text.result, 'saved', 'what the method returned is not lost');
-  t.regex(text.message, /keys of @Invalidates on text returned 'user:1'\. It returns a list: \['user:42'\]/);
+  t.regex(
+    text.message,
+    /keys of @Invalidates on text is a function that returns a list, .* and it returned 'user:1'\./,
+  );
   const tags = await t.throwsAsync(users.tags(), { instanceOf: InvalidationError });
-  t.regex(tags.message, /tags of @Invalidates on tags returned 'list'\. It returns a list: \['user:42'\]/);
+  t.regex(
+    tags.message,
+    /tags of @Invalidates on tags is a function that returns a list, .* and it returned 'list'\./,
+  );
   t.deepEqual(await stored(), ['user:1', 'user:2', 'users']);
 });
 

@@ -340,7 +340,8 @@ test('a key function that throws or returns an invalid list rejects, and the met
   t.is(await t.throwsAsync(invoices.throwing()), failure);
   await t.throwsAsync(invoices.text(), {
     instanceOf: OptionsError,
-    message: "keys of @Locked on text returned 'invoice:1'. It returns a list: ['user:42'].",
+    message:
+      "keys of @Locked on text is a function that returns a list, such as ['user:42'], and it returned 'invoice:1'.",
   });
   await t.throwsAsync(invoices.none(), { instanceOf: OptionsError, message: /@Locked on Invoices\.none/ });
 });
@@ -519,7 +520,7 @@ test('invalid options are refused at class definition, by name', (t) => {
     [{ keys: 5 }, /^keys of @Locked on settle are templates or a function, and 5 was given/],
     [{ keys: ['a', ['b']] }, /^keys of @Locked on settle is a template such as .*an array was given/],
     [{ keys: [] }, /^keys of @Locked on settle are one or more, and an empty list was given/],
-    [{ key: 'a', keys: ['b'] }, /^@Locked on settle has key and keys\. Give it one of the two\./],
+    [{ key: 'a', keys: ['b'] }, /^@Locked on settle has both key and keys\. Give it one of the two\./],
     [{ lease: 0 }, /^lease of @Locked on settle is a duration .* and 0 was given/],
     [{ lease: '0s' }, /^lease of @Locked on settle is a duration .* and '0s' was given/],
     [{ lease: -1 }, /^lease of @Locked on settle is a duration .* and -1 was given/],

@@ -667,10 +667,10 @@ test('invalid options are refused at class definition, by name', (t) => {
     ],
     [
       { ...limit, rules: [limit] },
-      /^@RateLimited on login has rules and limit\. Give it one rule, or rules that/,
+      /^@RateLimited on login has both rules and limit\. Give it one rule, or move limit into its rules/,
     ],
-    [{ rules: [limit], burst: 3 }, /^@RateLimited on login has rules and burst\./],
-    [{ rules: [limit], rule: 'minute' }, /^@RateLimited on login has rules and rule\./],
+    [{ rules: [limit], burst: 3 }, /^@RateLimited on login has both rules and burst\./],
+    [{ rules: [limit], rule: 'minute' }, /^@RateLimited on login has both rules and rule\./],
     [{ rules: [] }, /@RateLimited on login/],
     [{ rules: [limit, { limit: 5 }] }, /^per of rule 2 of @RateLimited on login is a duration/],
     [{ rules: [limit, limit] }, /@RateLimited on login .*gcra-60000/],
@@ -691,14 +691,17 @@ test('invalid options are refused at class definition, by name', (t) => {
     ],
     [
       waiting,
-      /^@RateLimited on login has onExceeded: 'wait' and does not say how long\. Give it wait: '2s'\./,
+      /^@RateLimited on login has onExceeded: 'wait' without wait\. Give it how long to wait: wait: '2s'\./,
     ],
     [{ ...waiting, wait: -1 }, /^wait of @RateLimited on login is a duration .* and -1 was given/],
     [
       { ...limit, wait: '1s' },
-      /^@RateLimited on login has wait, and does not wait\. Give it onExceeded: 'wait'\./,
+      /^@RateLimited on login has wait without onExceeded: 'wait', so no call waits\. Give it onExceeded: 'wait'\./,
     ],
-    [{ ...limit, signal: () => undefined }, /^@RateLimited on login has signal, and does not wait\./],
+    [
+      { ...limit, signal: () => undefined },
+      /^@RateLimited on login has signal without onExceeded: 'wait', so no call waits\./,
+    ],
     [
       { ...waiting, wait: 1, signal: {} },
       /^signal of @RateLimited on login is a function, and a plain object/,

@@ -166,7 +166,7 @@ export class Templates {
   // error: cache key template: it has a '}' without a '{' before it
   @Cached({ key: 'user:0}:{0}' })
   async method22(_id: string): Promise<void> {}
-  // error: cache key template: put ':' between two holes
+  // error: cache key template: put ':' between two placeholders
   @Cached({ key: 'user:{0}{1}' })
   async method23(_id: string, _page: number): Promise<void> {}
   // error: cache key template: {0} may be values that print alike, such as 1 and '1': use a function

@@ -103,7 +103,7 @@ export class Arguments<T extends { readonly id: string }, U, A extends readonly 
   // error: cache key template: it has a '}' without a '{' before it
   @Invalidates({ keys: 'x:0}' })
   async unopened(_id: T['id']): Promise<void> {}
-  // error: cache key template: put ':' between two holes
+  // error: cache key template: put ':' between two placeholders
   @Locked({ key: 'x:{0}{1}' })
   async touching(_id: T['id'], _value: U): Promise<void> {}
   // error: cache key template: {0} is not a scalar argument of the method

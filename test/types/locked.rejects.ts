@@ -46,7 +46,7 @@ export class Keys {
   // error: cache key template: {1} is not a scalar argument of the method
   @Locked({ keys: ['invoice:{0.id}', 'invoice:{1}'] })
   async method4(_invoice: Invoice): Promise<void> {}
-  // error: cache key template: put ':' between two holes
+  // error: cache key template: put ':' between two placeholders
   @Locked({ key: '{0.id}{0.account.no}' })
   async method5(_invoice: Invoice): Promise<void> {}
   // error: cache key template: {0.di} is not a scalar argument of the method

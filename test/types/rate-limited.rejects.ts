@@ -72,7 +72,7 @@ export class Rules {
   // error: Property 'limit' is missing
   @RateLimited({ per: '1m' })
   async method4(): Promise<void> {}
-  // error: either rules, or limit and what goes with it
+  // error: either rules, or limit and the other options of one rule
   @RateLimited({ limit: 5, per: '1m', rules: [{ limit: 5, per: '1m' }] })
   async method5(): Promise<void> {}
   // error: is not assignable

@@ -7,43 +7,47 @@ import { expressRateLimitStoreOptions, type ExpressRateLimitStoreOptions } from 
 
 export type { ExpressRateLimitStoreOptions } from './store-options.js';
 
-/** Hits of one client, as express-rate-limit wants them. */
+/** The hits of one client, in the shape that express-rate-limit expects. */
 export interface HitInfo {
+  /** Hits in the window, including the present one. */
   totalHits: number;
+  /** When the window ends. */
   resetTime: Date;
 }
 
 /** The `Store` of express-rate-limit 7 and 8. */
 export interface ExpressRateLimitStore {
-  /** Stands before every key, so that express-rate-limit tells limiters apart. */
+  /** By it, express-rate-limit distinguishes limiters. */
   readonly prefix: string;
-  /** False: what one instance counts, all see. */
+  /** False: all instances share the counts. */
   readonly localKeys: boolean;
+  /** Called by express-rate-limit with the window, in ms. */
   init(options: { readonly windowMs: number }): void;
-  /** @throws StoreUnavailableError */
+  /** Returns the hits without counting one; undefined if there are none. @throws StoreUnavailableError */
   get(key: string): Promise<HitInfo | undefined>;
-  /** @throws StoreUnavailableError */
+  /** Counts one hit. @throws StoreUnavailableError */
   increment(key: string): Promise<HitInfo>;
-  /** @throws StoreUnavailableError */
+  /** Takes one hit back. @throws StoreUnavailableError */
   decrement(key: string): Promise<void>;
-  /** @throws StoreUnavailableError */
+  /** Removes all hits. @throws StoreUnavailableError */
   resetKey(key: string): Promise<void>;
 }
 
-const WHERE = 'expressRateLimitStore({ ... })';
+const LABEL = 'expressRateLimitStore({ ... })';
 
 /**
- * A store for express-rate-limit: one counter for all processes. Where the store of the `Caching` does not answer it
- * rejects with a StoreUnavailableError, and `passOnStoreError` decides what becomes of the request.
+ * Creates a store for express-rate-limit 7 and 8 that counts for all processes together. If the store of the `Caching`
+ * does not answer, it rejects with a StoreUnavailableError; then the option `passOnStoreError` of express-rate-limit
+ * decides.
  *
- * @throws OptionsError
+ * @throws OptionsError for an invalid option; also (rejection) if the store is used before `rateLimit` has received it
  * @example
  * app.use(rateLimit({ windowMs: 60_000, limit: 100, store: expressRateLimitStore({ caching }) }));
  */
 export function expressRateLimitStore(options: ExpressRateLimitStoreOptions): ExpressRateLimitStore {
-  const given = parseOptions(expressRateLimitStoreOptions, options, WHERE);
-  checkCaching(options.caching, WHERE);
-  return new CachementStore(options.caching, given.algorithm ?? 'fixed-window', given.name ?? 'express');
+  const parsed = parseOptions(expressRateLimitStoreOptions, options, LABEL);
+  checkCaching(options.caching, LABEL);
+  return new CachementStore(options.caching, parsed.algorithm ?? 'fixed-window', parsed.name ?? 'express');
 }
 
 class CachementStore implements ExpressRateLimitStore {
@@ -67,35 +71,35 @@ class CachementStore implements ExpressRateLimitStore {
 
   async get(key: string): Promise<HitInfo | undefined> {
     const { hits, resetMs } = hitsOf(
-      await this.#caching.limits.peek(this.#key(key), this.#hits(), DENY_ON_ERROR),
+      await this.#caching.limits.peek(this.#key(key), this.#ruleOrThrow(), DENY_ON_ERROR),
     );
     return hits === 0 ? undefined : hitInfo(hits, resetMs);
   }
 
   async increment(key: string): Promise<HitInfo> {
     const { hits, resetMs } = hitsOf(
-      await this.#caching.limits.penalty(this.#key(key), this.#hits(), 1, DENY_ON_ERROR),
+      await this.#caching.limits.penalty(this.#key(key), this.#ruleOrThrow(), 1, DENY_ON_ERROR),
     );
-    // A Caching that is not enabled counts nothing, and there is at least this one.
+    // A Caching that is not enabled counts nothing. Report at least the present hit.
     return hitInfo(Math.max(1, hits), resetMs);
   }
 
   async decrement(key: string): Promise<void> {
-    await this.#caching.limits.refund(this.#key(key), this.#hits(), 1, DENY_ON_ERROR);
+    await this.#caching.limits.refund(this.#key(key), this.#ruleOrThrow(), 1, DENY_ON_ERROR);
   }
 
   async resetKey(key: string): Promise<void> {
-    await this.#caching.limits.reset(this.#key(key), this.#hits());
+    await this.#caching.limits.reset(this.#key(key), this.#ruleOrThrow());
   }
 
   #key(key: string): readonly string[] {
     return [this.#name, key];
   }
 
-  #hits(): WindowRule {
+  #ruleOrThrow(): WindowRule {
     if (this.#rule !== undefined) return this.#rule;
     throw new OptionsError(
-      'This store has no window yet: hand it to rateLimit({ windowMs, store }) before it is asked.',
+      'This store of express-rate-limit has no window yet: pass it to rateLimit({ windowMs, store }) before you use it.',
     );
   }
 }

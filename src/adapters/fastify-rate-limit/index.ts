@@ -6,24 +6,24 @@ import { fastifyRateLimitStoreOptions, type FastifyRateLimitStoreOptions } from 
 export type { FastifyRateLimitStoreOptions } from './store-options.js';
 export type { FastifyRateLimitStore, Hits, HitsCallback, RouteLimitOptions } from './route-store.js';
 
-/** What @fastify/rate-limit 10 and 11 take as `store`: they construct it themselves. */
+/** The `store` option of @fastify/rate-limit 10 and 11: a class, which the plugin constructs. */
 export type FastifyRateLimitStoreClass = new (options: RouteLimitOptions) => FastifyRateLimitStore;
 
-const WHERE = 'fastifyRateLimitStore({ ... })';
+const LABEL = 'fastifyRateLimitStore({ ... })';
 
 /**
- * A store for @fastify/rate-limit: one counter for all processes, a fixed window that begins with the first hit. Where
- * the store of the `Caching` does not answer it fails with a StoreUnavailableError, and `skipOnError` decides what
- * becomes of the request.
+ * Creates a store class for @fastify/rate-limit 10 and 11 that counts for all processes together, in a fixed window
+ * that starts with the first hit. If the store of the `Caching` does not answer, it fails with a StoreUnavailableError;
+ * then the option `skipOnError` of the plugin decides.
  *
  * @throws OptionsError
  * @example
  * await fastify.register(rateLimit, { max: 100, timeWindow: '1m', store: fastifyRateLimitStore({ caching }) });
  */
 export function fastifyRateLimitStore(options: FastifyRateLimitStoreOptions): FastifyRateLimitStoreClass {
-  const { name = 'fastify' } = parseOptions(fastifyRateLimitStoreOptions, options, WHERE);
+  const { name = 'fastify' } = parseOptions(fastifyRateLimitStoreOptions, options, LABEL);
   const { caching } = options;
-  checkCaching(caching, WHERE);
+  checkCaching(caching, LABEL);
   return class CachementStore extends RouteHits {
     constructor(options: RouteLimitOptions) {
       super(caching, [name], options);

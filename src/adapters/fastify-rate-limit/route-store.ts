@@ -2,15 +2,17 @@ import type { Caching } from '../../core/caching.js';
 import type { WindowRule } from '../../core/limits/rules.js';
 import { hitsOf, UNLIMITED, DENY_ON_ERROR } from '../http/hit-counter.js';
 
-/** Hits that count, this one included, and the ms until they do not. */
+/** The hits of one client, in the shape that @fastify/rate-limit expects. */
 export interface Hits {
+  /** Hits in the window, including the present one. */
   readonly current: number;
+  /** Ms until the window ends. */
   readonly ttl: number;
 }
 
 export type HitsCallback = (error: Error | null, hits?: Hits) => void;
 
-/** What is read of the options of the plugin, and of a route. */
+/** The options of the plugin, or of a route, that this store reads. */
 export interface RouteLimitOptions {
   readonly continueExceeding?: boolean;
   readonly exponentialBackoff?: boolean;
@@ -18,23 +20,25 @@ export interface RouteLimitOptions {
   readonly routeInfo?: { readonly method?: string | readonly string[]; readonly url?: string };
 }
 
-/** The store of @fastify/rate-limit 10 and 11, one for each route that has limits of its own. */
+/** The store of @fastify/rate-limit 10 and 11. Each route with own limits has one. */
 export interface FastifyRateLimitStore {
+  /** Counts one hit. `timeWindow` is in ms. The error is a StoreUnavailableError. */
   incr(key: string, callback: HitsCallback, timeWindow: number, max: number): void;
-  /** What `incr` has counted. Counts nothing. */
+  /** Reads the hits without counting one. */
   read(key: string, callback: HitsCallback, timeWindow: number, max: number): void;
+  /** Returns the store of a route. */
   child(routeOptions: object): FastifyRateLimitStore;
 }
 
-/** The longest that `exponentialBackoff` refuses for, and the longest that hits beyond the limit are remembered. */
-const LONGEST = 30 * 86_400_000;
+/** The longest block of `exponentialBackoff`, and the longest time for which hits over the limit are remembered. */
+const MAX_BLOCK_MS = 30 * 86_400_000;
 
-/** Hits beyond the limit, as long as each comes while the one before still refuses. */
+/** Counts the hits over the limit. It is reset by a hit that is not blocked any more. */
 const EXCEEDING: WindowRule = {
   name: 'exceeding',
   algorithm: 'fixed-window',
   limit: UNLIMITED,
-  per: LONGEST,
+  per: MAX_BLOCK_MS,
 };
 
 export class RouteHits implements FastifyRateLimitStore {
@@ -49,14 +53,14 @@ export class RouteHits implements FastifyRateLimitStore {
   }
 
   incr(key: string, callback: HitsCallback, timeWindow: number, max: number): void {
-    answer(this.#hit([...this.#name, key], timeWindow, max), callback);
+    reply(this.#count([...this.#name, key], timeWindow, max), callback);
   }
 
   read(key: string, callback: HitsCallback, timeWindow: number, max: number): void {
-    answer(this.#look([...this.#name, key], timeWindow, max), callback);
+    reply(this.#peek([...this.#name, key], timeWindow, max), callback);
   }
 
-  /** Routes of one group count together, all others by themselves. */
+  /** Routes with the same `groupId` count together; every other route counts alone. */
   child(routeOptions: RouteLimitOptions): FastifyRateLimitStore {
     const { groupId, routeInfo = {} } = routeOptions;
     const route = `${String(routeInfo.method ?? '')}${routeInfo.url ?? ''}`;
@@ -64,40 +68,43 @@ export class RouteHits implements FastifyRateLimitStore {
     return new RouteHits(this.#caching, [...this.#name, ...name], routeOptions);
   }
 
-  async #hit(key: readonly string[], timeWindow: number, max: number): Promise<Hits> {
+  async #count(key: readonly string[], timeWindow: number, max: number): Promise<Hits> {
     const decision = await this.#caching.limits.penalty(key, window(timeWindow), 1, DENY_ON_ERROR);
     const { hits, resetMs } = hitsOf(decision);
-    const blocked = decision.rule === 'block';
-    const extended = this.#options.continueExceeding === true || this.#options.exponentialBackoff === true;
-    if (extended && (blocked || hits > max)) return this.#extend(key, { hits, blocked, timeWindow, max });
-    // A Caching that is not enabled counts nothing, and there is at least this one.
+    const isBlocked = decision.rule === 'block';
+    const isExtended = this.#options.continueExceeding === true || this.#options.exponentialBackoff === true;
+    if (isExtended && (isBlocked || hits > max)) {
+      return this.#extendBlock(key, { hits, isBlocked, timeWindow, max });
+    }
+    // A Caching that is not enabled counts nothing. Report at least the present hit.
     return { current: Math.max(1, hits), ttl: resetMs };
   }
 
   /**
-   * `continueExceeding` and `exponentialBackoff` refuse beyond the end of the window, from the last hit on. That is a
-   * block, while the hits beyond the limit are counted by themselves: the window may have ended since.
+   * `continueExceeding` and `exponentialBackoff` refuse beyond the end of the window, counted from the latest hit. That
+   * is a block of the key. The hits over the limit have a counter of their own, because the window may end during the
+   * block.
    */
-  async #extend(
+  async #extendBlock(
     key: readonly string[],
-    of: {
+    hit: {
       readonly hits: number;
-      readonly blocked: boolean;
+      readonly isBlocked: boolean;
       readonly timeWindow: number;
       readonly max: number;
     },
   ): Promise<Hits> {
     const { limits } = this.#caching;
-    if (!of.blocked) await limits.reset(key, EXCEEDING);
+    if (!hit.isBlocked) await limits.reset(key, EXCEEDING);
     const exceeding = hitsOf(await limits.penalty(key, EXCEEDING, 1, DENY_ON_ERROR)).hits;
-    const current = Math.max(of.hits, of.max + exceeding);
-    const windows = this.#options.continueExceeding === true ? 1 : 2 ** (current - of.max - 1);
-    const ttl = Math.min(of.timeWindow * windows, LONGEST);
+    const current = Math.max(hit.hits, hit.max + exceeding);
+    const windows = this.#options.continueExceeding === true ? 1 : 2 ** (current - hit.max - 1);
+    const ttl = Math.min(hit.timeWindow * windows, MAX_BLOCK_MS);
     await limits.block(key, ttl);
     return { current, ttl };
   }
 
-  async #look(key: readonly string[], timeWindow: number, max: number): Promise<Hits> {
+  async #peek(key: readonly string[], timeWindow: number, max: number): Promise<Hits> {
     const decision = await this.#caching.limits.peek(key, [window(timeWindow), EXCEEDING], DENY_ON_ERROR);
     const { hits, resetMs } = hitsOf(decision);
     if (decision.rule !== 'block') return { current: hits, ttl: hits === 0 ? 0 : resetMs };
@@ -106,14 +113,14 @@ export class RouteHits implements FastifyRateLimitStore {
   }
 }
 
-/** The plugin allows a window of 0, which ends as it begins. */
+/** The plugin accepts a window of 0 ms; a rule has at least 1 ms. */
 function window(timeWindow: number): WindowRule {
   return { algorithm: 'fixed-window', limit: UNLIMITED, per: Math.max(1, timeWindow) };
 }
 
-function answer(hits: Promise<Hits>, callback: HitsCallback): void {
+function reply(hits: Promise<Hits>, callback: HitsCallback): void {
   hits.then(
-    (found) => callback(null, found),
+    (counted) => callback(null, counted),
     (error: Error) => callback(error),
   );
 }

@@ -2,7 +2,10 @@ import { isIP } from 'node:net';
 import { OptionsError } from '../../core/shared/errors.js';
 import { integer, parseOptions, type Option } from '../../core/shared/option-schema.js';
 
-/** What is read of a request: Node's own, and those of Express and Fastify, are such. */
+/**
+ * The properties of a request that `clientIp` reads. Requests of Node.js, Express and Fastify have them; in Koa it is
+ * `ctx.req`.
+ */
 export interface RequestWithAddress {
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
   readonly socket: { readonly remoteAddress?: string | undefined };
@@ -10,24 +13,31 @@ export interface RequestWithAddress {
 
 export interface ClientIpOptions {
   /**
-   * How many proxies of yours a request passes on its way, each of which appends whom it was called by to
-   * `X-Forwarded-For`. Whatever stands left of their entries was written by the caller.
+   * The number of own proxies between client and server, 0 or more. Each of them appends the address of its caller to
+   * `X-Forwarded-For`, so that many entries are read, from the right. The caller can write the others, and they are
+   * ignored.
    * @default 0
    */
   readonly trustedProxies?: number | undefined;
 }
 
-/** The same as a schema: names, checks and defaults. */
+/** The schema of `ClientIpOptions`: names, checks and defaults. */
 export const clientIpOptions = {
   trustedProxies: integer({ min: 0, default: 0, of: 'proxies' }),
 } satisfies Record<keyof ClientIpOptions, Option<unknown>>;
 
 /**
- * Who calls: the address at the other end of the connection, or, behind proxies of yours, the one that the farthest
- * of them was called by. An entry that is no address (`unknown`, a forgery past your proxies) ends the way: then it
- * is the nearest address that is to be trusted.
+ * Returns the IP address of the client, without brackets or port: the remote address of the connection, or behind own
+ * proxies the entry of `X-Forwarded-For` that the outermost of them has appended. If an entry is not an address
+ * (`unknown`), the last valid one before it is returned, counted from the connection.
  *
- * @throws OptionsError, and where the connection has no address (it is closed, or a Unix socket)
+ * For servers on bare `node:http` or Koa, and where a `trust proxy` setting is not wanted. Express and Fastify have
+ * `request.ip`, with a setting for trusted proxies (`trust proxy`, `trustProxy`) that also takes address ranges.
+ *
+ * @throws OptionsError for an invalid option, and if there is no address: the connection is closed, or it is a Unix
+ * socket
+ * @example
+ * const client = clientIp(request, { trustedProxies: 1 });
  */
 export function clientIp(request: RequestWithAddress, options: ClientIpOptions = {}): string {
   const { trustedProxies = 0 } = parseOptions(clientIpOptions, options, 'clientIp(request, { ... })');
@@ -41,18 +51,18 @@ export function clientIp(request: RequestWithAddress, options: ClientIpOptions =
   if (client !== undefined) return client;
   throw new OptionsError(
     'This request has no client address: its connection is closed, or is a Unix socket. Behind a proxy on a Unix ' +
-      'socket, say clientIp(request, { trustedProxies: 1 }).',
+      'socket, call clientIp(request, { trustedProxies: 1 }).',
   );
 }
 
-/** The entries, the nearest first. */
+/** The entries of `X-Forwarded-For`, the one of the nearest proxy first. */
 function forwardedFor({ headers }: RequestWithAddress): readonly string[] {
   const header = headers['x-forwarded-for'] ?? '';
   return String(header).split(',').reverse();
 }
 
-/** Some proxies write the port too: `203.0.113.7:4711`, `[2001:db8::1]:4711`. */
+/** Some proxies append the port, too: `203.0.113.7:4711`, `[2001:db8::1]:4711`. */
 function withoutPort(entry: string): string {
-  const found = /^(?:\[(.+)\]|([\d.]+))(?::\d+)?$/.exec(entry.trim());
-  return found?.[1] ?? found?.[2] ?? entry.trim();
+  const match = /^(?:\[(.+)\]|([\d.]+))(?::\d+)?$/.exec(entry.trim());
+  return match?.[1] ?? match?.[2] ?? entry.trim();
 }

@@ -1,20 +1,23 @@
 import { RateLimitExceededError, StoreUnavailableError } from '../../core/shared/errors.js';
 import { rateLimitHeaders, type RateLimitHeadersOptions } from './rate-limit-headers.js';
 
-/** What to answer a request that was refused. */
+/** The parts of an HTTP response to a refused request. */
 export interface ErrorResponse {
   readonly status: 429 | 503;
+  /** `Content-Type`; for 429 also those of `rateLimitHeaders`. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Problem details (RFC 9457), to be sent as JSON. They do not name the key: it may hold what is nobody's business. */
+  /** Problem details (RFC 9457), to be sent as JSON. The key is not in it, because it may hold private data. */
   readonly body: Readonly<Record<string, unknown>>;
 }
 
 const PROBLEM = { 'Content-Type': 'application/problem+json' } as const;
 
 /**
- * The answer to what a rate limit threw: 429 for a limit that is used up, 503 for a store that does not answer (the
- * policy `deny`), which is never the caller's fault. Undefined for every other error: it is not ours.
+ * Returns the HTTP response to an error of a rate limit: 429 for a RateLimitExceededError, 503 for a
+ * StoreUnavailableError. The latter reaches an error handler only under `onUnavailable: 'deny'`.
  *
+ * @returns undefined for every other error: pass it on
+ * @throws OptionsError
  * @example
  * const refusal = errorResponse(error);
  * if (refusal === undefined) return next(error);

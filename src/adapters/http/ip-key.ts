@@ -5,23 +5,26 @@ import { integer, parseOptions, type Option } from '../../core/shared/option-sch
 
 export interface IpKeyOptions {
   /**
-   * How many leading bits of an IPv6 address name the client, from 1 to 128. Whoever has one address of a /64 has all
-   * of them; providers give their customers a /56 or a /48.
+   * The number of leading bits of an IPv6 address that identify the client, from 1 to 128. A host can use every address
+   * of its /64; providers assign a /56 or a /48 to a customer.
    * @default 64
    */
   readonly v6Prefix?: number | undefined;
 }
 
-/** The same as a schema: names, checks and defaults. */
+/** The schema of `IpKeyOptions`: names, checks and defaults. */
 export const ipKeyOptions = {
   v6Prefix: integer({ min: 1, max: 128, default: 64, of: 'bits' }),
 } satisfies Record<keyof IpKeyOptions, Option<unknown>>;
 
 /**
- * An address as part of a key, one text for each client: `203.0.113.7`, `2001:db8:0:1::/64`. An IPv4 address that is
- * written as IPv6 (`::ffff:203.0.113.7`, `::ffff:cb00:7107`) is the IPv4 address. Zones (`%eth0`) do not count.
+ * Returns the text for a client address in a key: `203.0.113.7` for IPv4, the prefix for IPv6, `2001:db8:0:1::/64`. So
+ * a client cannot avoid a limit with another address of its network, or with another spelling of the same address. An
+ * IPv4-mapped IPv6 address (`::ffff:203.0.113.7`, `::ffff:cb00:7107`) becomes the IPv4 address. Zones (`%eth0`) are
+ * dropped.
  *
- * @throws OptionsError for what is no address: a name, brackets, a port, a prefix
+ * @param address an IPv4 or IPv6 address without brackets, port or prefix
+ * @throws OptionsError for anything else
  * @example
  * await caching.limits.consume(['login', ipKey(clientIp(request))], { limit: 5, per: '1m' });
  */
@@ -55,17 +58,17 @@ function groupsOf(address: string): readonly number[] {
 /** IPv4-mapped IPv6 addresses (`::ffff:0:0/96`). */
 function mappedAddress(groups: readonly number[]): string | undefined {
   const [high, low] = groups.slice(6) as [number, number];
-  const mapped = groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff;
-  return mapped ? [high >> 8, high & 0xff, low >> 8, low & 0xff].join('.') : undefined;
+  const isMapped = groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff;
+  return isMapped ? [high >> 8, high & 0xff, low >> 8, low & 0xff].join('.') : undefined;
 }
 
-/** The group with all but its first `bits` bits put to zero. */
+/** Sets all but the first `bits` bits of a group to zero. */
 function masked(group: number, bits: number): number {
   const kept = Math.min(Math.max(bits, 0), 16);
   return group & (0xffff << (16 - kept));
 }
 
-/** The one text that URLs have for an IPv6 address (RFC 5952, and never with dots). */
+/** The text of an IPv6 address in a URL: RFC 5952, but never with a dotted IPv4 part. */
 function canonical(groups: readonly (number | string)[]): string {
   const text = groups.map((group) => (typeof group === 'string' ? group : group.toString(16))).join(':');
   return new URL(`http://[${text}]/`).hostname.slice(1, -1);

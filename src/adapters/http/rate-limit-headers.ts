@@ -4,24 +4,25 @@ import { oneOf, parseOptions, type Option } from '../../core/shared/option-schem
 
 export interface RateLimitHeadersOptions {
   /**
-   * Adds `X-RateLimit-Limit`, `-Remaining` and `-Reset` of the rule that decided. `-Reset` means two things in the
-   * field: `delta` gives the seconds until then (as @fastify/rate-limit does), `epoch` the second since 1970 (as
-   * GitHub and express-rate-limit do).
+   * Adds `X-RateLimit-Limit`, `-Remaining` and `-Reset` of the rule that decided. `-Reset` has two meanings in use:
+   * `delta` is the seconds until the reset (@fastify/rate-limit), `epoch` its time in seconds since 1970 (GitHub,
+   * express-rate-limit).
    * @default none of them
    */
   readonly legacy?: 'delta' | 'epoch' | undefined;
 }
 
-/** The same as a schema: names and checks. */
+/** The schema of `RateLimitHeadersOptions`: names and checks. */
 export const rateLimitHeadersOptions = {
   legacy: oneOf(['delta', 'epoch']),
 } satisfies Record<keyof RateLimitHeadersOptions, Option<unknown>>;
 
 /**
- * What a decision says, for a response: `RateLimit-Policy` and `RateLimit` with one member for each rule
- * (draft-ietf-httpapi-ratelimit-headers-11), and `Retry-After` for a refusal that ends.
+ * Returns the rate limit headers of a response: `RateLimit-Policy` and `RateLimit` with one member for each rule
+ * (draft-ietf-httpapi-ratelimit-headers-11), and `Retry-After` for a refusal that ends (with a limit of 0 it does
+ * not).
  *
- * All times are whole seconds, rounded up, so that who waits as long as he was told is not too early.
+ * All times are whole seconds, rounded up, so that a client that waits for them is not too early.
  *
  * @throws OptionsError
  * @example
@@ -34,7 +35,7 @@ export function rateLimitHeaders(
   const { legacy } = parseOptions(rateLimitHeadersOptions, options, 'rateLimitHeaders(decision, { ... })');
   const decision = from instanceof RateLimitExceededError ? from.decision : from;
   const headers: Record<string, string> = {};
-  // A list in a structured field has at least one member.
+  // An empty list is not a valid structured field.
   if (decision.rules.length > 0) {
     headers['RateLimit-Policy'] = decision.rules.map(policy).join(', ');
     headers['RateLimit'] = decision.rules.map(serviceLimit).join(', ');
@@ -46,7 +47,7 @@ export function rateLimitHeaders(
 }
 
 function policy({ rule, algorithm, limit, perMs }: RuleDecision): string {
-  // The life of a slot is no window: it says nothing about how many calls may be made in it.
+  // The lease of a slot is not a window: any number of calls can be made in it.
   const quota =
     algorithm === 'concurrency' ? ';qu="concurrent-requests"' : `;w=${Math.max(1, seconds(perMs))}`;
   return `${text(rule)};q=${integer(limit)}${quota}`;
@@ -58,12 +59,16 @@ function serviceLimit(rule: RuleDecision): string {
 }
 
 /**
- * The seconds within which no more than what remains can be used. For a refusal the same as `Retry-After`, which
- * the draft does not want to end before it. Undefined: there is no such time.
+ * The seconds in which only the remaining units can be used. For a refusal the value of `Retry-After`, which must not
+ * be before it according to the draft. Undefined: the refusal does not end.
  */
-function effectiveWindow(of: Pick<RuleDecision, 'allowed' | 'retryAfterMs' | 'resetMs'>): number | undefined {
-  if (of.allowed) return seconds(of.resetMs);
-  return Number.isFinite(of.retryAfterMs) ? Math.max(1, seconds(of.retryAfterMs)) : undefined;
+function effectiveWindow({
+  allowed,
+  retryAfterMs,
+  resetMs,
+}: Pick<RuleDecision, 'allowed' | 'retryAfterMs' | 'resetMs'>): number | undefined {
+  if (allowed) return seconds(resetMs);
+  return Number.isFinite(retryAfterMs) ? Math.max(1, seconds(retryAfterMs)) : undefined;
 }
 
 function legacyHeaders(decision: Decision, reset: 'delta' | 'epoch'): Record<string, string> {
@@ -82,16 +87,18 @@ function seconds(ms: number): number {
   return Math.ceil(ms / 1_000);
 }
 
-/** An integer of structured fields has at most 15 digits. */
+/** An integer in a structured field has at most 15 digits. */
 function integer(value: number): string {
   return String(Math.min(value, 999_999_999_999_999));
 }
 
-/** A string of structured fields: printable ASCII. What else stands in a name is written as in a URL. */
+/** A string in a structured field is printable ASCII. Other characters of a name are percent-encoded. */
 function text(name: string): string {
   const ascii = name
-    .replace(/[^ -~]+/gu, (other) =>
-      [...Buffer.from(other)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''),
+    .replace(/[^ -~]+/gu, (characters) =>
+      [...Buffer.from(characters)]
+        .map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`)
+        .join(''),
     )
     .replace(/["\\]/g, '\\$&');
   return `"${ascii}"`;

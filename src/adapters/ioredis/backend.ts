@@ -8,12 +8,13 @@ import { RedisRateStore } from './limits/rate-store.js';
 import type { IoredisSettings } from './ioredis-options.js';
 import { RedisLockStore } from './locks/lock-store.js';
 
-/** Everything of one `Caching` on Redis: the connections, and the stores that use them. */
+/** Opens the connections of one `Caching`, and creates the stores that use them. */
 export function openBackend(target: Target, settings: IoredisSettings, host: AdapterHost): Backend {
   const { namespace, clock } = host;
   const { timeout, connectTimeout } = settings;
   const channel = channelOf(namespace);
   const openBreakers = new Set<CircuitBreaker>();
+  // Several breakers can be open in a Cluster. Only the first one and the last one are reported.
   const changed = (breaker: CircuitBreaker, reason: Error | undefined): void => {
     const wasDegraded = openBreakers.size > 0;
     if (reason === undefined) openBreakers.delete(breaker);

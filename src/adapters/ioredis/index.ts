@@ -11,13 +11,14 @@ export type { ExistingClient } from './connection/client-types.js';
 export type { IoredisOptions } from './ioredis-options.js';
 
 /**
- * Redis 6.0 or newer, through ioredis 5 or 6: one server, one behind Sentinels (`sentinels` and `name` in the
- * options), or a Cluster (a `Cluster` client).
+ * Creates an adapter for Redis 6.0 or newer with ioredis 5 or 6: for one server, one behind Sentinels (`sentinels` and
+ * `name` in the options), or a Cluster (a `Cluster` client).
  *
- * A client that is passed in is only the pattern for connections of our own: no command is sent on it, and it
- * stays open when we close. Its `keyPrefix` is kept.
+ * A client is only a template: the adapter opens its own connections with the same options and `keyPrefix`. It sends no
+ * command on the client, and does not close it.
  *
- * @throws OptionsError
+ * @param target a URL (`redis://`, or `rediss://` for TLS), the options of ioredis, or a `Redis` or `Cluster` client
+ * @throws OptionsError. A server that cannot be used is reported by `caching.ready()`, as a StoreSetupError
  * @example
  * new Caching({ adapter: ioredis('redis://localhost:6379'), namespace: 'shop' });
  */
@@ -25,8 +26,8 @@ export function ioredis(
   target: string | RedisOptions | ExistingClient,
   options: IoredisOptions = {},
 ): Adapter {
-  const given = parseOptions(ioredisOptions, options, 'ioredis(...)');
-  const { timeout, connectTimeout } = resolveOptions(given, defaultsOf(ioredisOptions));
+  const parsed = parseOptions(ioredisOptions, options, 'ioredis(...)');
+  const { timeout, connectTimeout } = resolveOptions(parsed, defaultsOf(ioredisOptions));
   const resolved = resolveTarget(target);
   const lockServers = resolveLockServers(options.lockServers);
   return {

@@ -9,16 +9,16 @@ import { whileOpen } from './while-open.js';
 export type { MemoryOptions } from './memory-options.js';
 
 /**
- * The embedded adapter: all stores in this process, with the semantics of the Redis adapter. Several `Caching` with the
- * same `memory()` share its content, like several processes on one Redis.
+ * Creates an adapter that keeps everything in this process, with the semantics of the Redis adapter. Several `Caching`
+ * with the same `memory()` share its content, like several processes with one Redis.
  *
  * @throws OptionsError
  * @example
  * const caching = new Caching({ adapter: memory(), namespace: 'shop', defaults: { ttl: '5m' } });
  */
 export function memory(options: MemoryOptions = {}): Adapter {
-  const given = parseOptions(memoryOptions, options, 'memory({ ... })');
-  const limits = resolveOptions(given, defaultsOf(memoryOptions));
+  const parsed = parseOptions(memoryOptions, options, 'memory({ ... })');
+  const limits = resolveOptions(parsed, defaultsOf(memoryOptions));
   const hosts = new Set<AdapterHost>();
   let entries: MemoryEntryStore | undefined;
   let rates: LocalRateStore | undefined;

@@ -19,9 +19,8 @@ export interface MemoryLimits {
 }
 
 /**
- * Every verb of the port in one process, with the semantics of the Redis adapter: each verb runs to its end
- * before another begins, which is all the atomicity it needs. Records are bytes, as in Redis, so that what a
- * caller does to a returned value never reaches the cache.
+ * Entries and nonces in this process, with the semantics of the Redis adapter. A verb runs synchronously, so it is
+ * atomic. Records are bytes, as in Redis, so that a caller who changes a returned value does not change the entry.
  */
 export class MemoryEntryStore implements EntryStore {
   readonly #clock: Clock;
@@ -55,20 +54,20 @@ export class MemoryEntryStore implements EntryStore {
     leaseMs: number,
     replaces: string | undefined,
   ): Promise<LeaseReply> {
-    const storeTime = this.#clock.now();
+    const now = this.#clock.now();
     const record = this.#records.get(key);
     const holder = record === undefined ? undefined : tokenOf(record);
     // guard: one-lease-for-a-key-memory
     if (record !== undefined && holder !== undefined && replaces !== '*' && holder !== token) {
       if (isLease(record)) {
         record[2]! |= HAS_WAITERS;
-        return { status: 'held', forMs: this.#records.getRemainingTTL(key), storeTime };
+        return { status: 'held', forMs: this.#records.getRemainingTTL(key), storeTime: now };
       }
       // guard: lease-replaces-named-value-only-memory
       if (holder !== replaces) return { status: 'present', record };
     }
     if (holder !== token) this.#records.set(key, ownBytes(encodeLease(token)), { ttl: leaseMs });
-    return { status: 'granted', storeTime };
+    return { status: 'granted', storeTime: now };
   }
 
   async extend(key: string, token: string, leaseMs: number): Promise<boolean> {
@@ -85,12 +84,12 @@ export class MemoryEntryStore implements EntryStore {
       return present !== undefined && tokenOf(present) === token ? 'stored' : 'refused';
     }
     // guard: late-fill-is-not-stored-memory
-    const left = Math.floor(until) - Math.floor(this.#clock.now());
-    if (left > 0) this.#records.set(key, ownBytes(record), { ttl: left });
+    const remainingMs = Math.floor(until) - Math.floor(this.#clock.now());
+    if (remainingMs > 0) this.#records.set(key, ownBytes(record), { ttl: remainingMs });
     else this.#records.delete(key);
     // guard: fill-wakes-the-waiters-memory
-    this.#wakeIfWaited(key, lease);
-    return left > 0 ? 'stored' : 'expired';
+    this.#wakeIfAwaited(key, lease);
+    return remainingMs > 0 ? 'stored' : 'expired';
   }
 
   async release(key: string, token: string): Promise<boolean> {
@@ -98,7 +97,7 @@ export class MemoryEntryStore implements EntryStore {
     // guard: release-by-holder-only-memory
     if (lease === undefined) return false;
     this.#records.delete(key);
-    this.#wakeIfWaited(key, lease);
+    this.#wakeIfAwaited(key, lease);
     return true;
   }
 
@@ -108,7 +107,7 @@ export class MemoryEntryStore implements EntryStore {
       // guard: removal-removes-leases-memory
       if (record === undefined) continue;
       this.#records.delete(key);
-      this.#wakeIfWaited(key, record);
+      this.#wakeIfAwaited(key, record);
     }
   }
 
@@ -118,12 +117,12 @@ export class MemoryEntryStore implements EntryStore {
     fresh: string,
     ttlMs: number,
   ): Promise<TagState> {
-    const nonces = nonceKeys.map((key) => latin1(this.#keep(key, ttlMs, () => bytes(fresh))));
+    const nonces = nonceKeys.map((key) => latin1(this.#getOrCreate(key, ttlMs, () => bytes(fresh))));
     if (tagChangesKey === undefined) return { nonces, tagChanges: NO_TAG_CHANGES };
-    const tagChanges = this.#keep(tagChangesKey, ttlMs, () => {
-      const made = new Uint8Array(TAG_CHANGES_LENGTH);
-      made.set(bytes(fresh));
-      return made;
+    const tagChanges = this.#getOrCreate(tagChangesKey, ttlMs, () => {
+      const unchanged = new Uint8Array(TAG_CHANGES_LENGTH);
+      unchanged.set(bytes(fresh));
+      return unchanged;
     });
     return { nonces, tagChanges: tagChanges.slice() };
   }
@@ -142,11 +141,12 @@ export class MemoryEntryStore implements EntryStore {
     for (const bucket of buckets) tagChanges.set(mark, TAG_CHANGES_IDENTITY + bucket * TAG_CHANGE_BYTES);
   }
 
-  /** How much stands there, for tests and for the curious. */
+  /** For tests: the number of records and their size, keys included. */
   get size(): { readonly records: number; readonly bytes: number } {
     return { records: this.#records.size, bytes: this.#records.calculatedSize };
   }
 
+  /** For tests: drops everything, as an eviction of all records would. */
   clear(): void {
     this.#records.clear();
   }
@@ -158,14 +158,15 @@ export class MemoryEntryStore implements EntryStore {
     });
   }
 
-  #keep(key: string, ttlMs: number, make: () => Uint8Array): Uint8Array {
-    const standing = this.#records.get(key);
+  /** Returns the record at the key, or a new one. It lives for `ttlMs` or longer. */
+  #getOrCreate(key: string, ttlMs: number, create: () => Uint8Array): Uint8Array {
+    const existing = this.#records.get(key);
     // guard: nonces-live-no-shorter-memory
-    if (standing !== undefined && this.#records.getRemainingTTL(key) >= ttlMs) return standing;
+    if (existing !== undefined && this.#records.getRemainingTTL(key) >= ttlMs) return existing;
     // guard: nonces-are-kept-memory
-    const kept = standing ?? make();
-    this.#records.set(key, kept, { ttl: ttlMs });
-    return kept;
+    const record = existing ?? create();
+    this.#records.set(key, record, { ttl: ttlMs });
+    return record;
   }
 
   #leaseOf(key: string, token: string): Uint8Array | undefined {
@@ -175,7 +176,7 @@ export class MemoryEntryStore implements EntryStore {
     return record !== undefined && isLease(record) && tokenOf(record) === token ? record : undefined;
   }
 
-  #wakeIfWaited(key: string, record: Uint8Array): void {
+  #wakeIfAwaited(key: string, record: Uint8Array): void {
     if (isLease(record) && (record[2]! & HAS_WAITERS) !== 0) this.#wake(key);
   }
 }
@@ -196,8 +197,8 @@ function bytes(text: string): Uint8Array {
 }
 
 /**
- * A copy in memory of its own. Small buffers of Node.js are slices of a slab of 8 KiB, which lives for as long as any of
- * them: what is kept must not be one.
+ * Copies bytes into a buffer of their own. Small buffers of Node.js are slices of a pool of 8 KiB, so a stored slice
+ * would keep the whole pool in memory.
  */
 function ownBytes(bytes: Uint8Array): Uint8Array {
   // guard: kept-bytes-are-of-their-own

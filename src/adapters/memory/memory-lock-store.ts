@@ -2,37 +2,38 @@ import { closedError, whileOpen } from './while-open.js';
 import type { Clock } from '../../core/ports/clock.js';
 import type { LockGrant, LockReply, LockRequest, LockStore } from '../../core/ports/lock-store.js';
 
-/** Who holds a key. All holders ask for the same number of permits. */
+/** The holders of a key. All of them have the same number of permits. */
 interface Holding {
   readonly permits: number;
-  /** By owner: when its lease ends. */
-  readonly ends: Map<object, number>;
-  /** Somebody without a ticket was refused, and waits for a message. */
-  awaited: boolean;
+  /** The end of the lease of each owner, by the clock. */
+  readonly leaseEnds: Map<object, number>;
+  /** A caller without a ticket was refused, and waits to be woken. */
+  isAwaited: boolean;
 }
 
-/** It keeps new readers out. */
+/** A writer that waits for readers, and blocks new ones. */
 interface PendingWriter {
   readonly until: number;
-  /** Some were, and wait for a message. */
-  awaited: boolean;
+  /** A reader was refused because of it, and waits to be woken. */
+  isAwaited: boolean;
 }
 
-/** Attempts between two looks for what processes that died have left. */
-const SWEEP = 1_024;
+/** The number of attempts after which expired holders, tickets and writers are removed. */
+const SWEEP_INTERVAL = 1_024;
 
 /**
- * Locks in one process, with the semantics of one Redis: each verb runs to its end before another begins, which is
- * all the atomicity it needs. Nothing is evicted: a lock that is gone before its time would let two in.
+ * Locks in this process, with the semantics of one Redis server. A verb runs synchronously, so it is atomic. Nothing is
+ * evicted: an evicted lock would let a second caller in.
+ *
+ * @see G8 in docs/coherence.md
  */
 export class MemoryLockStore implements LockStore {
   readonly hasSingleAuthority = true;
   readonly #clock: Clock;
   readonly #wake: (name: string) => void;
   readonly #holdings = new Map<string, Holding>();
-  /** Tickets in the order in which they came; each until when it keeps its place. */
+  /** By key: the tickets in order of arrival, each with the time until which it is valid without a retry. */
   readonly #queues = new Map<string, Map<string, number>>();
-  /** Of writers whom readers keep out. */
   readonly #pendingWriters = new Map<string, PendingWriter>();
   #lastFence = 0n;
   #attempts = 0;
@@ -43,16 +44,16 @@ export class MemoryLockStore implements LockStore {
   }
 
   async acquire(request: LockRequest): Promise<LockReply> {
-    if (++this.#attempts % SWEEP === 0) this.#sweep();
+    if (++this.#attempts % SWEEP_INTERVAL === 0) this.#sweep();
     const { keys, ticketMs } = request;
     const now = this.#clock.now();
-    const turnIn = this.#enqueue(request, now);
-    const forMs = Math.max(...keys.map((key) => this.#waitFor(key, request, now)));
-    if (forMs === 0 && turnIn === 0) return { status: 'granted', grant: this.#grant(request, now) };
+    const turnInMs = this.#enqueue(request, now);
+    const forMs = Math.max(...keys.map((key) => this.#heldForMs(key, request, now)));
+    if (forMs === 0 && turnInMs === 0) return { status: 'granted', grant: this.#grant(request, now) };
     if (ticketMs > 0) {
       for (const key of keys) this.#markAwaited(key, request, now);
     }
-    return { status: 'held', forMs: forMs === 0 ? turnIn : forMs };
+    return { status: 'held', forMs: forMs === 0 ? turnInMs : forMs };
   }
 
   async abandon(request: LockRequest): Promise<void> {
@@ -60,14 +61,14 @@ export class MemoryLockStore implements LockStore {
     const now = this.#clock.now();
     for (const key of keys) {
       if (ticket !== undefined) {
-        const first = this.#head(key, now) === ticket;
-        this.#leaveQueue(key, ticket);
-        if (first && this.#live(key, now) === undefined) this.#wakeFor(key, now, false);
+        const isFirst = this.#head(key, now) === ticket;
+        this.#dequeue(key, ticket);
+        if (isFirst && this.#current(key, now) === undefined) this.#wakeFor(key, now, false);
       }
-      const wish = this.#pendingWriters.get(key);
-      if (permits !== 1 || wish === undefined) continue;
+      const writer = this.#pendingWriters.get(key);
+      if (permits !== 1 || writer === undefined) continue;
       this.#pendingWriters.delete(key);
-      this.#wakeFor(key, now, wish.awaited);
+      this.#wakeFor(key, now, writer.isAwaited);
     }
   }
 
@@ -76,16 +77,18 @@ export class MemoryLockStore implements LockStore {
     const owner = {};
     for (const key of keys) {
       let holding = this.#holdings.get(key);
-      if (holding === undefined)
-        this.#holdings.set(key, (holding = { permits, ends: new Map(), awaited: false }));
+      if (holding === undefined) {
+        holding = { permits, leaseEnds: new Map(), isAwaited: false };
+        this.#holdings.set(key, holding);
+      }
       if (permits === 1) {
-        holding.awaited ||= this.#pendingWriters.get(key)?.awaited ?? false;
+        holding.isAwaited ||= this.#pendingWriters.get(key)?.isAwaited ?? false;
         this.#pendingWriters.delete(key);
       }
-      holding.ends.set(owner, now + leaseMs);
+      holding.leaseEnds.set(owner, now + leaseMs);
       if (ticket === undefined) continue;
-      this.#leaveQueue(key, ticket);
-      // There may be room for the next one, too.
+      this.#dequeue(key, ticket);
+      // A permit may be free for the next ticket, too.
       if (permits > 1) this.#wakeFor(key, now, false);
     }
     return {
@@ -97,84 +100,92 @@ export class MemoryLockStore implements LockStore {
 
   #extend(keys: readonly string[], owner: object, ms: number): 'extended' | 'lost' {
     const now = this.#clock.now();
-    const holdings = keys.map((key) => this.#live(key, now));
+    const holdings = keys.map((key) => this.#current(key, now));
     // guard: extend-by-owner-only-memory
-    if (!holdings.every((holding) => holding?.ends.has(owner))) return 'lost';
-    for (const holding of holdings) holding!.ends.set(owner, now + ms);
+    if (!holdings.every((holding) => holding?.leaseEnds.has(owner))) return 'lost';
+    for (const holding of holdings) holding!.leaseEnds.set(owner, now + ms);
     return 'extended';
   }
 
   #release(keys: readonly string[], owner: object): void {
     const now = this.#clock.now();
     for (const key of keys) {
-      const holding = this.#live(key, now);
-      if (holding === undefined || !holding.ends.delete(owner)) continue;
-      const left = holding.ends.size;
-      if (left === 0) this.#holdings.delete(key);
-      // A reader that goes makes no room while others stay.
-      if (left === 0 || holding.permits !== Infinity) this.#wakeFor(key, now, holding.awaited);
+      const holding = this.#current(key, now);
+      if (holding === undefined || !holding.leaseEnds.delete(owner)) continue;
+      const isFree = holding.leaseEnds.size === 0;
+      if (isFree) this.#holdings.delete(key);
+      // The release of one reader lets nobody in while other readers hold the lock.
+      if (isFree || holding.permits !== Infinity) this.#wakeFor(key, now, holding.isAwaited);
     }
   }
 
-  /** Grows across restarts, too, as long as the system's clock does not go back. */
+  /** By the time of day, so that tokens also grow across restarts, as long as the system's clock is not set back. */
   #nextFence(): bigint {
-    const clock = BigInt(Date.now()) * 1_000n;
-    return (this.#lastFence = clock > this.#lastFence ? clock : this.#lastFence + 1n);
+    const timeOfDay = BigInt(Date.now()) * 1_000n;
+    this.#lastFence = timeOfDay > this.#lastFence ? timeOfDay : this.#lastFence + 1n;
+    return this.#lastFence;
   }
 
-  /** The holders whose leases have not ended. */
-  #live(key: string, now: number): Holding | undefined {
+  /** The holders with valid leases; undefined if there are none. */
+  #current(key: string, now: number): Holding | undefined {
     const holding = this.#holdings.get(key);
     if (holding === undefined) return undefined;
-    for (const [owner, end] of holding.ends) if (end <= now) holding.ends.delete(owner);
-    if (holding.ends.size > 0) return holding;
+    for (const [owner, end] of holding.leaseEnds) if (end <= now) holding.leaseEnds.delete(owner);
+    if (holding.leaseEnds.size > 0) return holding;
     this.#holdings.delete(key);
     return undefined;
   }
 
-  /** 0: there is room now. */
-  #waitFor(key: string, request: LockRequest, now: number): number {
-    const holding = this.#live(key, now);
+  /** For how many ms the key is held against this request; 0: it is free. */
+  #heldForMs(key: string, request: LockRequest, now: number): number {
+    const holding = this.#current(key, now);
     if (holding !== undefined) {
-      const { ends, permits } = holding;
+      const { leaseEnds, permits } = holding;
       // guard: holders-have-equal-permits-memory
-      if (permits !== request.permits) return Math.max(...ends.values()) - now;
-      if (ends.size >= permits) return Math.min(...ends.values()) - now;
+      if (permits !== request.permits) return Math.max(...leaseEnds.values()) - now;
+      if (leaseEnds.size >= permits) return Math.min(...leaseEnds.values()) - now;
     }
     if (request.permits === 1) return 0;
     // guard: waiting-writer-keeps-readers-out-memory
     return Math.max(0, (this.#pendingWriters.get(key)?.until ?? now) - now);
   }
 
-  /** Who was refused is woken; a writer whom others than a writer keep out keeps new ones of them out. */
+  /** Marks the lock so that the refused caller is woken. A writer that waits for readers also blocks new readers. */
   #markAwaited(key: string, request: LockRequest, now: number): void {
     const holding = this.#holdings.get(key);
-    const wish = this.#pendingWriters.get(key);
+    const writer = this.#pendingWriters.get(key);
     if (request.ticket === undefined) {
-      if (holding !== undefined) holding.awaited = true;
-      if (wish !== undefined && request.permits > 1) wish.awaited = true;
+      if (holding !== undefined) holding.isAwaited = true;
+      if (writer !== undefined && request.permits > 1) writer.isAwaited = true;
     }
     if (request.permits > 1 || holding === undefined || holding.permits === 1) return;
-    this.#pendingWriters.set(key, { until: now + request.ticketMs, awaited: wish?.awaited ?? false });
+    this.#pendingWriters.set(key, {
+      until: now + request.ticketMs,
+      isAwaited: writer?.isAwaited ?? false,
+    });
   }
 
-  /** Takes or keeps the ticket's place. 0: it is its turn; else in how many ms at the latest it may be. */
+  /**
+   * Adds the ticket to the queue, or keeps its place.
+   *
+   * @returns 0 if the ticket is first; else the ms until the first ticket becomes invalid unless it is retried
+   */
   #enqueue({ keys, ticket, ticketMs }: LockRequest, now: number): number {
     if (ticket === undefined) return 0;
     const key = keys[0]!;
     const head = this.#head(key, now);
     const queue = this.#queues.get(key);
     if (ticketMs > 0) {
-      const places = queue ?? new Map<string, number>();
-      // A place that was lost is taken again at the end.
-      if ((places.get(ticket) ?? now) <= now) places.delete(ticket);
-      this.#queues.set(key, places.set(ticket, now + ticketMs));
+      const tickets = queue ?? new Map<string, number>();
+      // An invalid ticket goes to the end of the queue.
+      if ((tickets.get(ticket) ?? now) <= now) tickets.delete(ticket);
+      this.#queues.set(key, tickets.set(ticket, now + ticketMs));
     }
     // guard: head-of-the-queue-first-memory
     return head === undefined || head === ticket ? 0 : queue!.get(head)! - now;
   }
 
-  /** The first in the queue who still asks. */
+  /** The first valid ticket in the queue. Removes the invalid ones before it. */
   #head(key: string, now: number): string | undefined {
     const queue = this.#queues.get(key);
     if (queue === undefined) return undefined;
@@ -186,33 +197,35 @@ export class MemoryLockStore implements LockStore {
     return undefined;
   }
 
-  #leaveQueue(key: string, ticket: string): void {
+  #dequeue(key: string, ticket: string): void {
     const queue = this.#queues.get(key);
     if (queue?.delete(ticket) && queue.size === 0) this.#queues.delete(key);
   }
 
-  #wakeFor(key: string, now: number, others = true): void {
+  /** Wakes the first ticket, and on request the callers without a ticket. */
+  #wakeFor(key: string, now: number, includesUnqueued: boolean): void {
     const head = this.#head(key, now);
     if (head !== undefined) this.#wake(`${key}#${head}`);
-    if (others) this.#wake(key);
+    if (includesUnqueued) this.#wake(key);
   }
 
   #sweep(): void {
     const now = this.#clock.now();
-    for (const key of this.#holdings.keys()) this.#live(key, now);
+    for (const key of this.#holdings.keys()) this.#current(key, now);
     for (const key of this.#queues.keys()) this.#head(key, now);
     for (const [key, { until }] of this.#pendingWriters) if (until <= now) this.#pendingWriters.delete(key);
   }
 }
 
-/** One opener's view: after its `close` the verbs fail, and those of the other openers go on. */
+/** `whileOpen` for locks: `acquire` replies `unavailable` instead of rejecting, and grants are closed, too. */
 export function locksWhileOpen(store: LockStore, isClosed: () => boolean): LockStore {
   return {
     ...whileOpen(store, isClosed, ['abandon']),
     hasSingleAuthority: store.hasSingleAuthority,
     acquire: async (request) => {
-      if (isClosed())
+      if (isClosed()) {
         return { status: 'unavailable', servers: [{ server: 'memory', answer: closedError() }] };
+      }
       const reply = await store.acquire(request);
       return reply.status === 'granted' ? { ...reply, grant: grantWhileOpen(reply.grant, isClosed) } : reply;
     },

@@ -1,9 +1,10 @@
 import { StoreUnavailableError } from '../../core/shared/errors.js';
 
 /**
- * One opener's view of a store that others use, too: once it is closed, the verbs reject.
+ * Returns the view that one `Caching` has of a shared store. Its verbs reject once that `Caching` is closed; those of
+ * the others go on.
  *
- * @param verbs all of the store: the result is not assignable to its interface if one is missing
+ * @param verbs all verbs of the store: if one is missing, the result is not assignable to the interface
  */
 export function whileOpen<Store extends object, Verb extends keyof Store>(
   store: Store,

@@ -4,16 +4,17 @@ import { Caching } from '../../core/caching.js';
 import { shared } from '../../core/shared/registry.js';
 import { bindInstance, isBound } from '../../decorators/shared/resolve-caching.js';
 
+/** The containers whose methods are wrapped, by any copy of this package. */
 const watched = shared('tsyringe', () => new WeakSet<DependencyContainer>());
 
 /**
- * Registers `caching` under the token `Caching`, and ties every instance that this container makes, or one of
- * its child containers, to the `Caching` registered nearest to the container that made it. So containers side
- * by side, child containers and request containers each have their own; an instance keeps the first it was
- * given, as it keeps what its constructor was given.
+ * Registers `caching` under the token `Caching`, and binds every instance that the container or one of its child
+ * containers resolves. An instance is bound to the `Caching` registered in the container that resolved it, or in its
+ * nearest parent. So sibling, child and request containers can each have their own. An instance keeps its first
+ * `Caching`, as it keeps its constructor arguments.
  *
- * (tsyringe tells of a resolution only token by token, so `resolve`, `resolveAll` and `createChildContainer` of
- * this one container object are wrapped. Its class, and other containers, stay as they are.)
+ * (tsyringe reports resolutions only by token, so `resolve`, `resolveAll` and `createChildContainer` of this container
+ * object are wrapped. Its class and other containers are not changed.)
  *
  * @example
  * registerCaching(container, new Caching({ adapter: ioredis('redis://localhost:6379'), namespace: 'shop' }));
@@ -30,23 +31,23 @@ function watch(container: DependencyContainer): void {
   const resolve = container.resolve.bind(container);
   const resolveAll = container.resolveAll.bind(container);
   const createChildContainer = container.createChildContainer.bind(container);
-  const bind = (made: unknown): void => {
-    if (typeof made !== 'object' || made === null || isBound(made)) return;
-    // What delay() gives makes its object when it is touched, which is too soon here.
-    if (!types.isProxy(made) && Caching.is(made)) return;
-    // After reset() or clearInstances() there is none, and tsyringe would try to construct one.
-    if (container.isRegistered(Caching, true)) bindInstance(made, resolve(Caching));
+  const bind = (resolved: unknown): void => {
+    if (typeof resolved !== 'object' || resolved === null || isBound(resolved)) return;
+    // The proxy of delay() constructs its object at the first access, which would be too early here.
+    if (!types.isProxy(resolved) && Caching.is(resolved)) return;
+    // After reset() or clearInstances() no Caching is registered, and tsyringe would try to construct one.
+    if (container.isRegistered(Caching, true)) bindInstance(resolved, resolve(Caching));
   };
-  // The container calls these with more arguments than its types tell: a context, and whether it is optional.
+  // tsyringe calls these with arguments that its types do not have: a context, and whether the token is optional.
   container.resolve = <T>(token: InjectionToken<T>, ...rest: unknown[]): T => {
-    const made = resolve(token, ...(rest as []));
-    bind(made);
-    return made;
+    const resolved = resolve(token, ...(rest as []));
+    bind(resolved);
+    return resolved;
   };
   container.resolveAll = <T>(token: InjectionToken<T>, ...rest: unknown[]): T[] => {
-    const made = resolveAll(token, ...(rest as []));
-    made.forEach(bind);
-    return made;
+    const resolved = resolveAll(token, ...(rest as []));
+    resolved.forEach(bind);
+    return resolved;
   };
   container.createChildContainer = () => {
     const child = createChildContainer();

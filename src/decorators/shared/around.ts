@@ -3,7 +3,9 @@ import { DecorationError } from '../../core/shared/errors.js';
 import { shared } from '../../core/shared/registry.js';
 import { DiscoveredClass, knownClass, type Constructor, type DeclaringClass } from './declaring-class.js';
 
-/** The parts of `ClassMethodDecoratorContext` in use, spelled out so that no `lib` is needed to read them. */
+/**
+ * The parts of `ClassMethodDecoratorContext` in use, declared here so that users need no extra `lib` to compile them.
+ */
 export interface MethodContext<This> {
   readonly kind: 'method';
   readonly name: string | symbol;
@@ -16,41 +18,41 @@ export interface MethodDescriptor<This, A extends readonly unknown[], R> {
   value?: (this: This, ...args: A) => Promise<R>;
 }
 
-/** How the run time calls a method decorator: standard, or legacy (`experimentalDecorators`). */
+/** The arguments of a method decorator at run time: standard, or legacy (`experimentalDecorators`). */
 export type MethodDecoratorArguments<This, A extends readonly unknown[], R> =
   | [method: (this: This, ...args: A) => Promise<R>, context: MethodContext<This>]
   | [target: This, key: string | symbol, descriptor: MethodDescriptor<This, A, R>];
 
-/** A decorator of async methods that works in both modes. */
+/** A decorator for async methods. It works as a standard and as a legacy decorator (`experimentalDecorators`). */
 export type AsyncMethodDecorator<This, A extends readonly unknown[], R> = (
   ...args: MethodDecoratorArguments<This, A, R>
 ) => never;
 
 export type Method = (this: unknown, ...args: unknown[]) => unknown;
 
-/** One decorated method, as far as it is known while its class is defined. */
+/** One decorated method, with what is known while its class is defined. */
 export interface JoinPoint {
   readonly name: string | symbol;
   readonly static: boolean;
   readonly owner: DeclaringClass;
   readonly method: Method;
-  /** Where the decorator is in the source, for messages. */
+  /** The source position of the decorator, for messages: `/app/users.js:12:3`. */
   readonly place: () => string;
 }
 
-/** Runs in place of the method: gets the call's `this`, its arguments, and the method. */
+/** Runs in place of the method. Receives `this` and the arguments of the call, and the method. */
 export type Advice = (self: unknown, args: unknown[], original: Method) => Promise<unknown>;
 
 /**
  * Creates a method decorator that works as a legacy and as a standard decorator. Only this file distinguishes the two.
  * (The second argument is an object in the standard protocol and a name in the legacy one.)
  *
- * The wrapper keeps the method's name, length, own properties and `reflect-metadata`: guards and routers that read those
- * from the function still work.
+ * The wrapper keeps the method's name, length, own properties and `reflect-metadata`, because guards and routers read
+ * them from the function.
  *
  * @param decorator its name in errors: `@Cached`
- * @param entry the public function that the user called, for the place in messages
- * @throws DecorationError on anything but a method that may return a promise
+ * @param entry the public function that the user called; its call site is the place in messages
+ * @throws DecorationError (by the returned decorator) on anything but a method, and on a generator method
  */
 export function around<This, A extends readonly unknown[], R>(
   decorator: string,
@@ -58,16 +60,16 @@ export function around<This, A extends readonly unknown[], R>(
   advise: (joinPoint: JoinPoint) => Advice,
 ): AsyncMethodDecorator<This, A, R> {
   const place = callerOf(entry);
-  const decorate = (...given: readonly unknown[]): unknown => {
-    const [target, second] = given;
+  const decorate = (...args: readonly unknown[]): unknown => {
+    const [target, second] = args;
     if (typeof second === 'object' && second !== null && 'kind' in second) {
       const context = second as MethodContext<unknown>;
       const { kind, name, static: isStatic } = context;
       if (kind !== 'method') {
-        throw refuse(decorator, `${kind === 'accessor' ? 'an' : 'a'} ${String(kind)}`, name ?? '');
+        throw decorationError(decorator, `${kind === 'accessor' ? 'an' : 'a'} ${String(kind)}`, name ?? '');
       }
-      const owner = new DiscoveredClass((holder) =>
-        wraps(Object.getOwnPropertyDescriptor(holder, name)?.value, wrapper),
+      const owner = new DiscoveredClass((object) =>
+        wraps(Object.getOwnPropertyDescriptor(object, name)?.value, wrapper),
       );
       const wrapper = wrap(target, decorator, advise, { name, static: isStatic, owner, place });
       context.addInitializer(function (this: unknown) {
@@ -77,15 +79,15 @@ export function around<This, A extends readonly unknown[], R>(
       return wrapper;
     }
     const name = second as string | symbol | undefined;
-    const descriptor = given[2] as PropertyDescriptor | undefined;
+    const descriptor = args[2] as PropertyDescriptor | undefined;
     if (name === undefined) {
-      throw refuse(decorator, 'a class', (target as { name?: string } | null)?.name ?? '');
+      throw decorationError(decorator, 'a class', (target as { name?: string } | null)?.name ?? '');
     }
     if (typeof descriptor !== 'object' || descriptor === null || 'initializer' in descriptor) {
-      throw refuse(decorator, 'a field', name);
+      throw decorationError(decorator, 'a field', name);
     }
     if (descriptor.get !== undefined || descriptor.set !== undefined) {
-      throw refuse(decorator, 'an accessor', name);
+      throw decorationError(decorator, 'an accessor', name);
     }
     const isStatic = typeof target === 'function';
     const owner = knownClass((isStatic ? target : (target as object).constructor) as Constructor);
@@ -103,9 +105,9 @@ function wrap(
   advise: (joinPoint: JoinPoint) => Advice,
   known: Omit<JoinPoint, 'method'>,
 ): Method {
-  if (typeof original !== 'function') throw refuse(decorator, describe(original), known.name);
+  if (typeof original !== 'function') throw decorationError(decorator, describe(original), known.name);
   const kind = Object.prototype.toString.call(original);
-  if (kind.includes('Generator')) throw refuse(decorator, 'a generator', known.name);
+  if (kind.includes('Generator')) throw decorationError(decorator, 'a generator', known.name);
   const method = original as Method;
   const advice = advise({ ...known, method });
   const wrapper = function (this: unknown, ...args: unknown[]): unknown {
@@ -116,16 +118,18 @@ function wrap(
   return wrapper;
 }
 
-/** The method behind each wrapper of this library. */
+/** The original method of each wrapper, by any copy of this package. */
 const originals = shared('originals', () => new WeakMap<object, Method>());
 
-/** `value` is the wrapper, or wrappers of this library around it. */
+/** True if `value` is the wrapper itself, or other wrappers of this library around it. */
 function wraps(value: unknown, wrapper: Method): boolean {
-  for (let at = value; typeof at === 'function'; at = originals.get(at)) if (at === wrapper) return true;
+  for (let current = value; typeof current === 'function'; current = originals.get(current)) {
+    if (current === wrapper) return true;
+  }
   return false;
 }
 
-/** `reflect-metadata`, if the application has loaded it. */
+/** `Reflect`, with the functions of `reflect-metadata` if the application has loaded it. */
 interface MetadataReflect {
   getOwnMetadataKeys?(target: object): readonly unknown[];
   getOwnMetadata?(key: unknown, target: object): unknown;
@@ -144,35 +148,40 @@ function copyFunction(from: Method, to: Method): void {
   }
 }
 
-/** The line that called `entry`. Captured now; its text is made when it is asked for. */
+/** The source position that called `entry`. The stack is captured now; V8 formats it when the text is first read. */
 function callerOf(entry: (...args: never) => unknown): () => string {
-  const holder: { stack?: string } = {};
+  const trace: { stack?: string } = {};
   const limit = Error.stackTraceLimit;
   Error.stackTraceLimit = 1;
-  Error.captureStackTrace(holder, entry);
+  Error.captureStackTrace(trace, entry);
   Error.stackTraceLimit = limit;
-  return () => /\(?([^\s(]+:\d+:\d+)\)?\s*$/.exec(holder.stack ?? '')?.[1] ?? 'an unknown place';
+  return () => /\(?([^\s(]+:\d+:\d+)\)?\s*$/.exec(trace.stack ?? '')?.[1] ?? 'an unknown place';
 }
 
-function refuse(decorator: string, what: string, name: string | symbol): DecorationError {
+function decorationError(decorator: string, what: string, name: string | symbol): DecorationError {
   return new DecorationError(
     `${decorator} decorates methods that return a promise, and ${String(name) || 'this'} is ${what}. ` +
       'Move the work into an async method and decorate that.',
   );
 }
 
-/** Calls the decorated method. @throws DecorationError if it does not return a promise */
+/**
+ * Calls the decorated method.
+ *
+ * @param label names the method in errors: `@Cached on Users.find`
+ * @throws DecorationError if it does not return a promise
+ */
 export async function callAsync(
   original: Method,
   self: unknown,
   args: unknown[],
-  where: () => string,
+  label: () => string,
 ): Promise<unknown> {
   const result = original.apply(self, args);
   if (typeof (result as PromiseLike<unknown> | null | undefined)?.then !== 'function') {
     throw new DecorationError(
-      `${where()} returned ${describe(result)} and not a promise. ` +
-        'Only async methods can be decorated: callers get a promise in any case. Make it async.',
+      `${label()} returned ${describe(result)} instead of a promise. ` +
+        'Only async methods can be decorated, because their callers always get a promise. Make the method async.',
     );
   }
   return result;

@@ -6,59 +6,68 @@ import { logicalKey, type Key } from '../../core/keys/key.js';
 /** The `key` option of a decorator: a template, or a function of the arguments that returns a key or its parts. */
 export type KeyOption = string | ((this: unknown, ...args: readonly unknown[]) => Key) | undefined;
 
-/** An option for several keys or tags: templates, or a function. */
+/** An option for several keys or tags: templates, or a function that returns a list. */
 export type KeysOption =
   | string
   | readonly string[]
-  | ((this: unknown, ...given: never) => readonly Key[])
+  | ((this: unknown, ...parameters: never) => readonly Key[])
   | undefined;
 
-/** The logical key of a call. @throws KeyError */
+/** Returns the logical key of a call. @throws KeyError */
 export type RenderKey = (args: unknown[], self: unknown) => string;
 
 /**
- * The keys of a call.
- * @param given what a function is called with
+ * Returns the keys of a call.
+ *
+ * @param parameters the arguments of a key function: those of the method, after its result if there is one
  * @param args the arguments of the method, for templates
- * @throws OptionsError, KeyError
+ * @throws OptionsError if a key function does not return a list
+ * @throws KeyError
  */
-export type RenderKeys = (self: unknown, given: unknown[], args: unknown[]) => readonly Key[];
+export type RenderKeys = (self: unknown, parameters: unknown[], args: unknown[]) => readonly Key[];
 
 /**
- * @param where names the place in errors: `key of @Cached on find`
- * @returns undefined where no key is given
+ * Compiles the `key` option of a decorator.
+ *
+ * @param label names the option in errors: `key of @Cached on find`
+ * @returns undefined without a key option
  * @throws OptionsError
  */
-export function compileKey(key: KeyOption, where: string): RenderKey | undefined {
+export function compileKey(key: KeyOption, label: string): RenderKey | undefined {
   if (key === undefined) return undefined;
-  if (typeof key === 'string') return compileTemplate(key, where);
-  if (typeof key === 'function') return (args, self) => logicalKey(key.apply(self, args), where);
-  throw new OptionsError(`${where} is a template or a function, and ${describe(key)} was given.`);
+  if (typeof key === 'string') return compileTemplate(key, label);
+  if (typeof key === 'function') return (args, self) => logicalKey(key.apply(self, args), label);
+  throw new OptionsError(`${label} is a template or a function, and ${describe(key)} was given.`);
 }
 
 /**
- * @param where names the place in errors: `keys of @Invalidates on save`
+ * Compiles an option for several keys or tags.
+ *
+ * @param label names the option in errors: `keys of @Invalidates on save`
  * @throws OptionsError
  */
-export function compileKeys(keys: KeysOption, where: string): RenderKeys {
+export function compileKeys(keys: KeysOption, label: string): RenderKeys {
   if (keys === undefined) return () => [];
   if (typeof keys === 'function') {
-    return (self, given) => {
-      const returned: unknown = keys.apply(self, given as never);
+    return (self, parameters) => {
+      const returned: unknown = keys.apply(self, parameters as never);
       if (Array.isArray(returned)) return returned as readonly Key[];
-      throw new OptionsError(`${where} returned ${describe(returned)}. It returns a list: ['user:42'].`);
+      throw new OptionsError(
+        `${label} is a function that returns a list, such as ['user:42'], and it returned ${describe(returned)}.`,
+      );
     };
   }
-  const renders = compileTemplates(keys, where);
-  return (_self, _given, args) => renders.map((render) => render(args));
+  const renders = compileTemplates(keys, label);
+  return (_self, _parameters, args) => renders.map((render) => render(args));
 }
 
 /**
- * One template or a list of them, each as a function of the arguments of the method.
+ * Compiles one template or a list of them into functions of the method's arguments.
+ *
  * @throws OptionsError
  */
-export function compileTemplates(given: unknown, where: string): ((args: unknown[]) => string)[] {
-  const templates: unknown = typeof given === 'string' ? [given] : given;
-  if (Array.isArray(templates)) return templates.map((one: string) => compileTemplate(one, where));
-  throw new OptionsError(`${where} are templates or a function, and ${describe(given)} was given.`);
+export function compileTemplates(option: unknown, label: string): ((args: unknown[]) => string)[] {
+  const templates: unknown = typeof option === 'string' ? [option] : option;
+  if (Array.isArray(templates)) return templates.map((template: string) => compileTemplate(template, label));
+  throw new OptionsError(`${label} are templates or a function, and ${describe(option)} was given.`);
 }

@@ -1,38 +1,42 @@
 export type Constructor = abstract new (...args: never) => unknown;
 
-/** Which class declares a decorated method. */
+/** Finds the class that declares a decorated method. */
 export interface DeclaringClass {
   /**
-   * @param self the instance, or for a static method the class, on which it is called; without it: as far as is known
-   * @returns undefined if the class cannot be found
+   * @param self the instance on which the method is called, or the class for a static method; without it, the class
+   * found so far is returned
+   * @returns undefined if the class is not found
    */
   of(self?: object): Constructor | undefined;
 }
 
-/** Legacy decorators receive the class. */
+/** For legacy decorators, which receive the class. */
 export function knownClass(owner: Constructor): DeclaringClass {
   return { of: () => owner };
 }
 
 /**
- * Standard decorators do not receive the class, so it is found by looking for the method on the prototype chain. Private
- * methods, and methods wrapped by the decorator of another library, cannot be found this way.
+ * Standard decorators do not receive the class, so it is found by looking for the method on the prototype chain.
+ * Private methods, and methods wrapped by the decorator of another library, cannot be found this way.
  */
 export class DiscoveredClass implements DeclaringClass {
-  readonly #isDefinedOn: (holder: object) => boolean;
+  readonly #isDefinedOn: (object: object) => boolean;
   #found: Constructor | undefined;
   #latestPrototype: object | undefined;
 
-  constructor(isDefinedOn: (holder: object) => boolean) {
+  /**
+   * @param isDefinedOn whether a prototype, or a class for a static method, has the decorated method as an own property
+   */
+  constructor(isDefinedOn: (object: object) => boolean) {
     this.#isDefinedOn = isDefinedOn;
   }
 
-  /** For the initializer of a static method. */
+  /** Called by the initializer of a static method. */
   setClass(owner: Constructor): void {
     this.#found = owner;
   }
 
-  /** For the initializer of a method: `instance` is being constructed. */
+  /** Called by the initializer of an instance method, while `instance` is constructed. */
   observeInstance(instance: object): void {
     const prototype = Object.getPrototypeOf(instance) as object | null;
     if (prototype === null || prototype === this.#latestPrototype) return;
@@ -48,10 +52,16 @@ export class DiscoveredClass implements DeclaringClass {
   }
 
   #search(self: object): Constructor | undefined {
-    for (let at: object | null = self; at !== null; at = Object.getPrototypeOf(at) as object | null) {
-      const holder: unknown =
-        typeof at === 'function' ? at : Object.getOwnPropertyDescriptor(at, 'constructor')?.value;
-      if (typeof holder === 'function' && this.#isDefinedOn(at)) return holder as unknown as Constructor;
+    let current: object | null = self;
+    while (current !== null) {
+      const constructor: unknown =
+        typeof current === 'function'
+          ? current
+          : Object.getOwnPropertyDescriptor(current, 'constructor')?.value;
+      if (typeof constructor === 'function' && this.#isDefinedOn(current)) {
+        return constructor as unknown as Constructor;
+      }
+      current = Object.getPrototypeOf(current) as object | null;
     }
     return undefined;
   }

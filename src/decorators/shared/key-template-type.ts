@@ -1,13 +1,13 @@
 /**
- * The compiler's side of key templates: positions and paths (`{0}`, `{0.id}`) are looked up in the method's
- * arguments, and a placeholder that is no scalar there becomes an error that says so. What depends on a type
- * parameter of the class cannot be decided, and is accepted.
+ * Checks key templates at compile time. The positions and paths of placeholders (`{0}`, `{0.id}`) are looked up in the
+ * argument types of the method; one that is not a scalar there is a compile error with a sentence. One that depends on
+ * a type parameter of the class is accepted, because it is not known yet.
  */
 type Scalar = string | number | boolean | bigint | Date | null | undefined;
 
 /**
- * The type one step along a path; of a union, every member must have the step. Behind the last element that a tuple
- * names, it is the type of the rest.
+ * The type after one step of a path. If `T` is a union, every member must have the step. A position after the named
+ * elements of a tuple has the type of its rest element.
  */
 type Step<T, Head extends string> = Head extends keyof T
   ? T[Head]
@@ -19,12 +19,12 @@ type Step<T, Head extends string> = Head extends keyof T
       : never
     : never;
 
-/** `0`, `12`: arguments and elements have no names. */
+/** A position of an argument or an array element: `0`, `12`. */
 type Position = `${bigint}`;
 
 /**
- * `any extends never` has both results. (`0 extends 1 & T` is decided too early for a type parameter: `1 & T` is never
- * where `T` extends string.)
+ * For `any`, `T extends never` is both branches: `boolean`. (The usual `0 extends 1 & T` does not work for a type
+ * parameter: the compiler reduces `1 & T` to never as soon as `T` extends string.)
  */
 type IsAny<T> = [boolean] extends [T extends never ? true : false] ? true : false;
 
@@ -36,13 +36,13 @@ type PathValue<T, Path extends string> =
       ? PathValue<NonNullable<Step<T, Head>>, Rest>
       : Step<T, Path>;
 
-/** What is wrong with the braces. */
+/** A sentence about the first mistake in the braces, else never. */
 type BraceError<S extends string> = S extends `${infer Literal}{${infer Opened}`
   ? Literal extends `${string}}${string}`
     ? Unopened
     : Opened extends `${string}}${infer Rest}`
       ? Rest extends `{${string}`
-        ? "put ':' between two holes"
+        ? "put ':' between two placeholders"
         : BraceError<Rest>
       : "it has a '{' without a '}' after it"
   : S extends `${string}}${string}`
@@ -74,11 +74,11 @@ type IsUnion<T, Each = T> = [T] extends [never]
 
 type NotScalar<Path extends string> = `{${Path}} is not a scalar argument of the method`;
 
-/** The values print alike though they differ: 1 and '1'. */
+/** Different values with the same text, such as 1 and '1'. */
 type Ambiguous<Path extends string> =
   `{${Path}} may be values that print alike, such as 1 and '1': use a function`;
 
-/** 'fits', or a sentence that says what does not. */
+/** `'fits'`, or a sentence about what does not fit. */
 type PathCheck<Path extends string, A> = Path extends Position | `${Position}.${string}`
   ? ValueCheck<Path, PathValue<A, Path>>
   : NotScalar<Path>;
@@ -95,12 +95,12 @@ type ValueCheck<Path extends string, Value> =
         : NotScalar<Path>;
 
 /**
- * The sentence of a check that fails whatever the type parameters in the arguments become, else never.
+ * The sentence of a check that fails for every possible value of the type parameters in it, else never.
  *
- * The comparison of two functions makes the difference. A conditional type that compares something with a type
- * parameter in it stays open, and no string is assignable to an open type: `Check extends ...` would refuse every
- * template of a generic class. Functions are compared at once. Where the comparison fails with `any` in the place of
- * every type parameter, the result is the false branch, and `any` fits.
+ * The compiler defers a conditional type on a type parameter, and no string is assignable to a deferred type: a plain
+ * `Check extends ...` would reject every template of a generic class. It does not defer the comparison of two function
+ * types: if it fails with `any` for every type parameter, the result is the false branch; and with `any` the check
+ * fits.
  */
 type CertainError<Check> = (() => Check) extends () => `{${string}` ? Check : never;
 
@@ -111,8 +111,8 @@ type TemplateErrors<S extends string, A> = [BraceError<S>] extends [never]
   : BraceError<S>;
 
 /**
- * Each of several templates is checked by itself. (That saves the compiler work too: before `S` is inferred, it reads
- * the distributive type as that of a string, which has no placeholders.)
+ * Distributes over `S`, so that each of several templates is checked by itself. (It also saves the compiler work:
+ * before `S` is inferred it is string, which has no placeholders.)
  */
 type Checked<S extends string, A> = S extends unknown
   ? [TemplateErrors<S, A>] extends [never]
@@ -120,5 +120,8 @@ type Checked<S extends string, A> = S extends unknown
     : `cache key template: ${TemplateErrors<S, A>}`
   : never;
 
-/** The template itself if its placeholders fit the arguments `A`, else a sentence that says what does not. */
+/**
+ * The type of a template: `S` itself if its placeholders fit the argument types `A`, else a sentence about what does
+ * not fit, which the compiler then shows. A template that is not a literal is not checked.
+ */
 export type Template<S extends string, A extends readonly unknown[]> = string extends S ? S : Checked<S, A>;

@@ -3,7 +3,7 @@ import { shared, warnOnce } from '../../core/shared/registry.js';
 import type { JoinPoint } from './around.js';
 import type { Constructor } from './declaring-class.js';
 
-/** The method that uses a name. Two methods of one name would share keys. */
+/** The first method that used a name. A second one would share its keys. */
 interface NameOwner {
   readonly class: WeakRef<object>;
   readonly joinPoint: WeakRef<JoinPoint>;
@@ -11,69 +11,76 @@ interface NameOwner {
 
 /** By decorator and name: `@Cached Users.find`. */
 const owners = shared('names', () => new Map<string, NameOwner>());
+/** The classes that were warned of. */
 const shortNames = shared('short names', () => new WeakSet<object>());
 
 /**
  * The name of a decorated method in default keys, events and errors.
  *
- * `Users.find` for an instance of the class that declares it; `Admins/Users.find` for an instance of a subclass, so that
- * neither two repositories with one base class nor an override and its `super` call share keys. A static method is
- * `Users.static.find`, because an instance method may have the same name. A `name` given by the user replaces all of it.
+ * `Users.find` for an instance of the declaring class; `Admins/Users.find` for an instance of a subclass. So two
+ * repositories with the same base class have different keys, and so have an override and its `super` call. A static
+ * method is `Users.static.find`, because an instance method may have the same name. The `name` option replaces the
+ * whole name.
  */
 export class MethodName {
   readonly #decorator: string;
   readonly #joinPoint: JoinPoint;
-  readonly #given: string | undefined;
-  readonly #shares: string | undefined;
+  readonly #nameOption: string | undefined;
+  readonly #shared: string | undefined;
+  /** By the class of the instance. */
   readonly #names = new WeakMap<object, string>();
-  /** Why a class may not use its name in keys. */
-  readonly #refusals = new WeakMap<object, string>();
+  /** By the class of the instance: the message of the KeyError if its name is that of another method. */
+  readonly #conflicts = new WeakMap<object, string>();
 
   /**
-   * @param shares what two methods of one name would share: `entries`; undefined: the name is in no default key
+   * @param nameOption the `name` option of the decorator
+   * @param shared what two methods with the same name would share, for messages: `entries`; undefined if the name is in
+   * no default key
    */
   constructor(
     decorator: string,
     joinPoint: JoinPoint,
-    given: string | undefined,
-    shares: string | undefined,
+    nameOption: string | undefined,
+    shared: string | undefined,
   ) {
     this.#decorator = decorator;
     this.#joinPoint = joinPoint;
-    this.#given = given;
-    this.#shares = given === undefined ? shares : undefined;
+    this.#nameOption = nameOption;
+    this.#shared = nameOption === undefined ? shared : undefined;
   }
 
-  /** `@Cached on Users.find`. */
+  /** Returns `@Cached on Users.find`. */
   forErrors(self: unknown): string {
     return `${this.#decorator} on ${this.forEvents(self)}`;
   }
 
-  /** For events and errors. Falls back to `(unknown).find`. */
+  /** Returns `Users.find`, or `(unknown).find` if the class is not found. */
   forEvents(self: unknown): string {
     return this.#resolve(self) ?? this.#join('(unknown)');
   }
 
   /**
-   * @throws KeyError if the class cannot be found, or if another method of the same name has other code: with its default
-   * keys it would get the other's values
+   * Returns the name for a default key.
+   *
+   * @throws KeyError if the class is not found, or if another method with different code has the same name: both would
+   * read each other's values
    */
   forKeys(self: unknown): string {
     const name = this.#resolve(self);
     if (name === undefined) {
       throw new KeyError(
-        `${this.forErrors(self)} was called without its instance, and so its default key has no class name. Call it ` +
-          `on the instance, or give the decorator a key or a name: ${this.#decorator}({ name: 'Users.find' }).`,
+        `${this.forErrors(self)} was called without its instance, so the class name in its default key is unknown. Call ` +
+          `it on the instance, or give the decorator a key or a name: ${this.#decorator}({ name: 'Users.find' }).`,
       );
     }
-    const runtime = this.#given === undefined ? this.#classOf(self) : undefined;
-    const refusal = runtime === undefined ? undefined : this.#refusals.get(runtime);
-    if (refusal !== undefined) throw new KeyError(refusal);
+    const runtime = this.#nameOption === undefined ? this.#classOf(self) : undefined;
+    const conflict = runtime === undefined ? undefined : this.#conflicts.get(runtime);
+    if (conflict !== undefined) throw new KeyError(conflict);
     return name;
   }
 
   #resolve(self: unknown): string | undefined {
-    if (this.#given !== undefined) return this.#given;
+    if (this.#nameOption !== undefined) return this.#nameOption;
     const runtime = this.#classOf(self);
     if (runtime === undefined) return undefined;
     let name = this.#names.get(runtime);
@@ -82,19 +89,19 @@ export class MethodName {
       const declared = owner === undefined || owner === runtime ? '' : `/${className(owner)}`;
       name = this.#join(`${className(runtime)}${declared}`);
       this.#names.set(runtime, name);
-      if (this.#shares !== undefined) this.#register(name, runtime, self);
+      if (this.#shared !== undefined) this.#register(name, runtime, self);
     }
     return name;
   }
 
   /** The class of the instance, or the declaring class if there is no instance. */
   #classOf(self: unknown): Constructor | undefined {
-    const found = this.#joinPoint.static
+    const constructor = this.#joinPoint.static
       ? self
       : typeof self === 'object' && self !== null
         ? self.constructor
         : undefined;
-    return typeof found === 'function' ? (found as Constructor) : this.#joinPoint.owner.of();
+    return typeof constructor === 'function' ? (constructor as Constructor) : this.#joinPoint.owner.of();
   }
 
   #join(owner: string): string {
@@ -102,18 +109,18 @@ export class MethodName {
   }
 
   /**
-   * The second method of a name is refused if its code differs from the first one's. The same code again is a module
-   * that was loaded twice (hot reload, the module registry of Jest): both use the name, with one warning. A method that
-   * carries the decorator twice is one method.
+   * Registers the method as the owner of the name, or as a conflict if a method with different code owns it. The same
+   * code means that a module was loaded twice (hot reload, the module registry of Jest): both use the name, with one
+   * warning. A method that has the decorator twice is one method.
    */
   #register(name: string, runtime: Constructor, self: unknown): void {
     if (runtime.name.length <= 2) warnOfShortName(runtime);
-    const what = `${this.#decorator} ${name}`;
-    const known = owners.get(what);
+    const id = `${this.#decorator} ${name}`;
+    const known = owners.get(id);
     const owner = known?.class.deref();
     const first = known?.joinPoint.deref();
     if (owner === undefined || first === undefined) {
-      owners.set(what, { class: new WeakRef(runtime), joinPoint: new WeakRef(this.#joinPoint) });
+      owners.set(id, { class: new WeakRef(runtime), joinPoint: new WeakRef(this.#joinPoint) });
       return;
     }
     // guard: one-method-with-two-decorators-is-one
@@ -121,17 +128,17 @@ export class MethodName {
     const advice = `Give one of them a name: ${this.#decorator}({ name: 'billing.${name}' }).`;
     // guard: other-code-of-one-name-is-refused
     if (String(first.method) !== String(this.#joinPoint.method)) {
-      this.#refusals.set(
+      this.#conflicts.set(
         runtime,
         `Two different methods are called ${name}, at ${first.place()} and at ${this.#joinPoint.place()}. Neither has a ` +
-          `key of its own, so they would share their ${this.#shares}; the second one is refused. ${advice}`,
+          `key of its own, so they would share their ${this.#shared}; the second one is refused. ${advice}`,
       );
     } else {
       warnOnce(
         'CACHEMENT_SHARED_NAME',
-        what,
+        id,
         `Two methods are called ${name}, at ${first.place()} and at ${this.#joinPoint.place()}. Their code is the same ` +
-          `and neither has a key of its own, so they share their ${this.#shares}. ${advice}`,
+          `and neither has a key of its own, so they share their ${this.#shared}. ${advice}`,
       );
     }
   }
@@ -148,7 +155,7 @@ export class MethodName {
   }
 }
 
-/** What a declaring class can be looked for on. */
+/** Undefined if `self` is neither an object nor a class. */
 function instanceOf(self: unknown): object | undefined {
   return (typeof self === 'object' && self !== null) || typeof self === 'function' ? self : undefined;
 }
@@ -162,9 +169,9 @@ function warnOfShortName(owner: Constructor): void {
   shortNames.add(owner);
   const why =
     owner.name === ''
-      ? 'A class with decorated methods has no name, so default keys do not tell it from another: name it'
+      ? 'A class with decorated methods has no name, so its default keys are those of every other such class: name it'
       : `A class with decorated methods is called '${owner.name}'. If a minifier chose that name, default keys ` +
-        'change with every build and two classes may share one: keep class names';
+        'change with every build, and two classes may have the same: keep class names';
   process.emitWarning(`${why}, or give the decorator a name.`, {
     type: 'CachementWarning',
     code: 'CACHEMENT_SHORT_NAME',

@@ -6,24 +6,23 @@ import { MissingCachingError, OptionsError } from '../../core/shared/errors.js';
 import { shared } from '../../core/shared/registry.js';
 
 /**
- * A dependency injection container: `get` (NestJS, Inversify, TypeDI) or `resolve` (tsyringe). One that has both is
- * asked by `get`: in NestJS `resolve` makes a promise.
+ * A dependency injection container with `get` (NestJS, Inversify, TypeDI) or `resolve` (tsyringe). The token is the
+ * class `Caching`. If it has both methods, `get` is called, because `resolve` of NestJS returns a promise.
  */
 export interface ContainerLike {
-  /** The token is the class `Caching`. */
   resolve?(token: typeof Caching): unknown;
   get?(token: typeof Caching): unknown;
   isRegistered?(token: typeof Caching, recursive?: boolean): boolean;
 }
 
 interface Resolution {
-  /** What `withCaching` sets. */
+  /** The `Caching` of `withCaching`. */
   readonly scope: AsyncLocalStorage<Caching>;
-  /** `withCaching` was used: until then no call pays for it. */
+  /** True once `withCaching` has been used. Until then calls skip the lookup in `scope`. */
   isScoped: boolean;
-  /** By instance, prototype or class. */
+  /** The bindings of `bindCaching`, by instance, prototype or class. */
   readonly bound: WeakMap<object, Caching>;
-  /** What was found for an instance, until a binding or the container changes. */
+  /** Cached results by instance. Cleared when a class is bound or the container changes. */
   found: WeakMap<object, Caching>;
   container: ContainerLike | undefined;
 }
@@ -37,9 +36,11 @@ const state = shared('resolution', (): Resolution => ({
 }));
 
 /**
- * Runs `work` with `caching` as the one that decorated methods find, whatever they are bound to: for tests,
- * tenants, requests. Only the `cache` option comes before it.
+ * Runs `work`, and uses `caching` for every decorated method that is called in it, also after an await. For tests,
+ * tenants and requests. Only the `cache` option of a decorator takes precedence.
  *
+ * @returns what `work` returns
+ * @throws OptionsError if `caching` is not a `Caching`; and what `work` throws
  * @example
  * await withCaching(testCaching, () => service.find('42'));
  */
@@ -50,8 +51,13 @@ export function withCaching<T>(caching: Caching, work: () => T): T {
 }
 
 /**
- * Ties an instance, or all instances of a class, to a `Caching`. Container adapters call it for what they make.
+ * Binds an instance, or a class with all its instances, to a `Caching`. A binding of the instance takes precedence over
+ * one of its class.
+ *
+ * @param target an instance or a class
  * @throws OptionsError
+ * @example
+ * bindCaching(service, caching);
  */
 export function bindCaching(target: object, caching: Caching): void {
   check(caching, 'bindCaching(target, caching)');
@@ -63,25 +69,28 @@ export function bindCaching(target: object, caching: Caching): void {
     const { prototype } = target as { prototype?: object };
     if (prototype !== undefined) state.bound.set(prototype, caching);
   }
-  // A class or a prototype stands for instances that may have been remembered already.
+  // The binding of a class or a prototype changes the result for its instances, which may be in `found`.
   if (typeof target === 'function' || Object.hasOwn(target, 'constructor')) state.found = new WeakMap();
 }
 
-/** The same for an instance, which it does not touch: it may be a proxy that makes its object when touched. */
+/**
+ * Binds an instance without reading its properties: it may be a proxy that constructs its object at the first access.
+ */
 export function bindInstance(instance: object, caching: Caching): void {
   state.bound.set(instance, caching);
   state.found.delete(instance);
 }
 
-/** True if this very instance or class was bound. */
+/** True if this object itself is bound, and not only its class. */
 export function isBound(target: object): boolean {
   return state.bound.has(target);
 }
 
 /**
- * The container in which decorated methods look for a `Caching` when their instance has none. Undefined takes
- * it away.
+ * Sets the container in which decorated methods look up `Caching` if neither their instance nor its class is bound to
+ * one, and no own field holds one. There is one such container for the process; undefined removes it.
  *
+ * @throws OptionsError if the container has neither `get` nor `resolve`
  * @example
  * container.registerInstance(Caching, caching);
  * useContainer(container);
@@ -94,77 +103,83 @@ export function useContainer(next: ContainerLike | undefined): void {
   state.found = new WeakMap();
 }
 
-/** What a decorator's `cache` option may be. */
+/** The `cache` option of a decorator: a `Caching`, or a function of the instance that returns one. */
 export type CachingSource<This> = Caching | ((self: This) => Caching);
 
 /**
- * The `Caching` of one call. First hit wins: the decorator's own; `withCaching`; one bound to the instance or
- * its class; an own field that holds one; the container; the process default. The middle three are remembered
- * for the instance.
+ * Finds the `Caching` of one call. The first one found is used: the `cache` option; `withCaching`; a binding of the
+ * instance or its class; an own field that holds one; the container; the process default. A result of the binding, the
+ * field or the container is cached for the instance.
  *
- * @throws MissingCachingError: never runs silently uncached
+ * @param self the instance, or the class for a static method
+ * @param source the `cache` option of the decorator
+ * @param label names the method in errors: `@Cached on Users.find`
+ * @throws MissingCachingError if there is none: a method never runs silently uncached
+ * @throws OptionsError if the function of the `cache` option does not return a `Caching`
  */
 export function resolveCaching(
   self: unknown,
-  own: CachingSource<never> | undefined,
-  where: () => string,
+  source: CachingSource<never> | undefined,
+  label: () => string,
 ): Caching {
-  if (own !== undefined) return fromOption(self, own, where);
+  if (source !== undefined) return fromOption(self, source, label);
   if (state.isScoped) {
-    const here = state.scope.getStore();
-    if (here !== undefined) return here;
+    const scoped = state.scope.getStore();
+    if (scoped !== undefined) return scoped;
   }
   const isObject = (typeof self === 'object' && self !== null) || typeof self === 'function';
   if (isObject) {
     const known = state.found.get(self);
     if (known !== undefined) return known;
-    const near = fromBinding(self) ?? fromField(self, where) ?? fromContainer(where);
-    if (near !== undefined) {
-      state.found.set(self, near);
-      return near;
+    const found = fromBinding(self) ?? fromField(self, label) ?? fromContainer(label);
+    if (found !== undefined) {
+      state.found.set(self, found);
+      return found;
     }
   }
-  const last = (isObject ? undefined : fromContainer(where)) ?? Caching.getDefault();
-  if (last === undefined) throw missing(where());
-  return last;
+  const fallback = (isObject ? undefined : fromContainer(label)) ?? Caching.getDefault();
+  if (fallback === undefined) throw missing(label());
+  return fallback;
 }
 
-/** A `Caching` was checked when the class was defined; what a function returns is checked now. */
-function fromOption(self: unknown, own: CachingSource<never>, where: () => string): Caching {
-  if (typeof own !== 'function') return own;
-  const caching: unknown = own(self as never);
+/** A `Caching` is checked when the class is defined; the result of a function is checked here. */
+function fromOption(self: unknown, source: CachingSource<never>, label: () => string): Caching {
+  if (typeof source !== 'function') return source;
+  const caching: unknown = source(self as never);
   if (Caching.is(caching)) return caching;
   throw new OptionsError(
-    `The cache option of ${where()} is a Caching or a function that returns one, and ${describe(caching)} came.`,
+    `The cache option of ${label()} is a function that returns a Caching, and it returned ${describe(caching)}.`,
   );
 }
 
 function fromBinding(self: object): Caching | undefined {
-  for (let at: object | null = self; at !== null; at = Object.getPrototypeOf(at) as object | null) {
-    const caching = state.bound.get(at);
+  let current: object | null = self;
+  while (current !== null) {
+    const caching = state.bound.get(current);
     if (caching !== undefined) return caching;
+    current = Object.getPrototypeOf(current) as object | null;
   }
   return undefined;
 }
 
-function fromField(self: object, where: () => string): Caching | undefined {
-  let one: Caching | undefined;
+function fromField(self: object, label: () => string): Caching | undefined {
+  let found: Caching | undefined;
   for (const key of Reflect.ownKeys(self)) {
     const value: unknown = Object.getOwnPropertyDescriptor(self, key)?.value;
-    // A container's proxy for something not made yet would make it if it were asked.
-    if (types.isProxy(value) || !Caching.is(value) || value === one) continue;
-    if (one !== undefined) {
+    // Proxies are skipped: that of a container constructs its object at the first access.
+    if (types.isProxy(value) || !Caching.is(value) || value === found) continue;
+    if (found !== undefined) {
       throw new MissingCachingError(
-        `${where()} found two Caching in fields of its instance and cannot choose. Give the decorator ` +
-          '{ cache: (self) => self.theOne }.',
+        `${label()} found two different Caching in the fields of its instance. Choose one of them: give the decorator ` +
+          '{ cache: (self) => self.caching }.',
       );
     }
-    one = value;
+    found = value;
   }
-  return one;
+  return found;
 }
 
-function fromContainer(where: () => string): Caching | undefined {
+function fromContainer(label: () => string): Caching | undefined {
   const { container } = state;
   if (container === undefined) return undefined;
   const tokens = cachingTokens().filter((token) => container.isRegistered?.(token, true) !== false);
@@ -182,37 +197,40 @@ function fromContainer(where: () => string): Caching | undefined {
   if (caching === undefined || caching === null) {
     if (failure === undefined) return undefined;
     throw new MissingCachingError(
-      `${where()} asked the container of useContainer for Caching, and it threw. Register one: ` +
+      `${label()} looked up Caching in the container of useContainer, and the container threw. Register one: ` +
         'container.registerInstance(Caching, new Caching({ ... })).',
       failure,
     );
   }
   throw new MissingCachingError(
-    `${where()} asked the container of useContainer for Caching, and it gave ${describe(caching)}. Give useContainer ` +
-      'what returns one: useContainer({ get: () => caching }).',
+    `${label()} looked up Caching in the container of useContainer, and the container returned ${describe(caching)}. Give ` +
+      'useContainer a container that returns a Caching: useContainer({ get: () => caching }).',
   );
 }
 
-function missing(where: string): MissingCachingError {
+function missing(label: string): MissingCachingError {
   return new MissingCachingError(
-    `${where} found no Caching to run on. Give it one, in the way that fits:\n` +
+    `${label} found no Caching to run on. Give it one in one of these ways:\n` +
       '  container.registerInstance(Caching, caching); useContainer(container);   a DI container\n' +
       "  registerCaching(container, caching)       from 'cachement/tsyringe', for several containers\n" +
-      '  constructor(private readonly caching: Caching)   injected: any own field that holds one\n' +
-      '  bindCaching(instance, caching)            by hand, an instance or a class\n' +
+      '  constructor(private readonly caching: Caching)   injected: an own field that holds one\n' +
+      '  bindCaching(instance, caching)            by hand: an instance or a class\n' +
       '  withCaching(caching, () => ...)           tests, tenants, requests\n' +
       '  { cache: caching } on the decorator, or decorators from createDecorators(caching)\n' +
       '  Caching.setDefault(caching)               one for the whole process',
   );
 }
 
-function check(caching: unknown, where: string): void {
+function check(caching: unknown, label: string): void {
   if (!Caching.is(caching)) {
-    throw new OptionsError(`${where} takes a Caching, and ${describe(caching)} was given.`);
+    throw new OptionsError(`${label} takes a Caching, and ${describe(caching)} was given.`);
   }
 }
 
-/** What a decorated method computes once for each `Caching` that it meets; nearly always there is one. */
+/**
+ * Caches what a decorated method computes from its `Caching`. The latest one is compared first, because most methods
+ * only ever use one.
+ */
 export function perCaching<Value extends object>(
   compute: (caching: Caching) => Value,
 ): (caching: Caching) => Value {

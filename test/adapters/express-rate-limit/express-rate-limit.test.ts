@@ -249,6 +249,6 @@ test('a store without a limiter throws with advice', async (t) => {
   t.teardown(() => caching.close());
   await t.throwsAsync(expressRateLimitStore({ caching }).increment('ada'), {
     instanceOf: OptionsError,
-    message: /hand it to rateLimit\({ windowMs, store }\)/,
+    message: /pass it to rateLimit\({ windowMs, store }\)/,
   });
 });

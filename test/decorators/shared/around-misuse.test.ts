@@ -135,8 +135,8 @@ test('a method that does not return a promise rejects, and the error names what 
     const error = await t.throwsAsync(promise, { instanceOf: DecorationError });
     t.is(
       error?.message,
-      `@Cached on Sync.find returned ${word} and not a promise. ` +
-        'Only async methods can be decorated: callers get a promise in any case. Make it async.',
+      `@Cached on Sync.find returned ${word} instead of a promise. ` +
+        'Only async methods can be decorated, because their callers always get a promise. Make the method async.',
     );
     for (const [method, message] of [
       ['save', /^@Invalidates on Sync\.save returned /],

@@ -150,7 +150,7 @@ test.serial('a cache option that returns something else rejects the call', async
   await t.throwsAsync(new Wrong().find('1'), {
     instanceOf: OptionsError,
     message:
-      'The cache option of @Cached on Wrong.find is a Caching or a function that returns one, and undefined came.',
+      'The cache option of @Cached on Wrong.find is a function that returns a Caching, and it returned undefined.',
   });
 });
 
@@ -298,7 +298,7 @@ test.serial(
     await t.throwsAsync(new Two(newCaching()).find('1'), {
       instanceOf: MissingCachingError,
       message:
-        /^@Cached on Two\/Users\.find found two Caching in fields of its instance and cannot choose.*cache: \(self\)/,
+        /^@Cached on Two\/Users\.find found two different Caching in the fields of its instance\. .*cache: \(self\)/,
     });
     t.is(await servedBy({ one }, (id) => new Two(one).find(id)), 'one');
   },
@@ -384,7 +384,7 @@ test.serial('a container that throws or returns something else rejects the call'
   t.is(error?.cause, failure);
   t.regex(
     error!.message,
-    /^@Cached on Users\.find asked the container of useContainer for Caching, and it threw\./,
+    /^@Cached on Users\.find looked up Caching in the container of useContainer, and the container threw\./,
   );
   for (const [given, word] of [
     [Promise.resolve(newCaching()), 'a promise'],
@@ -394,7 +394,9 @@ test.serial('a container that throws or returns something else rejects the call'
     useContainer({ resolve: () => given });
     await t.throwsAsync(new Users().find('1'), {
       instanceOf: MissingCachingError,
-      message: new RegExp(`^@Cached on Users\\.find asked the container .* and it gave ${word}\\.`),
+      message: new RegExp(
+        `^@Cached on Users\\.find looked up Caching in the container .* and the container returned ${word}\\.`,
+      ),
     });
   }
 });

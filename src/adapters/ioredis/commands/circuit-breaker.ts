@@ -5,13 +5,13 @@ import { LinkedSet, type Linked } from '../../../core/shared/linked-set.js';
 import type { RedisClient } from '../connection/client-types.js';
 import { replyCode, unavailable } from './redis-errors.js';
 
-/** A server as its breaker sees it. */
+/** The server of a breaker. */
 export interface BreakerTarget {
   /** For messages. */
   readonly where: string;
   /** True while commands can be written. */
   isReady(): boolean;
-  /** Grows with every byte that arrives, on this connection or a new one. */
+  /** Grows with every byte that is received, on this connection or a new one. */
   bytesReceived(): number;
   /** Sends a command to find out whether the server answers. */
   probe(): Promise<unknown>;
@@ -29,7 +29,7 @@ export interface BreakerSettings {
   readonly changed: (breaker: CircuitBreaker, reason: Error | undefined) => void;
 }
 
-/** A command without a reply so far. */
+/** A command that has no reply yet. */
 interface PendingCommand extends Linked<PendingCommand> {
   readonly verb: string;
   readonly startedAt: number;
@@ -44,9 +44,9 @@ interface PendingCommand extends Linked<PendingCommand> {
 }
 
 /**
- * `connecting`: the connection has not been ready yet; calls wait for it, within their deadline. `closed`: calls are sent.
- * `open`: calls are refused at once; the probe that runs meanwhile is what others call the half-open state. `shutdown`:
- * calls are refused for good.
+ * `connecting`: the connection has not been ready yet; calls wait for it, within their deadline. `closed`: calls are
+ * sent. `open`: calls are refused at once; the probe that runs meanwhile is what others call the half-open state.
+ * `shutdown`: calls are refused for good.
  */
 type State = 'connecting' | 'closed' | 'open' | 'shutdown';
 
@@ -56,12 +56,14 @@ const INITIAL_PROBE_MS = 100;
 const MAX_PROBE_MS = 1_000;
 
 /**
- * Deadline and circuit breaker of one server: every failure of a command passes here.
+ * Deadlines and circuit breaker of one server. Every command goes through it, and so does every failure.
  *
  * It opens when the connection is lost, when a deadline passes and no byte has arrived since the command was sent, and
- * after five deadlines in a row that passed although bytes arrived. It then rejects all pending commands at once. Probes
- * run one at a time, after growing, jittered pauses; the first one that is answered closes it. A connection that is silent
- * for two probes is replaced.
+ * after five deadlines in a row that passed although bytes arrived. It then rejects all pending commands at once.
+ * Probes run one at a time, after growing, jittered pauses; the first one that is answered closes it. A connection that
+ * is silent for two probes is replaced.
+ *
+ * @see G10 in docs/coherence.md
  */
 export class CircuitBreaker {
   readonly #target: BreakerTarget;
@@ -93,7 +95,7 @@ export class CircuitBreaker {
   }
 
   /**
-   * Sends a command, or refuses to.
+   * Sends a command. Rejects without sending it while the breaker is open.
    *
    * @param verb what the command does, for messages
    * @param timeout the caller's own deadline in ms, if it is the shorter one
@@ -103,7 +105,9 @@ export class CircuitBreaker {
     return new Promise((resolve, reject) => this.start(verb, send, resolve, reject, timeout));
   }
 
-  /** `run` without a promise of its own. Calls one of the callbacks, once; never `resolve` before this returns. */
+  /**
+   * `run` with callbacks instead of a promise. Calls one of them once, and `resolve` never before this method returns.
+   */
   start<T>(
     verb: string,
     send: () => Promise<T>,
@@ -214,8 +218,8 @@ export class CircuitBreaker {
     if (command.isSettled) return;
     command.isSettled = true;
     const wasSent = command.bytesBefore >= 0;
-    const what = wasSent ? 'no reply arrived' : 'there was no connection';
-    const message = `${command.verb} on ${this.#target.where}: ${what} within ${Math.round(ms)} ms.`;
+    const failure = wasSent ? 'no reply arrived' : 'there was no connection';
+    const message = `${command.verb} on ${this.#target.where}: ${failure} within ${Math.round(ms)} ms.`;
     command.reject(new StoreUnavailableError(message, wasSent ? 'unknown' : 'refused'));
   }
 
@@ -227,7 +231,7 @@ export class CircuitBreaker {
     } else if (command.bytesBefore === this.#target.bytesReceived()) {
       this.#open(new Error(`${where} has been silent for ${timeout} ms.`));
     } else if (++this.#timeouts >= MAX_TIMEOUTS) {
-      this.#open(new Error(`${where} let ${MAX_TIMEOUTS} deadlines of ${timeout} ms pass in a row.`));
+      this.#open(new Error(`${where} missed the deadline of ${timeout} ms ${MAX_TIMEOUTS} times in a row.`));
     }
   }
 
@@ -283,7 +287,7 @@ export class CircuitBreaker {
       this.#scheduleProbe();
     };
     this.#target.probe().then(() => {
-      // A late answer counts, too.
+      // A late reply closes the breaker, too.
       deadline.cancel();
       if (!isOver) this.#isProbing = false;
       isOver = true;
@@ -304,22 +308,22 @@ export class CircuitBreaker {
   }
 
   #refusal(verb: string, outcome: 'refused' | 'unknown'): StoreUnavailableError {
-    const what = outcome === 'refused' ? 'was not sent' : 'has no reply';
-    const why =
+    const failure = outcome === 'refused' ? 'was not sent' : 'has no reply';
+    const reason =
       this.#state === 'shutdown' ? `The store on ${this.#target.where} is closed.` : this.#reason?.message;
-    return new StoreUnavailableError(`${verb} ${what}. ${why ?? ''}`, outcome, { cause: this.#reason });
+    return new StoreUnavailableError(`${verb} ${failure}. ${reason ?? ''}`, outcome, { cause: this.#reason });
   }
 }
 
 /**
- * Runs a task once the data that waits in the sockets has been read. For deadlines: one may have passed because this
- * process was busy, while the reply arrived in time.
+ * Runs a task after the data that is pending in the sockets has been read. Used for deadlines: if this process was
+ * busy, a deadline can pass although the reply has arrived in time.
  */
 export function afterPendingReads(task: () => void): void {
   setImmediate(task);
 }
 
-/** Counts the bytes that arrive at a client, over all its connections. It grows with every new connection, too. */
+/** Counts the bytes that a client has received, over all its connections. A new connection counts as a byte. */
 export function receivedBytesCounter(client: () => RedisClient | undefined): () => number {
   let stream: object | undefined;
   let before = 0;

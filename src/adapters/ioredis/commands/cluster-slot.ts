@@ -8,24 +8,33 @@ for (let byte = 0; byte < 256; byte++) {
   table[byte] = crc;
 }
 
-/** The slot of a key in a Cluster: CRC16 (XMODEM) of what stands in its first braces, or of all of it. */
+/**
+ * Returns the slot of a key in a Cluster: CRC16 (XMODEM) of its hash tag, or of the whole key if it has none. The hash
+ * tag is the text between the first `{` and the next `}`; if that is empty, there is none.
+ *
+ * Not the package cluster-key-slot, which is inside ioredis: after an empty `{}` it takes the text up to a later `}` as
+ * the hash tag, unlike the Cluster specification. For a key with `{}` before a later `{...}` it returns another slot
+ * than the server.
+ */
 export function slotOf(key: string): number {
   const open = key.indexOf('{');
-  let tagged = key;
+  let hashed = key;
   if (open >= 0) {
     const close = key.indexOf('}', open + 1);
-    if (close > open + 1) tagged = key.slice(open + 1, close);
+    if (close > open + 1) hashed = key.slice(open + 1, close);
   }
   let crc = 0;
-  for (let i = 0; i < tagged.length; i++) {
-    const unit = tagged.charCodeAt(i);
-    if (unit > 0x7f) return slotOfBytes(Buffer.from(tagged));
+  for (let i = 0; i < hashed.length; i++) {
+    const unit = hashed.charCodeAt(i);
+    if (unit > 0x7f) return slotOfBytes(Buffer.from(hashed));
     crc = (crc << 8) ^ table[((crc >> 8) ^ unit) & 0xff]!;
   }
   return (crc & 0xffff) % SLOTS;
 }
 
-/** Keys that one script may carry, ordered by slot. */
+/**
+ * Groups keys by slot, because one script may only have keys of one slot. The groups are in the order of their slots.
+ */
 export function groupsBySlot(
   keys: readonly string[],
   slotOf: (key: string) => number,

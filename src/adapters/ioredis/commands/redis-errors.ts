@@ -1,6 +1,6 @@
 import { StoreUnavailableError } from '../../../core/shared/errors.js';
 
-/** First words of error replies: the server read the command and did not do it. */
+/** The codes of error replies that mean that the server has not executed the command. */
 const REFUSALS = [
   'OOM',
   'READONLY',
@@ -21,20 +21,20 @@ const REFUSALS = [
   'WRONGTYPE',
 ];
 
-/** ioredis' own words for a command that never left. */
+/** The message of ioredis for a command that was not sent. */
 const NOT_SENT = /enableOfflineQueue options is false/;
 
-/** The first word of an error reply, wherever older servers put it in the errors of scripts. */
+/** Returns the code of an error reply, such as `OOM`; undefined for an error of another kind. */
 export function replyCode(error: unknown): string | undefined {
   if (!isReply(error)) return undefined;
-  // Redis 6 wraps what fails inside a script: "ERR Error running script (call to f_...): @user_script:3: -OOM ..."
+  // Redis 6 wraps the error of a command: "ERR Error running script (call to f_...): @user_script:3: -OOM ..."
   const text = error.message.replace(/^ERR Error running script.*?: -(?=[A-Z]+ )/, '');
   return /^([A-Z]+)\b/.exec(text)?.[1];
 }
 
 /**
- * What a failure of ioredis or of the server means to the engine. The reply's arguments are taken off the
- * cause: they hold values, and those of AUTH a password.
+ * Converts an error of ioredis or of the server. The arguments of the command are removed from the cause, because they
+ * contain values, and those of AUTH a password.
  *
  * @param sent false if the command was certainly not written
  */
@@ -47,9 +47,9 @@ export function unavailable(verb: string, where: string, error: unknown, sent = 
     const outcome = sent && !NOT_SENT.test(text) ? 'unknown' : 'refused';
     return new StoreUnavailableError(`${verb} on ${where} failed: ${text}`, outcome, { cause });
   }
-  if (isDefectOfScript(text)) {
+  if (isScriptBug(text)) {
     return new StoreUnavailableError(
-      `The script of ${verb} failed on ${where}. This is a defect of cachement, please report it: ${text}`,
+      `The script of ${verb} failed on ${where}. This is a bug in cachement; please report it: ${text}`,
       'unknown',
       { cause },
     );
@@ -62,10 +62,12 @@ export function unavailable(verb: string, where: string, error: unknown, sent = 
   );
 }
 
-/** Takes the arguments of commands off an error, and off those that it brings along. */
+/** Removes the arguments of commands from an error and its causes. @returns the same error */
 export function withoutArguments(error: unknown): unknown {
-  for (let one = error; one instanceof Error; one = one.cause ?? Reflect.get(one, 'lastNodeError')) {
-    Reflect.deleteProperty(one, 'command');
+  let current = error;
+  while (current instanceof Error) {
+    Reflect.deleteProperty(current, 'command');
+    current = current.cause ?? Reflect.get(current, 'lastNodeError');
   }
   return error;
 }
@@ -74,12 +76,12 @@ function isReply(error: unknown): error is Error {
   return error instanceof Error && error.name === 'ReplyError';
 }
 
-/** An `ERR` out of a script: Lua itself failed, or called a command wrongly. Rights are another matter. */
-function isDefectOfScript(text: string): boolean {
+/** True for an `ERR` of a script: an error in Lua, or a command with wrong arguments. A missing right is not a bug. */
+function isScriptBug(text: string): boolean {
   return /^ERR .*(user_script|Error (running|compiling) script)/.test(text) && !isDenied(text);
 }
 
-/** An ACL of the server forbids it. */
+/** True if the ACL of the server denies the command, key or channel. */
 export function isDenied(text: string): boolean {
   return /^NOPERM\b|The user executing the script can't|NOPERM /.test(text);
 }

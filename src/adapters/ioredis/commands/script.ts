@@ -5,20 +5,20 @@ import { replyCode } from './redis-errors.js';
 import type { Topology } from '../connection/topology.js';
 
 export interface ScriptArguments {
-  /** All of one slot, and at least one. */
+  /** At least one; all of them of one slot. */
   readonly keys: readonly string[];
   readonly values: readonly (string | number | Buffer)[];
 }
 
-/** A Lua script, the order of its arguments and the meaning of its reply, in one place. */
+/** A Lua script with the encoding of its arguments and the decoding of its reply. */
 export interface Script<Args extends readonly unknown[], Reply> {
-  /** What it does, for messages. */
+  /** The verb, for messages. */
   readonly name: string;
-  /** Its first lines say what KEYS, ARGV and the reply are. */
+  /** Its first lines document KEYS, ARGV and the reply. */
   readonly lua: string;
   readonly sha: string;
   readonly encode: (...args: Args) => ScriptArguments;
-  /** Strings come as buffers, integers as numbers, `false` of Lua as null. */
+  /** In the reply, strings are buffers, integers are numbers, and `false` of Lua is null. */
   readonly decode: (reply: unknown, ...args: Args) => Reply;
 }
 
@@ -28,12 +28,12 @@ export function script<Args extends readonly unknown[], Reply>(
   return { ...parts, sha: createHash('sha1').update(parts.lua).digest('hex') };
 }
 
-/** Redis takes whole milliseconds, at least one. */
+/** Rounds to the whole milliseconds that Redis accepts, at least 1. */
 export function toWholeMs(ms: number): number {
   return Math.max(1, Math.trunc(ms));
 }
 
-/** Runs scripts by their digest, and by their text where the server does not know it (any more). */
+/** Runs scripts by their digest (EVALSHA), or by their text (EVAL) if the server does not have them. */
 export class ScriptRunner {
   readonly #topology: Topology;
 
@@ -41,7 +41,7 @@ export class ScriptRunner {
     this.#topology = topology;
   }
 
-  /** The key in Redis, with the prefix of the client. */
+  /** Returns the key in Redis, with the prefix of the client. */
   storeKey(key: string): string {
     return this.#topology.keyPrefix + key;
   }
@@ -81,7 +81,7 @@ async function send(
   try {
     return await client.evalshaBuffer(sha, count, ...keysAndValues);
   } catch (error) {
-    // It was not run, so running it now runs it once.
+    // NOSCRIPT means that the script was not run, so sending it again cannot run it twice.
     if (replyCode(error) !== 'NOSCRIPT') throw error;
     return client.evalBuffer(lua, count, ...keysAndValues);
   }

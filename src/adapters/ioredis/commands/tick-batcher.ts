@@ -12,7 +12,7 @@ export interface BatchSettings {
   readonly clock: Clock;
   /** The deadline of every command, in ms: calls with a longer one of their own need no timer. */
   readonly timeout: number;
-  /** What the batch does and where, for messages: `MGET on redis://localhost:6379`. */
+  /** The verb and the address, for messages: `MGET on redis://localhost:6379`. */
   readonly label: string;
 }
 
@@ -21,7 +21,7 @@ interface Deadline<Call> {
   readonly calls: Call[];
 }
 
-/** Calls that are sent together. Each is settled by itself. */
+/** Calls that are sent together. Each of them is settled separately. */
 export class Batch<Call extends BatchedCall> {
   readonly calls: Call[] = [];
   isSent = false;
@@ -34,7 +34,7 @@ export class Batch<Call extends BatchedCall> {
     this.#settings = settings;
   }
 
-  /** What the maximum of a batch limits. */
+  /** The size that the maximum of a batch applies to. */
   get size(): number {
     return this.calls.length;
   }
@@ -48,7 +48,7 @@ export class Batch<Call extends BatchedCall> {
     }
   }
 
-  /** Marks a call as settled. False: it was settled before, and nothing may be done with it. */
+  /** Marks a call as settled. @returns false if it was settled before: then it must not be settled again */
   settle(call: Call): boolean {
     if (call.isSettled) return false;
     call.isSettled = true;
@@ -80,7 +80,7 @@ export class Batch<Call extends BatchedCall> {
         const message = `${this.#settings.label}: no reply arrived within the caller's ${ms} ms.`;
         const error = new StoreUnavailableError(message, 'unknown');
         // guard: deadline-ends-its-own-calls-only
-        for (const one of calls) this.reject(one, error);
+        for (const lateCall of calls) this.reject(lateCall, error);
       });
     });
     this.#deadlines.set(ms, { timer, calls });
@@ -90,9 +90,9 @@ export class Batch<Call extends BatchedCall> {
 /**
  * Sends the calls of one tick together.
  *
- * While no command is in flight, a batch is sent at the end of its tick: a single call never waits for others. While one
- * is in flight, calls are collected until the end of the event loop's turn, so that requests that arrive on different
- * sockets are sent together, too.
+ * While no command is in flight, a batch is sent at the end of its tick: a single call never waits for others. While
+ * one is in flight, calls are collected until the end of the event loop's turn, so that requests that arrive on
+ * different sockets are sent together, too.
  */
 export class TickBatcher<B extends { isSent: boolean; readonly size: number }> {
   readonly #create: () => B;
@@ -107,7 +107,10 @@ export class TickBatcher<B extends { isSent: boolean; readonly size: number }> {
     this.#send = send;
   }
 
-  /** The batch that collects calls now, with room for `count` more. One without is sent first. */
+  /**
+   * Returns the batch that collects calls now. If it has no room for `count` more, it is sent, and a new one is
+   * returned.
+   */
   batchFor(count: number): B {
     if (this.#open !== undefined) {
       if (this.#open.size + count <= this.#maxSize) return this.#open;
@@ -120,7 +123,7 @@ export class TickBatcher<B extends { isSent: boolean; readonly size: number }> {
     return batch;
   }
 
-  /** A command of a batch is in flight, until `commandEnded`. */
+  /** Called when a command of a batch is sent. It is in flight until `commandEnded` is called. */
   commandStarted(): void {
     this.#inFlight += 1;
   }

@@ -1,19 +1,19 @@
 import type { Stream } from '../connection/client-types.js';
 
-/** Bytes after which a packet leaves, so that the server works on them while the rest of the tick is written. */
+/** After this number of bytes a packet is sent, so that the server can start while the rest of the tick is written. */
 const FLUSH_BYTES = 2_000;
 
-/** Lets what is written within a tick leave in few packets: each write to a socket is a call of the system. */
+/** Sends the writes of one tick in few packets, because each write to a socket is a system call. */
 export class WriteCoalescer {
   readonly #streams: () => readonly Stream[];
   #corked: readonly Stream[] | undefined;
 
-  /** @param streams those of this moment */
+  /** @param streams returns the sockets that are open now */
   constructor(streams: () => readonly Stream[]) {
     this.#streams = streams;
   }
 
-  /** Before each write: holds back what is written until there is enough of it, or until the end of the tick. */
+  /** Called before each write. Buffers writes until there are `FLUSH_BYTES`, or until the end of the tick. */
   cork(): void {
     if (this.#corked === undefined) {
       this.#corked = this.#streams();

@@ -3,7 +3,7 @@ import { jittered } from '../../../core/shared/backoff.js';
 
 export interface ConnectionSettings {
   readonly clock: Clock;
-  /** In ms: for the socket, and once more until the server has answered the handshake. */
+  /** The deadline of the socket's connection, and once more that of the handshake, in ms. */
   readonly connectTimeout: number;
   readonly namespace: string;
 }
@@ -14,45 +14,45 @@ const INITIAL_RETRY_MS = 50;
 const MAX_RETRY_MS = 1_000;
 
 /**
- * What a connection of ours is like, whatever the options were that it is made from. ioredis' defaults repeat a
- * command whose reply was lost, keep commands for a server that is away, and wait without end.
+ * The options of every connection of this adapter. They override those of the user's client, because the defaults of
+ * ioredis send a command again whose reply was lost, queue commands while the server is away, and have no deadlines.
  */
 export function connectionOptions(role: Role, settings: ConnectionSettings): object {
   const { clock, connectTimeout, namespace } = settings;
-  const retry = (times: number): number => retryDelay(clock, times);
+  const retry = (attempts: number): number => retryDelay(clock, attempts);
   return {
     connectionName: `cachement:${namespace.replace(/[^!-~]/g, '_')}:${role}`,
-    // Applied by ourselves, where keys are named.
+    // This adapter adds the prefix itself, where it builds keys.
     keyPrefix: '',
-    // Pub/Sub and replies have one shape in both majors.
+    // With RESP2, replies and messages are the same in ioredis 5 and 6.
     protocol: 2,
     replyMapping: 'legacy',
     stringNumbers: false,
-    // A command is written once or not at all; what is under way when a connection ends is rejected then.
+    // A command is written once or not at all. If the connection ends before its reply, it is rejected.
     maxRetriesPerRequest: 0,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     reconnectOnError: null,
-    // A command of a batch waits for the whole batch.
+    // Every command of a pipeline would wait for the whole pipeline.
     enableAutoPipelining: false,
-    // Deadlines are ours: these would leave a connection behind whose replies nobody counts.
+    // The circuit breaker has the deadlines. These would reject commands, or end connections, behind its back.
     commandTimeout: undefined,
     socketTimeout: undefined,
     blockingTimeout: undefined,
     connectTimeout,
-    // A connection is ended by destroying its socket; this would only leave a timer behind.
+    // A connection is ended by destroying its socket. This would only leave a timer.
     disconnectTimeout: 0,
     retryStrategy: retry,
     sentinelRetryStrategy: retry,
     sentinelCommandTimeout: connectTimeout,
     keepAlive: 10_000,
     noDelay: true,
-    // It asks for INFO: only so does ioredis see a replica behind a Sentinel, and a server that is still loading.
+    // Sends INFO, by which ioredis detects a server that is still loading, and a replica behind a Sentinel.
     enableReadyCheck: true,
     maxLoadingRetryTime: 250,
     lazyConnect: true,
     autoResubscribe: false,
-    // Reads from a replica may bring back what was invalidated.
+    // A replica may return entries that were invalidated on its master.
     readOnly: false,
     role: 'master',
     monitor: false,
@@ -63,7 +63,7 @@ export function connectionOptions(role: Role, settings: ConnectionSettings): obj
   };
 }
 
-/** Likewise for a Cluster; `nodes` are the options its nodes have so far. */
+/** The options of a Cluster client. `nodes` are the user's options for its nodes. */
 export function clusterOptions(role: Role, nodes: object, settings: ConnectionSettings): object {
   return {
     keyPrefix: '',
@@ -75,10 +75,10 @@ export function clusterOptions(role: Role, nodes: object, settings: ConnectionSe
     lazyConnect: true,
     scripts: undefined,
     himportFieldsets: undefined,
-    clusterRetryStrategy: (times: number) => retryDelay(settings.clock, times),
-    // A node that is gone is asked for again when a command needs it, at the address its neighbours tell.
+    clusterRetryStrategy: (attempts: number) => retryDelay(settings.clock, attempts),
+    // A lost node is connected again when a command needs it, at the address that the other nodes report.
     clusterNodeRetryStrategy: null,
-    // Would send again, to any node, what may have been done.
+    // These would send a command again that may have been executed, to any node.
     retryDelayOnFailover: 0,
     retryDelayOnClusterDown: 0,
     retryDelayOnMoved: 0,
@@ -89,7 +89,8 @@ export function clusterOptions(role: Role, nodes: object, settings: ConnectionSe
   };
 }
 
-/** The pause before an attempt to connect, in ms: from 50 ms to 1 s, jittered, without end. */
-export function retryDelay(clock: Clock, times: number): number {
-  return Math.round(jittered(Math.min(INITIAL_RETRY_MS * 2 ** Math.min(times - 1, 10), MAX_RETRY_MS), clock));
+/** The pause before a connection attempt, in ms: jittered, and growing from 50 ms to 1 s. Attempts never stop. */
+export function retryDelay(clock: Clock, attempts: number): number {
+  const delay = Math.min(INITIAL_RETRY_MS * 2 ** Math.min(attempts - 1, 10), MAX_RETRY_MS);
+  return Math.round(jittered(delay, clock));
 }

@@ -1,6 +1,6 @@
 /**
- * Exactly what this adapter uses of ioredis, as structural types: any copy of it, of major 5 or 6, fits, and
- * nothing drifts unseen.
+ * The parts of ioredis that this adapter uses, as structural types. Every copy of ioredis 5 or 6 is assignable to them,
+ * and a change of ioredis that breaks them is a compile error of a test.
  */
 import type { Buffer } from 'node:buffer';
 
@@ -13,7 +13,7 @@ export interface Stream {
   destroy(): unknown;
 }
 
-/** What a `Redis` and a `Cluster` have in common for us. */
+/** The members of both `Redis` and `Cluster`. */
 export interface CommandClient {
   readonly status: string;
   on(event: string, listener: (...args: never[]) => void): unknown;
@@ -39,22 +39,22 @@ export interface RedisClient extends CommandClient {
 export interface ClusterClient extends CommandClient {
   readonly isCluster: boolean;
   readonly options: object;
-  /** By slot: the `host:port` of its master, then of its replicas. */
+  /** By slot: the `host:port` of its master, followed by those of its replicas. */
   readonly slots: readonly (readonly string[] | undefined)[];
   nodes(role: 'all' | 'master'): RedisClient[];
-  /** While it is being read already, the callback is called when that is done. */
+  /** Reads the slot table. If that is in progress already, it only calls the callback at its end. */
   refreshSlotsCache(callback: () => void): void;
   duplicate(startupNodes: never[], options: object): ClusterClient;
 }
 
-/** A `Redis` or a `Cluster` of ioredis 5 or 6, from whichever copy of it. */
+/** A `Redis` or a `Cluster` client, of any copy of ioredis 5 or 6. */
 export interface ExistingClient {
   readonly isCluster: boolean;
   readonly options: object;
   duplicate(...args: never[]): object;
 }
 
-/** The options that we read, or pass on with a change. */
+/** The options of ioredis that this adapter reads, or changes. */
 export interface KnownOptions {
   readonly host?: string | null | undefined;
   readonly port?: number | null | undefined;
@@ -66,6 +66,6 @@ export interface KnownOptions {
   readonly sentinels?: readonly { readonly host?: string; readonly port?: number }[] | null | undefined;
   readonly name?: string | null | undefined;
   readonly keyPrefix?: unknown;
-  /** Of a Cluster: for each of its nodes. */
+  /** Only of a Cluster: the options of its nodes. */
   readonly redisOptions?: KnownOptions | null | undefined;
 }

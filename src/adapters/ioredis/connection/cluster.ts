@@ -11,13 +11,13 @@ import { WriteCoalescer } from '../commands/write-coalescer.js';
 
 interface Node {
   readonly breaker: CircuitBreaker;
-  /** A key that went there: whoever answers for it by now is who a probe must ask. */
+  /** The key of its latest command. A probe reads this key, so that it reaches a new master of the slot, too. */
   key: string;
 }
 
 /**
- * A Cluster. Each master has a breaker of its own, so that one that is away costs only the calls on its slots;
- * one more stands for the Cluster as a whole, until its slots are known and when all of its nodes are lost.
+ * A Cluster. Each master has a breaker, so that a master that is away affects only the calls for its slots. One more
+ * breaker is for the whole Cluster: it is used while the slots are not known, and when all nodes are lost.
  */
 export class ClusterTopology implements Topology {
   readonly client: ClusterClient;
@@ -26,7 +26,7 @@ export class ClusterTopology implements Topology {
   readonly slotOf = slotOf;
   readonly #settings: ConnectionSettings & BreakerSettings;
   readonly #events: ConnectionEvents;
-  readonly #whole: CircuitBreaker;
+  readonly #clusterBreaker: CircuitBreaker;
   readonly #nodes = new Map<string, Node>();
   readonly #clients = new Map<string, RedisClient>();
   readonly #cork = new WriteCoalescer(() =>
@@ -46,7 +46,7 @@ export class ClusterTopology implements Topology {
     this.keyPrefix = keyPrefix;
     this.#settings = settings;
     this.#events = events;
-    this.#whole = new CircuitBreaker(
+    this.#clusterBreaker = new CircuitBreaker(
       {
         where,
         isReady: () => client.status === 'ready',
@@ -61,7 +61,7 @@ export class ClusterTopology implements Topology {
       },
       settings,
     );
-    client.on('+node', (node: RedisClient) => this.#added(node));
+    client.on('+node', (node: RedisClient) => this.#onNodeAdded(node));
     client.on('-node', (node: RedisClient) => {
       const name = nameOf(node);
       if (this.#clients.get(name) === node) this.#clients.delete(name);
@@ -75,15 +75,15 @@ export class ClusterTopology implements Topology {
       settings,
       {
         ready: () => {
-          void this.#masters().then(() => {
+          void this.#connectMasters().then(() => {
             if (this.#closed || client.status !== 'ready') return;
-            this.#whole.onReady();
+            this.#clusterBreaker.onReady();
             events.ready();
           });
         },
-        lost: (error) => {
-          this.#whole.onDisconnect(error);
-          events.lost(error);
+        disconnected: (error) => {
+          this.#clusterBreaker.onDisconnect(error);
+          events.disconnected(error);
         },
         error: (error) => events.error?.(error),
       },
@@ -93,14 +93,14 @@ export class ClusterTopology implements Topology {
   }
 
   get isUsable(): boolean {
-    return this.#whole.isClosed;
+    return this.#clusterBreaker.isClosed;
   }
 
   breakerFor(key: string, slot = slotOf(key)): CircuitBreaker {
-    if (!this.#whole.isClosed) return this.#whole;
+    if (!this.#clusterBreaker.isClosed) return this.#clusterBreaker;
     const name = this.client.slots[slot]?.[0];
-    if (name === undefined) return this.#whole;
-    const node = this.#nodes.get(name) ?? this.#node(name, key);
+    if (name === undefined) return this.#clusterBreaker;
+    const node = this.#nodes.get(name) ?? this.#createNode(name, key);
     node.key = key;
     return node.breaker;
   }
@@ -116,18 +116,18 @@ export class ClusterTopology implements Topology {
   async close(): Promise<void> {
     this.#closed = true;
     this.#unwatch();
-    this.#whole.shutdown();
+    this.#clusterBreaker.shutdown();
     for (const { breaker } of this.#nodes.values()) breaker.shutdown();
     const nodes = this.client.nodes('all');
     this.client.disconnect();
     for (const node of nodes) endConnection(node);
-    // The table of slots is read on a connection that nobody else can end; it ends itself when that is done.
+    // ioredis reads the slot table on an inaccessible connection, which ends when the table has been read.
     if (Reflect.get(this.client, 'isRefreshing') === true) {
       await new Promise<void>((resolve) => this.client.refreshSlotsCache(() => resolve()));
     }
   }
 
-  #node(name: string, key: string): Node {
+  #createNode(name: string, key: string): Node {
     const client = (): RedisClient | undefined => this.#clients.get(name);
     const node: Node = {
       key,
@@ -136,19 +136,20 @@ export class ClusterTopology implements Topology {
           where: `the Cluster's node ${name}`,
           isReady: () => this.client.status === 'ready',
           bytesReceived: receivedBytesCounter(client),
-          // Finds the slot's new owner too, if it has another one by now.
+          // Reaches the new master of the slot, too, if there was a failover.
           probe: () => this.client.pttl(node.key),
           reconnect: () => {
-            const silent = client();
-            if (silent !== undefined) cutConnection(silent);
+            const silentClient = client();
+            if (silentClient !== undefined) cutConnection(silentClient);
           },
-          // A replica of a Cluster redirects.
+          // A replica of a Cluster redirects writes.
           onReadOnly: () => {},
         },
         this.#settings,
         'closed',
       ),
     };
+    // Forget the nodes that have left the Cluster.
     for (const [other, { breaker }] of this.#nodes) {
       if (breaker.isClosed && !this.#clients.has(other)) this.#nodes.delete(other);
     }
@@ -156,7 +157,7 @@ export class ClusterTopology implements Topology {
     return node;
   }
 
-  #added(node: RedisClient): void {
+  #onNodeAdded(node: RedisClient): void {
     const name = nameOf(node);
     this.#clients.set(name, node);
     watch(
@@ -164,32 +165,34 @@ export class ClusterTopology implements Topology {
       this.#settings,
       {
         ready: () => this.#nodes.get(name)?.breaker.onReady(),
-        lost: (error) => this.#lost(name, node, error),
+        disconnected: (error) => this.#onNodeDisconnected(name, node, error),
         error: (error) => this.#events.error?.(error),
       },
       () => cutConnection(node),
-      // Whether a node is asked for again is the Cluster's business.
+      // The Cluster client decides whether a node is connected again.
       () => true,
     );
-    // A node that connects only when it is needed fails whatever else comes while it does. Not before whoever
-    // just followed a redirection to it has sent his command: ioredis keeps that one. And not before the Cluster
-    // is ready: until then ioredis counts on nodes that are not connecting yet.
+    // Connect the new node now: ioredis would connect it at the first command, and reject other commands until it is
+    // ready. In the next tick, because ioredis queues the command that has just been redirected to the node; and only
+    // if the Cluster is ready, because before that ioredis relies on nodes that do not connect yet.
     process.nextTick(() => {
-      if (this.client.status === 'ready' && this.client.nodes('master').includes(node)) void connected(node);
+      if (this.client.status === 'ready' && this.client.nodes('master').includes(node)) {
+        void connectNode(node);
+      }
     });
   }
 
-  /** Resolves when every master is connected or cannot be, or has taken its time. */
-  async #masters(): Promise<void> {
+  /** Resolves when each master is connected or has failed, or at the deadline of a command. */
+  async #connectMasters(): Promise<void> {
     let timer: Timer | undefined;
-    const late = new Promise<void>((resolve) => {
+    const deadline = new Promise<void>((resolve) => {
       timer = this.#settings.clock.after(this.#settings.timeout, resolve);
     });
-    await Promise.race([late, Promise.all(this.client.nodes('master').map(connected))]);
+    await Promise.race([deadline, Promise.all(this.client.nodes('master').map(connectNode))]);
     timer?.cancel();
   }
 
-  #lost(name: string, client: RedisClient, error: Error): void {
+  #onNodeDisconnected(name: string, client: RedisClient, error: Error): void {
     if (this.#clients.get(name) !== client) return;
     const node = this.#nodes.get(name);
     if (node === undefined) return;
@@ -197,8 +200,8 @@ export class ClusterTopology implements Topology {
   }
 }
 
-/** Resolves when the node is connected, or cannot be. */
-function connected(node: RedisClient): Promise<void> {
+/** Resolves when the node is connected, or its connection attempt has failed. */
+function connectNode(node: RedisClient): Promise<void> {
   if (node.status === 'ready') return Promise.resolve();
   if (node.status === 'wait') return node.connect().catch(() => {});
   return new Promise((resolve) => {

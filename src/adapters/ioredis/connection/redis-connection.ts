@@ -19,51 +19,56 @@ export interface ConnectionTargetSettings {
   readonly timeout: number;
   /** In ms. */
   readonly connectTimeout: number;
-  /** Told of every change: why commands are refused, or undefined when they are not any more. */
+  /** Called when a breaker opens, with the reason, and when it closes, with undefined. */
   readonly changed: (breaker: CircuitBreaker, reason: Error | undefined) => void;
 }
 
-/** Everything that leads to one target: a connection for commands, one for messages, and whether they can be used. */
+/** The connections to one target: one for commands, one for messages, and the check that both can be used. */
 export class RedisConnection {
   readonly topology: Topology;
   readonly scripts: ScriptRunner;
   readonly #subscriber: Subscriber;
   readonly #readiness: ReadinessCheck;
 
-  /** @param wake told of what was published: a key, without prefix */
-  constructor(target: Target, role: Role, given: ConnectionTargetSettings, wake: (name: string) => void) {
+  /** @param wake called with every published name: a key without the prefix of the client */
+  constructor(
+    target: Target,
+    role: Role,
+    connectionSettings: ConnectionTargetSettings,
+    wake: (name: string) => void,
+  ) {
     const settings: ConnectionTargetSettings = {
-      ...given,
+      ...connectionSettings,
       changed: (breaker, reason) => {
-        given.changed(breaker, reason);
+        connectionSettings.changed(breaker, reason);
         this.#readiness.changed();
       },
     };
-    const { clock } = settings;
     const channel = channelOf(settings.namespace);
     this.topology = openTopology(target, role, settings, {
       ready: () => {
         this.#readiness.changed();
-        this.#subscriber.hurry();
+        this.#subscriber.retryNow();
       },
-      lost: (error) => this.#readiness.recordError(error),
+      disconnected: (error) => this.#readiness.recordError(error),
       error: (error) => this.#readiness.recordError(error),
     });
-    this.#subscriber = new Subscriber(() => this.#listener(target, settings), channel, settings, {
+    this.#subscriber = new Subscriber(() => this.#subscriberClient(target, settings), channel, settings, {
       message: (payload) => {
-        // A message of somebody else has another prefix, or is empty.
-        if (payload !== '' && payload.startsWith(target.keyPrefix))
+        // Applications with other prefixes publish on the same channel, and the self-test publishes an empty text.
+        if (payload !== '' && payload.startsWith(target.keyPrefix)) {
           wake(payload.slice(target.keyPrefix.length));
+        }
       },
       subscribed: () => this.#readiness.changed(),
-      failed: (error) => this.#readiness.recordError(error),
+      error: (error) => this.#readiness.recordError(error),
     });
     this.scripts = new ScriptRunner(this.topology);
-    const connected = (): boolean => this.topology.isUsable;
-    const subscribed = (): boolean => this.#subscriber.subscribed;
+    const isConnected = (): boolean => this.topology.isUsable;
+    const isSubscribed = (): boolean => this.#subscriber.isSubscribed;
     this.#readiness = new ReadinessCheck(
       target,
-      { ...settings, clock, channel, connected, subscribed },
+      { ...settings, channel, isConnected, isSubscribed },
       this.topology,
       this.scripts,
       new EntryReader(this.topology, settings),
@@ -86,16 +91,16 @@ export class RedisConnection {
     await this.topology.close();
   }
 
-  #listener(target: Target, settings: ConnectionTargetSettings): RedisClient | undefined {
+  #subscriberClient(target: Target, settings: ConnectionTargetSettings): RedisClient | undefined {
     const options = { ...connectionOptions('subscriber', settings), retryStrategy: null };
     if (target.kind === 'single') return target.template.duplicate(options);
-    // Every node of a Cluster passes on what is published at any other.
+    // Every node of a Cluster forwards messages to all others, so any node will do.
     const nodes = this.topology instanceof ClusterTopology ? this.topology.client.nodes('all') : [];
     return nodes[Math.floor(settings.clock.random() * nodes.length)]?.duplicate(options);
   }
 }
 
-/** Connections for commands. They are made when `open()` is called. */
+/** Creates the connections for commands. They connect when `open()` is called. */
 export function openTopology(
   target: Target,
   role: Role,
@@ -110,7 +115,7 @@ export function openTopology(
   return new ClusterTopology(client, target, settings, events);
 }
 
-/** Where everything that becomes free, or changes, is told of. */
+/** The channel on which wakeups are published: keys whose lease, lock or limit has become free. */
 export function channelOf(namespace: string): string {
   return `${namespace}:wake`;
 }

@@ -7,12 +7,13 @@ import type { Topology } from './topology.js';
 import { WriteCoalescer } from '../commands/write-coalescer.js';
 
 /**
- * Behind a Sentinel, a load balancer or a name, a new connection finds the new master after a failover. Not for
- * every write, because reads are still served.
+ * The minimum time between two reconnects because of a READONLY reply. Behind a Sentinel, a load balancer or a host
+ * name, a new connection finds the new master after a failover. Not for every write, because a replica still serves
+ * reads.
  */
-const LOOK_FOR_MASTER_EVERY = 10_000;
+const MASTER_LOOKUP_INTERVAL_MS = 10_000;
 
-/** One server, found by its address or through Sentinels. */
+/** One server, at its address or behind Sentinels. */
 export class SingleServer implements Topology {
   readonly client: RedisClient;
   readonly where: string;
@@ -20,7 +21,7 @@ export class SingleServer implements Topology {
   readonly slotOf = undefined;
   readonly #breaker: CircuitBreaker;
   readonly #cork: WriteCoalescer;
-  #lookedForMaster = Number.NEGATIVE_INFINITY;
+  #lastMasterLookup = Number.NEGATIVE_INFINITY;
   readonly #unwatch: () => void;
   #closed = false;
 
@@ -43,8 +44,8 @@ export class SingleServer implements Topology {
         reconnect: () => cutConnection(client),
         onReadOnly: () => {
           const now = settings.clock.now();
-          if (now - this.#lookedForMaster < LOOK_FOR_MASTER_EVERY) return;
-          this.#lookedForMaster = now;
+          if (now - this.#lastMasterLookup < MASTER_LOOKUP_INTERVAL_MS) return;
+          this.#lastMasterLookup = now;
           cutConnection(client);
         },
       },
@@ -58,9 +59,9 @@ export class SingleServer implements Topology {
           this.#breaker.onReady();
           events.ready();
         },
-        lost: (error) => {
+        disconnected: (error) => {
           this.#breaker.onDisconnect(error);
-          events.lost(error);
+          events.disconnected(error);
         },
         error: (error) => events.error?.(error),
       },

@@ -6,17 +6,20 @@ import { retryDelay, type ConnectionSettings } from './client-options.js';
 
 export interface SubscriberEvents {
   message(payload: string): void;
-  /** It listens now. What was published before is lost. */
+  /** Messages are received from now on. Earlier ones are lost. */
   subscribed(): void;
-  failed(error: Error): void;
+  error(error: Error): void;
 }
 
-/** Silence for so long after a PING, and the connection is given up: a half-open one looks ready for ever. */
-const PING_EVERY = 5_000;
+/**
+ * The time between two PINGs. A connection that sends nothing within it is replaced: a half-open one looks ready
+ * forever.
+ */
+const PING_INTERVAL_MS = 5_000;
 
 /**
- * Listens to one channel, on a connection of its own. Every connection is a new client that subscribes when it is
- * ready: nothing is taken over from the one before, so that it cannot look subscribed without being so.
+ * Subscribes to one channel, on a connection of its own. Every connection is a new client that subscribes when it is
+ * ready. The state of the previous client is not reused, so that a client never looks subscribed without being so.
  */
 export class Subscriber {
   readonly #create: () => RedisClient | undefined;
@@ -27,10 +30,10 @@ export class Subscriber {
   #retry: Timer | undefined;
   #check: Timer | undefined;
   #attempts = 0;
-  #subscribed = false;
+  #isSubscribed = false;
   #closed = false;
 
-  /** @param create a client that is not connected and does not reconnect; undefined if none can be made yet */
+  /** @param create returns a client that is not connected and does not reconnect; undefined if no node is known yet */
   constructor(
     create: () => RedisClient | undefined,
     channel: string,
@@ -43,40 +46,40 @@ export class Subscriber {
     this.#events = events;
   }
 
-  /** What is published now is heard, as far as anybody can know. */
-  get subscribed(): boolean {
-    return this.#subscribed;
+  /** True while messages are received, as far as it is known. */
+  get isSubscribed(): boolean {
+    return this.#isSubscribed;
   }
 
   open(): void {
     this.#retry = undefined;
     const client = this.#create();
-    if (client === undefined) return this.#again();
+    if (client === undefined) return this.#scheduleRetry();
     this.#client = client;
     watch(
       client,
       this.#settings,
       {
         ready: () => this.#subscribe(client),
-        lost: (error) => {
-          if (!this.#closed) this.#events.failed(error);
+        disconnected: (error) => {
+          if (!this.#closed) this.#events.error(error);
         },
         error: (error) => {
-          if (!this.#closed) this.#events.failed(error);
+          if (!this.#closed) this.#events.error(error);
         },
       },
       () => endConnection(client),
       () => true,
     );
     client.on('end', () => {
-      if (this.#client === client) this.#again();
+      if (this.#client === client) this.#scheduleRetry();
     });
     client.on('message', (_channel: string, payload: string) => this.#events.message(payload));
     connect(client);
   }
 
-  /** The server answers: there is no need to wait for the next attempt. */
-  hurry(): void {
+  /** Makes the next connection attempt now. Called when the server has accepted the connection for commands. */
+  retryNow(): void {
     if (this.#retry === undefined) return;
     this.#retry.cancel();
     this.open();
@@ -89,8 +92,8 @@ export class Subscriber {
     if (this.#client !== undefined) endConnection(this.#client);
   }
 
-  #again(): void {
-    this.#subscribed = false;
+  #scheduleRetry(): void {
+    this.#isSubscribed = false;
     this.#check?.cancel();
     if (this.#closed) return;
     this.#attempts += 1;
@@ -104,25 +107,25 @@ export class Subscriber {
       () => {
         if (this.#closed || this.#client !== client) return;
         this.#attempts = 0;
-        this.#subscribed = true;
+        this.#isSubscribed = true;
         this.#events.subscribed();
       },
       (error: Error) => {
         if (this.#closed) return;
-        this.#events.failed(error);
+        this.#events.error(error);
         endConnection(client);
       },
     );
-    this.#expectLife(client);
+    this.#checkLiveness(client);
   }
 
-  #expectLife(client: RedisClient): void {
+  #checkLiveness(client: RedisClient): void {
     const received = receivedBytesCounter(() => client);
     const check = (): void => {
       const before = received();
       client.ping().catch(() => {});
       this.#check?.cancel();
-      this.#check = this.#settings.clock.after(PING_EVERY, () => {
+      this.#check = this.#settings.clock.after(PING_INTERVAL_MS, () => {
         afterPendingReads(() => {
           if (this.#closed || this.#client !== client || client.status !== 'ready') return;
           if (received() === before) endConnection(client);

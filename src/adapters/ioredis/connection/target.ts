@@ -4,25 +4,26 @@ import { OptionsError } from '../../../core/shared/errors.js';
 import { addressOf, clusterAddressOf, maskUrl, serverOf } from './address.js';
 import type { ClusterClient, ExistingClient, KnownOptions, RedisClient } from './client-types.js';
 
-/** What to connect to, as clients that are never connected themselves: only duplicates of them are. */
+/** The servers to connect to, as template clients. A template is never connected; only its duplicates are. */
 export type Target = SingleTarget | ClusterTarget;
 
-interface Common {
-  /** For messages, without password. */
+interface CommonTarget {
+  /** The address, for messages, without password. */
   readonly where: string;
+  /** The prefix of all keys. Channels do not have it. */
   readonly keyPrefix: string;
-  /** The server's user, for messages about rights. */
+  /** The user on the server, for messages about rights. */
   readonly username: string | undefined;
 }
 
-export interface SingleTarget extends Common {
+export interface SingleTarget extends CommonTarget {
   readonly kind: 'single';
-  /** The same for two targets that lead to one server, as far as addresses tell. */
+  /** Equal for two targets with the same server, as far as their addresses show. */
   readonly server: string;
   readonly template: RedisClient;
 }
 
-export interface ClusterTarget extends Common {
+export interface ClusterTarget extends CommonTarget {
   readonly kind: 'cluster';
   readonly template: ClusterClient;
   readonly nodeOptions: object;
@@ -34,11 +35,11 @@ const EXPECTED =
 
 /** @throws OptionsError */
 export function resolveTarget(target: string | RedisOptions | ExistingClient): Target {
-  if (typeof target === 'string') return single(make(target));
+  if (typeof target === 'string') return single(createTemplate(target));
   if (typeof target !== 'object' || target === null || Array.isArray(target)) {
     throw new OptionsError(`${EXPECTED}, and ${describe(target)} was given.`);
   }
-  if (!isClient(target)) return single(make(target));
+  if (!isClient(target)) return single(createTemplate(target));
   return target.isCluster
     ? cluster(target as unknown as ClusterClient)
     : single(target as unknown as RedisClient);
@@ -70,7 +71,7 @@ function cluster(template: ClusterClient): ClusterTarget {
   };
 }
 
-function make(target: string | RedisOptions): RedisClient {
+function createTemplate(target: string | RedisOptions): RedisClient {
   const shown = typeof target === 'string' ? `'${maskUrl(target)}'` : 'an object';
   const scheme = typeof target === 'string' ? /^([a-z][a-z0-9+.-]*):\/\//i.exec(target)?.[1] : undefined;
   if (target === '' || (scheme !== undefined && !/^rediss?$/i.test(scheme))) {
@@ -81,12 +82,12 @@ function make(target: string | RedisOptions): RedisClient {
       typeof target === 'string'
         ? new Redis(target, { lazyConnect: true })
         : new Redis({ ...target, lazyConnect: true, protocol: 2, replyMapping: 'legacy' });
-    // Whatever a query string says: this one stays unconnected.
+    // A query string of the URL may override `lazyConnect`. The template stays unconnected.
     client.disconnect();
     return client as unknown as RedisClient;
   } catch (error) {
     const reason = error instanceof Error ? maskUrl(error.message) : String(error);
-    throw new OptionsError(`${EXPECTED}, and ioredis refuses ${shown}: ${reason}`);
+    throw new OptionsError(`${EXPECTED}, and ioredis rejected ${shown}: ${reason}`);
   }
 }
 
@@ -98,6 +99,6 @@ function prefixOf({ keyPrefix }: KnownOptions): string {
   if (typeof keyPrefix === 'string') return keyPrefix;
   if (keyPrefix === null || keyPrefix === undefined) return '';
   throw new OptionsError(
-    `The keyPrefix of an ioredis client that is given to ioredis(...) is a string, and ${describe(keyPrefix)} came.`,
+    `keyPrefix of the client of ioredis(...) is a string, and ${describe(keyPrefix)} was given.`,
   );
 }

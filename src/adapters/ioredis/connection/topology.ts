@@ -1,23 +1,23 @@
 import type { CircuitBreaker } from '../commands/circuit-breaker.js';
 import type { CommandClient } from './client-types.js';
 
-/** Where commands go: one server, or the nodes of a Cluster. */
+/** The servers that commands are sent to: one server, or the nodes of a Cluster. */
 export interface Topology {
   readonly client: CommandClient;
-  /** For messages. */
+  /** The address, for messages, without password. */
   readonly where: string;
-  /** Of the client that was passed: in front of every key, and of no channel. */
+  /** The prefix of all keys, from the user's client. Channels do not have it. */
   readonly keyPrefix: string;
-  /** The slot of a key; undefined where one command may carry any keys. */
+  /** Returns the slot of a key; undefined if one command may have keys of any slots. */
   readonly slotOf: ((key: string) => number) | undefined;
-  /** Which server a command on this key goes to, as its breaker. */
+  /** Returns the breaker of the server that a command for this key is sent to. */
   breakerFor(key: string, slot?: number): CircuitBreaker;
-  /** Before a command is sent: those of one tick leave in few packets. */
+  /** Called before a command is sent, so that the commands of one tick leave in few packets. */
   corkWrites(): void;
-  /** Commands can be sent: to the one server, or to some node at least. */
+  /** True if commands can be sent to the server, or to at least one node. */
   readonly isUsable: boolean;
-  /** Begins to connect. */
+  /** Starts to connect. Failed attempts are repeated. */
   open(): void;
-  /** Resolves when nothing is under way any more. */
+  /** Ends the connections, and rejects pending commands. */
   close(): Promise<void>;
 }

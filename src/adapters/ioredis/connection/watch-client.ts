@@ -6,33 +6,35 @@ import type { CommandClient, RedisClient } from './client-types.js';
 
 export interface ConnectionEvents {
   ready(): void;
-  /** It is gone, or could not be made; a new one is under way. */
-  lost(error: Error): void;
-  /** Whatever ioredis complains of: often repeated, sometimes only the beginning. */
+  /** The connection was lost, or an attempt has failed. ioredis makes a new one. */
+  disconnected(error: Error): void;
+  /** An `error` event of ioredis. It may repeat, and a `disconnected` may follow. */
   error?(error: Error): void;
 }
 
 /**
- * Watches a client for as long as it lives: no error goes unheard, a handshake that is never answered is cut,
- * and one that gave up tries again. `ended` says whether to let it rest.
+ * Watches a client: handles all its errors, ends a connection whose handshake is not answered in time, and connects a
+ * client again that has stopped trying.
  *
- * @returns ends what waits for its time
+ * @param reconnect ends the present connection, so that the client makes a new one
+ * @param isDone if true, a client that has ended is not connected again
+ * @returns cancels the timers
  */
 export function watch(
   client: CommandClient,
   settings: ConnectionSettings,
   events: ConnectionEvents,
-  cut: () => void,
-  ended: () => boolean,
+  reconnect: () => void,
+  isDone: () => boolean,
 ): () => void {
   const { clock, connectTimeout } = settings;
   let handshake: Timer | undefined;
   let retry: Timer | undefined;
-  let last: Error | undefined;
+  let lastError: Error | undefined;
   let attempts = 0;
   client.on('error', (error: Error) => {
     withoutArguments(error);
-    last = error;
+    lastError = error;
     events.error?.(error);
   });
   client.on('connect', () => {
@@ -40,31 +42,31 @@ export function watch(
     handshake = clock.after(connectTimeout, () => {
       afterPendingReads(() => {
         if (client.status !== 'connect') return;
-        last = silence(connectTimeout);
-        events.error?.(last);
-        cut();
+        lastError = handshakeError(connectTimeout);
+        events.error?.(lastError);
+        reconnect();
       });
     });
   });
   client.on('ready', () => {
     handshake?.cancel();
     attempts = 0;
-    // An event of a moment ago: the connection may be gone again.
+    // The event is late: the connection may be lost again.
     if (client.status !== 'ready') return;
-    last = undefined;
+    lastError = undefined;
     events.ready();
   });
   client.on('close', () => {
     handshake?.cancel();
-    events.lost(last ?? new Error('The connection was closed.'));
-    last = undefined;
+    events.disconnected(lastError ?? new Error('The connection was closed.'));
+    lastError = undefined;
   });
   client.on('end', () => {
     handshake?.cancel();
-    if (ended()) return;
+    if (isDone()) return;
     attempts += 1;
     retry = clock.after(retryDelay(clock, attempts), () => {
-      if (!ended() && client.status === 'end') connect(client);
+      if (!isDone() && client.status === 'end') connect(client);
     });
   });
   return () => {
@@ -73,30 +75,30 @@ export function watch(
   };
 }
 
-export function silence(ms: number): Error {
-  return new Error(`It accepted the connection and then said nothing for ${ms} ms.`);
+export function handshakeError(ms: number): Error {
+  return new Error(`The server accepted the connection and then sent nothing for ${ms} ms.`);
 }
 
-/** Begins to connect. What comes of it is told by events. */
+/** Starts to connect. The outcome is reported by events. */
 export function connect(client: CommandClient): void {
   client.connect().catch(() => {});
 }
 
-/** Ends the present connection at once; its client makes a new one. */
+/** Ends the present connection at once. Its client makes a new one. */
 export function cutConnection(client: RedisClient): void {
   client.stream?.destroy();
 }
 
 /**
- * Ends a client for good, without waiting for a server that may not answer. ioredis keeps a timer of a millisecond
- * for it: see `waitForEndedConnections`.
+ * Ends a client for good, without waiting for the server, which may not answer. ioredis keeps a timer of a millisecond
+ * after that: see `waitForEndedConnections`.
  */
 export function endConnection(client: RedisClient): void {
   client.disconnect();
   client.stream?.destroy();
 }
 
-/** Resolves when nothing is left of connections that were just ended. */
+/** Resolves when the timers of ioredis for connections that were just ended have run. */
 export function waitForEndedConnections(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 5));
 }

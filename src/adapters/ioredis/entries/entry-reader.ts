@@ -13,12 +13,12 @@ export interface EntryReaderSettings {
   readonly timeout: number;
 }
 
-/** Keys in one command: enough to make a round trip cheap, few enough not to delay the server's other clients. */
+/** The maximum number of keys in one command. More would delay the server's other clients. */
 const MAX_KEYS = 512;
 
 /**
- * The hot path. All reads of one tick are sent as one MGET (in a Cluster one for each slot, in one write for each node), and
- * a nonce that many calls need is in it once.
+ * Reads entries and nonces: the hot path. All reads of one tick are sent as one MGET (in a Cluster as one MGET for each
+ * slot, in one write for each node). A nonce that several calls need is read once.
  */
 export class EntryReader {
   readonly #topology: Topology;
@@ -35,6 +35,8 @@ export class EntryReader {
   }
 
   /**
+   * Reads one entry and its nonces.
+   *
    * @param timeout the caller's own deadline, in ms
    * @throws StoreUnavailableError
    */
@@ -42,7 +44,7 @@ export class EntryReader {
     return this.#read(key, nonceKeys, timeout);
   }
 
-  /** The nonces alone. @throws StoreUnavailableError */
+  /** Reads nonces without an entry. @throws StoreUnavailableError */
   async nonces(nonceKeys: readonly string[], timeout?: number): Promise<readonly (string | null)[]> {
     return (await this.#read(undefined, nonceKeys, timeout)).nonces;
   }
@@ -68,14 +70,14 @@ export class EntryReader {
     const { keys } = batch;
     this.#start(
       this.#topology.breakerFor(keys[0]!),
-      // Not GET, even for one key: a key of another type counts as absent.
+      // MGET even for one key: unlike GET, it returns null for a key of another type.
       () => this.#topology.client.mgetBuffer(keys),
       (replies) => batch.resolveAll(replies),
       (error) => batch.rejectAll(error),
     );
   }
 
-  /** A call is settled when the last node that it needs has replied. */
+  /** Sends a command for each slot. A call is settled when the last of its nodes has replied. */
   #sendByNode(batch: ReadBatch, slotOf: (key: string) => number): void {
     const nodes = new Map<CircuitBreaker, NodeBatch>();
     const nodeOf = batch.keys.map((key, index) => {
@@ -109,8 +111,9 @@ export class EntryReader {
   }
 
   /**
-   * No command may carry keys of two slots, not even of one node. Resolves when all have been answered; a command that
-   * failed leaves its error in the place of its replies. Rejects if all have failed.
+   * Sends the commands for one node. A command may only have keys of one slot, even if one node has several slots.
+   * Resolves when all of them are settled; if a command fails, its error is stored in place of its replies. Rejects if
+   * all of them fail.
    */
   #getBySlot(commands: ReadonlyMap<number, SlotCommand>, replies: Replies): Promise<void> {
     const { client, where } = this.#topology;
@@ -163,25 +166,26 @@ export class EntryReader {
 }
 
 interface ReadCall extends BatchedCall {
-  /** Index of the entry's key in the batch; -1 for none. */
+  /** The index of the entry's key in the batch; -1 if only nonces are read. */
   readonly index: number;
   readonly nonces: NonceSet;
   readonly resolve: (snapshot: Snapshot) => void;
-  /** Nodes of a Cluster whose replies are missing. */
+  /** The number of Cluster nodes that have not replied yet. */
   pendingNodes: number;
 }
 
-/** The nonces that one or more calls of a batch need. */
+/** The nonces of one or several calls of a batch. */
 interface NonceSet {
   readonly keys: readonly string[];
-  /** Of the keys in the batch. */
+  /** The indexes of the keys in the batch. */
   readonly indexes: readonly number[];
+  /** The replies, once they are decoded. */
   values: readonly (string | null)[] | undefined;
-  /** Nodes of a Cluster that they come from. */
+  /** The Cluster nodes that have them. */
   nodes: readonly NodeBatch[] | undefined;
 }
 
-/** What is read from one node of a Cluster. */
+/** The part of a batch that one node of a Cluster has. */
 interface NodeBatch {
   /** By slot. */
   readonly commands: Map<number, SlotCommand>;
@@ -190,14 +194,14 @@ interface NodeBatch {
 
 interface SlotCommand {
   readonly keys: string[];
-  /** Of the keys in the batch. */
+  /** The indexes of the keys in the batch. */
   readonly indexes: number[];
 }
 
-/** By index in the batch; an error where the command failed. */
+/** By index of the key in the batch. An error: the command of this key failed. */
 type Replies = (Buffer | null | StoreUnavailableError)[];
 
-/** The reads of one batch: their keys, each once, and where each call finds its replies. */
+/** The reads of one batch: the keys of its command, and for each call the indexes of its replies. */
 class ReadBatch extends Batch<ReadCall> {
   readonly keys: string[] = [];
   readonly #keyPrefix: string;
@@ -229,15 +233,15 @@ class ReadBatch extends Batch<ReadCall> {
     for (const call of this.calls) this.resolve(call, replies);
   }
 
-  /** Lets the call wait for the nodes that have its keys. */
+  /** Adds the call to the nodes that have its keys. */
   awaitNodes(call: ReadCall, nodeOf: readonly NodeBatch[]): void {
     const { index, nonces } = call;
     nonces.nodes ??= [...new Set(nonces.indexes.map((nonce) => nodeOf[nonce]!))];
     for (const node of nonces.nodes) node.calls.push(call);
     call.pendingNodes = nonces.nodes.length;
-    const own = index < 0 ? undefined : nodeOf[index];
-    if (own !== undefined && !nonces.nodes.includes(own)) {
-      own.calls.push(call);
+    const entryNode = index < 0 ? undefined : nodeOf[index];
+    if (entryNode !== undefined && !nonces.nodes.includes(entryNode)) {
+      entryNode.calls.push(call);
       call.pendingNodes += 1;
     }
     if (call.pendingNodes === 0) this.resolve(call, []);
@@ -257,7 +261,7 @@ class ReadBatch extends Batch<ReadCall> {
     call.resolve({ record, nonces: nonces.values });
   }
 
-  /** Most calls need the same nonces as the one before. */
+  /** Reuses the set of the previous call if it has the same nonces, as it mostly does. */
   #noncesOf(keys: readonly string[]): NonceSet {
     const last = this.#lastNonces;
     if (

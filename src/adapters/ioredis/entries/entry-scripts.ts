@@ -18,7 +18,7 @@ import {
 } from '../../../core/ports/tag-changes.js';
 import { script, toWholeMs } from '../commands/script.js';
 
-/** The server's clock, in ms since the epoch. */
+/** Lua: `now()`, the server's clock in ms since the epoch. */
 const CLOCK = `
 local function now()
   local time = redis.call('TIME')
@@ -26,7 +26,9 @@ local function now()
 end
 `;
 
-/** What is at a key, by its first 21 bytes (entry.ts): one more than a lease has. */
+/**
+ * Lua: what a record is, by its first 21 bytes (core/ports/entry-format.ts). That is one byte more than a lease has.
+ */
 const RECORDS = `
 local function kind_of(bytes)
   if #bytes < ${LEASE_LENGTH} or string.sub(bytes, 1, 2) ~= string.char(${MAGIC}, ${WIRE_VERSION}) then return nil end
@@ -40,7 +42,7 @@ local function token_of(bytes)
   return string.sub(bytes, ${TOKEN_AT + 1}, ${LEASE_LENGTH})
 end
 
-local function is_waited_for(lease)
+local function is_awaited(lease)
   return string.byte(lease, 3) % ${2 * HAS_WAITERS} >= ${HAS_WAITERS}
 end
 
@@ -56,8 +58,9 @@ export const leaseScript = script<
   name: 'lease',
   lua: `
 -- KEYS[1] entry
--- ARGV[1] token, [2] length of the lease in ms, [3] token of the value it may replace, or * for any record, or ''
--- Returns {0, now} granted; {1, now, ms left} another's lease; {2, value} a value; {3} another type
+-- ARGV[1] token, [2] duration of the lease in ms, [3] token of the value it may replace, or * for any record, or ''
+-- Returns {0, now} if it is granted; {1, now, remaining ms} for a lease of another owner; {2, value} for a value; {3}
+-- for a key of another type
 ${RECORDS}
 ${CLOCK}
 local found = redis.pcall('GET', KEYS[1])
@@ -72,25 +75,25 @@ if found then
   if kind == 'lease' then
     -- guard: one-lease-for-a-key-lua
     if token_of(found) ~= ARGV[1] and ARGV[3] ~= '*' then
-      -- Without memory for it nobody will be woken, and whoever waits looks again later.
-      if not is_waited_for(found) then
+      -- A server without memory refuses the mark. Then the waiters are not woken, and retry later.
+      if not is_awaited(found) then
         redis.pcall('SETRANGE', KEYS[1], 2, string.char(string.byte(found, 3) + ${HAS_WAITERS}))
       end
-      local left = redis.call('PTTL', KEYS[1])
-      if left < 0 then
+      local remaining = redis.call('PTTL', KEYS[1])
+      if remaining < 0 then
         redis.call('PEXPIRE', KEYS[1], ARGV[2])
-        left = tonumber(ARGV[2])
+        remaining = tonumber(ARGV[2])
       end
-      return {1, now(), left}
+      return {1, now(), remaining}
     end
-    -- Who waits for the lease that was there waits for this one now.
+    -- The waiters of the replaced lease wait for this one now.
     -- guard: waiters-wait-for-the-next-lease-lua
-    if is_waited_for(found) then flags = flags + ${HAS_WAITERS} end
+    if is_awaited(found) then flags = flags + ${HAS_WAITERS} end
   end
 end
-local at = now()
+local granted_at = now()
 redis.call('SET', KEYS[1], string.char(${MAGIC}, ${WIRE_VERSION}, flags, 0) .. ARGV[1], 'PX', ARGV[2])
-return {0, at}
+return {0, granted_at}
 `,
   encode: (key, token, leaseMs, replaces) => ({
     keys: [key],
@@ -109,8 +112,8 @@ export const extendScript = script<[key: string, token: string, leaseMs: number]
   name: 'extend',
   lua: `
 -- KEYS[1] entry
--- ARGV[1] token, [2] ms from now
--- Returns 1; 0 if the lease is not there
+-- ARGV[1] token, [2] new duration in ms, from now
+-- Returns 1; 0 if the lease does not exist
 ${RECORDS}
 local found = redis.pcall('GETRANGE', KEYS[1], 0, ${LEASE_LENGTH})
 if is_of_another_type(found) then return 0 end
@@ -131,7 +134,7 @@ export const fillScript = script<
   lua: `
 -- KEYS[1] entry
 -- ARGV[1] token, [2] record, [3] its end in ms since the epoch, [4] channel
--- Returns 1, also if this very value is there already; 0 if the lease is not there; 2 if the end has passed
+-- Returns 1, also if this value is stored already; 0 if the lease does not exist; 2 if the end has passed
 ${RECORDS}
 ${CLOCK}
 local found = redis.pcall('GETRANGE', KEYS[1], 0, ${LEASE_LENGTH})
@@ -143,17 +146,17 @@ local kind = kind_of(found)
 if kind == nil or token_of(found) ~= ARGV[1] then return 0 end
 -- guard: repeated-fill-changes-nothing-lua
 if kind == 'value' then return 1 end
--- From an end to a lifetime here and not at the caller: this script may run long after it was sent.
+-- The caller sends the end and not the ttl, because this script may run long after it was sent.
 -- guard: late-fill-is-not-stored-lua
-local left = ARGV[3] - now()
-if left > 0 then
-  redis.call('SET', KEYS[1], ARGV[2], 'PX', left)
+local remaining = ARGV[3] - now()
+if remaining > 0 then
+  redis.call('SET', KEYS[1], ARGV[2], 'PX', remaining)
 else
   redis.call('UNLINK', KEYS[1])
 end
 -- guard: fill-wakes-the-waiters-lua
-if is_waited_for(found) then redis.pcall('PUBLISH', ARGV[4], KEYS[1]) end
-return left > 0 and 1 or 2
+if is_awaited(found) then redis.pcall('PUBLISH', ARGV[4], KEYS[1]) end
+return remaining > 0 and 1 or 2
 `,
   encode: (key, token, record, until, channel) => ({
     keys: [key],
@@ -167,7 +170,7 @@ export const releaseScript = script<[key: string, token: string, channel: string
   lua: `
 -- KEYS[1] entry
 -- ARGV[1] token, [2] channel
--- Returns 1; 0 if the lease is not there
+-- Returns 1; 0 if the lease does not exist
 ${RECORDS}
 local found = redis.pcall('GETRANGE', KEYS[1], 0, ${LEASE_LENGTH})
 if is_of_another_type(found) then return 0 end
@@ -175,7 +178,7 @@ if type(found) == 'table' then return found end
 -- guard: release-by-holder-only-lua
 if kind_of(found) ~= 'lease' or token_of(found) ~= ARGV[1] then return 0 end
 redis.call('UNLINK', KEYS[1])
-if is_waited_for(found) then redis.pcall('PUBLISH', ARGV[2], KEYS[1]) end
+if is_awaited(found) then redis.pcall('PUBLISH', ARGV[2], KEYS[1]) end
 return 1
 `,
   encode: (key, token, channel) => ({ keys: [key], values: [token, channel] }),
@@ -187,14 +190,14 @@ export const removeScript = script<[keys: readonly string[], channel: string], v
   lua: `
 -- KEYS entries
 -- ARGV[1] channel
--- Leaves keys of another type alone. Writes nothing that a server without memory would refuse.
+-- Keys of another type are not removed. Uses only commands that a server without memory accepts.
 ${RECORDS}
 for _, key in ipairs(KEYS) do
   local found = redis.pcall('GETRANGE', key, 0, ${LEASE_LENGTH})
   -- guard: removal-removes-leases-lua
   if type(found) == 'string' then
     redis.call('UNLINK', key)
-    if kind_of(found) == 'lease' and is_waited_for(found) then redis.pcall('PUBLISH', ARGV[1], key) end
+    if kind_of(found) == 'lease' and is_awaited(found) then redis.pcall('PUBLISH', ARGV[1], key) end
   elseif not is_of_another_type(found) then
     return found
   end
@@ -211,10 +214,10 @@ export const getOrCreateNoncesScript = script<
 >({
   name: 'getOrCreateNonces',
   lua: `
--- KEYS nonces, then the tag changes if they are asked for
--- ARGV[1] fresh nonce, [2] ttl in ms, [3] 1 if the last key is that of the tag changes
--- Returns the values of the keys. A value that is no nonce, or no record of tag changes, is replaced.
-local function keep(key, length, fresh)
+-- KEYS nonces, then the tag changes if they are requested
+-- ARGV[1] fresh nonce, [2] minimum ttl in ms, [3] 1 if the last key is that of the tag changes
+-- Returns the values of the keys. A value that is not a nonce, or not a record of tag changes, is replaced.
+local function get_or_create(key, length, fresh)
   local found = redis.pcall('GET', key)
   -- guard: nonces-are-kept-lua
   if type(found) == 'string' and #found == length then
@@ -226,24 +229,24 @@ local function keep(key, length, fresh)
   return fresh
 end
 
-local kept = {}
+local values = {}
 local nonces = #KEYS - ARGV[3]
-for i = 1, nonces do kept[i] = keep(KEYS[i], #ARGV[1], ARGV[1]) end
+for i = 1, nonces do values[i] = get_or_create(KEYS[i], #ARGV[1], ARGV[1]) end
 if nonces < #KEYS then
   local zeros = string.rep(string.char(0), ${TAG_CHANGE_BUCKETS * TAG_CHANGE_BYTES})
-  kept[#KEYS] = keep(KEYS[#KEYS], ${TAG_CHANGES_LENGTH}, ARGV[1] .. zeros)
+  values[#KEYS] = get_or_create(KEYS[#KEYS], ${TAG_CHANGES_LENGTH}, ARGV[1] .. zeros)
 end
-return kept
+return values
 `,
   encode: (nonceKeys, tagChangesKey, fresh, ttlMs) => ({
     keys: tagChangesKey === undefined ? nonceKeys : [...nonceKeys, tagChangesKey],
     values: [fresh, toWholeMs(ttlMs), tagChangesKey === undefined ? 0 : 1],
   }),
   decode: (reply, nonceKeys) => {
-    const kept = reply as readonly Buffer[];
+    const values = reply as readonly Buffer[];
     return {
-      nonces: nonceKeys.map((_, i) => kept[i]!.toString('latin1')),
-      tagChanges: kept[nonceKeys.length] ?? NO_TAG_CHANGES,
+      nonces: nonceKeys.map((_, i) => values[i]!.toString('latin1')),
+      tagChanges: values[nonceKeys.length] ?? NO_TAG_CHANGES,
     };
   },
 });
@@ -256,18 +259,19 @@ export const removeNoncesScript = script<
   lua: `
 -- KEYS[1] tag changes, then nonces
 -- ARGV[1] fresh nonce, then buckets
--- Writes nothing that a server without memory would refuse: a record that cannot be marked is removed, and to its
--- readers every tag is invalidated then.
+-- A server without memory refuses SETRANGE. Then the record of tag changes is removed, which invalidates every tag for
+-- the loads that have read it.
 for i = 2, #KEYS do redis.call('UNLINK', KEYS[i]) end
 local length = redis.pcall('STRLEN', KEYS[1])
 if length == 0 then return 1 end
-local marked = length == ${TAG_CHANGES_LENGTH}
+local is_marked = length == ${TAG_CHANGES_LENGTH}
+local mark = string.sub(ARGV[1], 1, ${TAG_CHANGE_BYTES})
 -- guard: invalidated-tag-marks-its-bucket-lua
 for i = 2, #ARGV do
-  local at = ${TAG_CHANGES_IDENTITY} + ${TAG_CHANGE_BYTES} * ARGV[i]
-  marked = marked and type(redis.pcall('SETRANGE', KEYS[1], at, string.sub(ARGV[1], 1, ${TAG_CHANGE_BYTES}))) ~= 'table'
+  local offset = ${TAG_CHANGES_IDENTITY} + ${TAG_CHANGE_BYTES} * ARGV[i]
+  is_marked = is_marked and type(redis.pcall('SETRANGE', KEYS[1], offset, mark)) ~= 'table'
 end
-if not marked then redis.call('UNLINK', KEYS[1]) end
+if not is_marked then redis.call('UNLINK', KEYS[1]) end
 return 1
 `,
   encode: (nonceKeys, tagChangesKey, buckets, fresh) => ({
@@ -277,7 +281,7 @@ return 1
   decode: () => undefined,
 });
 
-/** A token that was read from a record, which may hold any bytes: as text it would arrive in UTF-8. */
+/** Encodes a token that was read from a record. It may have any bytes, and a string would be sent as UTF-8. */
 function tokenBytes(token: string): string | Buffer {
   return /^[\x20-\x7e]*$/.test(token) ? token : Buffer.from(token, 'latin1');
 }

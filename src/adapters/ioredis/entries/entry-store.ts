@@ -13,19 +13,21 @@ import {
   removeScript,
 } from './entry-scripts.js';
 
-/** Keys in one script: Redis does nothing else while it runs. */
+/** The maximum number of keys in one script. Redis serves no other client while it runs. */
 const MAX_KEYS = 256;
 
 /**
- * Records and nonces in Redis. Reads are plain MGETs (entry-reader.ts). Everything else is a script (entry-scripts.ts),
- * because whether a write is allowed depends on what is at the key. Every script may be repeated without harm.
+ * Entries and nonces in Redis. Reads are MGETs (entry-reader.ts). Everything else is a script (entry-scripts.ts),
+ * because a write depends on the record at the key. Every script may be repeated without harm.
+ *
+ * @see G1 and G7 in docs/coherence.md
  */
 export class RedisEntryStore extends EntryReader implements EntryStore {
   readonly #scripts: ScriptRunner;
   readonly #topology: Topology;
   readonly #channel: string;
 
-  /** @param channel where the ends of leases are published */
+  /** @param channel on which the ends of leases are published */
   constructor(topology: Topology, scripts: ScriptRunner, channel: string, settings: EntryReaderSettings) {
     super(topology, settings);
     this.#scripts = scripts;
@@ -57,7 +59,7 @@ export class RedisEntryStore extends EntryReader implements EntryStore {
 
   async remove(keys: readonly string[]): Promise<void> {
     await Promise.all(
-      this.#portions(keys).map((portion) => this.#scripts.run(removeScript, [portion, this.#channel])),
+      this.#keyGroups(keys).map((group) => this.#scripts.run(removeScript, [group, this.#channel])),
     );
   }
 
@@ -68,8 +70,9 @@ export class RedisEntryStore extends EntryReader implements EntryStore {
     ttlMs: number,
     timeout?: number,
   ): Promise<TagState> {
-    if (nonceKeys.length === 0 && tagChangesKey === undefined)
+    if (nonceKeys.length === 0 && tagChangesKey === undefined) {
       return { nonces: [], tagChanges: NO_TAG_CHANGES };
+    }
     return this.#scripts.run(getOrCreateNoncesScript, [nonceKeys, tagChangesKey, fresh, ttlMs], timeout);
   }
 
@@ -82,20 +85,20 @@ export class RedisEntryStore extends EntryReader implements EntryStore {
     return this.#scripts.run(removeNoncesScript, [nonceKeys, tagChangesKey, buckets, fresh]);
   }
 
-  /** Of one slot each, and not too large. */
-  #portions(keys: readonly string[]): string[][] {
+  /** Splits keys into groups of one slot each, with at most `MAX_KEYS` keys. */
+  #keyGroups(keys: readonly string[]): string[][] {
     const { slotOf } = this.#topology;
-    const slots = new Map<number, string[]>();
-    const portions: string[][] = [];
+    const openGroups = new Map<number, string[]>();
+    const groups: string[][] = [];
     for (const key of keys) {
       const slot = slotOf === undefined ? 0 : slotOf(this.#scripts.storeKey(key));
-      let portion = slots.get(slot);
-      if (portion === undefined || portion.length >= MAX_KEYS) {
-        portions.push((portion = []));
-        slots.set(slot, portion);
+      let group = openGroups.get(slot);
+      if (group === undefined || group.length >= MAX_KEYS) {
+        groups.push((group = []));
+        openGroups.set(slot, group);
       }
-      portion.push(key);
+      group.push(key);
     }
-    return portions;
+    return groups;
   }
 }

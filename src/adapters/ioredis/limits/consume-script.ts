@@ -2,159 +2,164 @@ import type { RateReply, RateRequest, RuleReading } from '../../../core/ports/ra
 import { ALGORITHMS, ruleValues, TIME } from './lua/prelude.js';
 import { script } from '../commands/script.js';
 
-/** How long a reply is remembered at most, in ms. */
-const LONGEST_MEMORY = 60_000;
+/** The longest time for which a reply is remembered. */
+const MAX_REPLY_MEMORY_MS = 60_000;
 
 /**
- * Where the reply to a repeatable request stands. It shares the slot of its subject, and is the key of no rule: those
- * go on with a colon.
+ * Returns the key of the stored reply to a repeatable request. It has the slot of its subject, and is never the key of
+ * a rule, which has a colon after the subject.
  */
-export function memoryKey(subject: string, token: string): string {
+export function replyKey(subject: string, token: string): string {
   return `${subject}#${token}`;
 }
 
-/** Any number of requests, answered one after the other as if each had come alone. All of one slot in a Cluster. */
+/** Consumes for any number of requests of one slot, in order, as if each had been sent alone. */
 export const consumeScript = script<[requests: readonly RateRequest[], now: string], readonly RateReply[]>({
   name: 'consume',
   lua: `
--- KEYS for each request: its subject, where its block stands; its rules; if it is repeatable: its memory
--- ARGV[1] now in us, or '' for the time of this server. Then, for each row of requests that differ in keys and tokens
--- only: how many, cost, 1 if forced, 1 if repeatable, 1 if tokens are there, how many rules; the rules; the tokens
--- Returns for each request: ms of its block; for each rule: 1 if there was room, used, remaining, ms until there is
--- room again, ms until nothing counts any more
+-- KEYS for each request: the subject, which is also the key of its block; the rules; if it is repeatable: its stored
+-- reply
+-- ARGV[1] now in us, or '' for the time of this server. Then for each run of requests that differ in keys and tokens
+-- only: number of requests, cost, 1 if forced, 1 if repeatable, 1 if tokens follow, number of rules; the rules; the
+-- tokens
+-- Returns for each request: remaining ms of its block; for each rule: 1 if there was room, used, remaining, ms until
+-- there is room again, ms until nothing is used
 ${TIME}
 ${ALGORITHMS}
 local found = call('MGET', unpack(KEYS))
-local reply, said, place = {}, 0, 1
+local reply, size, key_index = {}, 0, 1
 
-local remembered = {}
-local function recall(key, was, numbers)
+-- Appends the stored reply to a repeatable request. False if there is none.
+local stored_replies = {}
+local function append_stored_reply(key, value, numbers)
   -- guard: request-is-repeated-in-one-script-lua
-  was = remembered[key] or was
-  if not was then return false end
+  value = stored_replies[key] or value
+  if not value then return false end
   local count = 0
-  for number in string.gmatch(was, '%d+') do
+  for number in string.gmatch(value, '%d+') do
     count = count + 1
-    reply[said + count] = tonumber(number)
+    reply[size + count] = tonumber(number)
   end
   return count == numbers
 end
 
-local mended = {}
-local function mend(key, per)
-  if mended[key] then return end
-  mended[key] = true
+-- Sets a ttl on a key that has none (another program may have written it), so that no refusal is forever.
+local checked = {}
+local function ensure_ttl(key, per)
+  if checked[key] then return end
+  checked[key] = true
   if call('PTTL', key) == -1 then call('PEXPIRE', key, ms(per)) end
 end
 
-local function blocked_for(key, was, per)
-  local left = was and (tonumber(was) or 0) - now or 0
-  if left <= 0 then return 0 end
-  mend(key, per)
-  return ms(left)
+local function blocked_for(key, value, per)
+  local remaining = value and (tonumber(value) or 0) - now or 0
+  if remaining <= 0 then return 0 end
+  ensure_ttl(key, per)
+  return ms(remaining)
 end
 
-local at = 2
-while at <= #ARGV do
-  local requests, cost, count = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 5])
-  local forced, repeatable, with_tokens = ARGV[at + 2] == '1', ARGV[at + 3] == '1', ARGV[at + 4] == '1'
-  at = at + 6
-  local ask, longest, rules = max(1, cost), 1, {}
+local arg_index = 2
+while arg_index <= #ARGV do
+  local requests, cost, count = tonumber(ARGV[arg_index]), tonumber(ARGV[arg_index + 1]), tonumber(ARGV[arg_index + 5])
+  local forced, repeatable, with_tokens = ARGV[arg_index + 2] == '1', ARGV[arg_index + 3] == '1', ARGV[arg_index + 4] == '1'
+  arg_index = arg_index + 6
+  local units, longest, rules = max(1, cost), 1, {}
   for i = 1, count do
-    local rule = rule_of(at)
+    local rule = rule_of(arg_index)
     longest = max(longest, rule.per)
     rules[i] = rule
-    at = at + RULE
+    arg_index = arg_index + RULE
   end
   for request = 0, requests - 1 do
-    local token, first = with_tokens and ARGV[at + request], place
-    place = place + 1 + count
-    local memory = repeatable and KEYS[place]
-    if not (memory and recall(memory, found[place], 1 + 5 * count)) then
+    local token, first = with_tokens and ARGV[arg_index + request], key_index
+    key_index = key_index + 1 + count
+    local reply_key = repeatable and KEYS[key_index]
+    if not (reply_key and append_stored_reply(reply_key, found[key_index], 1 + 5 * count)) then
       local blocked = blocked_for(KEYS[first], found[first], longest)
       -- guard: blocked-subject-is-not-charged-lua
-      local all = blocked == 0
+      local is_admitted = blocked == 0
       for i = 1, count do
         local rule, key = rules[i], KEYS[first + i]
         rule.key = key
         -- guard: request-sees-those-before-it-lua
-        rule.algorithm.look(rule, now, written[key] or found[first + i] or '', token)
-        rule.allowed = rule.algorithm.fits(rule, ask)
-        all = all and rule.allowed
+        rule.algorithm.load(rule, now, written[key] or found[first + i] or '', token)
+        rule.allowed = rule.algorithm.has_room(rule, units)
+        is_admitted = is_admitted and rule.allowed
       end
       -- guard: all-rules-or-none-lua
-      local taken = cost > 0 and (all or forced)
-      reply[said + 1] = blocked
+      local is_taken = cost > 0 and (is_admitted or forced)
+      reply[size + 1] = blocked
       for i = 1, count do
-        local rule, to = rules[i], said + 5 * i
-        if taken then rule.algorithm.take(rule, cost, token)
-        elseif not rule.allowed then mend(rule.key, rule.per) end
-        local used, remaining, retry, reset = rule.algorithm.read(rule, min(ask, rule.burst))
+        local rule, to = rules[i], size + 5 * i
+        if is_taken then rule.algorithm.consume(rule, cost, token)
+        elseif not rule.allowed then ensure_ttl(rule.key, rule.per) end
+        -- A forced cost may exceed the burst. The wait is then that for a full burst.
+        local used, remaining, retry, reset = rule.algorithm.status(rule, min(units, rule.burst))
         reply[to - 3], reply[to - 2], reply[to - 1] = rule.allowed and 1 or 0, used, remaining
         reply[to], reply[to + 1] = ms(retry), ms(reset)
       end
       -- guard: repeated-request-is-answered-once-lua
-      if taken and memory then
-        remembered[memory] = table.concat(reply, ' ', said + 1, said + 1 + 5 * count)
-        call('SET', memory, remembered[memory], 'PX', min(ms(longest), ${LONGEST_MEMORY}))
+      if is_taken and reply_key then
+        stored_replies[reply_key] = table.concat(reply, ' ', size + 1, size + 1 + 5 * count)
+        call('SET', reply_key, stored_replies[reply_key], 'PX', min(ms(longest), ${MAX_REPLY_MEMORY_MS}))
       end
     end
-    said = said + 1 + 5 * count
-    if repeatable then place = place + 1 end
+    size = size + 1 + 5 * count
+    if repeatable then key_index = key_index + 1 end
   end
-  if with_tokens then at = at + requests end
+  if with_tokens then arg_index = arg_index + requests end
 end
 return reply
 `,
   encode: (requests, now) => {
     const keys: string[] = [];
     const values: (string | number)[] = [now];
-    let like: RateRequest | undefined;
-    let row = 0;
-    let tokens = false;
-    let length = 0;
+    let first: RateRequest | undefined;
+    let runIndex = 0;
+    let runLength = 0;
+    let hasTokens = false;
     for (const request of requests) {
       const { subject, rules, token, repeatable } = request;
-      if (like === undefined || !isAlike(like, request)) {
-        like = request;
-        length = 0;
-        tokens = rules.some(
+      if (first === undefined || !isSameRun(first, request)) {
+        first = request;
+        runLength = 0;
+        hasTokens = rules.some(
           ({ algorithm }) => algorithm === 'sliding-window-log' || algorithm === 'concurrency',
         );
-        row = values.length;
-        values.push(0, request.cost, flag(request.force), flag(repeatable), flag(tokens), rules.length);
+        runIndex = values.length;
+        values.push(0, request.cost, flag(request.force), flag(repeatable), flag(hasTokens), rules.length);
         for (const rule of rules) values.push(...ruleValues(rule));
       }
-      values[row] = ++length;
-      if (tokens) values.push(token);
+      values[runIndex] = ++runLength;
+      if (hasTokens) values.push(token);
       keys.push(subject);
       for (const { key } of rules) keys.push(key);
-      if (repeatable) keys.push(memoryKey(subject, token));
+      if (repeatable) keys.push(replyKey(subject, token));
     }
     return { keys, values };
   },
   decode: (reply, requests) => {
     const numbers = reply as readonly number[];
-    let place = 0;
+    let index = 0;
     return requests.map(({ rules }) => ({
-      blockedMs: numbers[place++]!,
+      blockedMs: numbers[index++]!,
       rules: rules.map((): RuleReading => ({
-        allowed: numbers[place++] === 1,
-        used: numbers[place++]!,
-        remaining: numbers[place++]!,
-        retryAfterMs: numbers[place++]!,
-        resetMs: numbers[place++]!,
+        allowed: numbers[index++] === 1,
+        used: numbers[index++]!,
+        remaining: numbers[index++]!,
+        retryAfterMs: numbers[index++]!,
+        resetMs: numbers[index++]!,
       })),
     }));
   },
 });
 
-function flag(is: boolean): number {
-  return is ? 1 : 0;
+function flag(value: boolean): number {
+  return value ? 1 : 0;
 }
 
-/** They differ in keys and tokens only. */
-function isAlike(one: RateRequest, other: RateRequest): boolean {
+/** True if the requests differ in keys and tokens only. */
+function isSameRun(one: RateRequest, other: RateRequest): boolean {
   return (
     one.cost === other.cost &&
     one.force === other.force &&

@@ -3,14 +3,14 @@ import type { RateReply, RateRequest, RateRule, RateStore } from '../../../core/
 import { script, type ScriptRunner } from '../commands/script.js';
 import { Batch, TickBatcher, type BatchedCall } from '../commands/tick-batcher.js';
 import type { Topology } from '../connection/topology.js';
-import { consumeScript, memoryKey } from './consume-script.js';
+import { consumeScript, replyKey } from './consume-script.js';
 import { ALGORITHMS, ruleValues, TIME } from './lua/prelude.js';
 
 export interface RateStoreSettings {
   readonly clock: Clock;
   /** In ms. */
   readonly timeout: number;
-  /** For tests of the arithmetic: microseconds since the epoch, instead of the server's own time. */
+  /** For tests of the arithmetic: returns us since the epoch, which replace the server's time. */
   readonly now?: (() => number) | undefined;
 }
 
@@ -22,14 +22,16 @@ interface ConsumeCall extends BatchedCall {
 }
 
 /**
- * Requests in one script. Few enough that this process prepares the next batch while the server works on one: with all
- * requests in one batch, each side would wait for the other.
+ * The maximum number of requests in one script. With small batches this process prepares the next one while the server
+ * runs one; with all requests in one batch, each side would wait for the other.
  */
 const MAX_REQUESTS = 32;
 
 /**
- * Rate limits in Redis. Every decision is made there, in one script, by the server's own time. The requests of one tick are
- * sent as one script (in a Cluster one for each slot, in one write for each node).
+ * Rate limits in Redis. A script on the server makes every decision, by the server's time. The requests of one tick are
+ * sent as one script (in a Cluster as one script for each slot, in one write for each node).
+ *
+ * @see G9 in docs/coherence.md
  */
 export class RedisRateStore implements RateStore {
   readonly #scripts: ScriptRunner;
@@ -38,7 +40,7 @@ export class RedisRateStore implements RateStore {
   readonly #settings: RateStoreSettings;
   readonly #batcher: TickBatcher<Batch<ConsumeCall>>;
 
-  /** @param channel where the wakeups of refunds are published */
+  /** @param channel on which a refund, a block or a reset is published, to wake waiting calls */
   constructor(scripts: ScriptRunner, topology: Topology, channel: string, settings: RateStoreSettings) {
     this.#scripts = scripts;
     this.#topology = topology;
@@ -115,8 +117,8 @@ export class RedisRateStore implements RateStore {
 const refundScript = script<[request: Refund, channel: string, now: string], void>({
   name: 'refund',
   lua: `
--- KEYS[1] subject, [2] memory of the request whose units they are, then rules
--- ARGV[1] now in us or '', [2] channel, [3] cost, [4] token, [5] 1 to wake only if a slot was waited for; the rules
+-- KEYS[1] subject, [2] stored reply to the request that took the units, then rules
+-- ARGV[1] now in us or '', [2] channel, [3] cost, [4] token, [5] 1 to wake only if all slots were taken; the rules
 ${TIME}
 ${ALGORITHMS}
 local cost, token = tonumber(ARGV[3]), ARGV[4]
@@ -125,9 +127,9 @@ local wakes = ARGV[5] ~= '1'
 for i = 3, #KEYS do
   local rule = rule_of(6 + RULE * (i - 3))
   rule.key = KEYS[i]
-  rule.algorithm.look(rule, now, found[i] or '', token)
+  rule.algorithm.load(rule, now, found[i] or '', token)
   if rule.name == 'concurrency' and rule.used >= rule.limit then wakes = true end
-  if cost > 0 then rule.algorithm.give(rule, cost, token) end
+  if cost > 0 then rule.algorithm.refund(rule, cost, token) end
 end
 -- guard: refund-forgets-the-answer-lua
 if found[2] then call('UNLINK', KEYS[2]) end
@@ -135,7 +137,7 @@ if wakes then redis.pcall('PUBLISH', ARGV[2], KEYS[1]) end
 return 1
 `,
   encode: ({ subject, rules, cost, token, wakeOnlyIfFull }, channel, now) => ({
-    keys: [subject, memoryKey(subject, token), ...rules.map(({ key }) => key)],
+    keys: [subject, replyKey(subject, token), ...rules.map(({ key }) => key)],
     values: [now, channel, cost, token, wakeOnlyIfFull ? 1 : 0, ...rules.flatMap(ruleValues)],
   }),
   decode: () => undefined,
@@ -146,18 +148,18 @@ const renewScript = script<[rules: readonly RateRule[], token: string, now: stri
   lua: `
 -- KEYS concurrency rules
 -- ARGV[1] now in us or '', [2] token; the rules
--- Returns 1; 0 if the token has no slot of one of them any more
+-- Returns 1; 0 if the token has lost its slot of at least one rule
 ${TIME}
 ${ALGORITHMS}
-local all = 1
+local all_renewed = 1
 for i, key in ipairs(KEYS) do
   local rule = rule_of(3 + RULE * (i - 1))
   rule.key = key
-  rule.algorithm.look(rule, now, '', ARGV[2])
+  rule.algorithm.load(rule, now, '', ARGV[2])
   -- guard: ended-slot-is-not-renewed-lua
-  if rule.others < rule.used then rule.algorithm.take(rule, 1, ARGV[2]) else all = 0 end
+  if rule.others < rule.used then rule.algorithm.consume(rule, 1, ARGV[2]) else all_renewed = 0 end
 end
-return all
+return all_renewed
 `,
   encode: (rules, token, now) => ({
     keys: rules.map(({ key }) => key),
@@ -170,7 +172,7 @@ const blockScript = script<[subject: string, ms: number, channel: string, now: s
   name: 'block',
   lua: `
 -- KEYS[1] subject
--- ARGV[1] now in us or '', [2] ms from now, [3] channel
+-- ARGV[1] now in us or '', [2] duration of the block in ms, 0 to remove it, [3] channel
 ${TIME}
 local us = ARGV[2] * 1000
 if us > 0 then call('SET', KEYS[1], text(now + us), 'PX', ms(us)) else call('UNLINK', KEYS[1]) end

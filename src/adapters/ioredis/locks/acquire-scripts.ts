@@ -2,7 +2,7 @@ import type { Buffer } from 'node:buffer';
 import { CLOCK, HOLDERS, QUEUE, REFUSALS } from './lua/lock-prelude.js';
 import { script, toWholeMs, type Script, type ScriptArguments } from '../commands/script.js';
 
-/** What one script was told: the locks of one slot, by their keys. */
+/** The arguments of one script: the locks of one slot. */
 export interface AcquireArguments {
   readonly keys: readonly string[];
   readonly owner: string;
@@ -10,32 +10,36 @@ export interface AcquireArguments {
   readonly permits: number;
   readonly ticket: string | undefined;
   readonly ticketMs: number;
-  /** No smaller fencing token may be given; undefined: none is wanted. */
+  /** The minimum of the fencing token; undefined: no fencing token is needed. */
   readonly least: bigint | undefined;
-  /** Where releases are told of. */
+  /** The channel on which releases are published. */
   readonly channel: string;
 }
 
 export type AcquireReply =
   | { readonly granted: true; readonly token: bigint | undefined }
-  /** As far as the server knows the locks are free in so many ms. */
+  /** Others hold the locks, for at most `forMs` unless they extend their leases. */
   | { readonly granted: false; readonly forMs: number };
 
-/** The counter lives so long after the last lease. One that is gone begins at the server's clock, in µs. */
+/**
+ * How long the counter of fencing tokens is kept after the last lease. A new counter starts at the server's time in us.
+ */
 export const FENCE_MS = 24 * 60 * 60 * 1_000;
 
 const HEADER = `
--- KEYS for each lock: itself, its fence, the writer of a writer. With a ticket, of the one lock: queue, places
--- ARGV[1] owner, [2] lease in ms, [3] how long a writer or a place lives in ms (0: nobody waits), [4] least token or '', [5] ticket or '',
---      [6] channel, [7] permits or 0 for any number
--- Returns the token, or '' if none is requested; {ms} if it is held by others: then nothing is acquired
+-- KEYS for each lock: the lock, its fence, its pending writer. With a ticket there is one lock, followed by queue and
+-- places
+-- ARGV[1] owner, [2] lease in ms, [3] ms for which a pending writer or a ticket is valid without a retry (0: do not
+-- wait),
+--      [4] minimum of the fencing token or '', [5] ticket or '', [6] channel, [7] permits, or 0 for any number
+-- Returns the fencing token, or '' if none is requested; {ms} if others hold a lock: then nothing is acquired
 -- A repeated request of the same owner is granted again, with the same token.
 local lease = tonumber(ARGV[2])
 local ticket = ARGV[5]
 local locks = ticket == '' and #KEYS / 3 or 1
 local queue, places = KEYS[4], KEYS[5]
-local patience = tonumber(ARGV[3])
-local mark = patience > 0 and (ticket == '' and '+' or '#') or nil
+local ticket_ms = tonumber(ARGV[3])
+local mark = ticket_ms > 0 and (ticket == '' and '+' or '#') or nil
 `;
 
 const acquireExclusive = script<[AcquireArguments], AcquireReply>({
@@ -43,11 +47,11 @@ const acquireExclusive = script<[AcquireArguments], AcquireReply>({
   lua: `
 ${HEADER}
 ${CLOCK}
-local function lock_of(owner, waited, queued)
-  return 'L' .. owner .. (waited and '+' or '-') .. (queued and '#' or '-')
+local function lock_of(owner, is_awaited, is_queued)
+  return 'L' .. owner .. (is_awaited and '+' or '-') .. (is_queued and '#' or '-')
 end
 
--- The common case: one exclusive lock, and it is free.
+-- The common case: one exclusive lock that is free.
 if locks == 1 and ticket == '' then
   local kept = redis.call('MGET', KEYS[2], KEYS[3])
   local pending_writer = kept[2]
@@ -66,51 +70,52 @@ end
 ${HOLDERS}
 ${REFUSALS}
 ${QUEUE}
-local mine = {}
-local mine_all = true
-local left
+local owned = {}
+local all_owned = true
+local held_ms
 for i = 1, locks do
   local key, writer = KEYS[3 * i - 2], KEYS[3 * i]
   local kind, found = read_lock(key)
   -- guard: repeated-request-is-granted-again-lua
   if kind == 'exclusive' and is_held_by(found, ARGV[1]) then
-    mine[i] = true
+    owned[i] = true
   elseif kind == nil or (kind == 'shared' and last_end(key) <= now()) then
-    mine_all = false
+    all_owned = false
   else
-    left = math.max(left or 0, refused(key, kind, found, mark, lease))
+    held_ms = math.max(held_ms or 0, refuse(key, kind, found, mark, lease))
     -- Keep new readers out until this writer tries again.
-    if kind == 'shared' and mark == '+' and redis.call('PEXPIRE', writer, patience) == 0 then
-      redis.pcall('SET', writer, '-', 'PX', patience)
+    if kind == 'shared' and mark == '+' and redis.call('PEXPIRE', writer, ticket_ms) == 0 then
+      redis.pcall('SET', writer, '-', 'PX', ticket_ms)
     end
   end
 end
-if ticket ~= '' and not mine[1] then
-  local ahead = enqueue(queue, places, ticket, patience)
-  left = left or ahead
+if ticket ~= '' and not owned[1] then
+  local turn_in = enqueue(queue, places, ticket, ticket_ms)
+  held_ms = held_ms or turn_in
 end
-if left then return {left} end
+if held_ms then return {held_ms} end
 
+-- A new token is larger than all earlier ones of these locks. Locks that are already owned keep theirs.
 local token
 if ARGV[4] ~= '' then
   token = tonumber(ARGV[4])
   for i = 1, locks do
     local kept = redis.pcall('GET', KEYS[3 * i - 1])
     local number = type(kept) == 'string' and tonumber(kept) or 0
-    token = math.max(token, mine[i] and number or number + 1)
+    token = math.max(token, owned[i] and number or number + 1)
   end
-  if not mine_all or token == 0 then token = math.max(token, micros()) end
+  if not all_owned or token == 0 then token = math.max(token, micros()) end
   token = string.format('%.0f', token)
 end
 for i = 1, locks do
   local key, fence, writer = KEYS[3 * i - 2], KEYS[3 * i - 1], KEYS[3 * i]
-  if mine[i] then
+  if owned[i] then
     redis.call('PEXPIRE', key, lease)
   else
     -- Mark the lock, so that its release wakes waiting readers and queued callers.
     local pending_writer = redis.pcall('GET', writer)
-    local queued = ticket ~= '' and redis.call('ZCARD', queue) > 1
-    redis.call('SET', key, lock_of(ARGV[1], pending_writer == '+', queued), 'PX', lease)
+    local is_queued = ticket ~= '' and redis.call('ZCARD', queue) > 1
+    redis.call('SET', key, lock_of(ARGV[1], pending_writer == '+', is_queued), 'PX', lease)
     if pending_writer then redis.call('UNLINK', writer) end
   end
   if token then redis.call('SET', fence, token, 'PX', lease + ${FENCE_MS}) end
@@ -131,50 +136,53 @@ ${HOLDERS}
 ${REFUSALS}
 ${QUEUE}
 local permits = tonumber(ARGV[7])
-local sort = permits == 0 and '=any' or '=' .. ARGV[7]
-local mine = {}
-local left
+local capacity = permits == 0 and '=any' or '=' .. ARGV[7]
+local owned = {}
+local held_ms
 for i = 1, locks do
   local key, writer = KEYS[3 * i - 2], KEYS[3 * i]
   local kind, found = read_lock(key)
   local held
+  -- The expired holders are removed first. Holders with another number of permits exclude this one.
   if kind == 'shared' then
     redis.call('ZREMRANGEBYSCORE', key, '(0', now())
     local count = holders(key)
-    if found == sort and redis.call('ZSCORE', key, ARGV[1]) then
-      mine[i] = true
-    elseif found ~= sort and count == 0 then
+    if found == capacity and redis.call('ZSCORE', key, ARGV[1]) then
+      owned[i] = true
+    elseif found ~= capacity and count == 0 then
       redis.call('UNLINK', key)
-    elseif found ~= sort then
-      held = refused(key, kind, found, mark, lease)
+    elseif found ~= capacity then
+      held = refuse(key, kind, found, mark, lease)
     elseif permits > 0 and count >= permits then
-      refused(key, kind, found, mark, lease)
+      refuse(key, kind, found, mark, lease)
       held = redis.call('ZRANGE', key, -count, -count, 'WITHSCORES')[2] - now()
     end
   elseif kind ~= nil then
-    held = refused(key, kind, found, mark, lease)
+    held = refuse(key, kind, found, mark, lease)
   end
-  local pending_writer = not mine[i] and redis.call('PTTL', writer) or -2
+  -- A pending writer goes before new readers.
+  local pending_writer = not owned[i] and redis.call('PTTL', writer) or -2
   -- guard: waiting-writer-keeps-readers-out-lua
   if pending_writer > 0 then
     if mark == '+' then redis.pcall('SETRANGE', writer, 0, '+') end
     held = math.max(held or 0, pending_writer)
   end
-  if held then left = math.max(left or 0, held) end
+  if held then held_ms = math.max(held_ms or 0, held) end
 end
-if ticket ~= '' and not mine[1] then
-  local ahead = enqueue(queue, places, ticket, patience)
-  left = left or ahead
+if ticket ~= '' and not owned[1] then
+  local turn_in = enqueue(queue, places, ticket, ticket_ms)
+  held_ms = held_ms or turn_in
 end
-if left then return {left} end
+if held_ms then return {held_ms} end
 
 for i = 1, locks do
   local key = KEYS[3 * i - 2]
-  redis.call('ZADD', key, 0, sort, now() + lease, ARGV[1])
+  redis.call('ZADD', key, 0, capacity, now() + lease, ARGV[1])
   if redis.call('PTTL', key) < lease then redis.call('PEXPIRE', key, lease) end
 end
 if ticket ~= '' then
   dequeue(queue, places, ticket)
+  -- If a permit is left, wake the next ticket now; in any case when this owner releases the lock.
   if head_of(queue, places) then
     redis.call('ZADD', KEYS[1], 0, '#')
     if permits == 0 or holders(KEYS[1]) < permits then wake_head(ARGV[6], KEYS[1], queue, places) end
@@ -186,20 +194,22 @@ return ''
   decode: decodeAcquire,
 });
 
-/** The script for as many permits. */
+/** Returns the script for a number of permits: 1 is exclusive, all others are shared. */
 export function acquireScript(permits: number): Script<[AcquireArguments], AcquireReply> {
   return permits === 1 ? acquireExclusive : acquireShared;
 }
 
-/** What belongs to a lock stands in its slot. */
+/** The counter of fencing tokens. All keys of a lock are in one slot, because its name is a hash tag. */
 export function fenceOf(key: string): string {
   return `${key}:fence`;
 }
 
+/** The mark of a writer that waits for readers: `+` if a reader was refused because of it, else `-`. */
 export function pendingWriterOf(key: string): string {
   return `${key}:writer`;
 }
 
+/** The queue of a fair lock: tickets by arrival, and tickets by the end of their validity. */
 export function queueOf(key: string): readonly [queue: string, places: string] {
   return [`${key}:queue`, `${key}:places`];
 }

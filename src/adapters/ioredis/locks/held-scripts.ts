@@ -2,16 +2,18 @@ import { fenceOf, FENCE_MS, queueOf, pendingWriterOf } from './acquire-scripts.j
 import { CLOCK, HOLDERS, QUEUE } from './lua/lock-prelude.js';
 import { script, toWholeMs } from '../commands/script.js';
 
-/** Moves the end of locks of one slot. False: one of them is not the owner's any more, and none is moved. */
+/**
+ * Extends the leases of locks of one slot. Replies false, and extends none, if the owner has lost at least one of them.
+ */
 export const extendScript = script<
   [keys: readonly string[], owner: string, leaseMs: number, fenced: boolean],
   boolean
 >({
   name: 'extend',
   lua: `
--- KEYS for each lock: itself, its fence
--- ARGV[1] owner, [2] ms from now, [3] 1 if there are fences to be kept
--- Returns 1; 0 if one of them is another's, or gone
+-- KEYS for each lock: the lock, its fence
+-- ARGV[1] owner, [2] new lease in ms, from now, [3] 1 if the fences are to be extended, too
+-- Returns 1; 0 if a lock is held by another owner, or does not exist
 ${CLOCK}
 ${HOLDERS}
 local kinds = {}
@@ -42,14 +44,14 @@ return 1
   decode: (reply) => reply === 1,
 });
 
-/** Gives locks of one slot back, and wakes who waits. How many were the owner's. */
+/** Releases locks of one slot, and wakes the waiters. Replies how many the owner held. */
 export const releaseScript = script<[keys: readonly string[], owner: string, channel: string], number>({
   name: 'release',
   lua: `
--- KEYS for each lock: itself, its queue, its places
+-- KEYS for each lock: the lock, its queue, its places
 -- ARGV[1] owner, [2] channel
--- Returns how many of them were the owner's; the others are not touched
--- The common case: one exclusive lock, and nobody waits.
+-- Returns how many of them the owner held. Those of other owners are not changed
+-- The common case: one exclusive lock without waiters.
 if #KEYS == 3 and redis.pcall('GET', KEYS[1]) == 'L' .. ARGV[1] .. '--' then return redis.call('UNLINK', KEYS[1]) end
 
 ${CLOCK}
@@ -59,31 +61,31 @@ local count = 0
 for i = 1, #KEYS, 3 do
   local key, queue, places = KEYS[i], KEYS[i + 1], KEYS[i + 2]
   local kind, found = read_lock(key)
-  local waited, queued
+  local is_awaited, is_queued
   -- guard: release-by-owner-only-lua
   if kind == 'exclusive' and is_held_by(found, ARGV[1]) then
     count = count + 1
     redis.call('UNLINK', key)
-    waited = string.sub(found, LENGTH - 1, LENGTH - 1) == '+'
-    queued = string.sub(found, LENGTH, LENGTH) == '#'
+    is_awaited = string.sub(found, LENGTH - 1, LENGTH - 1) == '+'
+    is_queued = string.sub(found, LENGTH, LENGTH) == '#'
   elseif kind == 'shared' and redis.call('ZREM', key, ARGV[1]) == 1 then
     count = count + 1
     redis.call('ZREMRANGEBYSCORE', key, '(0', now())
-    local empty = holders(key) == 0
-    -- A writer cannot get in while readers remain.
-    if empty or found ~= '=any' then
-      waited = redis.call('ZSCORE', key, '+')
-      queued = redis.call('ZSCORE', key, '#')
-      if waited then redis.call('ZREM', key, '+') end
+    local is_free = holders(key) == 0
+    -- The release of one reader lets nobody in while other readers hold the lock.
+    if is_free or found ~= '=any' then
+      is_awaited = redis.call('ZSCORE', key, '+')
+      is_queued = redis.call('ZSCORE', key, '#')
+      if is_awaited then redis.call('ZREM', key, '+') end
     end
-    if empty then
+    if is_free then
       redis.call('UNLINK', key)
     else
       redis.call('PEXPIRE', key, last_end(key) - now())
     end
   end
-  if waited then redis.pcall('PUBLISH', ARGV[2], key) end
-  if queued then wake_head(ARGV[2], key, queue, places) end
+  if is_awaited then redis.pcall('PUBLISH', ARGV[2], key) end
+  if is_queued then wake_head(ARGV[2], key, queue, places) end
 end
 return count
 `,
@@ -94,15 +96,15 @@ return count
   decode: (reply) => reply as number,
 });
 
-/** Gives up waiting: leaves the queue, or withdraws a pending writer. */
+/** Stops waiting: removes the ticket from the queue, or the pending writer. Wakes the callers that it held back. */
 export const abandonScript = script<
   [keys: readonly string[], ticket: string | undefined, channel: string],
   void
 >({
   name: 'abandon',
   lua: `
--- KEYS for each lock: itself, the writer of a writer, its queue, its places
--- ARGV[1] ticket, or '', [2] channel
+-- KEYS for each lock: the lock, its pending writer, its queue, its places
+-- ARGV[1] ticket, or '' for a pending writer, [2] channel
 ${CLOCK}
 ${HOLDERS}
 ${QUEUE}

@@ -1,17 +1,17 @@
 import type { LockReply, LockRequest } from '../../../core/ports/lock-store.js';
 import { newToken } from '../../../core/shared/token.js';
 
-/** Who decides about locks: one server, or a majority of several. */
+/** Grants locks: one server, or a majority of several. */
 export interface LockAuthority {
-  /** Never rejects because of a server. */
+  /** Never rejects because of a server. @param timeout the caller's own deadline for each server, in ms */
   acquire(request: LockRequest, timeout: number | undefined): Promise<LockReply>;
-  /** Leaves a queue, and withdraws a pending writer. Never rejects. */
+  /** Removes the ticket of the request from its queue, or its pending writer. Never rejects. */
   abandon(request: LockRequest): Promise<void>;
-  /** Resolves when every release in progress has been answered; it starts no more. */
+  /** Stops retries of releases, and resolves when those in progress are settled. */
   close(): Promise<void>;
 }
 
-/** The name of the owner of one grant. */
+/** Returns a random id for the owner of one grant. */
 export function newOwner(): string {
   return newToken() + newToken();
 }

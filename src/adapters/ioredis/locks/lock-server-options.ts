@@ -8,22 +8,26 @@ const EXPECTED =
   'lockServers of ioredis(...) takes an odd number of independent servers, 3 or more, each as the first argument of ' +
   'ioredis(...): a URL, options, or a Redis client';
 
-/** @throws OptionsError */
+/**
+ * Checks the option `lockServers`.
+ *
+ * @throws OptionsError
+ */
 export function resolveLockServers(
-  given: readonly (string | RedisOptions | ExistingClient)[] | undefined,
+  option: readonly (string | RedisOptions | ExistingClient)[] | undefined,
 ): readonly SingleTarget[] | undefined {
-  if (given === undefined) return undefined;
-  if (!Array.isArray(given)) throw new OptionsError(`${EXPECTED}, and ${describe(given)} was given.`);
-  if (given.length % 2 === 0 || given.length < 3) {
-    const why =
-      given.length < 3
-        ? 'With fewer than three, locks are gone with any one of them: leave lockServers out, and they stand on the ' +
-          'Redis of the cache.'
-        : 'An even number tolerates no more failures than one less, and two callers who get half of them each have ' +
-          'both no majority.';
-    throw new OptionsError(`${EXPECTED}, and ${given.length} were given. ${why}`);
+  if (option === undefined) return undefined;
+  if (!Array.isArray(option)) throw new OptionsError(`${EXPECTED}, and ${describe(option)} was given.`);
+  if (option.length % 2 === 0 || option.length < 3) {
+    const reason =
+      option.length < 3
+        ? 'With fewer than three, no lock can be acquired while one of them is down. Omit lockServers: then locks are on ' +
+          'the Redis of the cache.'
+        : 'An even number tolerates no more failures than one server less, and two callers with half of the servers each ' +
+          'would both have no majority. Add a server, or remove one.';
+    throw new OptionsError(`${EXPECTED}, and ${option.length} were given. ${reason}`);
   }
-  const targets = given.map((server: string | RedisOptions | ExistingClient, i) => {
+  const targets = option.map((server: string | RedisOptions | ExistingClient, i) => {
     const target = resolveTarget(server);
     if (target.kind === 'single') return target;
     throw new OptionsError(
@@ -35,8 +39,8 @@ export function resolveLockServers(
     const first = targets.findIndex((other) => other.server === server);
     if (first === i) continue;
     throw new OptionsError(
-      `${EXPECTED}, and number ${first + 1} and number ${i + 1} are the same server (${where}): with it, two votes ` +
-        'would be lost at once. Databases of one server count as one, too.',
+      `${EXPECTED}, and number ${first + 1} and number ${i + 1} are the same server (${where}): if it fails, two of them ` +
+        'fail at once. Databases of one server count as one server. Give each server once.',
     );
   }
   return targets;

@@ -12,16 +12,18 @@ export interface LockServerSettings {
   readonly clock: Clock;
   /** In ms. */
   readonly timeout: number;
-  /** Where releases are published. */
+  /** The channel on which releases are published. */
   readonly channel: string;
   /** True: grants of exclusive locks get fencing tokens. */
   readonly isFenced: boolean;
 }
 
-/** What a server says to a request. The `outcome` of an error tells whether the locks may be held all the same. */
+/**
+ * The reply of a server to a request. If it is an error with the `outcome` `unknown`, the locks may have been acquired.
+ */
 export type ServerReply = AcquireReply | StoreUnavailableError;
 
-/** Locks on one server or Cluster. Every verb ends within the deadline of a command. */
+/** Locks on one server or Cluster. Every verb settles within the deadline of a command. */
 export class LockServer {
   readonly #topology: Topology;
   readonly #scripts: ScriptRunner;
@@ -36,17 +38,17 @@ export class LockServer {
     this.#releases = new ReleaseRetries(settings.clock);
   }
 
-  /** For messages. */
+  /** The address, for messages, without password. */
   get where(): string {
     return this.#topology.where;
   }
 
-  /** When a lease of this length ends, by the clock, if it is granted now. */
+  /** Returns when a lease that is granted now ends, by the clock. */
   endOf(leaseMs: number): number {
     return this.#settings.clock.now() + leaseMs;
   }
 
-  /** All keys of the request, or none. Never rejects. */
+  /** Acquires all keys of the request, or none. Never rejects. */
   async acquire(request: LockRequest, owner: string, timeout: number | undefined): Promise<ServerReply> {
     try {
       if (!this.#isSpread(request.keys)) {
@@ -62,7 +64,9 @@ export class LockServer {
   }
 
   /**
-   * Moves the end of the lease to `leaseMs` from now. False: one of the locks is not the owner's any more.
+   * Extends the lease to `leaseMs` from now.
+   *
+   * @returns false if the owner has lost at least one of the locks
    * @throws StoreUnavailableError
    */
   async extend(request: LockRequest, owner: string, leaseMs: number): Promise<boolean> {
@@ -75,14 +79,16 @@ export class LockServer {
           failure = error;
         }),
     );
-    // One lost lock is enough, whatever the others are.
+    // If one lock is lost, the lease is lost, whatever the other replies are.
     if (extended.includes(false)) return false;
     if (failure !== undefined) throw failure;
     return true;
   }
 
   /**
-   * Releases the locks and wakes the waiters. A release that fails is retried until `until`, when the leases have ended.
+   * Releases the locks and wakes the waiters. A release that fails is retried until `until`, when the leases have
+   * ended.
+   *
    * @throws StoreUnavailableError if the first attempt fails
    */
   release(request: LockRequest, owner: string, until: number): Promise<void> {
@@ -90,8 +96,8 @@ export class LockServer {
   }
 
   /**
-   * Releases what an attempt that failed may have left here, in the background. If the reply is known, the command is
-   * written before any that follow, so that the next attempt does not find the lock held by this owner.
+   * Releases the locks that a failed attempt may have acquired here, in the background. If the reply is known, the
+   * command is written before any later command, so that the next attempt does not find the lock held by this owner.
    */
   cleanUp(
     request: LockRequest,
@@ -107,14 +113,14 @@ export class LockServer {
     this.#cleanUps.add(settled);
   }
 
-  /** Leaves a queue, or withdraws a pending writer. @throws StoreUnavailableError */
+  /** Removes the ticket of the request from its queue, or its pending writer. @throws StoreUnavailableError */
   async abandon({ keys, ticket }: LockRequest): Promise<void> {
     await this.#forEachSlot(keys, (group) =>
       this.#scripts.run(abandonScript, [group, ticket, this.#settings.channel]),
     );
   }
 
-  /** Resolves when the releases in progress have been answered; it starts no more. */
+  /** Stops retries of releases, and resolves when those in progress are settled. */
   async close(): Promise<void> {
     this.#releases.close();
     await Promise.allSettled(this.#cleanUps);
@@ -128,17 +134,18 @@ export class LockServer {
     timeout: number | undefined,
   ): Promise<AcquireReply> {
     const { channel, isFenced } = this.#settings;
-    const from = isFenced && permits === 1 ? (least ?? 0n) : undefined;
+    const minimum = isFenced && permits === 1 ? (least ?? 0n) : undefined;
     return this.#scripts.run(
       acquireScript(permits),
-      [{ keys, owner, leaseMs: toWholeMs(leaseMs), permits, ticket, ticketMs, least: from, channel }],
+      [{ keys, owner, leaseMs: toWholeMs(leaseMs), permits, ticket, ticketMs, least: minimum, channel }],
       timeout,
     );
   }
 
   /**
-   * Slot after slot, always in the same order, so that two requests for the same locks meet at the first. All locks get the
-   * same fencing token, larger than any that one of them has had.
+   * Acquires slot after slot, always in the same order, so that of two requests for the same locks one is refused at
+   * the first slot. All locks get the same fencing token, which is larger than every earlier one of each of them.
+   * Releases all if one is refused.
    */
   async #acquireBySlot(
     request: LockRequest,
@@ -185,9 +192,9 @@ export class LockServer {
   }
 
   async #release(keys: readonly string[], owner: string, until: number, timeout?: number): Promise<void> {
-    const attempt = (within?: number): Promise<unknown> =>
+    const attempt = (ownTimeout?: number): Promise<unknown> =>
       this.#forEachSlot(keys, (group) =>
-        this.#scripts.run(releaseScript, [group, owner, this.#settings.channel], within),
+        this.#scripts.run(releaseScript, [group, owner, this.#settings.channel], ownTimeout),
       );
     try {
       await attempt(timeout);
@@ -202,7 +209,7 @@ export class LockServer {
     return keys.length > 1 && this.#topology.slotOf !== undefined;
   }
 
-  /** Runs for the keys of each slot, in parallel. Rejects, when all are done, if one does. */
+  /** Runs a function for the keys of each slot, in parallel. If one rejects, it rejects when all are settled. */
   async #forEachSlot<T>(
     keys: readonly string[],
     run: (group: readonly string[]) => Promise<T>,
@@ -220,7 +227,7 @@ export class LockServer {
   }
 }
 
-/** The server may hold the lock, or may yet come to hold it. */
+/** True if the lock is acquired, or may be acquired by a command that is still on its way. */
 export function mayHoldLock(reply: ServerReply): boolean {
   // guard: unanswered-request-is-released
   return reply instanceof Error ? reply.outcome === 'unknown' : reply.granted;

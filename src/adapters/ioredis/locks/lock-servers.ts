@@ -18,7 +18,7 @@ export class LockServers {
   ) {
     this.#namespace = namespace;
     this.#wakeups = new QuorumWakeups(clock, targets.length, majorityOf(targets.length), wake);
-    // No event for one server that is down: the others stand in for it. A call fails when too few are left.
+    // No event if one server is down, because the others suffice. If too few answer, the calls fail.
     const settings = { clock, namespace, timeout, connectTimeout, changed: () => {} };
     this.connections = targets.map(
       (target, server) =>
@@ -48,7 +48,7 @@ export class LockServers {
             if (reasons.length !== count - needed + 1) return;
             reject(
               new StoreSetupError(
-                `Of the ${count} lock servers of namespace '${this.#namespace}' ${needed} are needed, and ` +
+                `Of the ${count} lock servers of namespace '${this.#namespace}', ${needed} are needed, and ` +
                   `${reasons.length} cannot be used: ${reasons.join(' ')}`,
                 { cause: error },
               ),

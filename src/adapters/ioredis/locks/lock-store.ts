@@ -13,15 +13,17 @@ import { Quorum } from './quorum.js';
 import { SingleServerLocks } from './single-server-locks.js';
 
 /**
- * Locks in Redis: on the target itself, over a connection of their own that is opened by the first lock, or on
+ * Locks in Redis: on the Redis of the cache, over a connection of their own that the first lock opens, or on
  * independent servers. Validity, waiting and renewal are in core/locks.
+ *
+ * @see G8 in docs/coherence.md
  */
 export class RedisLockStore implements LockStore {
   readonly hasSingleAuthority: boolean;
   readonly #target: Target;
   readonly #settings: IoredisSettings;
   readonly #host: AdapterHost;
-  /** Independent servers, if locks are on such. */
+  /** The independent servers, if `lockServers` is given. */
   readonly #servers: LockServers | undefined;
   #authority: LockAuthority | undefined;
   #closeConnections: () => Promise<void> = async () => {};
@@ -49,7 +51,7 @@ export class RedisLockStore implements LockStore {
   }
 
   async abandon(request: LockRequest): Promise<void> {
-    // Only tickets and writers leave something behind.
+    // Only tickets and pending writers leave a record behind.
     if (request.ticket === undefined && request.permits !== 1) return;
     await this.#authority?.abandon(request);
   }
@@ -65,12 +67,12 @@ export class RedisLockStore implements LockStore {
     await this.#closeConnections();
   }
 
-  /** A connection of its own, so that no large value delays a lock. */
+  /** Opens a connection of its own, so that a large value on the other connection does not delay a lock. */
   #openOnTarget(): LockAuthority {
     const { clock, namespace } = this.#host;
-    // No events: the connection for commands publishes those of the target.
+    // No events: the connection for commands publishes those of this server.
     const settings = { ...this.#settings, clock, namespace, changed: () => {} };
-    const topology = openTopology(this.#target, 'locks', settings, { ready() {}, lost() {} });
+    const topology = openTopology(this.#target, 'locks', settings, { ready() {}, disconnected() {} });
     topology.open();
     this.#closeConnections = () => topology.close();
     const scripts = new ScriptRunner(topology);

@@ -1,26 +1,27 @@
 import type { Clock, Timer } from '../../../core/ports/clock.js';
 
+/** The messages about one lock, within `MAX_WAIT_MS`. */
 interface ReleaseCount {
-  /** Messages of each server. */
-  readonly counts: number[];
-  /** Releases that were passed on. */
-  passed: number;
+  /** The number of messages by server. */
+  readonly messages: number[];
+  /** The number of releases for which waiters were woken. */
+  woken: number;
   readonly timer: Timer;
 }
 
-/** What has not been heard of a majority after so many ms is passed on all the same. */
+/** After this time waiters are woken even if no majority has published the release. */
 const MAX_WAIT_MS = 20;
 
 /**
- * Several servers tell of one release, each when it has heard of it. Whoever asks before a majority has would find the
- * lock held: he is woken when they have, and once.
+ * Each server publishes a release separately. This wakes the waiters once, when a majority has published it, because an
+ * earlier attempt would find the lock held.
  */
 export class QuorumWakeups {
   readonly #clock: Clock;
   readonly #servers: number;
   readonly #majority: number;
   readonly #wake: (name: string) => void;
-  readonly #heard = new Map<string, ReleaseCount>();
+  readonly #releases = new Map<string, ReleaseCount>();
 
   constructor(clock: Clock, servers: number, majority: number, wake: (name: string) => void) {
     this.#clock = clock;
@@ -29,27 +30,29 @@ export class QuorumWakeups {
     this.#wake = wake;
   }
 
+  /** Called with every message of a server. */
   received(server: number, name: string): void {
-    const heard = this.#heard.get(name) ?? this.#begin(name);
-    heard.counts[server]! += 1;
-    const releases = [...heard.counts].sort((one, other) => other - one)[this.#majority - 1]!;
-    if (releases <= heard.passed) return;
-    heard.passed = releases;
+    const count = this.#releases.get(name) ?? this.#startCount(name);
+    count.messages[server]! += 1;
+    // The number of releases that a majority has published.
+    const releases = [...count.messages].sort((one, other) => other - one)[this.#majority - 1]!;
+    if (releases <= count.woken) return;
+    count.woken = releases;
     this.#wake(name);
   }
 
   close(): void {
-    for (const { timer } of this.#heard.values()) timer.cancel();
-    this.#heard.clear();
+    for (const { timer } of this.#releases.values()) timer.cancel();
+    this.#releases.clear();
   }
 
-  #begin(name: string): ReleaseCount {
+  #startCount(name: string): ReleaseCount {
     const timer = this.#clock.after(MAX_WAIT_MS, () => {
-      this.#heard.delete(name);
-      if (Math.max(...heard.counts) > heard.passed) this.#wake(name);
+      this.#releases.delete(name);
+      if (Math.max(...count.messages) > count.woken) this.#wake(name);
     });
-    const heard: ReleaseCount = { counts: new Array<number>(this.#servers).fill(0), passed: 0, timer };
-    this.#heard.set(name, heard);
-    return heard;
+    const count: ReleaseCount = { messages: new Array<number>(this.#servers).fill(0), woken: 0, timer };
+    this.#releases.set(name, count);
+    return count;
   }
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-// @ts-expect-error TS7016: the types of redlock 5 cannot be resolved under `nodenext`; those that are used are below.
+// @ts-expect-error TS7016: the types of redlock 5 do not resolve under `nodenext`. Those in use are below.
 import UntypedRedlock, { ExecutionError as UntypedExecutionError } from 'redlock';
 import type { LockGrant, LockReply, LockRequest } from '../../../core/ports/lock-store.js';
 import { StoreUnavailableError } from '../../../core/shared/errors.js';
@@ -7,7 +7,7 @@ import { toWholeMs } from '../commands/script.js';
 import { newOwner, type LockAuthority } from './lock-authority.js';
 import { mayHoldLock, type LockServer, type ServerReply } from './lock-server.js';
 
-/** More than half of them. */
+/** The smallest number of servers that is more than half. */
 export function majorityOf(count: number): number {
   return Math.floor(count / 2) + 1;
 }
@@ -16,9 +16,11 @@ export function majorityOf(count: number): number {
  * Locks on several independent servers, by the Redlock algorithm: a lock is granted when a majority of the servers has
  * granted it (https://redis.io/docs/latest/develop/clients/patterns/distributed-locks/).
  *
- * The package redlock asks all servers, counts their replies and releases what an attempt that failed has left. Only this
- * file knows it. It expects clients of Redis: each server is shown to it as one, whose commands are the verbs of
- * `LockServer`. Waiting, renewal and the validity of leases are in core/locks.
+ * The package redlock sends to all servers, counts their replies, and releases the locks of a failed attempt. Only this
+ * file uses it. It expects Redis clients, so each `LockServer` is wrapped in a class that looks like one. Waiting,
+ * renewal and the validity of leases are in core/locks.
+ *
+ * @see G8 in docs/coherence.md
  */
 export class Quorum implements LockAuthority {
   readonly #servers: readonly LockServer[];
@@ -60,7 +62,7 @@ export class Quorum implements LockAuthority {
       fencingToken: undefined,
       extend: async (leaseMs) => {
         attempt.until = this.#servers[0]!.endOf(leaseMs);
-        // redlock refuses by the time of day, which may be set. The holder of the lease knows whether it is valid.
+        // redlock compares the time of day, which may be set. The lease is checked by the monotonic clock.
         // guard: time-of-day-loses-no-lock
         lock.expiration = Number.MAX_SAFE_INTEGER;
         try {
@@ -83,10 +85,10 @@ export class Quorum implements LockAuthority {
     };
   }
 
-  /** The reply to an attempt that failed. The errors of redlock end here: they hold clients. */
+  /** Returns the reply for a failed attempt. Errors of redlock are not passed on, because they contain clients. */
   async #refusal(attempt: Attempt, error: unknown): Promise<LockReply> {
     const needed = majorityOf(this.#servers.length);
-    // If that many have refused, the missing replies change nothing.
+    // If a majority has refused, the missing replies do not matter. Otherwise wait for all.
     if (heldTimes(attempt).length < needed) await failuresOf(error);
     const times = heldTimes(attempt);
     // guard: majority-decides-that-it-is-held
@@ -98,22 +100,23 @@ export class Quorum implements LockAuthority {
       return { status: 'unavailable', servers };
     }
     const granted = attempt.replies.filter((reply) => reply !== undefined && isGrant(reply));
-    // That many of the others must become free for a majority.
+    // A majority needs this number of the servers that refused.
     return { status: 'held', forMs: times[needed - granted.length - 1]! };
   }
 }
 
-/** One request, as the servers and redlock share it. */
+/** One request. redlock passes it on to the servers as a resource. */
 interface Attempt {
   readonly request: LockRequest;
   /** The caller's own deadline for each server, in ms. */
   readonly timeout: number | undefined;
   /** By server. */
   readonly replies: (ServerReply | undefined)[];
+  /** By server: the same, before they arrive. */
   readonly pending: Promise<ServerReply>[];
-  /** A majority has granted it. */
+  /** A majority has granted the lock. */
   isGranted: boolean;
-  /** When its leases have ended, by the clock. */
+  /** When the leases end, by the clock. */
   until: number;
 }
 
@@ -126,7 +129,7 @@ function answerOf(reply: ServerReply): 'granted' | 'held' | Error {
   return reply.granted ? 'granted' : 'held';
 }
 
-/** For how many ms the servers that refused hold the locks, ascending. */
+/** The remaining ms of the locks on the servers that refused, ascending. */
 function heldTimes({ replies }: Attempt): readonly number[] {
   const times: number[] = [];
   for (const reply of replies) {
@@ -135,7 +138,7 @@ function heldTimes({ replies }: Attempt): readonly number[] {
   return times.sort((one, other) => one - other);
 }
 
-/** Why servers voted against it. Resolves when all have replied. */
+/** Returns the errors of the servers that did not agree, when all have replied. */
 async function failuresOf(error: unknown): Promise<readonly Error[]> {
   if (!(error instanceof ExecutionError)) throw error;
   const { votesAgainst } = await error.attempts[0]!;
@@ -147,7 +150,7 @@ function notReleasedError(failures: readonly Error[], count: number): StoreUnava
     (failure) => failure instanceof StoreUnavailableError && failure.outcome === 'unknown',
   );
   return new StoreUnavailableError(
-    `${failures.length} of ${count} lock servers did not take the release of a lock. ` +
+    `${failures.length} of ${count} lock servers did not confirm the release of a lock. ` +
       failures.map(({ message }) => message).join(' '),
     isUnknown ? 'unknown' : 'refused',
     { cause: failures[0] },
@@ -164,13 +167,13 @@ interface RedlockLock {
 }
 
 interface Redlock {
-  /** The resources are passed on to every client as they are, before the owner. */
+  /** The resources are passed on to every client unchanged, before the owner. */
   acquire(resources: readonly unknown[], duration: number): Promise<RedlockLock>;
 }
 
-/** Too few servers were for it. */
+/** Too few servers have agreed. */
 interface ExecutionError extends Error {
-  /** Each resolves when every client has replied. */
+  /** Each of them resolves when all clients have replied. */
   readonly attempts: readonly Promise<{ readonly votesAgainst: ReadonlyMap<unknown, Error> }>[];
 }
 
@@ -179,11 +182,11 @@ const ExecutionError = UntypedExecutionError as new () => ExecutionError;
 const TypedRedlock = UntypedRedlock as new (
   clients: Iterable<RedlockClient>,
   settings: { readonly retryCount: number },
-  // Functions: strings are ignored, although its documentation has them.
+  // They must be functions: strings are ignored, although the documentation of redlock has them.
   scripts: Readonly<Record<'acquireScript' | 'extendScript' | 'releaseScript', () => string>>,
 ) => Redlock;
 
-/** redlock runs scripts by the digest of their text. Its scripts are the names of verbs. */
+/** redlock runs scripts by the digest of their text. The texts given to it are only the names of verbs. */
 const ACQUIRE = 'acquire';
 const EXTEND = 'extend';
 const RELEASE = 'release';
@@ -200,13 +203,18 @@ class OneAttemptRedlock extends TypedRedlock {
     );
   }
 
-  /** The name of an owner. redlock's own method asks the system for random bytes every time, and waits for them. */
+  /**
+   * Returns the id of an owner. Overrides a method of redlock that requests random bytes from the system for each lock.
+   */
   _random(): string {
     return newOwner();
   }
 }
 
-/** A server, as the client of Redis that redlock expects. A reply of 1 is a vote for it; 0 or an error is one against. */
+/**
+ * Wraps a server as the Redis client that redlock expects. The reply 1 means that it agrees; 0 or an error, that it
+ * does not.
+ */
 class RedlockClient {
   readonly #server: LockServer;
   readonly #index: number;
@@ -230,7 +238,7 @@ class RedlockClient {
     }
   }
 
-  /** redlock calls this where a server does not know a script. No `LockServer` says so. */
+  /** redlock calls this if a server does not have a script. A `LockServer` never replies so. */
   eval(): Promise<number> {
     throw new Error('Expected redlock to run scripts by their digest.');
   }

@@ -3,7 +3,7 @@ import type { StoreUnavailableError } from '../../../core/shared/errors.js';
 import { newOwner, type LockAuthority } from './lock-authority.js';
 import type { LockServer } from './lock-server.js';
 
-/** Locks on one server or Cluster: it decides alone, so it can give fencing tokens. */
+/** Locks on one server or Cluster. It grants them alone, so it can issue fencing tokens. */
 export class SingleServerLocks implements LockAuthority {
   readonly #server: LockServer;
 

@@ -3,7 +3,7 @@ import { StoreSetupError } from '../../../core/shared/errors.js';
 import { clearKey, entryKey } from '../../../core/keys/store-keys.js';
 import type { Clock } from '../../../core/ports/clock.js';
 import { afterPendingReads } from '../commands/circuit-breaker.js';
-import { silence } from '../connection/watch-client.js';
+import { handshakeError } from '../connection/watch-client.js';
 import { isDenied } from '../commands/redis-errors.js';
 import type { EntryReader } from '../entries/entry-reader.js';
 import { script, type ScriptRunner } from '../commands/script.js';
@@ -24,22 +24,25 @@ export interface ReadinessSettings {
   readonly namespace: string;
   readonly channel: string;
   readonly connectTimeout: number;
-  /** Commands can be sent. */
-  readonly connected: () => boolean;
-  /** Messages are received. */
-  readonly subscribed: () => boolean;
+  /** True if commands can be sent. */
+  readonly isConnected: () => boolean;
+  /** True if messages are received. */
+  readonly isSubscribed: () => boolean;
 }
 
-/** On top of the time to connect, so that what connecting ended with is heard. */
+/**
+ * Added to the connect timeout, so that the error of a connection attempt that times out is received before the check
+ * ends.
+ */
 const GRACE_MS = 250;
 
-/** Whether the store can be used, and if not, why, in words that help. */
+/** Checks whether the server can be used. If not, the error says why, and what to do. */
 export class ReadinessCheck {
   readonly #target: Target;
   readonly #settings: ReadinessSettings;
-  readonly #servers: Topology;
+  readonly #topology: Topology;
   readonly #scripts: ScriptRunner;
-  readonly #reads: EntryReader;
+  readonly #reader: EntryReader;
   readonly #waiting = new Set<() => void>();
   #lastError: Error | undefined;
   #wrongDatabase: Error | undefined;
@@ -49,27 +52,29 @@ export class ReadinessCheck {
   constructor(
     target: Target,
     settings: ReadinessSettings,
-    servers: Topology,
+    topology: Topology,
     scripts: ScriptRunner,
-    reads: EntryReader,
+    reader: EntryReader,
   ) {
     this.#target = target;
     this.#settings = settings;
-    this.#servers = servers;
+    this.#topology = topology;
     this.#scripts = scripts;
-    this.#reads = reads;
+    this.#reader = reader;
   }
 
-  /** A connection has become usable. */
+  /** Called when a connection has become usable, or unusable. */
   changed(): void {
     for (const resolve of this.#waiting) resolve();
     this.#waiting.clear();
   }
 
+  /** Records an error of a connection: the reason in the message if the check fails. */
   recordError(error: Error): void {
-    // What comes after a clear reason is mostly its consequence.
-    if (this.#lastError === undefined || informativeness(error) >= informativeness(this.#lastError))
+    // Keep an informative error: less informative ones that follow are mostly its consequences.
+    if (this.#lastError === undefined || informativeness(error) >= informativeness(this.#lastError)) {
       this.#lastError = error;
+    }
     if (isOfDatabase(error)) this.#wrongDatabase = error;
     this.changed();
   }
@@ -80,7 +85,9 @@ export class ReadinessCheck {
   }
 
   /**
-   * Once it has resolved it stays so: what happens later is told by calls and events.
+   * Resolves when the server can be used. A check that has passed is not repeated: later failures are reported by calls
+   * and events. One that has failed is repeated by the next call.
+   *
    * @throws StoreSetupError
    */
   check(): Promise<void> {
@@ -93,26 +100,27 @@ export class ReadinessCheck {
 
   async #check(): Promise<void> {
     this.#lastError = undefined;
-    await this.#connection();
+    await this.#checkConnection();
     if (this.#wrongDatabase !== undefined) throw this.#failure(this.#wrongDatabase);
-    await this.#server();
-    await this.#rights();
+    await this.#checkServer();
+    await this.#checkRights();
   }
 
-  async #connection(): Promise<void> {
-    const { clock, connectTimeout, connected, subscribed } = this.#settings;
-    let late = false;
+  async #checkConnection(): Promise<void> {
+    const { clock, connectTimeout, isConnected, isSubscribed } = this.#settings;
+    let isLate = false;
     const timer = clock.after(connectTimeout + GRACE_MS, () => {
       afterPendingReads(() => {
-        late = true;
+        isLate = true;
         this.changed();
       });
     });
     try {
-      while (!connected() || !subscribed()) {
-        if (this.#closed) throw this.#error('It was closed.', 'Call ready() before close().');
-        if (late || (this.#lastError !== undefined && isPermanent(this.#lastError)))
+      while (!isConnected() || !isSubscribed()) {
+        if (this.#closed) throw this.#error('The Caching was closed.', 'Call ready() before close().');
+        if (isLate || (this.#lastError !== undefined && isPermanent(this.#lastError))) {
           throw this.#connectionError();
+        }
         await new Promise<void>((resolve) => this.#waiting.add(resolve));
       }
     } finally {
@@ -120,12 +128,12 @@ export class ReadinessCheck {
     }
   }
 
-  async #server(): Promise<void> {
+  async #checkServer(): Promise<void> {
     let info: string;
     try {
-      info = await this.#servers.breakerFor('').run('INFO', () => this.#servers.client.info());
+      info = await this.#topology.breakerFor('').run('INFO', () => this.#topology.client.info());
     } catch (error) {
-      // Without the right to INFO nothing is known, and nothing is wrong.
+      // INFO is not required. Without the right to it, version and role are not checked.
       if (error instanceof Error && isDenied(error.message)) return;
       throw this.#failure(error);
     }
@@ -135,7 +143,7 @@ export class ReadinessCheck {
     if (version !== undefined && Number.parseInt(version, 10) < 6) {
       throw this.#error(
         `It is Redis ${version}.`,
-        'Expected Redis 6.0 or newer, or what is compatible with it: upgrade the server.',
+        'Expected Redis 6.0 or newer, or a compatible server: upgrade the server.',
       );
     }
     if (this.#target.kind === 'cluster') return;
@@ -148,58 +156,61 @@ export class ReadinessCheck {
     if (field('role') === 'slave') throw this.#error(...READ_ONLY);
   }
 
-  async #rights(): Promise<void> {
+  async #checkRights(): Promise<void> {
     const { namespace, channel } = this.#settings;
-    // Braces stand in no logical key, so this is nobody's; and in a Cluster it goes to some node or other.
+    // No logical key contains braces, so no entry has this key. In a Cluster, the hash tag selects a random node.
     const key = entryKey(namespace, `{ready-${randomBytes(6).toString('hex')}}`);
-    let wrong: readonly [command: string, error: string][];
+    let failures: readonly [command: string, error: string][];
     try {
-      wrong = await this.#scripts.run(selfTest, [key, channel]);
-      await this.#reads.read(key, [clearKey(namespace)], undefined);
+      failures = await this.#scripts.run(selfTest, [key, channel]);
+      await this.#reader.read(key, [clearKey(namespace)], undefined);
     } catch (error) {
       throw this.#failure(error);
     }
-    const denied = wrong.filter(([, error]) => isDenied(error));
+    const denied = failures.filter(([, error]) => isDenied(error));
     if (denied.length > 0) throw this.#denied(denied.map(([command]) => command.toLowerCase()).join(', '));
-    const first = wrong[0];
+    const first = failures[0];
     if (first !== undefined) throw this.#failure(new Error(first[1]), first[0]);
   }
 
   #connectionError(): StoreSetupError {
-    const problem = this.#lastError;
-    if (problem !== undefined) return this.#failure(problem);
-    const { connectTimeout, connected } = this.#settings;
-    if (this.#servers.client.status === 'connect') return this.#failure(silence(connectTimeout));
+    if (this.#lastError !== undefined) return this.#failure(this.#lastError);
+    const { connectTimeout, isConnected } = this.#settings;
+    if (this.#topology.client.status === 'connect') return this.#failure(handshakeError(connectTimeout));
     return this.#error(
-      `${connected() ? 'Subscribing to a channel' : 'Connecting'} took longer than ${connectTimeout} ms.`,
+      `${isConnected() ? 'Subscribing to a channel' : 'Connecting'} took longer than ${connectTimeout} ms.`,
       CHECK_ADDRESS,
     );
   }
 
-  /** What a failure means, and what to do about it. */
-  #failure(error: unknown, during?: string): StoreSetupError {
+  /**
+   * Converts an error: its meaning, the error itself, and what to do.
+   *
+   * @param command the command of the self-test that failed
+   */
+  #failure(error: unknown, command?: string): StoreSetupError {
     const cause = rootCause(error);
     const text = cause.message;
     if (isDenied(text)) return this.#denied(/'([^']+)'/.exec(text)?.[1] ?? text, cause);
-    const { meaning: came, fix: mend } = diagnose(cause);
-    return this.#error(
-      `${came} It said${during === undefined ? '' : ` to ${during}`}: ${quoted(text)}.`,
-      mend,
-      cause,
-    );
+    const { meaning, fix } = diagnose(cause);
+    const source = command === undefined ? '' : ` of ${command}`;
+    return this.#error(`${meaning} The error${source} was ${quoted(text)}.`, fix, cause);
   }
 
-  #denied(what: string, cause?: unknown): StoreSetupError {
+  #denied(rights: string, cause?: unknown): StoreSetupError {
     const user = this.#target.username ?? 'default';
     return this.#error(
-      `Its user '${user}' has no right to: ${what}.`,
-      `Expected these rights: ${this.#rule(user)}`,
+      `Its user '${user}' has no right to: ${rights}.`,
+      `Expected these rights: ${this.#aclRule(user)}`,
       cause,
     );
   }
 
-  /** Verified by a test: all that is needed and no more. */
-  #rule(user: string): string {
+  /**
+   * The rights that this library needs, and no others: derived from the commands of the self-test, and verified by a
+   * test.
+   */
+  #aclRule(user: string): string {
     const { namespace } = this.#settings;
     const scripts = SCRIPT_COMMANDS.map(([command]) => command!.toLowerCase());
     const commands = [
@@ -212,25 +223,29 @@ export class ReadinessCheck {
     return `ACL SETUSER ${user} resetkeys ~${prefix}${namespace}:* resetchannels &${namespace}:* -@all ${rights}`;
   }
 
-  #error(came: string, mend: string, cause?: unknown): StoreSetupError {
+  #error(meaning: string, fix: string, cause?: unknown): StoreSetupError {
     return new StoreSetupError(
-      `cachement cannot use ${this.#target.where} (namespace '${this.#settings.namespace}'). ${came} ${mend}`,
+      `cachement cannot use ${this.#target.where} (namespace '${this.#settings.namespace}'). ${meaning} ${fix}`,
       cause === undefined ? undefined : { cause },
     );
   }
 }
 
-/** What the scripts of this library run, as a self-test can try it: `KEY` is a key that nobody uses. */
+/**
+ * The commands that the scripts of this library run, in the form in which the self-test tries them. `KEY` is an unused
+ * key. The ACL rule is derived from this table, so that both have the same commands.
+ */
 const SCRIPT_COMMANDS = [
   // Rate limits and locks.
   ...["ZADD KEY '1' 'ready'", 'ZCARD KEY', "ZCOUNT KEY '-inf' '+inf'", "ZRANGE KEY '0' '-1'"],
   ...["ZSCORE KEY 'ready'", "ZREM KEY 'ready'", "ZREMRANGEBYRANK KEY '0' '-1'"],
   "ZREMRANGEBYSCORE KEY '-inf' '+inf'",
-  // Entries, and what all use.
+  // Entries, and commands of several features.
   ...["SET KEY 'ready' 'PX' '1000'", 'GET KEY', "GETRANGE KEY '0' '20'", "SETRANGE KEY '2' '-'"],
   ...['STRLEN KEY', 'PTTL KEY', "PEXPIRE KEY '1000'", 'TIME', "PUBLISH CHANNEL ''", 'UNLINK KEY'],
 ].map((line) => line.split(' '));
 
+/** The commands that are sent outside of scripts. */
 const CONNECTION_COMMANDS = [
   'ping',
   'info',
@@ -251,19 +266,19 @@ function quoted(text: string): string {
 const selfTest = script<[key: string, channel: string], readonly [command: string, error: string][]>({
   name: 'self-test',
   lua: `
--- KEYS[1] a key that nobody uses
+-- KEYS[1] an unused key
 -- ARGV[1] channel
--- Returns what the scripts of this library would fail at: {command, error, command, error, ...}
-local wrong = {}
+-- Returns the commands that fail: {command, error, command, error, ...}
+local failures = {}
 local function try(...)
   local reply = redis.pcall(...)
   if type(reply) == 'table' and reply.err then
-    table.insert(wrong, (...))
-    table.insert(wrong, reply.err)
+    table.insert(failures, (...))
+    table.insert(failures, reply.err)
   end
 end
 ${SCRIPT_COMMANDS.map(attempt).join('\n')}
-return wrong
+return failures
 `,
   encode: (key, channel) => ({ keys: [key], values: [channel] }),
   decode: (reply) => {
@@ -274,7 +289,7 @@ return wrong
   },
 });
 
-/** `try('GET', KEYS[1])` */
+/** Returns the Lua call for a command: `try('GET', KEYS[1])`. */
 function attempt([command, ...args]: readonly string[]): string {
   const values = args.map((arg) => (arg === 'KEY' ? 'KEYS[1]' : arg === 'CHANNEL' ? 'ARGV[1]' : arg));
   return `try(${[`'${command!}'`, ...values].join(', ')})`;

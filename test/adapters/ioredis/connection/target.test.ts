@@ -33,7 +33,7 @@ test('an invalid target is refused by ioredis()', (t) => {
     ['', /'' was given/],
     ['http://user:secret@localhost', /'http:\/\/user:\*\*\*@localhost' was given/],
     ['memcached://localhost', /was given/],
-    ['redis://user:secret@bad host:port:9', /ioredis refuses 'redis:\/\/user:\*\*\*@/],
+    ['redis://user:secret@bad host:port:9', /ioredis rejected 'redis:\/\/user:\*\*\*@/],
     [undefined, /undefined was given/],
     [null, /null was given/],
     [6379, /6379 was given/],

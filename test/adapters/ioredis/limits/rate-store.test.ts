@@ -1,6 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
 import type { Redis } from 'ioredis';
-import { memoryKey } from '../../../../src/adapters/ioredis/limits/consume-script.js';
+import { replyKey } from '../../../../src/adapters/ioredis/limits/consume-script.js';
 import { ALGORITHMS, TIME } from '../../../../src/adapters/ioredis/limits/lua/prelude.js';
 import { slotOf } from '../../../../src/adapters/ioredis/commands/cluster-slot.js';
 import { systemClock } from '../../../../src/core/shared/system-clock.js';
@@ -146,7 +146,7 @@ test('CROSSSLOT: in a Cluster all keys of a subject are in one slot, and subject
     );
     t.true(replies.every(({ rules }) => rules.every(({ used }) => used === 1)));
     const slots = keys.map((key) => {
-      const names = [subject(key), memoryKey(subject(key), 'a'), ...ALL.map((one) => rule(key, one, 5).key)];
+      const names = [subject(key), replyKey(subject(key), 'a'), ...ALL.map((one) => rule(key, one, 5).key)];
       const [slot, ...others] = new Set(names.map(slotOf));
       t.deepEqual(others, []);
       return slot;
@@ -257,7 +257,7 @@ test('foreign values at the keys of a limit are replaced without an error', asyn
   for (const [i, plant] of plants.entries()) {
     const key = `k${i}`;
     const rules = ALL.map((algorithm) => rule(key, algorithm, 5));
-    const names = [subject(key), memoryKey(subject(key), token), ...rules.map((one) => one.key)];
+    const names = [subject(key), replyKey(subject(key), token), ...rules.map((one) => one.key)];
     const planted = async (): Promise<void> => {
       for (const name of names) {
         await side.del(name);
@@ -394,7 +394,7 @@ test('the prefix of a passed client is on every key and not in published names',
     const names = await side.keys('*');
     t.deepEqual(
       names.toSorted(),
-      [subject('k'), memoryKey(subject('k'), 'a'), ...rules.map(({ key }) => key)]
+      [subject('k'), replyKey(subject('k'), 'a'), ...rules.map(({ key }) => key)]
         .map((key) => `app:${key}`)
         .toSorted(),
     );

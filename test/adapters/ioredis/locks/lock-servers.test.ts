@@ -232,7 +232,10 @@ test.serial('ready() needs a majority, and reports the problem of the others', a
   await readyWith([nobody, urls[1]!, urls[2]!]);
   const wrong = urls[0]!.replace('//', '//nobody:secret@');
   const error = await t.throwsAsync(readyWith([nobody, wrong, urls[2]!]), { instanceOf: StoreSetupError });
-  t.regex(error.message, /Of the 3 lock servers of namespace 'ready-\d+' 2 are needed, and 2 cannot be used/);
+  t.regex(
+    error.message,
+    /Of the 3 lock servers of namespace 'ready-\d+', 2 are needed, and 2 cannot be used/,
+  );
   t.regex(error.message, /Nothing listens there/);
   t.regex(error.message, /does not accept the user name and password/);
   t.false(inspect(error, { depth: 20 }).includes('secret'), 'a password is never told');

@@ -79,12 +79,12 @@ test('a wrong password', async (t) => {
 
 test('no password where one is needed', async (t) => {
   const { host, port } = server;
-  await fails(t, { host, port }, /wants a password, and none was given/, /redis:\/\/:password@host/);
+  await fails(t, { host, port }, /requires a password, and none was given/, /redis:\/\/:password@host/);
 });
 
 test('a database that does not exist', async (t) => {
   const { host, port, password } = server;
-  await fails(t, { host, port, password, db: 99 }, /\/99 /, /no database of that number/);
+  await fails(t, { host, port, password, db: 99 }, /\/99 /, /no database with this number/);
 });
 
 test('a database that does not exist is reported even to a late ready()', async (t) => {
@@ -97,7 +97,7 @@ test('a database that does not exist is reported even to a late ready()', async 
     await entries.nonces(['rig:clear:{rig}']);
     await t.throwsAsync(backend.ready(), {
       instanceOf: StoreSetupError,
-      message: /no database of that number/,
+      message: /no database with this number/,
     });
   }
 });
@@ -106,8 +106,8 @@ test('nothing listens at the port', async (t) => {
   await fails(t, { host: '127.0.0.1', port: await freePort() }, /Nothing listens there/, /ECONNREFUSED/);
 });
 
-test('an unknown host', async (t) => {
-  await fails(t, { host: 'no-such-host.invalid', port: 6379 }, /There is no host of that name/);
+test('no such host', async (t) => {
+  await fails(t, { host: 'no-such-host.invalid', port: 6379 }, /There is no host with this name/);
 });
 
 test('a web server', async (t) => {
@@ -157,7 +157,7 @@ test('a server at its maximum of connections', async (t) => {
   await fails(
     t,
     { host: full.host, port: full.port },
-    /It takes no more connections|It closes every connection/,
+    /It accepts no more connections|It closes every connection/,
     /maxclients/,
   );
 });
@@ -196,7 +196,7 @@ test('a node of a Cluster instead of a single server, and the reverse', async (t
       instanceOf: StoreSetupError,
     });
     t.regex(error.message, /the Cluster of redis:\/\/:\*\*\*@127\.0\.0\.1/);
-    t.regex(error.message, /no Redis Cluster/);
+    t.regex(error.message, /not a Redis Cluster/);
   }
 });
 
@@ -378,7 +378,7 @@ test('ready() rejects if close is called', async (t) => {
   const { backend } = open(t, `redis://127.0.0.1:${await freePort()}`);
   const waiting = backend.ready();
   await backend.close();
-  await t.throwsAsync(waiting, { instanceOf: StoreSetupError, message: /It was closed/ });
+  await t.throwsAsync(waiting, { instanceOf: StoreSetupError, message: /The Caching was closed/ });
 });
 
 test('a Cluster with one unavailable seed is ready', async (t) => {

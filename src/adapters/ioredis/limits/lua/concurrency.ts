@@ -1,35 +1,35 @@
-/** `src/core/rate-concurrency.ts` in Lua. */
+/** The Lua twin of `src/core/limits/algorithms/concurrency.ts`. */
 export const CONCURRENCY = `
--- Owners by the time at which their slot ends.
+-- State: a sorted set of owners, scored by the end of their slot in us.
 local function concurrency()
   local function last_end(rule)
     return score_at(rule, -1) - rule.now
   end
 
   return {
-    look = function(rule, now, _, token)
+    load = function(rule, now, _, token)
       rule.size = size_of(rule)
       rule.now, rule.used, rule.others = now, count_after(rule, now), 0
       if rule.used > 0 then
-        local own = call('ZSCORE', rule.key, token)
-        rule.others = own and tonumber(own) > now and rule.used - 1 or rule.used
+        local own_end = call('ZSCORE', rule.key, token)
+        rule.others = own_end and tonumber(own_end) > now and rule.used - 1 or rule.used
       end
     end,
-    fits = function(rule)
+    has_room = function(rule)
       return rule.others + 1 <= rule.limit
     end,
-    take = function(rule, _, token)
-      drop_until(rule, rule.now)
+    consume = function(rule, _, token)
+      remove_until(rule, rule.now)
       add(rule, text(rule.now + rule.per), token)
       rule.used = rule.others + 1
       rule.size = rule.used
-      keep_set(rule, last_end(rule))
+      expire_set(rule, last_end(rule))
     end,
-    give = function(rule, _, token)
-      drop_until(rule, rule.now)
+    refund = function(rule, _, token)
+      remove_until(rule, rule.now)
       if rule.used > 0 then call('ZREM', rule.key, token) end
     end,
-    read = function(rule)
+    status = function(rule)
       local excess, retry = rule.used + 1 - rule.limit, 0
       if excess > 0 then retry = score_at(rule, rule.size - rule.used + excess - 1) - rule.now end
       return rule.used, max(0, rule.limit - rule.used), retry, rule.used == 0 and 0 or last_end(rule)

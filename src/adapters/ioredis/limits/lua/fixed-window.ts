@@ -1,18 +1,18 @@
-/** `src/core/rate-fixed-window.ts` in Lua. */
+/** The Lua twin of `src/core/limits/algorithms/fixed-window.ts`. */
 export const FIXED_WINDOW = `
--- State: start, count.
+-- State: 'window', start in us, count.
 local function fixed_window()
-  local function left(rule)
+  local function remaining_us(rule)
     return rule.count == 0 and 0 or rule.start + rule.per - rule.now
   end
 
   local function write(rule, count)
     rule.count = count
-    keep(rule, left(rule), 'window ' .. text_of_time(rule.start) .. ' ' .. text(count))
+    store(rule, remaining_us(rule), 'window ' .. text_of_time(rule.start) .. ' ' .. text(count))
   end
 
   return {
-    look = function(rule, now, found)
+    load = function(rule, now, found)
       local start, count = match(found, '^window (%d+) (%d+)$')
       if start and now < start + rule.per then
         rule.start, rule.count = tonumber(start), tonumber(count)
@@ -21,19 +21,19 @@ local function fixed_window()
         rule.now, rule.start, rule.count = now, now, 0
       end
     end,
-    fits = function(rule, ask)
-      return rule.count + ask <= rule.limit
+    has_room = function(rule, units)
+      return rule.count + units <= rule.limit
     end,
-    take = function(rule, cost)
+    consume = function(rule, cost)
       write(rule, rule.count + cost)
     end,
-    give = function(rule, cost)
+    refund = function(rule, cost)
       write(rule, max(0, rule.count - cost))
     end,
-    read = function(rule, wish)
+    status = function(rule, units)
       local count, limit = rule.count, rule.limit
-      local retry = count + wish <= limit and 0 or rule.start + rule.per - rule.now
-      return count, max(0, limit - count), retry, left(rule)
+      local retry = count + units <= limit and 0 or rule.start + rule.per - rule.now
+      return count, max(0, limit - count), retry, remaining_us(rule)
     end,
   }
 end

@@ -1,37 +1,38 @@
-/** `src/core/rate-meter.ts` in Lua: GCRA, and the token bucket. */
-export const METER = `
--- A unit is a debt of \`per\` credits, and each us pays \`limit\` of them back. State: at, debt.
-local function meter()
-  local function write(rule, owed)
-    rule.owed = owed
-    keep(rule, ceil(owed / rule.limit), 'meter ' .. text_of_time(rule.now) .. ' ' .. text(owed))
+/** The Lua twin of `src/core/limits/algorithms/gcra.ts`: GCRA, and the token bucket. */
+export const GCRA = `
+-- A unit is a debt of \`per\` credits, and each us pays \`limit\` of them back. State: 'meter', time in us, debt.
+local function gcra()
+  local function write(rule, debt)
+    rule.debt = debt
+    store(rule, ceil(debt / rule.limit), 'meter ' .. text_of_time(rule.now) .. ' ' .. text(debt))
   end
 
   return {
-    look = function(rule, now, found)
-      local at, owed = match(found, '^meter (%d+) (%d[%d.e+]*)$')
+    load = function(rule, now, found)
+      local at, debt = match(found, '^meter (%d+) (%d[%d.e+]*)$')
       if at then
+        -- If the clock was set back, the time of the state is used until the clock has caught up.
         -- guard: gcra-stands-still-while-the-clock-is-back-lua
         local clamped = max(now, tonumber(at))
-        rule.now, rule.owed = clamped, max(0, owed - (clamped - at) * rule.limit)
+        rule.now, rule.debt = clamped, max(0, debt - (clamped - at) * rule.limit)
       else
-        rule.now, rule.owed = now, 0
+        rule.now, rule.debt = now, 0
       end
     end,
-    fits = function(rule, ask)
-      return rule.owed + ask * rule.per <= rule.room
+    has_room = function(rule, units)
+      return rule.debt + units * rule.per <= rule.capacity
     end,
-    take = function(rule, cost)
-      write(rule, rule.owed + cost * rule.per)
+    consume = function(rule, cost)
+      write(rule, rule.debt + cost * rule.per)
     end,
-    give = function(rule, cost)
-      write(rule, max(0, rule.owed - cost * rule.per))
+    refund = function(rule, cost)
+      write(rule, max(0, rule.debt - cost * rule.per))
     end,
-    read = function(rule, wish)
-      local owed, per, limit, room = rule.owed, rule.per, rule.limit, rule.room
-      local excess = owed + wish * per - room
-      return ceil(owed / per), max(0, floor((room - owed) / per)),
-        excess <= 0 and 0 or ceil(excess / limit), ceil(owed / limit)
+    status = function(rule, units)
+      local debt, per, limit, capacity = rule.debt, rule.per, rule.limit, rule.capacity
+      local excess = debt + units * per - capacity
+      return ceil(debt / per), max(0, floor((capacity - debt) / per)),
+        excess <= 0 and 0 or ceil(excess / limit), ceil(debt / limit)
     end,
   }
 end

@@ -2,16 +2,18 @@ import type { RateRule } from '../../../../core/ports/rate-store.js';
 import { MAX_MS } from '../../../../core/ports/rate-store.js';
 import { CONCURRENCY } from './concurrency.js';
 import { FIXED_WINDOW } from './fixed-window.js';
-import { METER } from './gcra.js';
-import { SLIDING_COUNTER } from './sliding-window-counter.js';
-import { SLIDING_LOG } from './sliding-window-log.js';
+import { GCRA } from './gcra.js';
+import { SLIDING_WINDOW_COUNTER } from './sliding-window-counter.js';
+import { SLIDING_WINDOW_LOG } from './sliding-window-log.js';
 
-/** What scripts of rate limits begin with. ARGV[1] is the time in us since the epoch, or '' for the server's own. */
+/**
+ * Lua: the start of every rate limit script. ARGV[1] is the time in us since the epoch, or '' for the server's time.
+ */
 export const TIME = `
 local call, match = redis.call, string.match
 local ceil, floor, max, min = math.ceil, math.floor, math.max, math.min
 
--- Microseconds since the epoch. Asked for once in a script, because within one the answers of TIME differ.
+-- Microseconds since the epoch. Read once, because the replies of TIME differ within one script.
 local now = tonumber(ARGV[1])
 if not now then
   local time = call('TIME')
@@ -22,52 +24,54 @@ local function ms(us)
   return min(ceil(us / 1000), ${MAX_MS})
 end
 
--- All of its digits, which Lua by itself would not print. It is whole.
+-- A whole number with all its digits. (tostring of Lua prints 14 of them.)
 local format = string.format
 local function text(number)
   -- guard: numbers-are-kept-with-all-digits-lua
   return format(number < 9007199254740992 and '%d' or '%.17g', number)
 end
 
--- The same for a time: in one script mostly the same one.
-local stamped, stamp
+-- The same for a time. The latest text is cached, because most times in a script are equal.
+local latest_time, latest_text
 local function text_of_time(us)
-  if us ~= stamped then stamped, stamp = us, text(us) end
-  return stamp
+  if us ~= latest_time then latest_time, latest_text = us, text(us) end
+  return latest_text
 end
 `;
 
-/** The values of a rule in ARGV, as many as `rule_of` reads. */
+/** Encodes a rule for ARGV, as `rule_of` reads it. */
 export function ruleValues({ algorithm, limit, perMs, burst }: RateRule): (string | number)[] {
   return [algorithm, limit, perMs, burst];
 }
 
 /**
- * The algorithms. Each is the twin of one in core, the same operations in the same order, so that both give the same
- * numbers to the last digit. `look` puts into the rule what was counted under its key by now; then
+ * Lua: the algorithms. Each is the twin of one in core/limits/algorithms: the same operations in the same order, so
+ * that both compute the same numbers to the last digit. A test compares them.
  *
- *   fits(rule, ask)          there is room for so many units
- *   take(rule, cost, token)  takes them, whether there is room or not
- *   give(rule, cost, token)  gives units back
- *   read(rule, wish)         used, remaining, us until there is room for so many units, us until nothing counts
+ *   load(rule, now, found, token)  reads the state into the rule
+ *   has_room(rule, units)          true if there is room for the units
+ *   consume(rule, cost, token)     takes units, even if there is no room
+ *   refund(rule, cost, token)      returns units
+ *   status(rule, units)            used, remaining, us until there is room for the units, us until nothing is used
  *
- * What stands at a key and is no state of its algorithm counts as nothing, and is replaced.
+ * A value at a key that is not a state of its algorithm counts as no state, and is replaced.
  */
 export const ALGORITHMS = `
--- What was written to strings, for requests that come after in the same script.
+-- The states that this script has written to strings, for its later requests.
 local written = {}
 
--- For so many us from the rule's now, to which the clock may have yet to come; not at all if there are none.
-local function keep(rule, left, value)
-  if left > 0 then
-    call('SET', rule.key, value, 'PX', ms(left + rule.now - now))
+-- Stores a state for some us after rule.now, or removes it if there are none. The clock may be behind rule.now, if it
+-- was set back.
+local function store(rule, remaining, value)
+  if remaining > 0 then
+    call('SET', rule.key, value, 'PX', ms(remaining + rule.now - now))
     written[rule.key] = value
   else
     call('UNLINK', rule.key)
   end
 end
 
--- A sorted set; what is foreign is empty, and removed before anything is added.
+-- The size of a sorted set. A value of another type counts as empty, and is removed before a member is added.
 local function size_of(rule)
   local size = redis.pcall('ZCARD', rule.key)
   rule.foreign = type(size) == 'table'
@@ -84,13 +88,13 @@ local function score_at(rule, rank)
   return tonumber(call('ZRANGE', rule.key, rank, rank, 'WITHSCORES')[2])
 end
 
-local function drop_until(rule, us)
+local function remove_until(rule, us)
   if rule.size > rule.used then call('ZREMRANGEBYSCORE', rule.key, '-inf', text(us)) end
 end
 
-local function keep_set(rule, left)
+local function expire_set(rule, remaining)
   -- guard: sorted-set-has-an-end-lua
-  call('PEXPIRE', rule.key, ms(left + rule.now - now))
+  call('PEXPIRE', rule.key, ms(remaining + rule.now - now))
 end
 
 local function add(rule, ...)
@@ -99,29 +103,29 @@ local function add(rule, ...)
   call('ZADD', rule.key, ...)
 end
 
-${METER}
+${GCRA}
 ${FIXED_WINDOW}
-${SLIDING_COUNTER}
-${SLIDING_LOG}
+${SLIDING_WINDOW_COUNTER}
+${SLIDING_WINDOW_LOG}
 ${CONCURRENCY}
--- Made when a rule asks for it: most scripts need one.
+-- Created on demand, because most scripts use one algorithm.
 local algorithms = {}
 local function algorithm_of(name)
-  local made = algorithms[name]
-  if made then return made end
-  if name == 'gcra' or name == 'token-bucket' then made = meter()
-  elseif name == 'fixed-window' then made = fixed_window()
-  elseif name == 'sliding-window-counter' then made = sliding_counter()
-  elseif name == 'sliding-window-log' then made = sliding_log()
-  else made = concurrency() end
-  algorithms[name] = made
-  return made
+  local algorithm = algorithms[name]
+  if algorithm then return algorithm end
+  if name == 'gcra' or name == 'token-bucket' then algorithm = gcra()
+  elseif name == 'fixed-window' then algorithm = fixed_window()
+  elseif name == 'sliding-window-counter' then algorithm = sliding_window_counter()
+  elseif name == 'sliding-window-log' then algorithm = sliding_window_log()
+  else algorithm = concurrency() end
+  algorithms[name] = algorithm
+  return algorithm
 end
 
--- From ARGV[at] on: algorithm, limit, window in ms, burst.
+-- Decodes the rule that starts at ARGV[at]: algorithm, limit, window in ms, burst.
 local RULE = 4
 local function rule_of(at)
   local limit, per, burst = tonumber(ARGV[at + 1]), ARGV[at + 2] * 1000, tonumber(ARGV[at + 3])
-  return {name = ARGV[at], algorithm = algorithm_of(ARGV[at]), limit = limit, per = per, burst = burst, room = burst * per}
+  return {name = ARGV[at], algorithm = algorithm_of(ARGV[at]), limit = limit, per = per, burst = burst, capacity = burst * per}
 end
 `;

@@ -1,11 +1,13 @@
-/** `src/core/rate-sliding-window-log.ts` in Lua. */
-export const SLIDING_LOG = `
--- Members '<serial>:<token>' by the time at which they were taken. Serials keep those of one us in order.
-local function sliding_log()
+/** The Lua twin of `src/core/limits/algorithms/sliding-window-log.ts`. */
+export const SLIDING_WINDOW_LOG = `
+-- State: a sorted set of members '<serial>:<token>', one for each unit, scored by the time in us at which it was taken.
+-- The serial keeps the order of units of the same us.
+local function sliding_window_log()
+  -- Members in one command: Lua cannot unpack more than a few thousand values.
   local PAGE = 500
 
   return {
-    look = function(rule, now)
+    load = function(rule, now)
       rule.size = size_of(rule)
       rule.now, rule.newest, rule.serial = now, 0, 0
       if rule.size > 0 then
@@ -20,12 +22,13 @@ local function sliding_log()
       end
       rule.used = count_after(rule, rule.now - rule.per)
     end,
-    fits = function(rule, ask)
-      return rule.used + ask <= rule.limit
+    has_room = function(rule, units)
+      return rule.used + units <= rule.limit
     end,
-    take = function(rule, cost, token)
-      drop_until(rule, rule.now - rule.per)
-      -- What is forced may be more than the limit, and then the newest alone say when there is room again.
+    consume = function(rule, cost, token)
+      remove_until(rule, rule.now - rule.per)
+      -- A forced cost may exceed the limit. Then only the newest units decide when there is room again, so only they
+      -- are kept.
       local units, time = min(cost, rule.limit), text_of_time(rule.now)
       for first = 1, units, PAGE do
         local members = {}
@@ -42,24 +45,25 @@ local function sliding_log()
         rule.used = rule.limit
       end
       rule.size, rule.newest = rule.used, rule.now
-      keep_set(rule, rule.per)
+      expire_set(rule, rule.per)
     end,
-    give = function(rule, cost, token)
-      drop_until(rule, rule.now - rule.per)
-      local left, passed = min(cost, rule.used), 0
-      while left > 0 and passed < rule.used do
-        local page = call('ZRANGE', rule.key, -min(passed + PAGE, rule.used), -passed - 1)
+    refund = function(rule, cost, token)
+      remove_until(rule, rule.now - rule.per)
+      -- First the newest units of this token, then the newest of any token.
+      local units, skipped = min(cost, rule.used), 0
+      while units > 0 and skipped < rule.used do
+        local page = call('ZRANGE', rule.key, -min(skipped + PAGE, rule.used), -skipped - 1)
         local own = {}
         for i = #page, 1, -1 do
-          if #own < left and string.sub(page[i], 12) == token then own[#own + 1] = page[i] end
+          if #own < units and string.sub(page[i], 12) == token then own[#own + 1] = page[i] end
         end
         if #own > 0 then call('ZREM', rule.key, unpack(own)) end
-        left, rule.used, passed = left - #own, rule.used - #own, passed + #page - #own
+        units, rule.used, skipped = units - #own, rule.used - #own, skipped + #page - #own
       end
-      if left > 0 then call('ZREMRANGEBYRANK', rule.key, -left, -1) end
+      if units > 0 then call('ZREMRANGEBYRANK', rule.key, -units, -1) end
     end,
-    read = function(rule, wish)
-      local excess, retry = rule.used + wish - rule.limit, 0
+    status = function(rule, units)
+      local excess, retry = rule.used + units - rule.limit, 0
       if excess > 0 then retry = score_at(rule, rule.size - rule.used + excess - 1) + rule.per - rule.now end
       local reset = rule.used == 0 and 0 or rule.newest + rule.per - rule.now
       return rule.used, max(0, rule.limit - rule.used), retry, reset

@@ -1,12 +1,12 @@
-/** The server's clock, read once: within one script it may move. */
+/** Lua: the server's clock in us and in ms. Read once, because it may move within one script. */
 export const CLOCK = `
-local read
+local time_read
 local function micros()
-  if not read then
+  if not time_read then
     local time = redis.call('TIME')
-    read = time[1] * 1000000 + time[2]
+    time_read = time[1] * 1000000 + time[2]
   end
-  return read
+  return time_read
 end
 
 local function now()
@@ -15,10 +15,10 @@ end
 `;
 
 /**
- * What stands at a lock's key, for the scripts of locks. Held alone, it is the string `L`, owner, and two marks: `+`
- * somebody was refused meanwhile, `#` somebody queues. Held by several, it is a sorted set of owners by the end of
- * their lease in the server's ms, and before them, at score 0, how many may hold it (`=3`, `=any`) and the marks.
- * Anything else is foreign, and is left alone.
+ * Lua: the value at the key of a lock. An exclusive lock is a string: `L`, the owner, and two marks: `+` if a caller
+ * was refused meanwhile, `#` if a caller is queued. A shared lock is a sorted set: the owners, scored by the end of
+ * their lease in the server's ms, and with score 0 the number of permits (`=3`, `=any`) and the marks. Any other value
+ * is foreign, and is never changed.
  */
 export const HOLDERS = `
 local OWNER = 32
@@ -28,7 +28,7 @@ local function is_error(reply)
   return type(reply) == 'table' and reply.err ~= nil
 end
 
--- Returns nil if it is free; 'exclusive' and the string; 'shared' and how many may hold it; or 'foreign'.
+-- Returns nil if the lock is free; 'exclusive' and the string; 'shared' and the member with the permits; or 'foreign'.
 local function read_lock(key)
   local found = redis.pcall('GET', key)
   if not found then return nil end
@@ -50,45 +50,50 @@ local function is_held_by(found, owner)
   return string.sub(found, 2, 1 + OWNER) == owner
 end
 
--- The end of the last of several holders.
+-- The latest end of the leases of a shared lock.
 local function last_end(key)
   return tonumber(redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2] or 0)
 end
 
+-- The number of holders of a shared lock.
 local function holders(key)
   return redis.call('ZCOUNT', key, '(0', '+inf')
 end
 `;
 
-/** For those that may be refused. */
+/** Lua: for scripts that may refuse a request. */
 export const REFUSALS = `
--- Returns the ms until the end of all leases, and leaves the mark, if there is one, so that the release tells of
--- itself. Without memory for it nobody is woken, and whoever waits looks again later.
-local function refused(key, kind, found, mark, lease)
-  local left = redis.call('PTTL', key)
-  if kind == 'foreign' then return left < 0 and lease or left end
-  if left < 0 then
+-- Returns the ms until the end of all leases. Sets the mark, if one is given, so that the release wakes the refused
+-- caller. A server without memory refuses the mark: then the caller is not woken, and retries later.
+local function refuse(key, kind, found, mark, lease)
+  local remaining = redis.call('PTTL', key)
+  if kind == 'foreign' then return remaining < 0 and lease or remaining end
+  if remaining < 0 then
     redis.call('PEXPIRE', key, lease)
-    left = lease
+    remaining = lease
   end
   if kind == 'shared' and mark then
     redis.pcall('ZADD', key, 0, mark)
   elseif mark then
-    local place = LENGTH - (mark == '+' and 1 or 0)
-    if string.sub(found, place, place) ~= mark then redis.pcall('SETRANGE', key, place - 1, mark) end
+    local position = LENGTH - (mark == '+' and 1 or 0)
+    if string.sub(found, position, position) ~= mark then redis.pcall('SETRANGE', key, position - 1, mark) end
   end
-  return left
+  return remaining
 end
 `;
 
-/** The queue of a fair lock: tickets by arrival, and until when each keeps its place without asking again. */
+/**
+ * Lua: the queue of a fair lock. It has two sorted sets of tickets: `queue` by arrival, and `places` by the time in ms
+ * until which a ticket is valid without a retry.
+ */
 export const QUEUE = `
+-- Returns the first valid ticket, and for how many ms it is valid. Removes the invalid ones before it.
 local function head_of(queue, places)
   while true do
     local head = redis.call('ZRANGE', queue, 0, 0)[1]
     if not head then return nil end
-    local keeps = tonumber(redis.call('ZSCORE', places, head) or 0)
-    if keeps > now() then return head, keeps - now() end
+    local valid_until = tonumber(redis.call('ZSCORE', places, head) or 0)
+    if valid_until > now() then return head, valid_until - now() end
     redis.call('ZREM', queue, head)
     redis.call('ZREM', places, head)
   end
@@ -115,15 +120,15 @@ local function keep_place(queue, places, ticket, ms)
   end
 end
 
--- Takes a place, or keeps it, unless it is for no time. Returns nothing if it is this ticket's turn, else the ms for
--- which the head keeps its place.
+-- Adds the ticket to the queue, or keeps its place; not if ms is 0. An invalid ticket goes to the end. Returns nil if
+-- the ticket is first, else the ms for which the first ticket is valid.
 local function enqueue(queue, places, ticket, ms)
-  local keeps = redis.call('ZSCORE', places, ticket)
-  if keeps and tonumber(keeps) <= now() then dequeue(queue, places, ticket) end
-  local head, left = head_of(queue, places)
+  local valid_until = redis.call('ZSCORE', places, ticket)
+  if valid_until and tonumber(valid_until) <= now() then dequeue(queue, places, ticket) end
+  local head, head_ms = head_of(queue, places)
   if ms > 0 then keep_place(queue, places, ticket, ms) end
   -- guard: head-of-the-queue-first-lua
-  if head ~= nil and head ~= ticket then return left end
+  if head ~= nil and head ~= ticket then return head_ms end
   return nil
 end
 `;
