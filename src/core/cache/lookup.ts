@@ -16,9 +16,10 @@ export async function lookup<T>(
   call: CacheCall<T>,
   keys: CallKeys,
 ): Promise<LookupResult> {
-  const { store, pending, events } = context;
+  const { clock, store, pending, events } = context;
   const { storeTimeout } = call.policy;
   if (pending.matches(call.key, call.tags)) return UNAVAILABLE;
+  const deadline = clock.now() + storeTimeout;
   let snapshot: Snapshot;
   try {
     snapshot = await store.read(keys.entry, keys.nonces, storeTimeout);
@@ -26,7 +27,7 @@ export async function lookup<T>(
     events.unavailable('read', call, error);
     return UNAVAILABLE;
   }
-  return validate(context, call, snapshot, storeTimeout);
+  return validate(context, call, snapshot, deadline);
 }
 
 /** The lookup of the plain verbs, whose callers see a failure of the store. @throws StoreUnavailableError */
@@ -38,12 +39,15 @@ export async function peek(context: CacheContext, key: string): Promise<LookupRe
   return found.status === 'unavailable' ? MISS : found;
 }
 
-/** Whether the record still counts, and its value if it does. */
+/**
+ * Whether the record still counts, and its value if it does.
+ * @param deadline of a second reading, of nonces, by this process' clock; undefined: that of every command
+ */
 export async function validate(
   context: CacheContext,
   request: LookupRequest,
   { record, nonces }: Snapshot,
-  storeTimeout: number | undefined,
+  deadline: number | undefined,
 ): Promise<LookupResult> {
   const { pending, highWaterMarks, storeClock, events } = context;
   if (record === null) return miss(context, request, 'absent', undefined);
@@ -58,7 +62,7 @@ export async function validate(
     if (pending.matches(request.key, tagNames(entry.tags))) return UNAVAILABLE;
     let isCurrent: boolean;
     try {
-      isCurrent = await tagVersionsMatch(context, entry, request.tags, nonces, storeTimeout);
+      isCurrent = await tagVersionsMatch(context, entry, request.tags, nonces, deadline);
     } catch (error) {
       events.unavailable('read', request, error);
       return UNAVAILABLE;
@@ -79,11 +83,11 @@ export async function validate(
 
 /** Every tag of the entry still has its nonce, and every tag of the call is among them. */
 async function tagVersionsMatch(
-  { names, store }: CacheContext,
+  { clock, names, store }: CacheContext,
   entry: Entry,
   requested: readonly string[],
   nonces: readonly (string | null)[],
-  storeTimeout: number | undefined,
+  deadline: number | undefined,
 ): Promise<boolean> {
   const current = new Map<string, string | null>();
   requested.forEach((tag, i) => current.set(tag, nonces[i + 1] ?? null));
@@ -91,7 +95,8 @@ async function tagVersionsMatch(
   if (requested.some((tag) => !own.includes(tag))) return false;
   const others = own.filter((tag) => !current.has(tag));
   if (others.length > 0) {
-    const read = await store.nonces(names.tags(others), storeTimeout);
+    const timeout = deadline === undefined ? undefined : deadline - clock.now();
+    const read = await store.nonces(names.tags(others), timeout);
     others.forEach((tag, i) => current.set(tag, read[i] ?? null));
   }
   return entry.tags.every(({ tag, nonce }) => current.get(tag) === nonce);
