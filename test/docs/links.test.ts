@@ -31,6 +31,19 @@ for (const page of pages) {
   });
 }
 
+test('CONTRIBUTING.md names source files that exist', (t) => {
+  const files = ['src', 'test', 'scripts'].flatMap((folder) =>
+    readdirSync(path.join(projectFolder, folder), { recursive: true, encoding: 'utf8' }).map(
+      (file) => `/${folder}/${file.replaceAll('\\', '/')}`,
+    ),
+  );
+  for (const [, name = ''] of read('CONTRIBUTING.md').matchAll(/`(\w[\w./-]*\.ts)`/g))
+    t.true(
+      files.some((file) => file.endsWith(`/${name}`)),
+      name,
+    );
+});
+
 function read(page: string): string {
   return readFileSync(path.join(projectFolder, page), 'utf8');
 }
