@@ -99,7 +99,7 @@ export async function readResultTags<T>(
     names.tags(tags),
     names.tagChanges,
     newToken(),
-    nonceTtl(call.policy.ttl),
+    nonceTtl(call.policy),
   );
   return unchangedBuckets(lease.tagState.tagChanges, now.tagChanges, tags)
     ? zipTagVersions(tags, now.nonces)
