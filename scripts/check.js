@@ -10,6 +10,7 @@ const STEPS = [
   ['check:types:demo', 'types of the demo, on the built package'],
   ['check:lint', 'lint, and import circles'],
   ['check:layers', 'which folder imports which'],
+  ['check:guards', 'the guards that npm run mutate takes out'],
   ['check:format', 'format'],
   ['check:unused', 'unused exports, files and dependencies'],
   ['check:package', 'what would be published'],

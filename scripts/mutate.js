@@ -1,126 +1,204 @@
 /**
- * node scripts/mutate.js [WORDS]: takes out one guard after the other (scripts/mutations/), on a copy of the tree,
- * and runs the test that must fall then. Fails if one stands. With WORDS: only guards, files and titles that
- * contain them. With --table: writes the table of guards into test/README.md.
+ * npm run mutate [-- WORDS]: takes out one guard after the other, on a copy of the tree, and runs the test that must
+ * fail then. Prints a table, and fails if a test passes without its guard.
+ *
+ * WORDS       only guards, files and titles that contain them
+ * --check     runs nothing: are all guards marked in src, and all titles in test?
+ * --markdown  prints the table as Markdown when all have run
+ * --output    prints what each test said without its guard
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { cacheMutations } from './mutations/cache.js';
+import { findGuards, takeOut } from './mutations/guards.js';
+import { limitsMutations } from './mutations/limits.js';
+import { locksMutations } from './mutations/locks.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-/** A guard that keeps calls from hanging is missed by a test that hangs. */
-const LIMIT_MS = 40_000;
+/** Some guards keep calls from hanging: a test that hangs has failed. */
+const MAX_TEST_MS = 40_000;
+const TEST_FILE = /\.ts$/;
 
-const mutations = await readMutations();
+const guards = findGuards(root);
+const mutations = [...cacheMutations, ...limitsMutations, ...locksMutations];
 const args = process.argv.slice(2);
-if (args.includes('--table')) writeTable();
-else process.exitCode = (await run(args.join(' ').toLowerCase())) ? 0 : 1;
-
-async function run(words) {
-  const chosen = mutations.filter((mutation) =>
-    Object.values(mutation).join(' ').toLowerCase().includes(words),
-  );
-  const folder = mkdtempSync(path.join(tmpdir(), 'cachement-mutations-'));
-  try {
-    prepare(folder);
-    if (!(await allStand(folder, chosen))) return false;
-    let survivors = 0;
-    for (const mutation of chosen) if (!(await falls(folder, mutation))) survivors++;
-    console.log(`\n${chosen.length - survivors} of ${chosen.length} guards are guarded`);
-    return survivors === 0;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+const words = args.filter((arg) => !arg.startsWith('--')).join(' ');
+const problems = check();
+if (problems.length > 0) {
+  console.error(problems.join('\n'));
+  process.exitCode = 1;
+} else if (!args.includes('--check')) {
+  process.exitCode = (await run(words.toLowerCase())) ? 0 : 1;
 }
 
-/** Each file of scripts/mutations exports one list. */
-async function readMutations() {
-  const files = readdirSync(new URL('mutations', import.meta.url)).toSorted();
-  const modules = await Promise.all(files.map((file) => import(`./mutations/${file}`)));
-  return modules.flatMap((module) => Object.values(module).flat());
+/** What is wrong with the lists, without running a test. */
+function check() {
+  const tests = readdirSync(path.join(root, 'test'), { recursive: true, encoding: 'utf8' })
+    .filter((file) => TEST_FILE.test(file))
+    .map((file) => readFileSync(path.join(root, 'test', file), 'utf8'))
+    .join('\n');
+  const listed = new Set(mutations.map(({ guard }) => guard));
+  return [
+    ...[...guards.keys()]
+      .filter((guard) => !listed.has(guard))
+      .map((guard) => `Guard ${guard} of ${guards.get(guard)} is in no list of scripts/mutations.`),
+    ...mutations.flatMap((mutation) => {
+      const { guard, test, title } = mutation;
+      const found = [];
+      const file = guards.get(guard);
+      if (file === undefined) found.push(`Guard ${guard} is marked nowhere in src.`);
+      else {
+        try {
+          takeOut(readFileSync(path.join(root, file), 'utf8'), mutation);
+        } catch (error) {
+          found.push(`${file}: ${error.message}`);
+        }
+      }
+      // A `*` stands for what the test computes.
+      const missing = title
+        .split('*')
+        .find((part) => ![part, escapeQuotes(part)].some((one) => tests.includes(one)));
+      if (missing !== undefined) found.push(`Guard ${guard}: no file in test has the title "${missing}".`);
+      try {
+        readFileSync(path.join(root, test));
+      } catch {
+        found.push(`Guard ${guard}: there is no ${test}.`);
+      }
+      return found;
+    }),
+  ];
+}
+
+function escapeQuotes(title) {
+  return title.replaceAll("'", String.raw`\'`);
+}
+
+async function run(asked) {
+  const chosen = mutations.filter((mutation) =>
+    [guards.get(mutation.guard), ...Object.values(mutation)].join(' ').toLowerCase().includes(asked),
+  );
+  const folders = Array.from({ length: Math.min(availableParallelism(), chosen.length) }, () =>
+    mkdtempSync(path.join(tmpdir(), 'cachement-mutations-')),
+  );
+  const rows = [];
+  try {
+    for (const folder of folders) prepare(folder);
+    const tests = [...new Set(chosen.map(({ test }) => test))];
+    const pass = await shareOut(folders, tests, (folder, test) => passUnchanged(folder, test, chosen));
+    if (pass.includes(false)) return false;
+    await shareOut(folders, chosen, async (folder, mutation) => {
+      const { failed, isInvalid, hung, output } = await runWithout(folder, mutation);
+      const outcome = isInvalid ? 'INVALID' : failed ? 'fails' : 'PASSES';
+      rows.push({ ...mutation, file: guards.get(mutation.guard), outcome });
+      console.log(
+        `${String(rows.length).padStart(3)}/${chosen.length}  ${outcome.padEnd(7)}  ${mutation.guard}${hung ? ' (hangs)' : ''}`,
+      );
+      if (args.includes('--output')) console.log(output);
+    });
+  } finally {
+    for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+  }
+  if (args.includes('--markdown')) printMarkdown(rows);
+  const failed = rows.filter(({ outcome }) => outcome === 'fails').length;
+  console.log(`\n${failed} of ${rows.length} guards are needed by their test`);
+  return failed === rows.length;
+}
+
+/** Gives each folder one item after the other. */
+async function shareOut(folders, items, work) {
+  const left = items.values();
+  const results = [];
+  await Promise.all(
+    folders.map(async (folder) => {
+      for (const item of left) results.push(await work(folder, item));
+    }),
+  );
+  return results;
 }
 
 /** A copy of the tree, compiled. */
 function prepare(folder) {
-  for (const name of ['src', 'test', 'examples', 'package.json', 'tsconfig.json', 'tsconfig.test.json']) {
+  for (const name of [
+    'src',
+    'test',
+    'examples',
+    'docs',
+    'package.json',
+    'tsconfig.json',
+    'tsconfig.test.json',
+  ]) {
     cpSync(path.join(root, name), path.join(folder, name), { recursive: true });
   }
   symlinkSync(path.join(root, 'node_modules'), path.join(folder, 'node_modules'));
   writeFileSync(
     path.join(folder, 'ava.config.js'),
-    "export default { files: ['build/test/**/*.test.js'], workerThreads: false, timeout: '10s' };\n",
+    "export default { files: ['build/test/**/*.test.js'], workerThreads: false, timeout: '20s' };\n",
   );
   compile(folder, ['-p', 'tsconfig.test.json', '--outDir', 'build', '--noCheck']);
 }
 
-function compile(folder, args) {
+function compile(folder, options) {
   const tsc = path.join(root, 'node_modules/typescript/bin/tsc');
-  const { status, stdout } = spawnSync(process.execPath, [tsc, ...args], { cwd: folder, encoding: 'utf8' });
-  if (status !== 0) throw new Error(`Expected this to compile: ${args.join(' ')}\n${stdout}`);
+  const { status, stdout } = spawnSync(process.execPath, [tsc, ...options], {
+    cwd: folder,
+    encoding: 'utf8',
+  });
+  if (status !== 0) throw new Error(`Expected this to compile: ${options.join(' ')}\n${stdout}`);
 }
 
-/** Without a mutation every one of the tests is there, and passes. */
-async function allStand(folder, chosen) {
-  let all = true;
-  for (const test of new Set(chosen.map((mutation) => mutation.test))) {
-    const titles = new Set(chosen.filter((one) => one.test === test).map(({ title }) => title));
-    const { passed, output } = await runTests(folder, test, [...titles]);
-    const missing = [...titles].filter((title) => !passed.includes(title));
-    if (missing.length === 0) continue;
-    all = false;
-    console.error(
-      `Without any mutation these tests of ${test} did not pass:\n  ${missing.join('\n  ')}\n${output}`,
-    );
-  }
-  return all;
+/** Whether all tests of a file that the lists name are there, and pass as long as nothing is taken out. */
+async function passUnchanged(folder, test, chosen) {
+  const titles = [...new Set(chosen.filter((one) => one.test === test).map(fullTitle))];
+  const { passed, output } = await runTests(folder, test, titles);
+  const missing = titles.filter((title) => !passed.some((one) => matches(one, title)));
+  if (missing.length === 0) return true;
+  console.error(
+    `With all guards in place these did not pass in ${test}:\n  ${missing.join('\n  ')}\n${output}`,
+  );
+  return false;
 }
 
-async function falls(folder, mutation) {
-  const { guard, file, where, test, title } = mutation;
+async function runWithout(folder, mutation) {
+  const file = guards.get(mutation.guard);
   const original = readFileSync(path.join(root, file), 'utf8');
-  let mutated = original;
-  for (const { search, replace } of [mutation, ...(mutation.also ?? [])]) {
-    const parts = mutated.split(search);
-    if (parts.length !== 2) throw new Error(`${guard}: expected this once in ${file}:\n${search}`);
-    mutated = parts.join(replace);
-  }
   try {
-    build(folder, file, mutated);
-    const { fell, hung } = await runTests(folder, test, [title]);
-    console.log(
-      `${fell ? 'falls   ' : 'SURVIVES'} ${path.basename(file)} ${where}: ${guard}${hung ? ' (hangs)' : ''}`,
-    );
-    return fell;
+    build(folder, file, takeOut(original, mutation));
+    return await runTests(folder, mutation.test, [fullTitle(mutation)]);
+  } catch (error) {
+    return { failed: true, hung: false, isInvalid: true, output: error.message };
   } finally {
     build(folder, file, original);
   }
 }
 
+/** With the name of the adapter that a contract suite puts before it. */
+function fullTitle({ on, title }) {
+  return on === undefined ? title : `${on}: ${title}`;
+}
+
+function matches(title, pattern) {
+  const parts = pattern.split('*').map((part) => part.replaceAll(/[$()*+.?[\\\]^{|}]/g, String.raw`\$&`));
+  return new RegExp(`^${parts.join('.*')}$`).test(title);
+}
+
 /** Compiles one file, and looks at no other. */
 function build(folder, file, source) {
   writeFileSync(path.join(folder, file), source);
-  const options = [
-    '--ignoreConfig',
-    '--noCheck',
-    '--noResolve',
-    '--target',
-    'es2023',
-    '--module',
-    'nodenext',
-    '--verbatimModuleSyntax',
-  ];
-  compile(folder, [...options, '--rootDir', '.', '--outDir', 'build', file]);
+  const options = ['--ignoreConfig', '--noCheck', '--noResolve', '--target', 'es2023'];
+  const modules = ['--module', 'nodenext', '--verbatimModuleSyntax', '--rootDir', '.', '--outDir', 'build'];
+  compile(folder, [...options, ...modules, file]);
 }
 
 /** Runs the tests of these titles in a group of processes of their own, so that those that hang can be ended. */
 async function runTests(folder, test, titles) {
   const ava = path.join(root, 'node_modules/ava/entrypoints/cli.mjs');
-  const compiled = path.join('build', test.replace(/\.ts$/, '.js'));
-  const matches = titles.flatMap((title) => ['--match', title]);
-  const child = spawn(process.execPath, [ava, compiled, '--tap', ...matches], {
+  const compiled = path.join('build', test.replace(TEST_FILE, '.js'));
+  const selection = titles.flatMap((title) => ['--match', title]);
+  const child = spawn(process.execPath, [ava, compiled, '--tap', ...selection], {
     cwd: folder,
     detached: true,
   });
@@ -130,25 +208,27 @@ async function runTests(folder, test, titles) {
   const timer = setTimeout(() => {
     hung = true;
     if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
-  }, LIMIT_MS);
+  }, MAX_TEST_MS);
   const status = await new Promise((resolve) => child.on('close', resolve));
   clearTimeout(timer);
   const passed = [...output.matchAll(/^ok \d+ - (.*)$/gm)].map(([, title]) => title);
-  return { passed, fell: status !== 0, hung: hung || /timed out/i.test(output), output };
+  return {
+    passed,
+    failed: status !== 0,
+    hung: hung || /timed out|writeTimeout/i.test(output),
+    // The mutation made no program of it: that says nothing about the guard.
+    isInvalid: /ReferenceError|Error compiling script|nonexistent global/.test(output),
+    output,
+  };
 }
 
-function writeTable() {
-  const file = path.join(root, 'test/README.md');
-  const rows = mutations.map(
-    ({ guard, file, where, test, title }) =>
-      `| ${[guard, `\`${file.replace(/^src\//, '')}\` ${where}`, `${title} (\`${path.basename(test)}\`)`].map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`,
-  );
-  const table = ['| guard | where | falls without it |', '| --- | --- | --- |', ...rows].join('\n');
-  const text = readFileSync(file, 'utf8');
-  const marked = /(<!-- guards -->\n)[^]*(\n<!-- \/guards -->)/;
-  if (!marked.test(text)) throw new Error('Expected <!-- guards --> and <!-- /guards --> in test/README.md.');
-  writeFileSync(
-    file,
-    text.replace(marked, (_, start, end) => `${start}\n${table}\n${end}`),
+function printMarkdown(rows) {
+  const cells = ({ guard, file, test, outcome, ...mutation }) =>
+    [guard, file, `${fullTitle(mutation)} (${test})`, outcome].map((cell) => cell.replaceAll('|', '\\|'));
+  const table = rows
+    .toSorted((a, b) => a.guard.localeCompare(b.guard))
+    .map((row) => `| ${cells(row).join(' | ')} |`);
+  console.log(
+    ['', '| guard | file | test | without the guard |', '| --- | --- | --- | --- |', ...table].join('\n'),
   );
 }

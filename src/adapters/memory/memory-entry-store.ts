@@ -58,11 +58,13 @@ export class MemoryEntryStore implements EntryStore {
     const at = this.#clock.now();
     const record = this.#records.get(key);
     const holder = record === undefined ? undefined : tokenOf(record);
+    // guard: one-lease-for-a-key-memory
     if (record !== undefined && holder !== undefined && replaces !== '*' && holder !== token) {
       if (isLease(record)) {
         record[2]! |= WAITED;
         return { status: 'held', forMs: this.#records.getRemainingTTL(key), at };
       }
+      // guard: lease-replaces-named-value-only-memory
       if (holder !== replaces) return { status: 'present', record };
     }
     if (holder !== token) this.#records.set(key, ownBytes(encodeLease(token)), { ttl: leaseMs });
@@ -77,19 +79,23 @@ export class MemoryEntryStore implements EntryStore {
 
   async fill(key: string, token: string, record: Uint8Array, until: number): Promise<FillReply> {
     const lease = this.#leaseOf(key, token);
+    // guard: fill-needs-lease-memory
     if (lease === undefined) {
       const present = this.#records.peek(key);
       return present !== undefined && tokenOf(present) === token ? 'stored' : 'refused';
     }
+    // guard: late-fill-is-not-stored-memory
     const left = Math.floor(until) - Math.floor(this.#clock.now());
     if (left > 0) this.#records.set(key, ownBytes(record), { ttl: left });
     else this.#records.delete(key);
+    // guard: fill-wakes-the-waiters-memory
     this.#wakeIfWaited(key, lease);
     return left > 0 ? 'stored' : 'expired';
   }
 
   async release(key: string, token: string): Promise<boolean> {
     const lease = this.#leaseOf(key, token);
+    // guard: release-by-holder-only-memory
     if (lease === undefined) return false;
     this.#records.delete(key);
     this.#wakeIfWaited(key, lease);
@@ -99,6 +105,7 @@ export class MemoryEntryStore implements EntryStore {
   async remove(keys: readonly string[]): Promise<void> {
     for (const key of keys) {
       const record = this.#records.peek(key);
+      // guard: removal-removes-leases-memory
       if (record === undefined) continue;
       this.#records.delete(key);
       this.#wakeIfWaited(key, record);
@@ -131,6 +138,7 @@ export class MemoryEntryStore implements EntryStore {
     const tagChanges = this.#records.peek(tagChangesKey);
     if (tagChanges === undefined) return;
     const mark = bytes(fresh).subarray(0, TAG_CHANGE_BYTES);
+    // guard: invalidated-tag-marks-its-bucket-memory
     for (const bucket of buckets) tagChanges.set(mark, TAG_CHANGES_IDENTITY + bucket * TAG_CHANGE_BYTES);
   }
 
@@ -152,7 +160,9 @@ export class MemoryEntryStore implements EntryStore {
 
   #keep(key: string, ttlMs: number, make: () => Uint8Array): Uint8Array {
     const standing = this.#records.get(key);
+    // guard: nonces-live-no-shorter-memory
     if (standing !== undefined && this.#records.getRemainingTTL(key) >= ttlMs) return standing;
+    // guard: nonces-are-kept-memory
     const kept = standing ?? make();
     this.#records.set(key, kept, { ttl: ttlMs });
     return kept;
@@ -160,6 +170,8 @@ export class MemoryEntryStore implements EntryStore {
 
   #leaseOf(key: string, token: string): Uint8Array | undefined {
     const record = this.#records.get(key);
+    // guard: fill-needs-own-lease-memory
+    // guard: value-is-no-lease-memory
     return record !== undefined && isLease(record) && tokenOf(record) === token ? record : undefined;
   }
 
@@ -188,6 +200,7 @@ function bytes(text: string): Uint8Array {
  * them: what is kept must not be one.
  */
 function ownBytes(bytes: Uint8Array): Uint8Array {
+  // guard: kept-bytes-are-of-their-own
   return new Uint8Array(bytes);
 }
 

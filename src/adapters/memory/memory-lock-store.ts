@@ -98,6 +98,7 @@ export class MemoryLockStore implements LockStore {
   #extend(keys: readonly string[], owner: object, ms: number): 'extended' | 'lost' {
     const now = this.#clock.now();
     const holdings = keys.map((key) => this.#live(key, now));
+    // guard: extend-by-owner-only-memory
     if (!holdings.every((holding) => holding?.ends.has(owner))) return 'lost';
     for (const holding of holdings) holding!.ends.set(owner, now + ms);
     return 'extended';
@@ -136,10 +137,12 @@ export class MemoryLockStore implements LockStore {
     const holding = this.#live(key, now);
     if (holding !== undefined) {
       const { ends, permits } = holding;
+      // guard: holders-have-equal-permits-memory
       if (permits !== request.permits) return Math.max(...ends.values()) - now;
       if (ends.size >= permits) return Math.min(...ends.values()) - now;
     }
     if (request.permits === 1) return 0;
+    // guard: waiting-writer-keeps-readers-out-memory
     return Math.max(0, (this.#pendingWriters.get(key)?.until ?? now) - now);
   }
 
@@ -167,6 +170,7 @@ export class MemoryLockStore implements LockStore {
       if ((places.get(ticket) ?? now) <= now) places.delete(ticket);
       this.#queues.set(key, places.set(ticket, now + ticketMs));
     }
+    // guard: head-of-the-queue-first-memory
     return head === undefined || head === ticket ? 0 : queue!.get(head)! - now;
   }
 

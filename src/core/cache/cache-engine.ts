@@ -67,6 +67,7 @@ export class CacheEngine {
     const { clock, inFlight } = context;
     const outer = currentLoadContext();
     const itself = enclosingLoadOf(outer, context, call.key);
+    // guard: load-does-not-wait-for-itself
     if (itself !== undefined) return this.#loadWithinItself(call, itself, outer);
 
     const startedAt = ++context.sequence;
@@ -76,19 +77,24 @@ export class CacheEngine {
     let load: InFlightLoad | undefined;
     let own: InFlightLoad | undefined;
     let hung: InFlightLoad[] = [];
+    // guard: load-timeout-is-for-this-process
     let patience = call.policy.loadTimeout;
     for (;;) {
       if (found.status === 'hit') {
+        // guard: hit-passes-its-tags-on
         outer?.tracker?.add(found.tags);
         return found.value as T;
       }
       load ??= inFlight.get(call.key) ?? (own = this.#beginLoad(call, keys, found, requestedAt));
+      // guard: hung-load-is-left
       const first = await this.#firstResult(load, hung, load === own ? undefined : patience);
       if (first === undefined) {
         // All calls that wait for a load that hangs leave it at the same time, and begin one new load together.
+        // guard: hung-load-is-joined-no-more
         inFlight.remove(load);
         hung.push(load);
         load = undefined;
+        // guard: patience-grows
         patience *= 2;
         requestedAt = clock.now();
         continue;
@@ -102,10 +108,12 @@ export class CacheEngine {
         if (first.load !== own) {
           context.events.publish('coalesced', call.method, { key: call.key, with: 'process' });
         }
+        // guard: load-passes-its-tags-on
         outer?.tracker?.add(first.result.tags);
         return first.result.value as T;
       }
       // The load ended without being validated in time: no later call joins it, and this one does not wait for it again.
+      // guard: load-that-is-not-validated-is-left
       inFlight.remove(first.load);
       if (first.load !== load) {
         hung = hung.filter((one) => one !== first.load);
@@ -113,6 +121,8 @@ export class CacheEngine {
       }
       load = undefined;
       // If the store was unavailable, do not ask it again in this call.
+      // guard: second-load-has-its-own-store-time
+      // guard: unavailable-store-is-asked-once
       if (found.status !== 'unavailable') {
         requestedAt = clock.now();
         found = await lookup(context, call, keys);
@@ -155,9 +165,11 @@ export class CacheEngine {
         return false;
       }
       const isStored = (await writeEntry(context, call, keys, lease, tags, entry)) === 'stored';
+      // guard: set-clears-what-came-before-it
       if (isStored) pending.clearKey(call.key, version);
       return isStored;
     } catch (error) {
+      // guard: failed-set-releases-its-lease
       releaseLater(context, keys.entry, token, call.policy.lease);
       throw error;
     }
@@ -176,14 +188,18 @@ export class CacheEngine {
     const { inFlight, names, pending, events, store } = this.#context;
     const { version } = pending;
     let failure: StoreUnavailableError | undefined;
+    // guard: loads-are-detached-before-an-invalidation
     inFlight.detach(keys, tags, all);
     try {
       await sendInvalidation(store, names, target);
+      // guard: acknowledged-invalidation-clears-its-keys
       for (const key of keys) pending.clearKey(key, version);
     } catch (error) {
       failure = events.unavailable('invalidate', { key: keys[0], method }, error);
+      // guard: failed-invalidation-is-queued
       pending.add(target);
     }
+    // guard: loads-are-detached-after-an-invalidation
     inFlight.detach(keys, tags, all);
     events.publish('invalidate', method, { keys, tags, all, acknowledged: failure === undefined });
     return failure;
@@ -191,6 +207,7 @@ export class CacheEngine {
 
   /** A call that is not cached: an enclosing load with `inheritTags` cannot know its tags, and must not be stored. */
   bypass(): void {
+    // guard: uncached-call-has-unknown-tags
     currentLoadContext()?.tracker?.add(undefined);
   }
 
@@ -218,6 +235,7 @@ export class CacheEngine {
   async close(): Promise<void> {
     const { pending } = this.#context;
     pending.close();
+    // guard: close-releases-leases
     await Promise.allSettled([pending.retry(), releaseAll(this.#context)]);
     pending.close();
   }
@@ -228,6 +246,7 @@ export class CacheEngine {
   }
 
   #beginLoad<T>(call: CacheCall<T>, keys: CallKeys, found: LookupResult, requestedAt: number): InFlightLoad {
+    // guard: inherited-tags-are-unknown-during-the-load
     const dependsOnResult = call.resultTags !== undefined || call.policy.inheritTags;
     const load = new InFlightLoad(call.key, dependsOnResult ? undefined : call.tags);
     this.#context.inFlight.add(load);
@@ -287,6 +306,7 @@ export class CacheEngine {
         reject(error as Error);
       });
       // An error of a load that hung is not this call's: it waits for a newer one.
+      // guard: slow-load-still-counts
       for (const one of hung) one.result.then(end(one), () => {});
     });
   }
@@ -307,9 +327,15 @@ export class CacheEngine {
    * tags include all tags of the call, and it is not older than a value that was returned before.
    */
   #mayReturn<T>(call: CacheCall<T>, result: LoadResult, startedAt: number, validFrom: number): boolean {
+    // guard: load-from-after-the-call-needs-no-validation
     if (result.validFrom >= startedAt) return true;
+    // guard: load-from-before-the-call-needs-validation
+    // guard: validation-is-from-after-the-call
     if (validFrom < startedAt) return false;
+    // guard: shared-load-has-the-tags-of-the-call
     const isCovered = call.tags.every((tag) => result.tags?.some((one) => one.tag === tag));
+    // guard: validated-load-is-shared
+    // guard: shared-load-is-not-below-the-high-water-mark
     return isCovered && this.#context.highWaterMarks.permits(call.key, result.loadedAt);
   }
 }

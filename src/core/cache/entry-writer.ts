@@ -64,6 +64,7 @@ export async function writeEntry(
     return (await store.release(keys.entry, lease.token)) ? 'released' : 'refused';
   }
   const { encoded, ttl } = entry;
+  // guard: ttl-from-load-start
   const until = lease.grantedAt + ttl;
   const record = encodeEntry(subject.key, {
     token: lease.token,
@@ -101,6 +102,7 @@ export async function readResultTags<T>(
     newToken(),
     nonceTtl(call.policy),
   );
+  // guard: result-tags-are-unchanged
   return unchangedBuckets(lease.tagState.tagChanges, now.tagChanges, tags)
     ? zipTagVersions(tags, now.nonces)
     : undefined;
@@ -122,7 +124,10 @@ export async function finishAndValidate(
   const { names, store } = context;
   const validFrom = ++context.sequence;
   const [reply, nonces] = await Promise.all([finish(), store.nonces(names.nonces(tagNames(tags)))]);
+  // guard: validated-by-the-clear-nonce
+  // guard: validated-by-the-tag-nonces
   const isCurrent =
     nonces[0] === lease.tagState.nonces[0] && tags.every(({ nonce }, i) => nonces[i + 1] === nonce);
+  // guard: validated-by-the-lease
   return reply !== 'refused' && isCurrent ? validFrom : NOT_VALIDATED;
 }

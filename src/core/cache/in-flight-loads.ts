@@ -59,6 +59,7 @@ export class InFlightLoads {
 
   /** No call joins it any more. Does nothing if another load has taken its place. */
   remove(load: InFlightLoad): void {
+    // guard: load-removes-itself-only
     if (this.#loads.get(load.key) === load) this.#loads.delete(load.key);
   }
 

@@ -17,6 +17,7 @@ export class TagTracker {
     }
     for (const { tag, nonce } of tags) {
       const known = this.#nonces.get(tag);
+      // guard: tag-with-two-nonces-proves-nothing
       if (known === undefined) this.#nonces.set(tag, nonce);
       else if (known !== nonce) this.isComplete = false;
     }
@@ -63,7 +64,10 @@ export function enclosingLoadOf(
   engine: object,
   key: string,
 ): LoadContext | undefined {
+  // guard: enclosing-load-at-any-depth
   for (let at = context; at !== undefined; at = at.outer) {
+    // guard: ended-load-encloses-nothing
+    // guard: enclosing-load-is-of-this-caching
     if (at.key === key && at.engine === engine && at.isActive) return at;
   }
   return undefined;

@@ -58,6 +58,7 @@ export async function acquireLoadLease<T>(
 ): Promise<LoadLeaseResult> {
   const { clock, events, wakeups } = context;
   const token = newToken();
+  // guard: lock-timeout-is-for-other-processes
   const waitUntil = clock.now() + call.policy.lockTimeout - waitedMs;
   const polls = new Backoff(clock, INITIAL_POLL_MS, MAX_POLL_MS);
   const wakeup = new Wakeup(clock);
@@ -87,15 +88,18 @@ export async function acquireLoadLease<T>(
           }
           if (found.status === 'unavailable') return NONE;
           // Each round must name another value than the one before, or the loop would never end.
+          // guard: each-round-names-another-value
           if (found.replaces === undefined || found.replaces === replaces) {
             events.error('lease', call, notReplacedError(keys.entry));
             return NONE;
           }
+          // guard: value-that-does-not-count-is-named
           replaces = found.replaces;
           break;
         }
         case 'held': {
           const left = waitUntil - clock.now();
+          // guard: wait-for-another-process-ends
           if (left <= 0) return NONE;
           await wakeup.within(Math.max(1, Math.min(left, polls.next(), reply.forMs + 1)));
           // The store answers, so the call waits for another process and not for the store: the timeout starts anew.
@@ -106,6 +110,7 @@ export async function acquireLoadLease<T>(
   } catch (error) {
     events.unavailable('lease', call, error);
     // The lease may be there all the same: the nonces may be what failed, or the reply was lost.
+    // guard: lease-whose-grant-is-lost-is-released
     releaseLater(context, keys.entry, token, call.policy.lease);
     return NONE;
   } finally {
@@ -149,6 +154,8 @@ export function keepExtending(
   heldLeases.set(entryKey, token);
   let left = MAX_EXTENSIONS;
   const extend = (): void => {
+    // guard: running-load-extends-its-lease
+    // guard: extensions-end
     if (left-- <= 0) return;
     timer = clock.after(leaseMs / 2, extend);
     events.background(

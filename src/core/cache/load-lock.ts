@@ -59,6 +59,7 @@ export async function acquireLoadLock<T>(
     events.error('lock', { key, method }, error);
     if (error instanceof LockNotObtainedError) return { ...NOT_LOCKED, waitedMs: clock.now() - askedAt };
     // Time lost to a server that is away is not time spent waiting for another load.
+    // guard: load-goes-on-without-lock-servers
     if (error instanceof LockUnavailableError) return NOT_LOCKED;
     throw error;
   }

@@ -32,6 +32,7 @@ export async function loadMissing<T>(
     if (call.policy.stampede === 'lock') lock = await acquireLoadLock(context, call, requestedAt);
     const waitedMs = lock?.waitedMs ?? 0;
     const since = requestedAt + waitedMs;
+    // guard: value-that-does-not-count-is-named-at-once
     const acquired = await acquireLoadLease(context, load, call, keys, found.replaces, since, waitedMs);
     if (acquired.status === 'granted') {
       validFrom = await loadWithLease(context, load, call, keys, acquired.lease);
@@ -56,6 +57,7 @@ async function loadUncached<T>(context: CacheContext, load: InFlightLoad, call: 
   const validFrom = ++context.sequence;
   const loadedAt = (load.loaderStartedAt = clock.now());
   const value = await callLoader(context, call, false, undefined);
+  // guard: uncached-load-raises-the-mark
   highWaterMarks.record(call.key, loadedAt);
   load.resolve({ value, validFrom, loadedAt, tags: undefined });
 }
@@ -78,6 +80,7 @@ async function loadWithLease<T>(
   let isResolved = false;
   try {
     // Invalidations that came while the load waited for its lease precede it.
+    // guard: earlier-invalidations-do-not-concern-a-load
     load.isDetached = false;
     const validFrom = ++context.sequence;
     const loadedAt = (load.loaderStartedAt = clock.now());
@@ -88,14 +91,20 @@ async function loadWithLease<T>(
       (tag) => !argumentTags?.some((one) => one.tag === tag),
     );
     // Callers get the value before it is stored, and storing may fail.
+    // guard: load-raises-the-mark-before-it-is-stored
     const floor = highWaterMarks.record(call.key, loadedAt);
+    // guard: result-tags-have-no-nonce-yet
     load.resolve({ value, validFrom, loadedAt, tags: resultTags.length === 0 ? argumentTags : undefined });
     isResolved = true;
+    // guard: invalidated-load-is-not-stored
+    // guard: queued-invalidation-keeps-a-load-out
     const isInvalidated = load.isDetached || pending.matches(call.key, [...call.tags, ...resultTags]);
+    // guard: result-tags-are-read-for-validation-too
     const moreTags =
       argumentTags === undefined || isInvalidated
         ? undefined
         : await readResultTags(context, call, lease, resultTags);
+    // guard: unknown-tags-are-not-validated
     if (argumentTags === undefined || moreTags === undefined) {
       const isByKey = argumentTags === undefined || isInvalidated;
       if (entry !== undefined) events.notStored(call, isByKey ? 'invalidated' : 'tag-invalidated');
@@ -106,10 +115,13 @@ async function loadWithLease<T>(
     return await finishAndValidate(context, lease, tags, async () => {
       const reply = await writeEntry(context, call, keys, lease, tags, entry);
       // The lease was held throughout, so no older load can be stored: restore the previous floor.
+      // guard: stored-value-lowers-the-mark
+      // guard: refused-value-keeps-the-mark
       if (reply !== 'refused') highWaterMarks.undo(call.key, loadedAt, floor);
       return reply;
     });
   } catch (error) {
+    // guard: failed-load-releases-its-lease
     releaseLater(context, keys.entry, lease.token, policy.lease);
     if (isResolved) events.error('fill', call, error);
     else load.reject(error);

@@ -18,6 +18,7 @@ export async function lookup<T>(
 ): Promise<LookupResult> {
   const { clock, store, pending, events } = context;
   const { storeTimeout } = call.policy;
+  // guard: no-lookup-under-a-queued-invalidation
   if (pending.matches(call.key, call.tags)) return UNAVAILABLE;
   const deadline = clock.now() + storeTimeout;
   let snapshot: Snapshot;
@@ -33,6 +34,7 @@ export async function lookup<T>(
 /** The lookup of the plain verbs, whose callers see a failure of the store. @throws StoreUnavailableError */
 export async function peek(context: CacheContext, key: string): Promise<LookupResult> {
   const { store, names, pending } = context;
+  // guard: no-plain-get-under-a-queued-invalidation
   if (pending.matches(key, [])) return MISS;
   const snapshot = await store.read(names.entry(key), [names.clear]);
   const found = await validate(context, { key, tags: [], method: undefined }, snapshot, undefined);
@@ -53,12 +55,15 @@ export async function validate(
   if (record === null) return miss(context, request, 'absent', undefined);
   const entry = decodeEntry(request.key, record);
   if (entry === undefined) {
+    // guard: damaged-lease-is-named
     const lease = isLease(record);
     return miss(context, request, lease ? 'absent' : 'undecodable', lease ? undefined : tokenOf(record));
   }
+  // guard: clear-nonce-is-unchanged
   if (entry.clearNonce !== nonces[0]) return miss(context, request, 'invalidated', entry.token);
   if (entry.tags.length > 0 || request.tags.length > 0) {
     // Before the nonces are read: if a pending invalidation completes meanwhile, the nonces read afterwards differ.
+    // guard: no-entry-with-a-queued-tag
     if (pending.matches(request.key, tagNames(entry.tags))) return UNAVAILABLE;
     let isCurrent: boolean;
     try {
@@ -69,6 +74,7 @@ export async function validate(
     }
     if (!isCurrent) return miss(context, request, 'invalidated', entry.token);
   }
+  // guard: entry-is-not-below-the-high-water-mark
   if (
     !highWaterMarks.isEmpty &&
     !highWaterMarks.permits(request.key, storeClock.toLocalTime(entry.loadStart))
@@ -76,6 +82,7 @@ export async function validate(
     return miss(context, request, 'outdated', entry.token);
   }
   const decoded = decodeValue(entry.codec, entry.payload);
+  // guard: damaged-value-is-named
   if (decoded === undefined) return miss(context, request, 'undecodable', entry.token);
   if (channels.hit.hasSubscribers) events.publish('hit', request.method, { key: request.key, tier: 'l2' });
   return { status: 'hit', value: decoded.value, tags: entry.tags };
@@ -92,6 +99,7 @@ async function tagVersionsMatch(
   const current = new Map<string, string | null>();
   requested.forEach((tag, i) => current.set(tag, nonces[i + 1] ?? null));
   const own = tagNames(entry.tags);
+  // guard: entry-has-the-tags-of-the-call
   if (requested.some((tag) => !own.includes(tag))) return false;
   const others = own.filter((tag) => !current.has(tag));
   if (others.length > 0) {
@@ -99,6 +107,7 @@ async function tagVersionsMatch(
     const read = await store.nonces(names.tags(others), timeout);
     others.forEach((tag, i) => current.set(tag, read[i] ?? null));
   }
+  // guard: tag-nonces-are-unchanged
   return entry.tags.every(({ tag, nonce }) => current.get(tag) === nonce);
 }
 

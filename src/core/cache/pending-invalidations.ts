@@ -58,6 +58,7 @@ export class PendingInvalidations {
     if (target.all) this.#all = version;
     for (const key of target.keys) this.#keys.set(key, version);
     for (const tag of target.tags) this.#tags.set(tag, version);
+    // guard: too-many-invalidations-are-a-clear
     if (this.#keys.size + this.#tags.size > this.#max) {
       this.#keys.clear();
       this.#tags.clear();
@@ -69,6 +70,7 @@ export class PendingInvalidations {
   /** The store has replaced or removed this key by now: an older mark on it says nothing any more. */
   clearKey(key: string, upTo: number): void {
     const version = this.#keys.get(key);
+    // guard: set-clears-nothing-newer
     if (version !== undefined && version <= upTo) this.#keys.delete(key);
   }
 
@@ -102,7 +104,9 @@ export class PendingInvalidations {
       return false;
     }
     this.#pauses.reset();
+    // guard: retry-clears-no-newer-clear
     if (this.#all <= upTo) this.#all = 0;
+    // guard: retry-clears-no-newer-key
     for (const [key, version] of this.#keys) if (version <= upTo) this.#keys.delete(key);
     for (const [tag, version] of this.#tags) if (version <= upTo) this.#tags.delete(tag);
     return !this.isPending;

@@ -72,6 +72,7 @@ export class ConcurrencySlot {
       await attempt();
     } catch (error) {
       events.error('release', this.#call, error);
+      // guard: slot-release-is-retried-until-its-end
       limiter.releases.add(attempt, clock.now() + this.#leaseMs);
     }
   }
@@ -79,6 +80,7 @@ export class ConcurrencySlot {
   #renewLater(): Timer {
     const { clock, events } = this.#context;
     return clock.after(this.#leaseMs / 3, () => {
+      // guard: running-call-renews-its-slot
       this.#timer = this.#renewLater();
       this.#renew().catch((error: unknown) => events.error('renew', this.#call, error));
     });
@@ -88,6 +90,7 @@ export class ConcurrencySlot {
     const { store, request } = this.#taken;
     const known = await store.renew(this.#rules, request.token);
     // The store has lost the slot, and its call still runs: it counts again, whether there is room or not.
+    // guard: ended-run-takes-no-slot-again
     if (!known && !this.#isOver) {
       await store.consume({ ...request, rules: this.#rules, cost: 1, repeatable: false, force: true });
     }

@@ -44,6 +44,7 @@ export class DenialCache {
     if (denials === undefined) return undefined;
     const now = this.#clock.now();
     for (const { fingerprint, decision, askedAt, until, cost: denied } of denials) {
+      // guard: denial-holds-for-no-lower-cost
       if (fingerprint === rules.fingerprint && cost >= denied && now < until) {
         return ageDecision(decision, now - askedAt);
       }
@@ -56,6 +57,8 @@ export class DenialCache {
    * @param sequence as it was then: the decision is not kept if the subject was dropped since
    */
   add({ subject, rules, cost }: LimitCall, decision: Decision, askedAt: number, sequence: number): void {
+    // guard: denied-slot-is-not-remembered
+    // guard: overtaken-denial-is-not-remembered
     if (!isFinal(decision) || !this.#drops.permits(subject, sequence)) return;
     const { fingerprint } = rules;
     const others = (this.#denials.get(subject) ?? []).filter((one) => one.fingerprint !== fingerprint);

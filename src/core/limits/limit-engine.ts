@@ -125,6 +125,7 @@ export class LimitEngine {
       if (this.#isRefunded(options.refundOnError, call, error)) await this.#refund(call, taken, slot);
       throw error;
     } finally {
+      // guard: ended-run-releases-its-slot
       await slot?.release();
     }
   }
@@ -160,6 +161,7 @@ export class LimitEngine {
 
   /** For the adapter: units of this subject were released or reset. */
   wake(subject: string): void {
+    // guard: wake-drops-denials
     this.#limiter.denials.drop(subject);
     this.#waits.wake(subject);
   }

@@ -45,6 +45,7 @@ export class LocalRateStore implements RateStore {
     const allowed = rules.map((rule) =>
       rateAlgorithms[rule.algorithm].hasRoom(rule, this.#stateOf(rule), now, cost, token),
     );
+    // guard: all-rules-or-none-memory
     const takes = cost > 0 && (forced || (blockedMs === 0 && allowed.every(Boolean)));
     if (takes) for (const rule of rules) this.#take(rule, now, cost, token);
     const reply: RateReply = {

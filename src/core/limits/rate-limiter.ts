@@ -102,7 +102,9 @@ export class RateLimiter {
       try {
         return await this.#store.consume(request, remainingMs);
       } catch (error) {
+        // guard: request-without-a-name-is-sent-once
         if (!request.repeatable || !(error instanceof StoreUnavailableError)) throw error;
+        // guard: lost-request-is-repeated-until-it-is-answered
         if (lost === undefined && error.outcome !== 'unknown') throw error;
         lost ??= error;
       }
@@ -119,6 +121,7 @@ export class RateLimiter {
   async #decideByPolicy(call: LimitCall, request: RateRequest, error: unknown): Promise<Decision> {
     const { rules, policy } = call;
     const failure = this.#events.unavailable('limit', call, error);
+    // guard: slots-of-a-lost-request-are-released
     if (failure.outcome === 'unknown' && rules.concurrencyRules.length > 0) this.#releaseSlots(request);
     switch (policy.onUnavailable) {
       case 'deny':
@@ -149,6 +152,7 @@ function usesDenials({ policy, cost, force }: LimitCall): boolean {
 
 /** The request for one of several processes. A cost over the share takes all of the share. */
 function shareRequest(request: RateRequest, processes: number): RateRequest {
+  // guard: process-counts-its-share-only
   if (processes === 1) return request;
   const rules = shareRules(request.rules, processes);
   const windows = rules.filter(({ algorithm }) => algorithm !== 'concurrency');

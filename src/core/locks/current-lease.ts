@@ -27,6 +27,7 @@ export function leaseAround(by: object, names: readonly string[]): Lease | undef
     const { exclusive, lease } = frame;
     if (exclusive?.by !== by || !names.every((name) => exclusive.names.has(name))) continue;
     // Work that a body has left running may outlive its lease.
+    // guard: lease-that-ended-is-not-entered-again
     if (lease.remainingMs > 0) return lease;
   }
   return undefined;

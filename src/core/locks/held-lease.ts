@@ -29,6 +29,7 @@ export interface HeldLeaseSetup {
  * count in whole milliseconds.
  */
 export function leaseValidity(leaseMs: number): number {
+  // guard: clock-drift-shortens-a-lease
   return leaseMs - leaseMs / 100 - 2;
 }
 
@@ -110,6 +111,7 @@ export class HeldLease implements Lease, Linked<HeldLease> {
 
   /** No timer runs while the event loop is blocked, so every access compares with the clock. */
   #checkExpiry(): void {
+    // guard: access-compares-with-the-clock
     if (!this.#isOver && this.#setup.clock.now() >= this.#deadline) this.#lose('expired');
   }
 
@@ -132,17 +134,21 @@ export class HeldLease implements Lease, Linked<HeldLease> {
     const { clock, grant, leaseMs, renewMs, askedAt } = this.#setup;
     this.#checkExpiry();
     if (this.#isOver) return;
+    // guard: lease-ends-by-a-local-timer
     this.#expiry ??= this.#expireAt(this.#deadline);
     const renewedAt = clock.now();
+    // guard: renewals-end
     const ms = Math.floor(Math.min(leaseMs, askedAt + renewMs - renewedAt));
     const deadline = renewedAt + leaseValidity(ms);
     // The time for renewals is used up: another one would end the lease earlier.
     if (deadline <= this.#deadline) return;
     const outcome = await this.#extend(grant, ms);
+    // guard: lost-lease-stays-lost
     if (this.#isOver) return;
     if (outcome === 'lost') {
       this.#lose('taken');
     } else if (outcome === 'extended') {
+      // guard: renewal-counts-from-its-request
       this.#deadline = deadline;
       this.#expiry?.cancel();
       this.#expiry = this.#expireAt(deadline);

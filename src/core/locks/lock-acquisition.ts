@@ -154,6 +154,7 @@ export class LockAcquisition<Held> implements Linked<LockAcquisition<Held>> {
       const isWoken = await this.#wakeup.within(Math.min(left, Math.max(1, pause)));
       if (!isWoken) poll = polls.next();
     }
+    // guard: ended-wait-leaves-nothing-in-the-store
     await this.#abandon();
   }
 
@@ -170,11 +171,14 @@ export class LockAcquisition<Held> implements Linked<LockAcquisition<Held>> {
     if (reply.status !== 'granted') return reply;
     const { grant } = reply;
     const afterMs = clock.now() - askedAt;
+    // guard: late-grant-is-no-lock
+    // guard: grant-after-an-abort-is-released
     if (!this.#isSettled && afterMs < leaseValidity(request.leaseMs)) {
       this.#settle(true);
       this.#resolve(this.#request.hold(grant, askedAt));
       return undefined;
     }
+    // guard: late-grant-is-released-before-the-next-attempt
     await this.#release(grant);
     return { status: 'late', afterMs };
   }

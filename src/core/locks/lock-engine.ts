@@ -243,6 +243,7 @@ export class LockEngine {
       ended: () => {
         this.#held.delete(lease);
         // The next caller of this process tries at once: the message comes later, and may be lost.
+        // guard: release-wakes-its-own-process
         for (const name of names) wakeups.wake(name);
       },
     });

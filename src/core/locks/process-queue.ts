@@ -32,6 +32,7 @@ class ProcessQueue<Refusal> {
   }
 
   enter(concurrency: number, onTurn: (acquired: boolean) => void): QueueEntry<Refusal> {
+    // guard: one-caller-of-a-process-asks
     const entry = new QueueEntry(this, this.#entries.length < concurrency, onTurn);
     this.#entries.push(entry);
     return entry;
@@ -41,6 +42,7 @@ class ProcessQueue<Refusal> {
     const at = this.#entries.indexOf(entry);
     if (at < 0) return;
     this.#entries.splice(at, 1);
+    // guard: leaving-caller-promotes-the-next
     if (this.#entries.length === 0) this.#onEmpty();
     else if (entry.isFirst) this.#entries.find(({ isFirst }) => !isFirst)?.promote(acquired);
   }

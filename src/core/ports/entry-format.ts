@@ -99,6 +99,7 @@ export function decodeEntry(key: string, bytes: Uint8Array): Entry | undefined {
   if ((bytes[2]! & VALUE) === 0) return undefined;
   const record = asBuffer(bytes);
   const keyEnd = KEY_AT + record.readUInt16BE(52);
+  // guard: record-is-of-this-key
   if (keyEnd > record.length || record.toString('utf8', KEY_AT, keyEnd) !== key) return undefined;
   let at = keyEnd;
   let tags = NO_TAGS;
@@ -118,6 +119,7 @@ export function decodeEntry(key: string, bytes: Uint8Array): Entry | undefined {
     }
     tags = found;
   }
+  // guard: record-has-its-length
   if (at + record.readUInt32BE(56) !== record.length) return undefined;
   return {
     token: record.toString('latin1', TOKEN_AT, LEASE_LENGTH),

@@ -25,6 +25,7 @@ export function tagBucket(tag: string): number {
 /** True if no tag of these was invalidated between the two readings. Absence, or another identity, means no. */
 export function unchangedBuckets(before: Uint8Array, after: Uint8Array, tags: readonly string[]): boolean {
   if (before.length !== TAG_CHANGES_LENGTH || after.length !== TAG_CHANGES_LENGTH) return false;
+  // guard: tag-changes-have-one-identity
   for (let i = 0; i < TAG_CHANGES_IDENTITY; i++) if (before[i] !== after[i]) return false;
   for (const tag of tags) {
     const start = TAG_CHANGES_IDENTITY + tagBucket(tag) * TAG_CHANGE_BYTES;

@@ -52,6 +52,7 @@ export class HighWaterMarks {
   /** @param startedAt when the load of the entry started, or earlier; undefined: unknown, so it is below every mark */
   permits(key: string, startedAt: number | undefined): boolean {
     const mark = this.#marks.get(key);
+    // guard: unknown-load-start-is-below-every-mark
     return mark === undefined || (startedAt !== undefined && startedAt >= mark.startedAt);
   }
 

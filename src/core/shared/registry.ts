@@ -16,6 +16,7 @@ interface WithRegistry {
 export function shared<State extends object>(name: string, create: () => State): State {
   const registry = ((globalThis as WithRegistry)[REGISTRY] ??= new Map());
   const known = registry.get(name);
+  // guard: copies-share-their-state
   if (known !== undefined) return known as State;
   const state = create();
   registry.set(name, state);

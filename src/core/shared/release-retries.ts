@@ -32,6 +32,7 @@ export class ReleaseRetries {
     try {
       await attempt();
     } catch {
+      // guard: lost-release-is-retried
       this.add(attempt, until);
     }
   }
@@ -58,6 +59,7 @@ export class ReleaseRetries {
     const now = this.#clock.now();
     await Promise.all(
       [...this.#pending].map(async (one) => {
+        // guard: retries-end-with-the-lease
         if (one.until > now) {
           try {
             await one.attempt();

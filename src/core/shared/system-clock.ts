@@ -12,6 +12,7 @@ export const systemClock: Clock = {
   after: (ms, task) => {
     let timer: NodeJS.Timeout;
     const start = (left: number): void => {
+      // guard: long-timer-does-not-end-at-once
       timer =
         left > MAX_TIMER_MS
           ? setTimeout(() => start(left - MAX_TIMER_MS), MAX_TIMER_MS)

@@ -66,6 +66,7 @@ export class TtlCache<Value extends {}> {
   }
 
   #now(): number {
+    // guard: window-ends-by-the-latest-time
     this.#latest = Math.max(this.#latest, this.#clock.now());
     return this.#latest;
   }

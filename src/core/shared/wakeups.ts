@@ -69,6 +69,7 @@ export class Wakeup {
 
   /** Resolves after `ms`, or when it is woken, also if that was since the last `reset`. False: `ms` have passed. */
   async within(ms: number): Promise<boolean> {
+    // guard: early-wake-is-not-lost
     if (this.#isWoken) return true;
     return new Promise((resolve) => {
       const timer = this.#clock.after(ms, () => {

@@ -133,6 +133,7 @@ export function decodeValue(codec: number, payload: Buffer): { readonly value: u
 function checkedBytes(payload: Buffer): Buffer {
   const end = payload.length - CHECKSUM_BYTES;
   const bytes = payload.subarray(0, end);
+  // guard: bytes-have-their-checksum
   if (payload.readUInt32BE(end) !== nodeZlib().crc32(bytes)) throw new RangeError('The checksum is wrong.');
   return bytes;
 }

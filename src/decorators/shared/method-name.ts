@@ -116,8 +116,10 @@ export class MethodName {
       owners.set(what, { class: new WeakRef(runtime), joinPoint: new WeakRef(this.#joinPoint) });
       return;
     }
+    // guard: one-method-with-two-decorators-is-one
     if (owner === runtime && this.#isSameMethod(first, self)) return;
     const advice = `Give one of them a name: ${this.#decorator}({ name: 'billing.${name}' }).`;
+    // guard: other-code-of-one-name-is-refused
     if (String(first.method) !== String(this.#joinPoint.method)) {
       this.#refusals.set(
         runtime,

@@ -79,6 +79,7 @@ export class Batch<Call extends BatchedCall> {
       afterPendingReads(() => {
         const message = `${this.#settings.label}: no reply arrived within the caller's ${ms} ms.`;
         const error = new StoreUnavailableError(message, 'unknown');
+        // guard: deadline-ends-its-own-calls-only
         for (const one of calls) this.reject(one, error);
       });
     });

@@ -67,8 +67,10 @@ if type(found) == 'table' then return found end
 local flags = ${LEASE}
 if found then
   local kind = kind_of(found)
+  -- guard: lease-replaces-named-value-only-lua
   if kind == 'value' and ARGV[3] ~= '*' and token_of(found) ~= ARGV[3] then return {2, found} end
   if kind == 'lease' then
+    -- guard: one-lease-for-a-key-lua
     if token_of(found) ~= ARGV[1] and ARGV[3] ~= '*' then
       -- Without memory for it nobody will be woken, and whoever waits looks again later.
       if not is_waited_for(found) then
@@ -82,6 +84,7 @@ if found then
       return {1, now(), left}
     end
     -- Who waits for the lease that was there waits for this one now.
+    -- guard: waiters-wait-for-the-next-lease-lua
     if is_waited_for(found) then flags = flags + ${WAITED} end
   end
 end
@@ -112,6 +115,7 @@ ${RECORDS}
 local found = redis.pcall('GETRANGE', KEYS[1], 0, ${LEASE_LENGTH})
 if is_of_another_type(found) then return 0 end
 if type(found) == 'table' then return found end
+-- guard: extend-by-holder-only-lua
 if kind_of(found) ~= 'lease' or token_of(found) ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 `,
@@ -134,15 +138,20 @@ local found = redis.pcall('GETRANGE', KEYS[1], 0, ${LEASE_LENGTH})
 if is_of_another_type(found) then return 0 end
 if type(found) == 'table' then return found end
 local kind = kind_of(found)
+-- guard: fill-needs-lease-lua
+-- guard: fill-needs-own-lease-lua
 if kind == nil or token_of(found) ~= ARGV[1] then return 0 end
+-- guard: repeated-fill-changes-nothing-lua
 if kind == 'value' then return 1 end
 -- From an end to a lifetime here and not at the caller: this script may run long after it was sent.
+-- guard: late-fill-is-not-stored-lua
 local left = ARGV[3] - now()
 if left > 0 then
   redis.call('SET', KEYS[1], ARGV[2], 'PX', left)
 else
   redis.call('UNLINK', KEYS[1])
 end
+-- guard: fill-wakes-the-waiters-lua
 if is_waited_for(found) then redis.pcall('PUBLISH', ARGV[4], KEYS[1]) end
 return left > 0 and 1 or 2
 `,
@@ -163,6 +172,7 @@ ${RECORDS}
 local found = redis.pcall('GETRANGE', KEYS[1], 0, ${LEASE_LENGTH})
 if is_of_another_type(found) then return 0 end
 if type(found) == 'table' then return found end
+-- guard: release-by-holder-only-lua
 if kind_of(found) ~= 'lease' or token_of(found) ~= ARGV[1] then return 0 end
 redis.call('UNLINK', KEYS[1])
 if is_waited_for(found) then redis.pcall('PUBLISH', ARGV[2], KEYS[1]) end
@@ -181,6 +191,7 @@ export const removeScript = script<[keys: readonly string[], channel: string], v
 ${RECORDS}
 for _, key in ipairs(KEYS) do
   local found = redis.pcall('GETRANGE', key, 0, ${LEASE_LENGTH})
+  -- guard: removal-removes-leases-lua
   if type(found) == 'string' then
     redis.call('UNLINK', key)
     if kind_of(found) == 'lease' and is_waited_for(found) then redis.pcall('PUBLISH', ARGV[1], key) end
@@ -205,7 +216,9 @@ export const getOrCreateNoncesScript = script<
 -- Returns the values of the keys. A value that is no nonce, or no record of tag changes, is replaced.
 local function keep(key, length, fresh)
   local found = redis.pcall('GET', key)
+  -- guard: nonces-are-kept-lua
   if type(found) == 'string' and #found == length then
+    -- guard: nonces-live-no-shorter-lua
     if redis.call('PTTL', key) < tonumber(ARGV[2]) then redis.call('PEXPIRE', key, ARGV[2]) end
     return found
   end
@@ -249,6 +262,7 @@ for i = 2, #KEYS do redis.call('UNLINK', KEYS[i]) end
 local length = redis.pcall('STRLEN', KEYS[1])
 if length == 0 then return 1 end
 local marked = length == ${TAG_CHANGES_LENGTH}
+-- guard: invalidated-tag-marks-its-bucket-lua
 for i = 2, #ARGV do
   local at = ${TAG_CHANGES_IDENTITY} + ${TAG_CHANGE_BYTES} * ARGV[i]
   marked = marked and type(redis.pcall('SETRANGE', KEYS[1], at, string.sub(ARGV[1], 1, ${TAG_CHANGE_BYTES}))) ~= 'table'

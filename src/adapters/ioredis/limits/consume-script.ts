@@ -29,6 +29,7 @@ local reply, said, place = {}, 0, 1
 
 local remembered = {}
 local function recall(key, was, numbers)
+  -- guard: request-is-repeated-in-one-script-lua
   was = remembered[key] or was
   if not was then return false end
   local count = 0
@@ -71,14 +72,17 @@ while at <= #ARGV do
     local memory = repeatable and KEYS[place]
     if not (memory and recall(memory, found[place], 1 + 5 * count)) then
       local blocked = blocked_for(KEYS[first], found[first], longest)
+      -- guard: blocked-subject-is-not-charged-lua
       local all = blocked == 0
       for i = 1, count do
         local rule, key = rules[i], KEYS[first + i]
         rule.key = key
+        -- guard: request-sees-those-before-it-lua
         rule.algorithm.look(rule, now, written[key] or found[first + i] or '', token)
         rule.allowed = rule.algorithm.fits(rule, ask)
         all = all and rule.allowed
       end
+      -- guard: all-rules-or-none-lua
       local taken = cost > 0 and (all or forced)
       reply[said + 1] = blocked
       for i = 1, count do
@@ -89,6 +93,7 @@ while at <= #ARGV do
         reply[to - 3], reply[to - 2], reply[to - 1] = rule.allowed and 1 or 0, used, remaining
         reply[to], reply[to + 1] = ms(retry), ms(reset)
       end
+      -- guard: repeated-request-is-answered-once-lua
       if taken and memory then
         remembered[memory] = table.concat(reply, ' ', said + 1, said + 1 + 5 * count)
         call('SET', memory, remembered[memory], 'PX', min(ms(longest), ${LONGEST_MEMORY}))

@@ -77,6 +77,7 @@ export class RedisRateStore implements RateStore {
 
   #send(batch: Batch<ConsumeCall>): void {
     const { slotOf } = this.#topology;
+    // guard: script-has-requests-of-one-slot
     if (slotOf === undefined) return this.#runScript(batch, batch.calls);
     const slots = new Map<number, ConsumeCall[]>();
     for (const call of batch.calls) {
@@ -128,6 +129,7 @@ for i = 3, #KEYS do
   if rule.name == 'concurrency' and rule.used >= rule.limit then wakes = true end
   if cost > 0 then rule.algorithm.give(rule, cost, token) end
 end
+-- guard: refund-forgets-the-answer-lua
 if found[2] then call('UNLINK', KEYS[2]) end
 if wakes then redis.pcall('PUBLISH', ARGV[2], KEYS[1]) end
 return 1
@@ -152,6 +154,7 @@ for i, key in ipairs(KEYS) do
   local rule = rule_of(3 + RULE * (i - 1))
   rule.key = key
   rule.algorithm.look(rule, now, '', ARGV[2])
+  -- guard: ended-slot-is-not-renewed-lua
   if rule.others < rule.used then rule.algorithm.take(rule, 1, ARGV[2]) else all = 0 end
 end
 return all

@@ -54,6 +54,8 @@ if locks == 1 and ticket == '' then
   if redis.call('SET', KEYS[1], lock_of(ARGV[1], pending_writer == '+', false), 'PX', lease, 'NX') then
     if pending_writer then redis.call('UNLINK', KEYS[3]) end
     if ARGV[4] == '' then return '' end
+    -- guard: fence-is-not-behind-the-clock-lua
+    -- guard: fence-is-larger-than-the-last-lua
     local token = math.max(tonumber(ARGV[4]), (tonumber(kept[1] or 0) or 0) + 1, micros())
     token = string.format('%.0f', token)
     redis.call('SET', KEYS[2], token, 'PX', lease + ${FENCE_MS})
@@ -70,6 +72,7 @@ local left
 for i = 1, locks do
   local key, writer = KEYS[3 * i - 2], KEYS[3 * i]
   local kind, found = read_lock(key)
+  -- guard: repeated-request-is-granted-again-lua
   if kind == 'exclusive' and is_held_by(found, ARGV[1]) then
     mine[i] = true
   elseif kind == nil or (kind == 'shared' and last_end(key) <= now()) then
@@ -152,6 +155,7 @@ for i = 1, locks do
     held = refused(key, kind, found, mark, lease)
   end
   local pending_writer = not mine[i] and redis.call('PTTL', writer) or -2
+  -- guard: waiting-writer-keeps-readers-out-lua
   if pending_writer > 0 then
     if mark == '+' then redis.pcall('SETRANGE', writer, 0, '+') end
     held = math.max(held or 0, pending_writer)

@@ -17,7 +17,9 @@ ${HOLDERS}
 local kinds = {}
 for i = 1, #KEYS, 2 do
   local kind, found = read_lock(KEYS[i])
+  -- guard: extend-by-owner-only-lua
   if kind == 'exclusive' and not is_held_by(found, ARGV[1]) then return 0 end
+  -- guard: ended-reader-holds-nothing-lua
   if kind == 'shared' and tonumber(redis.call('ZSCORE', KEYS[i], ARGV[1]) or 0) <= now() then return 0 end
   if kind == nil or kind == 'foreign' then return 0 end
   kinds[i] = kind
@@ -58,6 +60,7 @@ for i = 1, #KEYS, 3 do
   local key, queue, places = KEYS[i], KEYS[i + 1], KEYS[i + 2]
   local kind, found = read_lock(key)
   local waited, queued
+  -- guard: release-by-owner-only-lua
   if kind == 'exclusive' and is_held_by(found, ARGV[1]) then
     count = count + 1
     redis.call('UNLINK', key)

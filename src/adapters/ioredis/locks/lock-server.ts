@@ -164,6 +164,7 @@ export class LockServer {
         const reply = await acquire(group);
         if (!reply.granted) return reply;
       }
+      // guard: every-slot-has-the-largest-fence
       for (const [group, token] of tokens) {
         const reply = token === largest ? undefined : await acquire(group);
         if (reply?.granted === false) return reply;
@@ -191,6 +192,7 @@ export class LockServer {
     try {
       await attempt(timeout);
     } catch (error) {
+      // guard: failed-release-is-retried
       this.#releases.add(() => attempt(), until);
       throw error;
     }
@@ -220,5 +222,6 @@ export class LockServer {
 
 /** The server may hold the lock, or may yet come to hold it. */
 export function mayHoldLock(reply: ServerReply): boolean {
+  // guard: unanswered-request-is-released
   return reply instanceof Error ? reply.outcome === 'unknown' : reply.granted;
 }

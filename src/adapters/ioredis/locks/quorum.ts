@@ -61,6 +61,7 @@ export class Quorum implements LockAuthority {
       extend: async (leaseMs) => {
         attempt.until = this.#servers[0]!.endOf(leaseMs);
         // redlock refuses by the time of day, which may be set. The holder of the lease knows whether it is valid.
+        // guard: time-of-day-loses-no-lock
         lock.expiration = Number.MAX_SAFE_INTEGER;
         try {
           await lock.extend(toWholeMs(leaseMs));
@@ -88,6 +89,7 @@ export class Quorum implements LockAuthority {
     // If that many have refused, the missing replies change nothing.
     if (heldTimes(attempt).length < needed) await failuresOf(error);
     const times = heldTimes(attempt);
+    // guard: majority-decides-that-it-is-held
     if (times.length < needed) {
       const servers = this.#servers.map(({ where }, i) => ({
         server: where,
@@ -245,6 +247,7 @@ class RedlockClient {
   async #release(attempt: Attempt, owner: string): Promise<number> {
     const { request, until } = attempt;
     const reply = attempt.replies[this.#index] ?? attempt.pending[this.#index]!;
+    // guard: granted-by-too-few-is-released
     if (!attempt.isGranted) this.#server.cleanUp(request, owner, reply, until);
     else if (mayHoldLock(await reply)) await this.#server.release(request, owner, until);
     return 1;

@@ -48,6 +48,7 @@ export const gcra: RateAlgorithm<GcraState> = {
 };
 
 function later(state: GcraState | undefined, now: number): number {
+  // guard: gcra-stands-still-while-the-clock-is-back
   return state === undefined ? now : Math.max(now, state.at);
 }
 

@@ -59,6 +59,7 @@ function windowsAt(
   if (state === undefined || now >= state.start + 2 * unit) return { start: now, current: 0, previous: 0 };
   if (now < state.start + unit) return state;
   if (state.current === 0) return { start: now, current: 0, previous: 0 };
+  // guard: previous-window-counts-for-its-share
   return { start: state.start + unit, current: 0, previous: state.current };
 }
 

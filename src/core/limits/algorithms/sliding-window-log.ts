@@ -90,6 +90,7 @@ function liveAt(
   let from = 0;
   let { count } = state;
   for (const { at, units } of state.entries) {
+    // guard: log-counts-for-a-whole-window
     if (at > end) break;
     count -= units;
     from++;

@@ -11,6 +11,7 @@ local function meter()
     look = function(rule, now, found)
       local at, owed = match(found, '^meter (%d+) (%d[%d.e+]*)$')
       if at then
+        -- guard: gcra-stands-still-while-the-clock-is-back-lua
         local clamped = max(now, tonumber(at))
         rule.now, rule.owed = clamped, max(0, owed - (clamped - at) * rule.limit)
       else

@@ -25,6 +25,7 @@ end
 -- All of its digits, which Lua by itself would not print. It is whole.
 local format = string.format
 local function text(number)
+  -- guard: numbers-are-kept-with-all-digits-lua
   return format(number < 9007199254740992 and '%d' or '%.17g', number)
 end
 
@@ -88,6 +89,7 @@ local function drop_until(rule, us)
 end
 
 local function keep_set(rule, left)
+  -- guard: sorted-set-has-an-end-lua
   call('PEXPIRE', rule.key, ms(left + rule.now - now))
 end
 

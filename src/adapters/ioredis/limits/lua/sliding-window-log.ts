@@ -31,6 +31,7 @@ local function sliding_log()
         local members = {}
         for i = first, min(units, first + PAGE - 1) do
           members[#members + 1] = time
+          -- guard: every-unit-of-a-log-counts-lua
           members[#members + 1] = format('%010.0f:%s', (rule.serial + i) % 1e10, token)
         end
         add(rule, unpack(members))

@@ -33,6 +33,7 @@ local function read_lock(key)
   local found = redis.pcall('GET', key)
   if not found then return nil end
   if type(found) == 'string' then
+    -- guard: foreign-value-is-left-alone-lua
     if #found == LENGTH and string.sub(found, 1, 1) == 'L' then return 'exclusive', found end
     return 'foreign'
   end
@@ -121,6 +122,7 @@ local function enqueue(queue, places, ticket, ms)
   if keeps and tonumber(keeps) <= now() then dequeue(queue, places, ticket) end
   local head, left = head_of(queue, places)
   if ms > 0 then keep_place(queue, places, ticket, ms) end
+  -- guard: head-of-the-queue-first-lua
   if head ~= nil and head ~= ticket then return left end
   return nil
 end
