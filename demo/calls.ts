@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 
-/** The methods of T, as seen from another process. */
+/** The methods of T, called from another process. */
 export type Remote<T> = {
   readonly [Name in keyof T]: T[Name] extends (...args: infer A) => Promise<infer R>
     ? (...args: A) => Promise<R>
@@ -46,7 +46,7 @@ export function connect<T extends object>(other: ChildProcess | NodeJS.Process, 
       waiting.set(ask, { resolve, reject });
       send({ ask, method, args });
     });
-  // `then` is not a method: whoever awaits this object must get the object.
+  // No method `then`: awaiting this object returns the object.
   return new Proxy({} as Remote<T>, {
     get: (_target, method) =>
       method === 'then' ? undefined : (...args: unknown[]) => call(String(method), args),

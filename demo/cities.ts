@@ -2,7 +2,7 @@ import { Cached, Invalidates, Locked, RateLimited } from 'cachement';
 import { inject, injectable } from 'tsyringe';
 import type { City, CityDatabase } from './city-database.js';
 
-/** What the demo is about: a service as one writes it, and a line above each method. */
+/** A service with one decorator above each method. */
 @injectable()
 export class Cities {
   constructor(@inject('CityDatabase') private readonly database: CityDatabase) {}
@@ -22,13 +22,13 @@ export class Cities {
     await this.database.save(city);
   }
 
-  /** Guests have five questions a minute. */
+  /** A guest may ask five questions a minute. */
   @RateLimited({ key: 'guest:{0}', limit: 5, per: '1m' })
   async answerGuest(_address: string, id: string): Promise<City> {
     return this.find(id);
   }
 
-  /** Somebody moves there: one more than were there before. */
+  /** Adds one to the population: reads it, then writes it. */
   @Locked({ key: 'moving-to:{0}', lease: '10s', wait: '30s' })
   async moveTo(id: string): Promise<void> {
     const city = await this.database.find(id);

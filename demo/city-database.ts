@@ -12,7 +12,7 @@ export interface City {
   readonly longitude: number;
 }
 
-/** What the services know of the database. */
+/** The part of the database that the services use. */
 export interface CityDatabase {
   find(id: string): Promise<City>;
   largestIn(country: string): Promise<readonly City[]>;
@@ -21,13 +21,13 @@ export interface CityDatabase {
 
 export const QUERY_MS = 150;
 
-/** The data set of the package city-timezones, behind queries that take their time and are counted. */
+/** The data set of the package city-timezones. Queries take QUERY_MS and are counted. */
 export class CityTable implements CityDatabase {
   readonly #rows = new Map<string, City>();
   queries = 0;
 
   constructor() {
-    // Of cities with the same name in one country the largest is taken.
+    // Of several cities with one name in a country, the largest stays.
     for (const row of cityMapping.toSorted((a, b) => a.pop - b.pop)) {
       const id = `${row.iso2}-${row.city_ascii}`.toLowerCase().replaceAll(/[^a-z]+/g, '-');
       this.#rows.set(id, {
@@ -57,7 +57,7 @@ export class CityTable implements CityDatabase {
     this.queries += 1;
     const row = this.#rows.get(id);
     if (row === undefined) throw new Error(`There is no city ${id}.`);
-    // The row is read at the start of the query, and whoever asked has it at the end.
+    // The row is read at the start of the query, and returned at its end.
     await sleep(QUERY_MS);
     return row;
   }

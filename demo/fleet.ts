@@ -17,7 +17,7 @@ export interface Fleet {
 
 const SIZE = 4;
 
-/** Four instances of the application: on Redis as processes, else in this one, on one embedded adapter. */
+/** Four instances of the application: processes on Redis, or in this process on one embedded adapter. */
 export async function startFleet(redisUrl: string | undefined, database: CityDatabase): Promise<Fleet> {
   const namespace = `demo-${process.pid}`;
   if (redisUrl !== undefined) return startProcesses(redisUrl, namespace, database);
@@ -26,7 +26,7 @@ export async function startFleet(redisUrl: string | undefined, database: CityDat
     Array.from({ length: SIZE }, () => startInstance({ adapter, namespace, plain, database })),
   );
   return {
-    where: 'on one embedded adapter, in one process; set REDIS_URL to have them as processes on Redis',
+    where: 'in one process, on one embedded adapter; with REDIS_URL set, they are processes on Redis',
     instances,
     stop: async () => void (await Promise.all(instances.map((instance) => instance.close()))),
   };
@@ -39,7 +39,7 @@ async function startProcesses(redisUrl: string, namespace: string, database: Cit
   await Promise.all(children.map((child) => once(child, 'message')));
   const instances = children.map((child) => connect<Instance>(child, database));
   return {
-    where: 'each a process, on Redis',
+    where: 'each in a process of its own, on Redis',
     instances,
     stop: async () => {
       await Promise.all(instances.map((instance) => instance.close()));
@@ -53,7 +53,7 @@ async function startProcesses(redisUrl: string, namespace: string, database: Cit
   };
 }
 
-/** Before four processes say it at once. @throws StoreSetupError */
+/** Checks Redis once, before four processes report the same error. @throws StoreSetupError */
 async function check(redisUrl: string, namespace: string): Promise<void> {
   await using caching = new Caching({ adapter: ioredis(redisUrl), namespace });
   await caching.ready();

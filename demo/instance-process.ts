@@ -6,7 +6,7 @@ import type { CityDatabase } from './city-database.js';
 import { startInstance } from './instance.js';
 import { plainRedis } from './naive-cities.js';
 
-/** One instance in a process of its own. The database is another process: the one that started this. */
+/** One instance in a process of its own. The process that started it plays the database. */
 const [, , redisUrl = '', namespace = ''] = process.argv;
 const instance = {};
 const database = connect<CityDatabase>(process, instance);

@@ -7,7 +7,7 @@ import { Cities, labelsOf } from './cities.js';
 import type { City, CityDatabase } from './city-database.js';
 import { NaiveCities, type PlainStore } from './naive-cities.js';
 
-/** Which of the two caches a scene is about. */
+/** Which of the two services a scene uses. */
 export type Kind = 'naive' | 'cached';
 
 export interface Percentiles {
@@ -22,20 +22,20 @@ export interface Listed {
   readonly tags: readonly string[];
 }
 
-/** What the scenes can ask of an instance, in this process or in another. */
+/** An instance of the application, in this process or in another. */
 export interface Instance {
-  /** So many callers at once, at a moment of the wall clock; returns when the last of them had the city. */
+  /** Many callers at a moment of the wall clock. Returns the time at which the last of them had the city. */
   crowd(ask: { kind: Kind; id: string; callers: number; at: number }): Promise<number>;
   find(ask: { kind: Kind; id: string }): Promise<City>;
   largestIn(country: string): Promise<readonly City[]>;
   save(ask: { kind: Kind; city: City }): Promise<void>;
-  /** So many questions of one guest at once, at a moment of the wall clock; returns how many were answered. */
+  /** Many questions of one guest at a moment of the wall clock. Returns how many were answered. */
   questions(ask: { kind: Kind; address: string; id: string; count: number; at: number }): Promise<number>;
-  /** So many people move there at once, at a moment of the wall clock; returns when all are registered. */
+  /** Many people move at a moment of the wall clock. Resolves when all are registered. */
   moves(ask: { kind: Kind; id: string; count: number; at: number }): Promise<void>;
-  /** Reads the cities one after the other, so many times, and says how long one takes, in ms. */
+  /** Reads the cities one after the other, `times` times. Returns the time of one read in ms. */
   timeReads(ask: { ids: readonly string[]; times: number }): Promise<Percentiles>;
-  /** The entries that this instance has filled and that are still there. */
+  /** The entries that this instance has stored and that are still in the cache. */
   entries(): Promise<readonly Listed[]>;
   close(): Promise<void>;
 }
@@ -47,7 +47,7 @@ export interface InstanceSetup {
   readonly database: CityDatabase;
 }
 
-/** One instance of the application: its own container, its own `Caching`, on what all of them share. */
+/** One instance of the application, with a container and a `Caching` of its own on the shared store. */
 export async function startInstance({
   adapter,
   namespace,

@@ -1,6 +1,6 @@
 /**
- * npm run demo: the main job on real data, without a network. With REDIS_URL set: on that Redis, with four processes.
- * The service is in cities.ts; here is what happens to it.
+ * npm run demo: shows cachement on real data, without a network. With REDIS_URL set, it uses that Redis and four
+ * processes. The service is in cities.ts; this file runs it.
  */
 import 'reflect-metadata';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -19,7 +19,7 @@ const CALLERS = 1_000;
 const CITY = 'iq-baghdad';
 const READS = 5_000;
 const CITIES = 300;
-/** From the order to the start, so that every process has it in time. */
+/** From sending the start time to the start, so that every process receives it in time. */
 const LEAD_MS = 50;
 
 const redisUrl = process.env['REDIS_URL'] === '' ? undefined : process.env['REDIS_URL'];
@@ -29,7 +29,7 @@ const fleet = await startFleet(redisUrl, database).catch((error: unknown) => {
   process.exit(1);
 });
 const [first, second, third] = fleet.instances as [Instance, Instance, Instance];
-say(`${count(database.size)} cities, in a database that takes ${QUERY_MS} ms for a query.`);
+say(`A database of ${count(database.size)} cities, which takes ${QUERY_MS} ms for a query.`);
 say(`${fleet.instances.length} instances of one service, ${fleet.where}.`);
 try {
   await showStampede();
@@ -43,10 +43,10 @@ try {
 }
 
 async function showStampede(): Promise<void> {
-  say(`\n1. ${count(CALLERS)} callers want Tokyo, at one moment, and nobody has asked for it before`);
+  say(`\n1. Stampede: ${count(CALLERS)} callers read Tokyo at the same time. It is not in the cache`);
   const rows: string[][] = [];
   for (const kind of KINDS) {
-    // As in a service that has been running for a while, the code is warm. The city is not.
+    // The code is warm, as in a service that has been running for a while. The entry is cold.
     for (const id of ['fr-paris', 'de-berlin']) await sendCrowd(kind, id);
     const { queries, slowest } = await sendCrowd(kind, 'jp-tokyo');
     rows.push([NAMES[kind], count(queries), count(CALLERS - queries), milliseconds(slowest)]);
@@ -65,7 +65,7 @@ async function sendCrowd(kind: Kind, id: string): Promise<{ queries: number; slo
 }
 
 async function showRace(): Promise<void> {
-  say('2. Baghdad grows while a query for it is under way');
+  say('2. Race: Baghdad is changed while a query for it runs');
   const answers = new Map<Kind, readonly City[]>();
   const before = await database.find(CITY);
   const grown = { ...before, population: before.population + 1_000_000 };
@@ -74,17 +74,17 @@ async function showRace(): Promise<void> {
     await second.save({ kind, city: before });
     const query = first.find({ kind, id: CITY });
     await sleep(QUERY_MS / 4);
-    say(`     instance 1 misses; its query has read ${count(before.population)} and is on its way back`);
+    say(`     instance 1 misses, and its query reads ${count(before.population)}`);
     await second.save({ kind, city: grown });
-    say(`     instance 2 has saved ${count(grown.population)}, and invalidated: done, as far as it can tell`);
+    say(`     instance 2 saves ${count(grown.population)} and invalidates the entry`);
     const late = await query;
-    say(`     instance 1 has its answer; its cache stores it, or does not`);
+    say(`     the query of instance 1 ends, and its cache stores the result or refuses it`);
     const next = await third.find({ kind, id: CITY });
-    say(`     instance 3 asks, and gets ${count(next.population)}: ${isOld(next, grown)}`);
+    say(`     instance 3 reads ${count(next.population)}: ${isOld(next, grown)}`);
     answers.set(kind, [late, next]);
   }
   printTable(
-    ['', 'in the database', 'who asked before', 'who asks afterwards'],
+    ['', 'in the database', 'read before', 'read afterwards'],
     KINDS.map((kind) => {
       const [late, next] = answers.get(kind) as [City, City];
       const afterwards = `${count(next.population)} (${isOld(next, grown)})`;
@@ -99,7 +99,7 @@ function isOld(city: City, now: City): string {
 
 async function showHits(): Promise<void> {
   const ids = database.largest(CITIES);
-  say(`3. ${count(READS)} reads of the ${CITIES} largest cities, one after the other`);
+  say(`3. Hits: ${count(READS)} reads of the ${CITIES} largest cities, one after the other`);
   say('   filling the cache');
   const begun = wallClock();
   const largest = await Promise.all(ids.map((id) => third.find({ kind: 'cached', id })));
@@ -135,7 +135,7 @@ async function showEntries(): Promise<void> {
   const listed = (await Promise.all(fleet.instances.map((instance) => instance.entries()))).flat();
   const entries = new Map(listed.map((entry) => [entry.key, entry]));
   const chosen = ['city:jp-tokyo', `city:${CITY}`, 'city:br-sao-paulo', 'largest-in:IQ', 'largest-in:NO'];
-  say(`4. What is in the cache now: ${count(entries.size)} entries, some of them`);
+  say(`4. Entries: the cache has ${count(entries.size)}. Some of them`);
   printTable(
     ['key', 'bytes', 'ttl left', 'tags'],
     chosen.flatMap((key) => {
@@ -147,7 +147,7 @@ async function showEntries(): Promise<void> {
 }
 
 async function showRateLimit(): Promise<void> {
-  say(`5. A guest asks ${QUESTIONS} questions, at one moment. Five a minute are his`);
+  say(`5. Rate limit: a guest asks ${QUESTIONS} questions at the same time. The limit is five a minute`);
   const rows: string[][] = [];
   for (const kind of KINDS) {
     const ask = { kind, address: '192.0.2.1', id: CITY, count: QUESTIONS / fleet.instances.length };
@@ -160,7 +160,7 @@ async function showRateLimit(): Promise<void> {
 }
 
 async function showLock(): Promise<void> {
-  say(`6. ${PEOPLE} people move to Bergen, at one moment. Each is one more than were there before`);
+  say(`6. Lock: ${PEOPLE} people move to Bergen at the same time. Each adds one to its population`);
   const id = 'no-bergen';
   const rows: string[][] = [];
   for (const kind of KINDS) {

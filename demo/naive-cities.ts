@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { City, CityDatabase } from './city-database.js';
 
-/** Strings by key, in memory or in Redis: all that a cache by hand asks for. */
+/** Strings by key, in memory or in Redis: what a cache written by hand needs. */
 export interface PlainStore {
   get(key: string): Promise<string | null>;
   set(key: string, value: string): Promise<void>;
@@ -10,7 +10,7 @@ export interface PlainStore {
 
 const QUESTIONS = 5;
 
-/** What everybody has written once: a cache of get, load and set; a counter for guests; read, add one, write. */
+/** The same service written by hand: get, load, set; a counter for guests; read, add one, write. */
 export class NaiveCities {
   readonly #store: PlainStore;
   readonly #database: CityDatabase;

@@ -1,4 +1,4 @@
-/** One line of what happens. */
+/** Prints a line. */
 export function say(line = ''): void {
   process.stdout.write(`${line}\n`);
 }

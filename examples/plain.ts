@@ -1,5 +1,5 @@
 /**
- * No container and no Redis: a class, a `Caching` of this process, and decorators bound to it.
+ * Without container and Redis: a class, a `Caching` in this process, and decorators bound to it.
  *
  *     npm run build && npx tsc -p examples && node build/examples/plain.js
  */

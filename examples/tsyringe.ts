@@ -1,5 +1,5 @@
 /**
- * An injectable class whose methods are cached. On Redis where REDIS_URL names one, else in this process.
+ * An injectable class with cached methods. With REDIS_URL set it uses that Redis, otherwise this process.
  *
  *     npm run build && npx tsc -p examples && REDIS_URL=redis://localhost:6379 node build/examples/tsyringe.js
  */
@@ -52,8 +52,8 @@ class Users {
 
 const url = process.env['REDIS_URL'];
 const caching = new Caching({ adapter: url === undefined ? memory() : ioredis(url), namespace: 'example' });
-await caching.ready(); // wrong password, missing right, no Redis there: says so, and how to mend it
-await caching.cache.clear(); // what an earlier run has left
+await caching.ready(); // rejects with the reason and a remedy if Redis cannot be used
+await caching.cache.clear(); // removes the entries of an earlier run
 
 container.registerInstance(Caching, caching); // the class is its own token
 useContainer(container);
@@ -63,7 +63,7 @@ const users = container.resolve(Users);
 console.log('both users, twice:');
 for (let i = 0; i < 2; i++) await Promise.all([users.find('42'), users.find('43')]);
 
-console.log('a save invalidates the user, and by the tag everybody of the organisation:');
+console.log('a save invalidates the user, and by tag all users of the organisation:');
 await users.save({ id: '42', name: 'Grace', orgId: 'a' });
 console.log((await users.find('42'))?.name);
 console.log((await users.find('43'))?.name);

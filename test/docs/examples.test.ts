@@ -45,7 +45,7 @@ Grace
 const TSYRINGE = `both users, twice:
   (the database reads 42)
   (the database reads 43)
-a save invalidates the user, and by the tag everybody of the organisation:
+a save invalidates the user, and by tag all users of the organisation:
   (the database reads 42)
 Grace
   (the database reads 43)

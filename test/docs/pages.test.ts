@@ -22,6 +22,24 @@ test('the snippets of docs/dependency-injection.md compile, each by itself', asy
   t.pass();
 });
 
+test('the snippets of README.md compile, each by itself', async (t) => {
+  const project = await compileProject({ ...modulesOf('../README.md'), 'surroundings.d.ts': README });
+  await project.remove();
+  t.pass();
+});
+
+const README = `
+interface User { readonly id: string; readonly orgId: string }
+interface Session { readonly id: string }
+interface Invoice { readonly id: string }
+declare class Db {
+  user(id: string): Promise<User>;
+  save(user: User): Promise<void>;
+  signIn(ip: string, password: string): Promise<Session>;
+  settle(invoice: Invoice, guards: { readonly signal: AbortSignal; readonly fencingToken: bigint | undefined }): Promise<void>;
+}
+`;
+
 /** What the snippets take for granted: their reader's application. */
 const SURROUNDINGS = `
 declare const caching: import('cachement').Caching;

@@ -103,7 +103,7 @@ export async function readResultTags<T>(
     names.tags(tags),
     names.tagChanges,
     newToken(),
-    nonceTtl(call.policy.ttl),
+    nonceTtl(call.policy),
   );
   // guard: result-tags-are-unchanged
   return unchangedBuckets(lease.tagState.tagChanges, now.tagChanges, tags)

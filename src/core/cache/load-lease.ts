@@ -1,4 +1,5 @@
 import type { CacheCall, CallKeys } from './cache-call.js';
+import type { CachePolicy } from './cache-options.js';
 import type { CacheContext } from './cache-context.js';
 import { Backoff } from '../shared/backoff.js';
 import { StoreUnavailableError } from '../shared/errors.js';
@@ -34,9 +35,9 @@ const MAX_EXTENSIONS = 40;
 /** How much longer nonces live than the entries that carry them: at least this. */
 const NONCE_MARGIN_MS = 60_000;
 
-/** How long the nonces of an entry with this ttl must live, in ms. */
-export function nonceTtl(ttl: number): number {
-  return ttl + NONCE_MARGIN_MS;
+/** How long nonces must live for the entry of a call, in ms: its value is not known yet. */
+export function nonceTtl({ ttl, negativeTtl }: CachePolicy): number {
+  return Math.max(ttl, negativeTtl) + NONCE_MARGIN_MS;
 }
 
 /**
@@ -84,7 +85,7 @@ export async function acquireLoadLease<T>(
           return NONE;
         case 'present': {
           const snapshot = { record: reply.record, nonces: tagState.nonces };
-          const found = await validate(context, call, snapshot, timeout);
+          const found = await validate(context, call, snapshot, askedAt + timeout);
           if (found.status === 'hit') {
             const { value, tags } = found;
             return { status: 'loaded', result: { value, validFrom, loadedAt: askedAt, tags } };
@@ -137,7 +138,7 @@ export async function requestLease<T>(
   const tagChanges = resultTags === undefined ? undefined : names.tagChanges;
   const both = await Promise.all([
     store.lease(keys.entry, token, policy.lease, replaces, timeout),
-    store.getOrCreateNonces(keys.nonces, tagChanges, newToken(), nonceTtl(policy.ttl), timeout),
+    store.getOrCreateNonces(keys.nonces, tagChanges, newToken(), nonceTtl(policy), timeout),
   ]);
   const [reply] = both;
   if (reply.status === 'granted' || reply.status === 'held') storeClock.sync(reply.storeTime, askedAt);

@@ -22,17 +22,18 @@ export async function lookup<T>(
   call: CacheCall<T>,
   keys: CallKeys,
 ): Promise<LookupResult> {
-  const { store, pending, events } = context;
+  const { clock, store, pending, events } = context;
   const { storeTimeout } = call.policy;
   // guard: no-lookup-under-a-queued-invalidation
   if (pending.matches(call.key, call.tags)) return INVALIDATION_PENDING;
+  const deadline = clock.now() + storeTimeout;
   let snapshot: Snapshot;
   try {
     snapshot = await store.read(keys.entry, keys.nonces, storeTimeout);
   } catch (error) {
     return { status: 'unavailable', error: events.unavailable('read', call, error) };
   }
-  return validate(context, call, snapshot, storeTimeout);
+  return validate(context, call, snapshot, deadline);
 }
 
 /**
@@ -53,13 +54,15 @@ export async function peek(context: CacheContext, key: string): Promise<LookupRe
 /**
  * Checks a record and decodes its value: it must be an entry of this key, stored since the last clear, with unchanged
  * tag versions, and not older than a value that this process has returned.
- * @see G1, G4, G7
+ *
+ * @param deadline for a second reading, of nonces, by this process' clock; undefined: the timeout of every command
+ * @see G1, G4, G7, G10
  */
 export async function validate(
   context: CacheContext,
   request: LookupRequest,
   { record, nonces }: Snapshot,
-  storeTimeout: number | undefined,
+  deadline: number | undefined,
 ): Promise<LookupResult> {
   const { pending, highWaterMarks, storeClock, events } = context;
   if (record === null) return miss(context, request, 'absent', undefined);
@@ -77,7 +80,7 @@ export async function validate(
     if (pending.matches(request.key, tagNames(entry.tags))) return INVALIDATION_PENDING;
     let isCurrent: boolean;
     try {
-      isCurrent = await tagVersionsMatch(context, entry, request.tags, nonces, storeTimeout);
+      isCurrent = await tagVersionsMatch(context, entry, request.tags, nonces, deadline);
     } catch (error) {
       return { status: 'unavailable', error: events.unavailable('read', request, error) };
     }
@@ -99,11 +102,11 @@ export async function validate(
 
 /** True if every tag of the entry still has the stored nonce, and the entry has every tag of the call. */
 async function tagVersionsMatch(
-  { names, store }: CacheContext,
+  { clock, names, store }: CacheContext,
   entry: Entry,
   callTags: readonly string[],
   nonces: readonly (string | null)[],
-  storeTimeout: number | undefined,
+  deadline: number | undefined,
 ): Promise<boolean> {
   const current = new Map<string, string | null>();
   callTags.forEach((tag, i) => current.set(tag, nonces[i + 1] ?? null));
@@ -112,7 +115,8 @@ async function tagVersionsMatch(
   if (callTags.some((tag) => !entryTags.includes(tag))) return false;
   const others = entryTags.filter((tag) => !current.has(tag));
   if (others.length > 0) {
-    const read = await store.nonces(names.tags(others), storeTimeout);
+    const timeout = deadline === undefined ? undefined : deadline - clock.now();
+    const read = await store.nonces(names.tags(others), timeout);
     others.forEach((tag, i) => current.set(tag, read[i] ?? null));
   }
   // guard: tag-nonces-are-unchanged
