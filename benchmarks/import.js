@@ -12,7 +12,7 @@ import { gzipSync } from 'node:zlib';
 import { SUBPATHS } from '../scripts/subpaths.js';
 import { fromRoot } from './support/from-root.js';
 import { bars } from './support/plots.js';
-import { rotated } from './support/rotated.js';
+import { inTurns } from './support/in-turns.js';
 import { median, quartiles } from './support/statistics.js';
 import { table } from './support/table.js';
 
@@ -48,18 +48,15 @@ export async function ask({ quick, say }) {
   const runs = quick ? 5 : 31;
   const folder = projectFolder();
   try {
-    const times = new Map(TARGETS.map((target) => [target, []]));
-    // The first round is for the system to have the files in memory, and is not counted.
-    for (let round = 0; round <= runs; round += 1) {
+    const times = await inTurns(TARGETS, runs + 1, async (target, round) => {
       say(`importing, round ${round} of ${runs}`);
-      for (const target of rotated(TARGETS, round)) {
-        const begun = performance.now();
-        const [ms, cpuMs] = runIn(folder, fileOf(target));
-        if (round > 0) times.get(target).push({ ms, cpuMs, processMs: performance.now() - begun });
-      }
-    }
+      const begun = performance.now();
+      const [ms, cpuMs] = runIn(folder, fileOf(target));
+      return { ms, cpuMs, processMs: performance.now() - begun };
+    });
     const data = [];
-    for (const [target, list] of times) {
+    for (const [target, [_first, ...list]] of times) {
+      // The first round reads the files into the memory of the system, and is not counted.
       say(`measuring the size of ${target.label}`);
       data.push({
         ...target,

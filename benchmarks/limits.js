@@ -2,12 +2,10 @@
  * What a rate limit costs: how many calls does one process have counted in a second, and how many refused, by Redis
  * and by what it remembers itself?
  */
-import process from 'node:process';
-import { fileOf } from './libraries/all.js';
-import { startMember } from './support/members.js';
+import { namesOf } from './libraries/all.js';
+import { inTurns, measureSlice, summarize } from './support/in-turns.js';
+import { startMembers } from './support/members.js';
 import { bars } from './support/plots.js';
-import { rotated } from './support/rotated.js';
-import { median, quartiles } from './support/statistics.js';
 import { table } from './support/table.js';
 
 const REFERENCE = 'bare-gcra';
@@ -35,10 +33,7 @@ export async function ask({ redis, quick, say }) {
   const rounds = quick ? 5 : 30;
   const sliceMs = quick ? 50 : 100;
   say(`starting ${LIBRARIES.length} processes`);
-  const started = await Promise.all(
-    LIBRARIES.map((library) => startMember(import.meta.url, fileOf(library))),
-  );
-  const members = new Map(LIBRARIES.map((library, i) => [library, started[i]]));
+  const members = await startMembers(import.meta.url, LIBRARIES);
   for (const [library, { call }] of members) {
     say(`warming up ${library}`);
     const questions = await call('open', { url: redis.url, library });
@@ -47,35 +42,17 @@ export async function ask({ redis, quick, say }) {
   const data = [];
   for (const question of Object.keys(QUESTIONS)) {
     for (const callers of CALLERS) {
-      const slices = new Map(LIBRARIES.map((library) => [library, []]));
-      for (let round = 0; round < rounds; round += 1) {
+      const slices = await inTurns(LIBRARIES, rounds, (library, round) => {
         say(`${QUESTIONS[question].title}, ${callers} callers, round ${round + 1} of ${rounds}`);
-        for (const library of rotated(LIBRARIES, round)) {
-          const { call } = members.get(library);
-          // It remembers nothing, and is what remembering is compared with.
-          const asked = library === REFERENCE && question === 'remembered' ? 'refused' : question;
-          slices.get(library).push(await call('slice', { question: asked, callers, ms: sliceMs }));
-        }
-      }
-      for (const [library, list] of slices) {
-        const ratios = list.map(({ perSecond }, i) => perSecond / slices.get(REFERENCE)[i].perSecond);
-        data.push({
-          library,
-          question,
-          callers,
-          perSecond: median(list.map((slice) => slice.perSecond)),
-          microsecondsPerCall: median(list.map((slice) => slice.microsecondsPerCall)),
-          ratio: median(ratios),
-          ratioQuartiles: quartiles(ratios),
-        });
-      }
+        // The reference remembers nothing: it is what remembering is compared with.
+        const asked = library === REFERENCE && question === 'remembered' ? 'refused' : question;
+        return members.get(library).call('slice', { question: asked, callers, ms: sliceMs });
+      });
+      data.push(...summarize(slices, REFERENCE).map((one) => ({ ...one, question, callers })));
     }
   }
-  const names = new Map();
-  for (const [library, { stop }] of members) {
-    names.set(library, (await import(fileOf(library))).name);
-    await stop();
-  }
+  const names = await namesOf(LIBRARIES);
+  await Promise.all([...members.values()].map(({ stop }) => stop()));
   return { ...present(data, names), data, explanation, libraries: LIBRARIES };
 }
 
@@ -100,24 +77,11 @@ export function member({ open, remembersRefusals = false }) {
       const { subjects, limit } = QUESTIONS[question];
       const names = Array.from({ length: subjects }, (_, i) => `subject-${i}`);
       const admits = limit > 1;
-      let calls = 0;
-      const cpu = process.cpuUsage();
-      const begun = performance.now();
-      const until = begun + ms;
-      await Promise.all(
-        Array.from({ length: callers }, async (_, caller) => {
-          // No timer: calls that are answered from memory would never let it fire.
-          for (let i = caller * 7; performance.now() < until; i += 1) {
-            if ((await consume(names[i % subjects])) !== admits) {
-              throw new Error(`${question}: expected ${admits ? 'an admission' : 'a refusal'}.`);
-            }
-            calls += 1;
-          }
-        }),
-      );
-      const seconds = (performance.now() - begun) / 1_000;
-      const { user, system } = process.cpuUsage(cpu);
-      return { perSecond: calls / seconds, microsecondsPerCall: (user + system) / calls };
+      return measureSlice(callers, ms, async (caller, i) => {
+        if ((await consume(names[(caller * 7 + i) % subjects])) !== admits) {
+          throw new Error(`${question}: expected ${admits ? 'an admission' : 'a refusal'}.`);
+        }
+      });
     },
   };
 }
@@ -165,7 +129,7 @@ function present(data, names) {
       '',
       table(
         head,
-        rows(({ microsecondsPerCall }) => `${microsecondsPerCall.toFixed(1)} us`),
+        rows(({ microseconds }) => `${microseconds.toFixed(1)} us`),
       ),
     ].join('\n'),
     picture: bars(title, panels),

@@ -2,11 +2,11 @@
  * What does a lock cost that nobody else wants, and how soon does the next one have a lock that twenty wait for?
  */
 import process from 'node:process';
-import { fileOf } from './libraries/all.js';
+import { fileOf, namesOf } from './libraries/all.js';
+import { inTurns, measureSlice, summarize } from './support/in-turns.js';
 import { startMember } from './support/members.js';
 import { bars } from './support/plots.js';
-import { rotated } from './support/rotated.js';
-import { median, percentile, quartiles } from './support/statistics.js';
+import { median, percentile } from './support/statistics.js';
 import { table } from './support/table.js';
 
 const REFERENCE = 'bare-lock';
@@ -62,8 +62,7 @@ export async function ask({ redis, quick, say }) {
   }
   const handOver = await askHandOver(fleets, quick, say);
 
-  const names = new Map();
-  for (const library of LIBRARIES) names.set(library, (await import(fileOf(library))).name);
+  const names = await namesOf(LIBRARIES);
   await Promise.all([...first.values(), ...[...fleets.values()].flat()].map(({ stop }) => stop()));
   return {
     ...present(uncontended, handOver, names),
@@ -88,25 +87,11 @@ async function askUncontended(members, quick, say) {
   }
   const data = [];
   for (const callers of CALLERS) {
-    const slices = new Map(UNCONTENDED.map((library) => [library, []]));
-    for (let round = 0; round < rounds; round += 1) {
+    const slices = await inTurns(UNCONTENDED, rounds, (library, round) => {
       say(`lock and unlock, ${callers} callers, round ${round + 1} of ${rounds}`);
-      for (const library of rotated(UNCONTENDED, round)) {
-        slices.get(library).push(await members.get(library).call('slice', { callers, ms: sliceMs }));
-      }
-    }
-    const reference = slices.get(REFERENCE);
-    for (const [library, list] of slices) {
-      const ratios = list.map(({ perSecond }, i) => perSecond / reference[i].perSecond);
-      data.push({
-        library,
-        callers,
-        perSecond: median(list.map((slice) => slice.perSecond)),
-        microsecondsEach: median(list.map((slice) => slice.microsecondsEach)),
-        ratio: median(ratios),
-        ratioQuartiles: quartiles(ratios),
-      });
-    }
+      return members.get(library).call('slice', { callers, ms: sliceMs });
+    });
+    data.push(...summarize(slices, REFERENCE).map((one) => ({ ...one, callers })));
   }
   return data;
 }
@@ -161,24 +146,8 @@ export function member({ open }) {
     },
     slice: async ({ callers, ms }) => {
       const nothing = async () => {};
-      let done = 0;
-      let over = false;
-      const begun = performance.now();
-      const cpu = process.cpuUsage();
-      const timer = setTimeout(() => (over = true), ms);
-      await Promise.all(
-        Array.from({ length: callers }, async (_, caller) => {
-          const key = `alone-${process.pid}-${caller}`;
-          while (!over) {
-            await lock.hold(key, nothing);
-            done += 1;
-          }
-        }),
-      );
-      clearTimeout(timer);
-      const seconds = (performance.now() - begun) / 1_000;
-      const { user, system } = process.cpuUsage(cpu);
-      return { perSecond: done / seconds, microsecondsEach: (user + system) / done };
+      const keys = Array.from({ length: callers }, (_, caller) => `alone-${process.pid}-${caller}`);
+      return measureSlice(callers, ms, (caller) => lock.hold(keys[caller], nothing));
     },
     wait: async ({ key, waiters, at }) => {
       const start = BigInt(at);
@@ -222,10 +191,10 @@ function present(uncontended, handOver, names) {
   const rows = UNCONTENDED.map((library) => [
     names.get(library),
     ...CALLERS.flatMap((callers) => {
-      const { perSecond, ratio, microsecondsEach } = alone(library, callers);
+      const { perSecond, ratio, microseconds } = alone(library, callers);
       return [
         `${Math.round(perSecond).toLocaleString('en')}/s  ${ratio.toFixed(2)}x`,
-        `${microsecondsEach.toFixed(0)} us`,
+        `${microseconds.toFixed(0)} us`,
       ];
     }),
   ]);

@@ -6,7 +6,7 @@
  *   T1's load ends; whatever the library stores, it stores.
  *   T3 reads. Anything but NEW is what everybody gets until the ttl ends.
  */
-import { fileOf } from './libraries/all.js';
+import { fileOf, namesOf } from './libraries/all.js';
 import { startMember } from './support/members.js';
 import { cells } from './support/plots.js';
 import { table } from './support/table.js';
@@ -45,26 +45,23 @@ invalidated, does the race count.`;
 
 export async function ask({ redis, say }) {
   const found = new Map();
-  const names = new Map();
   const waiting = [...LIBRARIES];
   const lane = async () => {
     for (let library = waiting.shift(); library !== undefined; library = waiting.shift()) {
       say(`${library}, in one process and in two`);
-      names.set(library, (await import(fileOf(library))).name);
       found.set(library, await racesOf(redis, library));
     }
   };
   await Promise.all(Array.from({ length: LANES }, lane));
   const data = LIBRARIES.flatMap((library) => found.get(library));
-  const labels = new Map(LIBRARIES.map((library) => [library, names.get(library)]));
-  return { ...present(data, labels), data, explanation, libraries: LIBRARIES };
+  return { ...present(data, await namesOf(LIBRARIES)), data, explanation, libraries: LIBRARIES };
 }
 
 /** All races of one library, one after the other. */
 async function racesOf(redis, library) {
   const scene = new Scene();
   const members = await Promise.all(
-    PROCESSES.map(() => startMember(import.meta.url, fileOf(library), scene.handlers)),
+    PROCESSES.map(() => startMember(import.meta.url, fileOf(library), { handlers: scene.handlers })),
   );
   const results = [];
   for (const processes of PROCESSES) {

@@ -2,7 +2,7 @@
  * Many callers in several processes want one key that is not in the cache, at the same moment. How often is it
  * loaded, and how long after the load's end does the last of them have it?
  */
-import { fileOf } from './libraries/all.js';
+import { fileOf, namesOf } from './libraries/all.js';
 import { startMember } from './support/members.js';
 import { bars } from './support/plots.js';
 import { median, wallClock } from './support/statistics.js';
@@ -57,11 +57,8 @@ export async function ask({ redis, quick, say }) {
     }
     for (const [library, list] of results) data.push({ library, ...shape, ...summary(list), runs: list });
   }
-  const names = new Map();
-  for (const [library, list] of members) {
-    names.set(library, (await import(fileOf(library))).name);
-    await Promise.all(list.map(({ stop }) => stop()));
-  }
+  const names = await namesOf(LIBRARIES);
+  await Promise.all([...members.values()].flat().map(({ stop }) => stop()));
   return { ...present(data, names), data, explanation, libraries: LIBRARIES };
 }
 

@@ -2,13 +2,11 @@
  * How many hits in Redis does one process get in a second, with one caller and with 64? Nothing in front of Redis
  * anywhere, and next to the clients themselves, so that only what a library costs is left.
  */
-import process from 'node:process';
 import { isDeepStrictEqual } from 'node:util';
-import { fileOf } from './libraries/all.js';
-import { startMember } from './support/members.js';
+import { namesOf } from './libraries/all.js';
+import { inTurns, measureSlice, summarize } from './support/in-turns.js';
+import { startMembers } from './support/members.js';
 import { bars } from './support/plots.js';
-import { rotated } from './support/rotated.js';
-import { median, quartiles } from './support/statistics.js';
 import { table } from './support/table.js';
 
 const REFERENCE = 'bare-get';
@@ -47,12 +45,8 @@ itself was on a processor for one hit: it depends least on what else the machine
 export async function ask({ redis, quick, say }) {
   const rounds = quick ? 5 : 30;
   const sliceMs = quick ? 60 : 100;
-  const members = new Map();
   say(`starting ${LIBRARIES.length} processes`);
-  const started = await Promise.all(
-    LIBRARIES.map((library) => startMember(import.meta.url, fileOf(library))),
-  );
-  LIBRARIES.forEach((library, i) => members.set(library, started[i]));
+  const members = await startMembers(import.meta.url, LIBRARIES);
   for (const library of LIBRARIES) {
     say(`filling Redis through ${library}`);
     await members.get(library).call('open', { url: redis.url, library });
@@ -65,34 +59,15 @@ export async function ask({ redis, quick, say }) {
   const data = [];
   for (const size of Object.keys(SIZES)) {
     for (const callers of CALLERS) {
-      const slices = new Map(LIBRARIES.map((library) => [library, []]));
-      for (let round = 0; round < rounds; round += 1) {
+      const slices = await inTurns(LIBRARIES, rounds, (library, round) => {
         say(`${SIZES[size]}, ${callers} callers, round ${round + 1} of ${rounds}`);
-        for (const library of rotated(LIBRARIES, round)) {
-          const slice = await hitsOnly(members.get(library), library, { size, callers, ms: sliceMs });
-          slices.get(library).push(slice);
-        }
-      }
-      const reference = slices.get(REFERENCE);
-      for (const [library, list] of slices) {
-        const ratios = list.map(({ perSecond }, i) => perSecond / reference[i].perSecond);
-        data.push({
-          library,
-          size,
-          callers,
-          perSecond: median(list.map((slice) => slice.perSecond)),
-          microsecondsPerHit: median(list.map((slice) => slice.microsecondsPerHit)),
-          ratio: median(ratios),
-          ratioQuartiles: quartiles(ratios),
-        });
-      }
+        return hitsOnly(members.get(library), library, { size, callers, ms: sliceMs });
+      });
+      data.push(...summarize(slices, REFERENCE).map((one) => ({ ...one, size, callers })));
     }
   }
-  const names = new Map();
-  for (const [library, { stop }] of members) {
-    names.set(library, (await import(fileOf(library))).name);
-    await stop();
-  }
+  const names = await namesOf(LIBRARIES);
+  await Promise.all([...members.values()].map(({ stop }) => stop()));
   return { ...present(data, names), data, explanation, libraries: LIBRARIES };
 }
 
@@ -150,25 +125,14 @@ export function member({ open }) {
     },
     slice: async ({ size, callers, ms }) => {
       loads = 0;
-      let hits = 0;
-      let over = false;
-      const begun = performance.now();
-      const cpu = process.cpuUsage();
-      const timer = setTimeout(() => (over = true), ms);
-      await Promise.all(
-        keysOf(callers).map(async (own) => {
-          const calls = own.map((key) => ({ key: `${size}:${key}`, load: load(size, key) }));
-          for (let i = 0; !over; i = (i + 1) % calls.length) {
-            const call = calls[i];
-            await cache.read(call.key, call.load);
-            hits += 1;
-          }
-        }),
+      const reads = keysOf(callers).map((own) =>
+        own.map((key) => ({ key: `${size}:${key}`, load: load(size, key) })),
       );
-      clearTimeout(timer);
-      const seconds = (performance.now() - begun) / 1_000;
-      const { user, system } = process.cpuUsage(cpu);
-      return { loads, perSecond: hits / seconds, microsecondsPerHit: (user + system) / hits };
+      const slice = await measureSlice(callers, ms, async (caller, i) => {
+        const read = reads[caller][i % KEYS_EACH];
+        await cache.read(read.key, read.load);
+      });
+      return { loads, ...slice };
     },
   };
 }
@@ -226,9 +190,7 @@ function present(data, names) {
   const head = ['', ...configurations.map(nameOf)];
   const costs = libraries.map((library) => [
     names.get(library),
-    ...configurations.map(
-      (configuration) => `${at(library, configuration).microsecondsPerHit.toFixed(1)} us`,
-    ),
+    ...configurations.map((configuration) => `${at(library, configuration).microseconds.toFixed(1)} us`),
   ]);
   return {
     table: [
