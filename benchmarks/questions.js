@@ -38,4 +38,8 @@ export const QUESTIONS = {
     asks: 'What does each algorithm of a rate limit let through over time? Draws the pictures of the docs.',
     onRequest: true,
   },
+  containers: {
+    asks: 'What do LinkedSet and FixedHashMap save, beside Set and Map, on Node.js 20 and 24?',
+    onRequest: true,
+  },
 };
