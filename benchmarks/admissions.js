@@ -5,8 +5,8 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { timelines } from './support/plots.js';
 import { table } from './support/table.js';
-import { timelinePicture, timelinesPicture } from './support/timelines.js';
 import { Caching, RateLimitExceededError } from '../dist/index.js';
 import { ioredis } from '../dist/ioredis.js';
 
@@ -51,7 +51,7 @@ export async function ask({ redis, quick, say }) {
     say(`making the calls, ${SECONDS} s`);
     const recorded = await play(caching, 'run', SECONDS * 1_000);
     return {
-      ...present(recorded, quick),
+      ...(await present(recorded, quick)),
       data: dataOf(recorded),
       explanation,
       packages: ['cachement', 'ioredis'],
@@ -107,7 +107,7 @@ async function hold(caching, key, calls, now, ms) {
 }
 
 /** The table. A full run draws the pictures of the docs; a quick one leaves them alone. */
-function present({ consumed, slots }, quick) {
+async function present({ consumed, slots }, quick) {
   const windows = RULES.map(({ algorithm, burst }, i) => ({
     name: algorithm,
     title: burst === undefined ? algorithm : `${algorithm}, burst ${burst}`,
@@ -127,13 +127,13 @@ function present({ consumed, slots }, quick) {
   const all = [...windows, atOnce];
   const line = 'admitted in the second before (concurrency: running at once)';
   const beside = all.map((one) => timeline(one, BAR_MS.beside));
-  const picture = timelinesPicture(title, beside, { line });
+  const picture = await timelines(title, beside, line);
   if (!quick) {
     const images = new URL('../docs/images/', import.meta.url);
     mkdirSync(images, { recursive: true });
     writeFileSync(new URL('algorithms.svg', images), picture);
     for (const one of all) {
-      const content = timelinePicture(timeline(one, BAR_MS.alone), one);
+      const content = await timelines(one.title, [timeline(one, BAR_MS.alone)], one.line);
       writeFileSync(new URL(`${one.name}.svg`, images), content);
     }
   }

@@ -89,7 +89,7 @@ export async function ask({ redis, quick, say }) {
     for (const { stop } of members.values()) await stop();
   }
   rmSync(VARIANTS, { recursive: true, force: true });
-  return { ...present(data), data, explanation, packages: ['cachement', 'redlock', 'ioredis'] };
+  return { ...(await present(data)), data, explanation, packages: ['cachement', 'redlock', 'ioredis'] };
 }
 
 function writeVariants() {
@@ -191,7 +191,7 @@ function fixedHashMapWork(FixedHashMap, size) {
   };
 }
 
-function present(data) {
+async function present(data) {
   const at = (node, title, containers) =>
     data.find((one) => one.node === node && one.title === title && one.containers === containers);
   const alone = MEASURES.filter(({ work }) => work === 'linkedSet' || work === 'fixedHashMap');
@@ -222,5 +222,5 @@ function present(data) {
       }),
     })),
   );
-  return { table: table(['', ...NAMES], rows), picture: bars(title, panels) };
+  return { table: table(['', ...NAMES], rows), picture: await bars(title, panels) };
 }

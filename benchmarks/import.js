@@ -68,7 +68,7 @@ export async function ask({ quick, say }) {
         ...(NOTHING.includes(target) ? { minified: 0, gzipped: 0 } : await sizeOf(folder, target)),
       });
     }
-    return { ...present(data), data, explanation, libraries: LIBRARIES };
+    return { ...(await present(data)), data, explanation, libraries: LIBRARIES };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -144,7 +144,7 @@ async function sizeOf(folder, { name, by }) {
   return { minified: contents.length, gzipped: gzipSync(contents, { level: 9 }).length };
 }
 
-function present(data) {
+async function present(data) {
   const kilobytes = (bytes) => (bytes === 0 ? '-' : `${(bytes / 1_000).toFixed(1)} kB`);
   const milliseconds = (ms) => `${ms.toFixed(1)} ms`;
   const rows = data.map(({ label, ms, cpuMs, processMs, files, minified, gzipped }) => [
@@ -165,7 +165,7 @@ function present(data) {
     }));
   return {
     table: table(['', 'import', 'processor', 'process', 'files', 'minified', 'gzipped'], rows),
-    picture: bars(title, [
+    picture: await bars(title, [
       { title: 'Import', unit: 'milliseconds', bars: shown(({ ms }) => ms, milliseconds) },
       { title: 'Size', unit: 'minified and gzipped', bars: shown(({ gzipped }) => gzipped, kilobytes) },
     ]),

@@ -53,7 +53,7 @@ export async function ask({ redis, quick, say }) {
   }
   const names = await namesOf(LIBRARIES);
   await Promise.all([...members.values()].map(({ stop }) => stop()));
-  return { ...present(data, names), data, explanation, libraries: LIBRARIES };
+  return { ...(await present(data, names)), data, explanation, libraries: LIBRARIES };
 }
 
 /** What one of the processes does. */
@@ -86,7 +86,7 @@ export function member({ open, remembersRefusals = false }) {
   };
 }
 
-function present(data, names) {
+async function present(data, names) {
   const libraries = [...names.keys()];
   const columns = Object.keys(QUESTIONS).flatMap((question) =>
     CALLERS.map((callers) => ({ question, callers })),
@@ -132,6 +132,6 @@ function present(data, names) {
         rows(({ microseconds }) => `${microseconds.toFixed(1)} us`),
       ),
     ].join('\n'),
-    picture: bars(title, panels),
+    picture: await bars(title, panels),
   };
 }

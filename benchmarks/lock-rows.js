@@ -351,7 +351,7 @@ export async function ask({ say }) {
   }
   const broken = data.filter(({ ours }) => !ours.holds).map(({ row }) => row);
   return {
-    ...present(data),
+    ...(await present(data)),
     data,
     explanation,
     packages: ['cachement', 'redlock', 'ioredis'],
@@ -389,7 +389,7 @@ async function play({ row, side }) {
   }
 }
 
-function present(data) {
+async function present(data) {
   const sides = ['redlock alone', 'cachement'];
   const lines = data.map(({ row, what, alone, ours }) => ({
     label: `(${row}) ${what}`,
@@ -401,15 +401,14 @@ function present(data) {
       ['', ...sides],
       lines.map(({ label, seen }) => [label, ...seen.map(shown)]),
     ),
-    picture: cells(
+    picture: await cells(
       title,
       sides,
       lines.map(({ label, seen }) => ({
         label,
-        ours: false,
         cells: seen.map(({ holds, text }) => ({ text, is: holds ? 'good' : 'bad' })),
       })),
-      { left: 420, column: 290 },
+      290,
     ),
   };
 }

@@ -65,7 +65,7 @@ export async function ask({ redis, quick, say }) {
   const names = await namesOf(LIBRARIES);
   await Promise.all([...first.values(), ...[...fleets.values()].flat()].map(({ stop }) => stop()));
   return {
-    ...present(uncontended, handOver, names),
+    ...(await present(uncontended, handOver, names)),
     data: { uncontended, handOver },
     explanation,
     libraries: LIBRARIES,
@@ -181,7 +181,7 @@ function nameOf({ processes, waiters }) {
   return `${processes} ${processes === 1 ? 'process' : 'processes'} x ${waiters} waiters`;
 }
 
-function present(uncontended, handOver, names) {
+async function present(uncontended, handOver, names) {
   const callersOf = (callers) => `${callers} ${callers === 1 ? 'caller' : 'callers'}`;
   const alone = (library, callers) =>
     uncontended.find((one) => one.library === library && one.callers === callers);
@@ -241,6 +241,6 @@ function present(uncontended, handOver, names) {
       '',
       table(waitHead, waitRows),
     ].join('\n'),
-    picture: bars(title, panels),
+    picture: await bars(title, panels),
   };
 }

@@ -41,7 +41,7 @@ export async function ask({ quick, say }) {
       const reports = await Promise.all(members.map(({ call }) => call('measure', { ms })));
       data.push({ phase: name, ...summarizePhase(reports) });
     }
-    return { ...present(data), data, explanation, libraries: ['cachement-decorated'] };
+    return { ...(await present(data)), data, explanation, libraries: ['cachement-decorated'] };
   } finally {
     await Promise.all(members.map(({ stop }) => stop()));
     await redis.stop();
@@ -116,7 +116,7 @@ export function member() {
   };
 }
 
-function present(data) {
+async function present(data) {
   const milliseconds = (ms) => `${ms.toFixed(1)} ms`;
   return {
     table: table(
@@ -131,7 +131,7 @@ function present(data) {
         servedAtEnd ? 'yes' : 'no',
       ]),
     ),
-    picture: bars(
+    picture: await bars(
       title,
       ['p50', 'p99', 'worst'].map((figure) => ({
         title: figure,

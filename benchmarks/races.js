@@ -54,7 +54,7 @@ export async function ask({ redis, say }) {
   };
   await Promise.all(Array.from({ length: LANES }, lane));
   const data = LIBRARIES.flatMap((library) => found.get(library));
-  return { ...present(data, await namesOf(LIBRARIES)), data, explanation, libraries: LIBRARIES };
+  return { ...(await present(data, await namesOf(LIBRARIES))), data, explanation, libraries: LIBRARIES };
 }
 
 /** All races of one library, one after the other. */
@@ -222,7 +222,7 @@ function pause(ms) {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-function present(data, names) {
+async function present(data, names) {
   const columns = PROCESSES.flatMap((processes) => WAYS.map((way) => ({ processes, way })));
   const nameOf = ({ processes, way }) =>
     `${way === 'clear' ? 'clear' : `by ${way}`}, ${processes === 1 ? 'one process' : 'two processes'}`;
@@ -233,7 +233,6 @@ function present(data, names) {
   };
   const lines = [...names].map(([library, label]) => ({
     label,
-    ours: library.startsWith('cachement'),
     cells: columns.map(({ processes, way }) =>
       data.find((one) => one.library === library && one.processes === processes && one.way === way),
     ),
@@ -247,7 +246,7 @@ function present(data, names) {
       ['', ...columns.map(nameOf)],
       lines.map(({ label, cells: line }) => [label, ...line.map(shown)]),
     ),
-    picture: cells(
+    picture: await cells(
       title,
       columns.map(nameOf),
       lines.map((line) => ({

@@ -59,7 +59,7 @@ export async function ask({ redis, quick, say }) {
   }
   const names = await namesOf(LIBRARIES);
   await Promise.all([...members.values()].flat().map(({ stop }) => stop()));
-  return { ...present(data, names), data, explanation, libraries: LIBRARIES };
+  return { ...(await present(data, names)), data, explanation, libraries: LIBRARIES };
 }
 
 /** What one of the processes does. */
@@ -112,7 +112,7 @@ function summary(list) {
   };
 }
 
-function present(data, names) {
+async function present(data, names) {
   const libraries = [...names.keys()];
   const at = (library, shape) =>
     data.find((one) => one.library === library && one.processes === shape.processes);
@@ -148,5 +148,5 @@ function present(data, names) {
       ),
     },
   ]);
-  return { table: table(head, rows), picture: bars(title, panels) };
+  return { table: table(head, rows), picture: await bars(title, panels) };
 }

@@ -68,7 +68,7 @@ export async function ask({ redis, quick, say }) {
   }
   const names = await namesOf(LIBRARIES);
   await Promise.all([...members.values()].map(({ stop }) => stop()));
-  return { ...present(data, names), data, explanation, libraries: LIBRARIES };
+  return { ...(await present(data, names)), data, explanation, libraries: LIBRARIES };
 }
 
 /** A slice in which some reads were no hits (a deadline passed, on a busy machine) is measured again. */
@@ -161,7 +161,7 @@ function row(size, key) {
     : { id: key, rows: Array.from({ length: 106 }, (_, i) => one(`${key}-${i}`)) };
 }
 
-function present(data, names) {
+async function present(data, names) {
   const libraries = [...names.keys()];
   const configurations = Object.keys(SIZES).flatMap((size) => CALLERS.map((callers) => ({ size, callers })));
   const nameOf = ({ size, callers }) => `${SIZES[size]}, ${callers} ${callers === 1 ? 'caller' : 'callers'}`;
@@ -202,6 +202,6 @@ function present(data, names) {
       '',
       table(head, costs),
     ].join('\n'),
-    picture: bars(title, panels),
+    picture: await bars(title, panels),
   };
 }
