@@ -4,10 +4,10 @@ import { TtlCache } from '../shared/ttl-cache.js';
 import { HighWaterMarks } from '../shared/high-water-marks.js';
 import type { LimitCall } from './limit-call.js';
 import type { Clock } from '../ports/clock.js';
-import { BLOCK } from './rules.js';
+import { BLOCK, sameRules, type RuleSet } from './rules.js';
 
 interface Denial {
-  readonly fingerprint: string;
+  readonly rules: RuleSet;
   readonly cost: number;
   readonly decision: Decision;
   /** This process' clock before the store was asked: the denial ends early rather than late. */
@@ -43,9 +43,9 @@ export class DenialCache {
     const denials = this.#denials.get(subject);
     if (denials === undefined) return undefined;
     const now = this.#clock.now();
-    for (const { fingerprint, decision, askedAt, until, cost: denied } of denials) {
-      if (fingerprint === rules.fingerprint && cost >= denied && now < until) {
-        return ageDecision(decision, now - askedAt);
+    for (const one of denials) {
+      if (cost >= one.cost && now < one.until && sameRules(one.rules, rules)) {
+        return ageDecision(one.decision, now - one.askedAt);
       }
     }
     return undefined;
@@ -57,9 +57,8 @@ export class DenialCache {
    */
   add({ subject, rules, cost }: LimitCall, decision: Decision, askedAt: number, sequence: number): void {
     if (!isFinal(decision) || !this.#drops.permits(subject, sequence)) return;
-    const { fingerprint } = rules;
-    const others = (this.#denials.get(subject) ?? []).filter((one) => one.fingerprint !== fingerprint);
-    const denial = { fingerprint, cost, decision, askedAt, until: askedAt + decision.retryAfterMs };
+    const others = (this.#denials.get(subject) ?? []).filter((one) => !sameRules(one.rules, rules));
+    const denial = { rules, cost, decision, askedAt, until: askedAt + decision.retryAfterMs };
     const kept = [denial, ...others].slice(0, MAX_DENIALS_PER_SUBJECT);
     const now = this.#clock.now();
     this.#denials.set(subject, kept, Math.max(...kept.map(({ until }) => until - now)));

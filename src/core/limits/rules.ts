@@ -78,8 +78,6 @@ export interface RuleSet {
   readonly smallestBurst: ResolvedRule | undefined;
   /** The names of all rules. */
   readonly names: string;
-  /** Equal for equal rules, and only for them. */
-  readonly fingerprint: string;
 }
 
 const YEAR_MS = 365 * 86_400_000;
@@ -171,6 +169,24 @@ export function checkUnits(value: unknown, what: string): number {
   throw new OptionsError(`${what} is ${units.accepts}, and ${describe(value)} was given.`);
 }
 
+/** Whether both have equal rules in the same order. `consume` resolves its rules on every call, so this is often asked. */
+export function sameRules({ rules: some }: RuleSet, { rules: others }: RuleSet): boolean {
+  return (
+    some === others ||
+    (some.length === others.length && some.every((rule, i) => isSameRule(rule, others[i] as ResolvedRule)))
+  );
+}
+
+function isSameRule(one: ResolvedRule, other: ResolvedRule): boolean {
+  return (
+    one.name === other.name &&
+    one.algorithm === other.algorithm &&
+    one.limit === other.limit &&
+    one.perMs === other.perMs &&
+    one.burst === other.burst
+  );
+}
+
 function resolveRule(rule: Rule, where: string): ResolvedRule {
   const isConcurrency = (rule as Rule | null)?.algorithm === 'concurrency';
   const schema = isConcurrency ? concurrencyRule : windowRule;
@@ -222,9 +238,6 @@ function ruleSetOf(rules: readonly ResolvedRule[]): RuleSet {
     concurrencyRules: rules.filter(({ algorithm }) => algorithm === 'concurrency'),
     smallestBurst: windows.length < 2 ? windows[0] : windows.toSorted((a, b) => a.burst - b.burst)[0],
     names: rules.map(({ name }) => name).join(','),
-    fingerprint: rules
-      .map(({ name, algorithm, limit, perMs, burst }) => `${name} ${algorithm} ${limit} ${perMs} ${burst}`)
-      .join(','),
   };
 }
 
