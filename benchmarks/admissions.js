@@ -20,7 +20,7 @@ const RULES = [
   { algorithm: 'sliding-window-counter' },
   { algorithm: 'fixed-window' },
 ];
-/** Bars of a picture alone, and of one beside others. */
+/** The width of a bar in the picture of one algorithm, and in the picture of all. */
 const BAR_MS = { alone: 50, beside: 100 };
 /** A lone call, two bursts close to each other, two with half a second between them, then pressure without a pause. */
 const CALLS = [
@@ -31,7 +31,7 @@ const CALLS = [
   { at: 2_710, count: 40 },
   ...Array.from({ length: 450 }, (_, i) => ({ at: 3_505 + i * 10, count: 1 })),
 ];
-/** How long the i-th body holds its slot: not all of the same length, and the same ones at each run. */
+/** How long the i-th body holds its slot: different lengths, the same ones in each run. */
 const bodyMs = (i) => 120 + ((i * 37) % 160);
 
 export const title = 'The same calls under each algorithm';
@@ -61,7 +61,7 @@ export async function ask({ redis, quick, say }) {
   }
 }
 
-/** All calls under each rule. Times are in ms since the beginning. */
+/** Makes all calls under each rule. Times are in ms since the start. */
 async function play(caching, run, ms) {
   const consumed = RULES.map(() => []);
   const slots = [];
@@ -190,7 +190,7 @@ function admitted(calls) {
   return calls.filter(({ allowed }) => allowed);
 }
 
-/** In ms: when the replies came, and until when what they admitted counts (for slots: runs). */
+/** In ms: when the replies arrived, and until when an admitted call counts (for slots: runs). */
 function compact(calls) {
   return {
     admitted: admitted(calls).map(({ at }) => at),

@@ -33,16 +33,16 @@ const OURS = [
     .map((name) => ({ label: name, by: 'import', name })),
 ];
 const TARGETS = [...NOTHING, ...OURS, ...OTHERS.map((name) => ({ label: name, by: 'import', name }))];
-/** Not part of any size: who uses Redis has a client anyway. */
+/** Part of no size: an application that uses Redis has a client anyway. */
 const PEERS = Object.keys(fromRoot('./package.json').peerDependencies);
 
 export const title = 'What it costs to import';
 export const explanation = `**Import**: from before the \`import\` (or \`require\`) to after it, in a fresh process; the median of the runs. Nothing is
-subtracted: the first rows are those of a module with nothing in it, which is what Node.js itself takes. **Processor**: how long
-the process was on a processor meanwhile, which depends least on what else the machine does. **Process**: from its start to its
-end, as its parent sees it. The processes take turns, in an order that changes, and all files are in the memory of the system.
-**Files**: those of code that were compiled. **Size**: all of them bundled by esbuild, minified,
-and gzipped; without Redis clients. \`cachement/ioredis\` reads ioredis too, which is in its times and files, and not in its size.`;
+subtracted: the first rows are an empty module, which is the time of Node.js itself. **Processor**: the processor time of
+the process meanwhile, which depends least on what else the machine does. **Process**: from its start to its
+end, as its parent sees it. The processes take turns, in an order that changes, and the system has all files in memory.
+**Files**: how many files of code were compiled. **Size**: all of them bundled by esbuild, minified and gzipped, without
+Redis clients. \`cachement/ioredis\` imports ioredis, which counts in its times and files, and not in its size.`;
 
 export async function ask({ quick, say }) {
   const runs = quick ? 5 : 31;
@@ -74,7 +74,7 @@ export async function ask({ quick, say }) {
   }
 }
 
-/** A project that has all of them installed, with a program for each. */
+/** A temporary project in which all targets are installed, with a program for each. */
 function projectFolder() {
   const folder = mkdtempSync(path.join(tmpdir(), 'cachement-import-'));
   mkdirSync(path.join(folder, 'node_modules'));
@@ -102,7 +102,7 @@ function timing(statement) {
     console.log(JSON.stringify([ms, (user + system) / 1e3]));`;
 }
 
-/** The debugger is told of every script that is compiled, ESM or CommonJS, with its file. */
+/** The debugger reports every script that is compiled, ESM or CommonJS, with its file. */
 function counting(statement) {
   return `
     const { Session } = process.getBuiltinModule('node:inspector');
@@ -120,7 +120,7 @@ function fileOf({ label, by }) {
   return `${label.replaceAll(/\W+/g, '-')}.${SIDES[by].type}`;
 }
 
-/** @returns what the program prints. It does not load what this process was told to load. */
+/** @returns what the program prints. It does not get the NODE_OPTIONS of this process. */
 function runIn(folder, file) {
   const { NODE_OPTIONS: _options, ...env } = process.env;
   return JSON.parse(execFileSync(process.execPath, [file], { cwd: folder, env, encoding: 'utf8' }));

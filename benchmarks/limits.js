@@ -1,6 +1,6 @@
 /**
- * What a rate limit costs: how many calls does one process have counted in a second, and how many refused, by Redis
- * and by what it remembers itself?
+ * What does a rate limit cost: how many calls can one process count in a second, and how many are refused, by Redis and
+ * from the memory of the process?
  */
 import { namesOf } from './libraries/all.js';
 import { inTurns, measureSlice, summarize } from './support/in-turns.js';
@@ -10,7 +10,7 @@ import { table } from './support/table.js';
 
 const REFERENCE = 'bare-gcra';
 const LIBRARIES = [REFERENCE, 'rate-limiter-flexible', 'cachement-consume', 'cachement-rate-limited'];
-/** Whom the calls of a slice are counted for, and who answers. */
+/** `subjects`: how many keys the calls are spread over. `remember`: refusals may be remembered in the process. */
 const QUESTIONS = {
   spread: { title: 'admitted, 1,000 keys', subjects: 1_000, limit: 1_000_000, perSeconds: 1 },
   hot: { title: 'admitted, one key', subjects: 1, limit: 1_000_000, perSeconds: 1 },
@@ -21,13 +21,13 @@ const CALLERS = [1, 64];
 
 export const title = 'Rate limits, against a bare script';
 const explanation = `Calls per second of one process, and the ratio to a bare GCRA script on ioredis (\`defineCommand\`; TIME, GET and SET)
-in the same round. **Admitted**: the limit is so high that no call is refused; calls spread over 1,000 keys, or all for one.
+in the same round. **Admitted**: the limit is so high that no call is refused; calls are spread over 1,000 keys, or all have one.
 **Refused by Redis**: the limit is used up for a day, and Redis is asked each time. **Refused, remembered**: the same, but
 the process may remember a refusal (\`denialCache\`; \`inMemoryBlockOnConsumed\`); the ratio is to the bare script, which asks Redis.
 rate-limiter-flexible counts in fixed windows, the others by GCRA. Each library runs in a process of its own, all on the same
 version of ioredis; the processes take turns in short slices, in an order that changes, and each figure is the median over the rounds.
-Redis runs on the same machine. Every decision is checked. The second table is the time that the process itself was on a
-processor for one call.`;
+Redis runs on the same machine. Every decision is checked. The second table is the processor time of
+the process for one call.`;
 
 export async function ask({ redis, quick, say }) {
   const rounds = quick ? 5 : 30;
@@ -44,7 +44,7 @@ export async function ask({ redis, quick, say }) {
     for (const callers of CALLERS) {
       const slices = await inTurns(LIBRARIES, rounds, (library, round) => {
         say(`${QUESTIONS[question].title}, ${callers} callers, round ${round + 1} of ${rounds}`);
-        // The reference remembers nothing: it is what remembering is compared with.
+        // The reference remembers nothing: remembering is compared with asking Redis.
         const asked = library === REFERENCE && question === 'remembered' ? 'refused' : question;
         return members.get(library).call('slice', { question: asked, callers, ms: sliceMs });
       });
@@ -65,7 +65,7 @@ export function member({ open, remembersRefusals = false }) {
         if (remember && !remembersRefusals) continue;
         const prefix = `limits-${library}-${question}`;
         const limiter = await open({ url, prefix, limit, perSeconds, remember });
-        // Uses up a limit of one, and lets it be refused once.
+        // Uses up a limit of one, and makes a first call that is refused.
         if (!(await limiter.consume('subject-0'))) throw new Error(`${library} refuses its first call.`);
         await limiter.consume('subject-0');
         limiters.set(question, limiter);

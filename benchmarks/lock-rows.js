@@ -19,7 +19,7 @@ const { default: Redlock } = fromRoot('redlock');
 
 const KEY = 'invoice:42';
 const NAMESPACE = 'rows';
-/** The name of the same lock in Redis, for either side. */
+/** The key of the lock in Redis, by side. */
 const NAMES = { alone: KEY, ours: `${NAMESPACE}:lock:{${KEY}}` };
 const SERVERS = 3;
 const LATE = Symbol('late');
@@ -27,7 +27,7 @@ const LATE = Symbol('late');
 /** With the defaults of ioredis each attempt would wait for more than a minute for a server that is down. */
 const FAIL_FAST = { enableOfflineQueue: false, maxRetriesPerRequest: 0 };
 
-/** Each returns what was seen, and whether that is what a lock must do. */
+/** Each side returns what was seen, as `text`, and whether that is what a lock must do, as `holds`. */
 const ROWS = [
   {
     row: 'a',
@@ -190,7 +190,7 @@ function validity(ms) {
   return { holds: ms > 0, text: `returned with ${Math.round(ms)} ms left` };
 }
 
-/** When the holder learns that nothing is exclusive any more. */
+/** How long it takes until the holder's signal aborts. */
 async function told(signal, patienceMs, leaseMs) {
   const begun = performance.now();
   const aborted = new Promise((resolve) => {
@@ -203,7 +203,7 @@ async function told(signal, patienceMs, leaseMs) {
   return { holds: ms <= leaseMs * 1.25, text: `told after ${Math.round(ms)} ms` };
 }
 
-/** What the body saw, whatever `using` makes of it afterwards. */
+/** The result of the body, whatever `using` does afterwards. */
 async function heldWith(redlock, duration, body, settings = {}) {
   return new Promise((resolve, reject) => {
     redlock
@@ -246,7 +246,7 @@ function block(ms) {
   while (performance.now() < end);
 }
 
-/** The servers for one side of one row, and what is opened on them. */
+/** The servers for one side of one row, and the clients and proxies that were opened on them. */
 class Stage {
   #servers;
   #urls;
@@ -284,7 +284,7 @@ class Stage {
     this.#urls = this.#proxies.map(({ url }) => url);
   }
 
-  /** From now on, once everything is connected. */
+  /** Waits until all clients are connected; later replies take this long. */
   async repliesTake(ms) {
     await this.connected();
     for (const proxy of this.#proxies) proxy.delay(ms);
@@ -303,7 +303,7 @@ class Stage {
     await Promise.all(this.#servers.map(({ url }) => this.#client(url).flushall()));
   }
 
-  /** They accept what is sent, and answer nothing. */
+  /** The servers accept commands, and do not reply. */
   async freeze() {
     this.#paused = true;
     for (const server of this.#servers) await server.pause();

@@ -1,6 +1,6 @@
 /**
  * Many callers in several processes want one key that is not in the cache, at the same moment. How often is it
- * loaded, and how long after the load's end does the last of them have it?
+ * loaded, and how long after the end of the load does the last caller have it?
  */
 import { fileOf, namesOf } from './libraries/all.js';
 import { startMember } from './support/members.js';
@@ -23,13 +23,13 @@ const SHAPES = [
 ];
 const WARM_UP = { processes: 4, callers: 500 };
 const LOAD_MS = 200;
-/** From the order to the start, so that every process has it in time. */
+/** How long before the common start the processes are asked, so that none is late. */
 const LEAD_MS = 30;
 
 export const title = 'A thousand callers, one cold key';
-const explanation = `Processes x callers ask for one key that is not in Redis, all at one moment; a load takes ${LOAD_MS} ms.
+const explanation = `Processes x callers ask at the same time for one key that is not in Redis; a load takes ${LOAD_MS} ms.
 **Loads**: how often the row was loaded. **Last caller**: when the last caller had its value, counted from the end of the
-load (of the last one, where there were several). Median of the runs, worst in brackets. Libraries take turns within a run.`;
+load (of the last load, if there are several). Median of the runs, worst in brackets. Libraries take turns within a run.`;
 
 export async function ask({ redis, quick, say }) {
   const runs = quick ? 5 : 15;
@@ -40,7 +40,7 @@ export async function ask({ redis, quick, say }) {
     members.set(library, await Promise.all(started));
     await Promise.all(members.get(library).map(({ call }) => call('open', { url: redis.url, library })));
   }
-  // For the just-in-time compiler: not counted.
+  // Not counted: the just-in-time compiler warms up.
   for (const library of LIBRARIES) {
     say(`warming up ${library}`);
     for (const key of ['warm-1', 'warm-2']) await stampede(members.get(library), WARM_UP, key);
@@ -131,7 +131,7 @@ async function present(data, names) {
     text,
     ours: library.startsWith('cachement'),
   });
-  // Whoever loads for each caller would make all other bars invisible.
+  // Its loads, one for each caller, would make all other bars invisible.
   const shown = libraries.filter((library) => library !== 'by-hand');
   const panels = SHAPES.flatMap((shape) => [
     {

@@ -1,6 +1,6 @@
 /**
- * How many hits in Redis does one process get in a second, with one caller and with 64? Nothing in front of Redis
- * anywhere, and next to the clients themselves, so that only what a library costs is left.
+ * How many hits in Redis does one process get in a second, with one caller and with 64? No library has memory in front
+ * of Redis, and the bare clients run beside them, so that the difference is the cost of the library.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { namesOf } from './libraries/all.js';
@@ -26,9 +26,9 @@ const LIBRARIES = [
 ];
 const SIZES = { small: '200 B', large: '21 kB' };
 const CALLERS = [1, 64];
-/** A caller walks over its own ones, so that no two ever ask for the same key at once. */
+/** Each caller reads its own keys in turn, so that no two callers read one key at once. */
 const KEYS_EACH = 4;
-/** Many reads in a short time: with one caller it would take long. */
+/** Mostly with many callers: one alone would need longer for as many reads. */
 const WARM_UP = [
   { size: 'large', callers: 64, ms: 100 },
   { size: 'small', callers: 64, ms: 300 },
@@ -38,9 +38,9 @@ const WARM_UP = [
 export const title = 'Hits in Redis, against the bare client';
 const explanation = `Hits per second of one process, and the ratio to bare \`ioredis.get\` with \`JSON.parse\` in the same round.
 Each library runs in a process of its own with memory in front of Redis switched off; the processes take turns in short
-slices, in an order that changes, and each figure is the median over the rounds, so that a machine that drifts drifts under all of
-them. Redis runs on the same machine. Every read is checked to be a hit. The second table is the time that the process
-itself was on a processor for one hit: it depends least on what else the machine does.`;
+slices, in an order that changes, and each figure is the median over the rounds, so that a machine that gets slower gets
+slower for all of them. Redis runs on the same machine. Every read is checked to be a hit. The second table is the
+processor time of the process for one hit: it depends least on what else the machine does.`;
 
 export async function ask({ redis, quick, say }) {
   const rounds = quick ? 5 : 30;
@@ -51,7 +51,7 @@ export async function ask({ redis, quick, say }) {
     say(`filling Redis through ${library}`);
     await members.get(library).call('open', { url: redis.url, library });
   }
-  // For the just-in-time compiler: not counted.
+  // Not counted: the just-in-time compiler warms up.
   for (const library of LIBRARIES) {
     say(`warming up ${library}`);
     for (const slice of WARM_UP) await members.get(library).call('slice', slice);
@@ -71,7 +71,7 @@ export async function ask({ redis, quick, say }) {
   return { ...(await present(data, names)), data, explanation, libraries: LIBRARIES };
 }
 
-/** A slice in which some reads were no hits (a deadline passed, on a busy machine) is measured again. */
+/** Measures a slice again if some of its reads were no hits: on a busy machine a deadline may pass. */
 async function hitsOnly({ call }, library, ask) {
   for (let attempt = 1; attempt <= 5; attempt += 1) {
     const slice = await call('slice', ask);
@@ -99,12 +99,12 @@ export function member({ open }) {
           own += 1;
           return expected;
         };
-        // On a busy machine a fill may be given up: only a read that loads nothing shows that it is there.
+        // On a busy machine a write may fail: only a read without a load shows that the entry is stored.
         for (let before = -1; before !== own;) {
           if (own > 20) throw new Error(`${library} does not keep ${name}.`);
           before = own;
           const read = await cache.read(name, count);
-          // As JSON: one of them turns every text that looks like a date into a Date, and that is not the question.
+          // As JSON: one library turns every text that looks like a date into a Date.
           if (!isDeepStrictEqual(JSON.parse(JSON.stringify(read)), expected)) {
             throw new Error(
               `${library} returned something else for ${name}: ${JSON.stringify(read).slice(0, 200)}`,
@@ -144,7 +144,7 @@ function keysOf(callers) {
   );
 }
 
-/** A row as a database has it: about 200 bytes as JSON, or a list of rows of 21 kB. */
+/** A row of about 200 bytes as JSON, or a list of rows of 21 kB. */
 function row(size, key) {
   const one = (id) => ({
     id,
