@@ -39,7 +39,7 @@ export const QUESTIONS = {
     onRequest: true,
   },
   containers: {
-    asks: 'What do LinkedSet and FixedHashMap save, beside Set and Map, on Node.js 20 and 24?',
+    asks: 'What does LinkedSet save, beside Set, on Node.js 20 and 24?',
     onRequest: true,
   },
 };

@@ -1,11 +1,9 @@
-import { FixedHashMap } from '../shared/fixed-hash-map.js';
-
 /**
  * Callers of this process that want the same lock, in the order in which they came: only the first of them ask the
  * store, so that the store has one waiter for each process and not one for each call.
  */
 export class ProcessQueues<Refusal> {
-  readonly #queues = new FixedHashMap<ProcessQueue<Refusal>>();
+  readonly #queues = new Map<string, ProcessQueue<Refusal>>();
 
   /**
    * @param concurrency how many callers may ask the store at once
@@ -16,7 +14,7 @@ export class ProcessQueues<Refusal> {
     let queue = this.#queues.get(name);
     if (queue === undefined) {
       queue = new ProcessQueue(() => this.#queues.delete(name));
-      this.#queues.add(name, queue);
+      this.#queues.set(name, queue);
     }
     return queue.enter(concurrency, onTurn);
   }

@@ -1,4 +1,3 @@
-import { FixedHashMap } from './fixed-hash-map.js';
 import type { Clock } from '../ports/clock.js';
 
 /**
@@ -6,7 +5,7 @@ import type { Clock } from '../ports/clock.js';
  * message may be lost, so every pause also has an end.
  */
 export class Wakeups {
-  readonly #armed = new FixedHashMap<Wakeup[]>();
+  readonly #armed = new Map<string, Wakeup[]>();
 
   /**
    * From now on a message for one of the keys wakes `wakeup`.
@@ -26,7 +25,7 @@ export class Wakeups {
 
   #add(key: string, wakeup: Wakeup): void {
     const wakeups = this.#armed.get(key);
-    if (wakeups === undefined) this.#armed.add(key, [wakeup]);
+    if (wakeups === undefined) this.#armed.set(key, [wakeup]);
     else wakeups.push(wakeup);
   }
 
