@@ -141,7 +141,7 @@ async function present(data, names) {
       bars: shown.map((library) => bar(library, at(library, shape).loads, String(at(library, shape).loads))),
     },
     {
-      title: '',
+      title: `${shapeName(shape)} callers`,
       unit: 'the last caller, in ms after the end of the load',
       bars: shown.map((library) =>
         bar(library, at(library, shape).afterLoad, at(library, shape).afterLoad.toFixed(1)),

@@ -38,8 +38,8 @@ const STYLE = {
 /** The labels of our own rows are bold. */
 const BOLD_IF_OURS = { condition: { test: 'test(/^cachement/, datum.label)', value: 600 }, value: 400 };
 
-// Vega has no canvas here to measure texts with, and takes them for half as wide again as they are.
-textMetrics.width = ({ fontSize }, text) => String(text).length * fontSize * 0.56;
+// Vega has no canvas here to measure texts with: its own estimate is half as wide again as most fonts.
+textMetrics.width = ({ fontSize }, text) => String(text).length * fontSize * 0.62;
 
 /** @param {object} spec of Vega-Lite */
 async function draw(title, spec) {
