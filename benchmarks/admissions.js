@@ -1,17 +1,14 @@
-// What each algorithm lets through over time: the pictures of docs/rate-limits.md.
-//
-//     npm run build && node benchmarks/admissions.js
-//
-// The same calls are made under each: a lone one, bursts, then pressure without a pause. All of it on a real Redis, at
-// the same time, each under a key of its own. Writes docs/images/ and results/admissions.json.
+/**
+ * What each algorithm lets through over time. The same calls are made under each: a lone one, bursts, then pressure
+ * without a pause. All of them run on a real Redis at the same time, each under a key of its own. Writes the pictures
+ * of docs/rate-limits.md too.
+ */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { startRedis } from './support/redis.js';
-import { environment, versions } from './support/results.js';
-import { timelinePicture, timelinesPicture } from './support/timelines.js';
-
-const { Caching, RateLimitExceededError } = await import('../dist/index.js');
-const { ioredis } = await import('../dist/ioredis.js');
+import { timelines } from './support/plots.js';
+import { table } from './support/table.js';
+import { Caching, RateLimitExceededError } from '../dist/index.js';
+import { ioredis } from '../dist/ioredis.js';
 
 const LIMIT = 20;
 const PER_MS = 1_000;
@@ -23,7 +20,7 @@ const RULES = [
   { algorithm: 'sliding-window-counter' },
   { algorithm: 'fixed-window' },
 ];
-/** Bars of a picture alone, and of one beside others. */
+/** The width of a bar in the picture of one algorithm, and in the picture of all. */
 const BAR_MS = { alone: 50, beside: 100 };
 /** A lone call, two bursts close to each other, two with half a second between them, then pressure without a pause. */
 const CALLS = [
@@ -34,26 +31,37 @@ const CALLS = [
   { at: 2_710, count: 40 },
   ...Array.from({ length: 450 }, (_, i) => ({ at: 3_505 + i * 10, count: 1 })),
 ];
-/** How long the i-th body holds its slot: not all of the same length, and the same ones at each run. */
+/** How long the i-th body holds its slot: different lengths, the same ones in each run. */
 const bodyMs = (i) => 120 + ((i * 37) % 160);
 
-const redis = await startRedis();
-try {
+export const title = 'The same calls under each algorithm';
+const explanation = `A limit of ${LIMIT} a second. **Most at once**: the largest number of calls that were admitted within any second, from the
+time at which a call was sent to a second after its reply; for \`concurrency\` the largest number of bodies that ran at once. [The pictures](../../docs/rate-limits.md#the-algorithms).`;
+
+export async function ask({ redis, quick, say }) {
   const caching = new Caching({
     adapter: ioredis(redis.url, { timeout: '2s' }),
     namespace: 'admissions',
     limits: { denialCache: false, storeTimeout: '2s', onUnavailable: 'deny' },
   });
-  await caching.ready();
-  await play(caching, 'warm-up', 300);
-  const recorded = await play(caching, 'run', SECONDS * 1_000);
-  await caching.close();
-  write(recorded, environment(redis, false));
-} finally {
-  await redis.stop();
+  try {
+    await caching.ready();
+    say('warming up');
+    await play(caching, 'warm-up', 300);
+    say(`making the calls, ${SECONDS} s`);
+    const recorded = await play(caching, 'run', SECONDS * 1_000);
+    return {
+      ...(await present(recorded, quick)),
+      data: dataOf(recorded),
+      explanation,
+      packages: ['cachement', 'ioredis'],
+    };
+  } finally {
+    await caching.close();
+  }
 }
 
-/** All calls under each rule. Times are in ms since the beginning. */
+/** Makes all calls under each rule. Times are in ms since the start. */
 async function play(caching, run, ms) {
   const consumed = RULES.map(() => []);
   const slots = [];
@@ -98,9 +106,8 @@ async function hold(caching, key, calls, now, ms) {
   }
 }
 
-function write({ consumed, slots }, about) {
-  const images = new URL('../docs/images/', import.meta.url);
-  mkdirSync(images, { recursive: true });
+/** The table. A full run draws the pictures of the docs; a quick one leaves them alone. */
+async function present({ consumed, slots }, quick) {
   const windows = RULES.map(({ algorithm, burst }, i) => ({
     name: algorithm,
     title: burst === undefined ? algorithm : `${algorithm}, burst ${burst}`,
@@ -118,35 +125,41 @@ function write({ consumed, slots }, about) {
     line: 'running at once',
   };
   const all = [...windows, atOnce];
-  for (const one of all) {
-    const picture = timeline(one, BAR_MS.alone);
-    save(`${one.name}.svg`, timelinePicture(picture, one));
-    console.log(`${one.title}: ${picture.note}`);
-  }
-  const beside = all.map((one) => timeline(one, BAR_MS.beside));
   const line = 'admitted in the second before (concurrency: running at once)';
-  save('algorithms.svg', timelinesPicture('The same calls under each algorithm', beside, { line }));
-  const data = {
-    question: 'admissions',
-    environment: about,
-    packages: versions({ rootPackages: ['cachement', 'ioredis'] }, import.meta.url),
-    data: {
-      limit: LIMIT,
-      perMs: PER_MS,
-      rules: RULES,
-      calls: CALLS.length,
-      consumed: consumed.map(compact),
-      slots: compact(slots),
-    },
-  };
-  writeFileSync(
-    new URL('results/admissions.json', import.meta.url),
-    `${JSON.stringify(data, undefined, 2)}\n`,
-  );
-
-  function save(name, content) {
-    writeFileSync(new URL(name, images), content);
+  const beside = all.map((one) => timeline(one, BAR_MS.beside));
+  const picture = await timelines(title, beside, line);
+  if (!quick) {
+    const images = new URL('../docs/images/', import.meta.url);
+    mkdirSync(images, { recursive: true });
+    writeFileSync(new URL('algorithms.svg', images), picture);
+    for (const one of all) {
+      const content = await timelines(one.title, [timeline(one, BAR_MS.alone)], one.line);
+      writeFileSync(new URL(`${one.name}.svg`, images), content);
+    }
   }
+  return {
+    table: table(
+      ['', 'calls', 'admitted', 'most at once'],
+      all.map(({ calls, spans }, i) => [
+        beside[i].title,
+        String(calls.length),
+        String(spans.length),
+        beside[i].note.replace('at most ', ''),
+      ]),
+    ),
+    ...(quick ? { picture } : {}),
+  };
+}
+
+function dataOf({ consumed, slots }) {
+  return {
+    limit: LIMIT,
+    perMs: PER_MS,
+    rules: RULES,
+    calls: CALLS.length,
+    consumed: consumed.map(compact),
+    slots: compact(slots),
+  };
 }
 
 /** Bars of the calls, and a line of how many of the spans cover each moment. */
@@ -177,7 +190,7 @@ function admitted(calls) {
   return calls.filter(({ allowed }) => allowed);
 }
 
-/** In ms: when the replies came, and until when what they admitted counts (for slots: runs). */
+/** In ms: when the replies arrived, and until when an admitted call counts (for slots: runs). */
 function compact(calls) {
   return {
     admitted: admitted(calls).map(({ at }) => at),

@@ -12,7 +12,7 @@ import { gzipSync } from 'node:zlib';
 import { SUBPATHS } from '../scripts/subpaths.js';
 import { fromRoot } from './support/from-root.js';
 import { bars } from './support/plots.js';
-import { rotated } from './support/rotated.js';
+import { inTurns } from './support/in-turns.js';
 import { median, quartiles } from './support/statistics.js';
 import { table } from './support/table.js';
 
@@ -33,33 +33,30 @@ const OURS = [
     .map((name) => ({ label: name, by: 'import', name })),
 ];
 const TARGETS = [...NOTHING, ...OURS, ...OTHERS.map((name) => ({ label: name, by: 'import', name }))];
-/** Not part of any size: who uses Redis has a client anyway. */
+/** Part of no size: an application that uses Redis has a client anyway. */
 const PEERS = Object.keys(fromRoot('./package.json').peerDependencies);
 
 export const title = 'What it costs to import';
 export const explanation = `**Import**: from before the \`import\` (or \`require\`) to after it, in a fresh process; the median of the runs. Nothing is
-subtracted: the first rows are those of a module with nothing in it, which is what Node.js itself takes. **Processor**: how long
-the process was on a processor meanwhile, which depends least on what else the machine does. **Process**: from its start to its
-end, as its parent sees it. The processes take turns, in an order that changes, and all files are in the memory of the system.
-**Files**: those of code that were compiled. **Size**: all of them bundled by esbuild, minified,
-and gzipped; without Redis clients. \`cachement/ioredis\` reads ioredis too, which is in its times and files, and not in its size.`;
+subtracted: the first rows are an empty module, which is the time of Node.js itself. **Processor**: the processor time of
+the process meanwhile, which depends least on what else the machine does. **Process**: from its start to its
+end, as its parent sees it. The processes take turns, in an order that changes, and the system has all files in memory.
+**Files**: how many files of code were compiled. **Size**: all of them bundled by esbuild, minified and gzipped, without
+Redis clients. \`cachement/ioredis\` imports ioredis, which counts in its times and files, and not in its size.`;
 
 export async function ask({ quick, say }) {
   const runs = quick ? 5 : 31;
   const folder = projectFolder();
   try {
-    const times = new Map(TARGETS.map((target) => [target, []]));
-    // The first round is for the system to have the files in memory, and is not counted.
-    for (let round = 0; round <= runs; round += 1) {
+    const times = await inTurns(TARGETS, runs + 1, async (target, round) => {
       say(`importing, round ${round} of ${runs}`);
-      for (const target of rotated(TARGETS, round)) {
-        const begun = performance.now();
-        const [ms, cpuMs] = runIn(folder, fileOf(target));
-        if (round > 0) times.get(target).push({ ms, cpuMs, processMs: performance.now() - begun });
-      }
-    }
+      const begun = performance.now();
+      const [ms, cpuMs] = runIn(folder, fileOf(target));
+      return { ms, cpuMs, processMs: performance.now() - begun };
+    });
     const data = [];
-    for (const [target, list] of times) {
+    for (const [target, [_first, ...list]] of times) {
+      // The first round reads the files into the memory of the system, and is not counted.
       say(`measuring the size of ${target.label}`);
       data.push({
         ...target,
@@ -71,13 +68,13 @@ export async function ask({ quick, say }) {
         ...(NOTHING.includes(target) ? { minified: 0, gzipped: 0 } : await sizeOf(folder, target)),
       });
     }
-    return { ...present(data), data, explanation, libraries: LIBRARIES };
+    return { ...(await present(data)), data, explanation, libraries: LIBRARIES };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-/** A project that has all of them installed, with a program for each. */
+/** A temporary project in which all targets are installed, with a program for each. */
 function projectFolder() {
   const folder = mkdtempSync(path.join(tmpdir(), 'cachement-import-'));
   mkdirSync(path.join(folder, 'node_modules'));
@@ -105,7 +102,7 @@ function timing(statement) {
     console.log(JSON.stringify([ms, (user + system) / 1e3]));`;
 }
 
-/** The debugger is told of every script that is compiled, ESM or CommonJS, with its file. */
+/** The debugger reports every script that is compiled, ESM or CommonJS, with its file. */
 function counting(statement) {
   return `
     const { Session } = process.getBuiltinModule('node:inspector');
@@ -123,7 +120,7 @@ function fileOf({ label, by }) {
   return `${label.replaceAll(/\W+/g, '-')}.${SIDES[by].type}`;
 }
 
-/** @returns what the program prints. It does not load what this process was told to load. */
+/** @returns what the program prints. It does not get the NODE_OPTIONS of this process. */
 function runIn(folder, file) {
   const { NODE_OPTIONS: _options, ...env } = process.env;
   return JSON.parse(execFileSync(process.execPath, [file], { cwd: folder, env, encoding: 'utf8' }));
@@ -147,7 +144,7 @@ async function sizeOf(folder, { name, by }) {
   return { minified: contents.length, gzipped: gzipSync(contents, { level: 9 }).length };
 }
 
-function present(data) {
+async function present(data) {
   const kilobytes = (bytes) => (bytes === 0 ? '-' : `${(bytes / 1_000).toFixed(1)} kB`);
   const milliseconds = (ms) => `${ms.toFixed(1)} ms`;
   const rows = data.map(({ label, ms, cpuMs, processMs, files, minified, gzipped }) => [
@@ -168,7 +165,7 @@ function present(data) {
     }));
   return {
     table: table(['', 'import', 'processor', 'process', 'files', 'minified', 'gzipped'], rows),
-    picture: bars(title, [
+    picture: await bars(title, [
       { title: 'Import', unit: 'milliseconds', bars: shown(({ ms }) => ms, milliseconds) },
       { title: 'Size', unit: 'minified and gzipped', bars: shown(({ gzipped }) => gzipped, kilobytes) },
     ]),

@@ -1,18 +1,16 @@
 /**
- * What a rate limit costs: how many calls does one process have counted in a second, and how many refused, by Redis
- * and by what it remembers itself?
+ * What does a rate limit cost: how many calls can one process count in a second, and how many are refused, by Redis and
+ * from the memory of the process?
  */
-import process from 'node:process';
-import { fileOf } from './libraries/all.js';
-import { startMember } from './support/members.js';
+import { namesOf } from './libraries/all.js';
+import { inTurns, measureSlice, summarize } from './support/in-turns.js';
+import { startMembers } from './support/members.js';
 import { bars } from './support/plots.js';
-import { rotated } from './support/rotated.js';
-import { median, quartiles } from './support/statistics.js';
 import { table } from './support/table.js';
 
 const REFERENCE = 'bare-gcra';
 const LIBRARIES = [REFERENCE, 'rate-limiter-flexible', 'cachement-consume', 'cachement-rate-limited'];
-/** Whom the calls of a slice are counted for, and who answers. */
+/** `subjects`: how many keys the calls are spread over. `remember`: refusals may be remembered in the process. */
 const QUESTIONS = {
   spread: { title: 'admitted, 1,000 keys', subjects: 1_000, limit: 1_000_000, perSeconds: 1 },
   hot: { title: 'admitted, one key', subjects: 1, limit: 1_000_000, perSeconds: 1 },
@@ -23,22 +21,19 @@ const CALLERS = [1, 64];
 
 export const title = 'Rate limits, against a bare script';
 const explanation = `Calls per second of one process, and the ratio to a bare GCRA script on ioredis (\`defineCommand\`; TIME, GET and SET)
-in the same round. **Admitted**: the limit is so high that no call is refused; calls spread over 1,000 keys, or all for one.
+in the same round. **Admitted**: the limit is so high that no call is refused; calls are spread over 1,000 keys, or all have one.
 **Refused by Redis**: the limit is used up for a day, and Redis is asked each time. **Refused, remembered**: the same, but
 the process may remember a refusal (\`denialCache\`; \`inMemoryBlockOnConsumed\`); the ratio is to the bare script, which asks Redis.
 rate-limiter-flexible counts in fixed windows, the others by GCRA. Each library runs in a process of its own, all on the same
 version of ioredis; the processes take turns in short slices, in an order that changes, and each figure is the median over the rounds.
-Redis runs on the same machine. Every decision is checked. The second table is the time that the process itself was on a
-processor for one call.`;
+Redis runs on the same machine. Every decision is checked. The second table is the processor time of
+the process for one call.`;
 
 export async function ask({ redis, quick, say }) {
   const rounds = quick ? 5 : 30;
   const sliceMs = quick ? 50 : 100;
   say(`starting ${LIBRARIES.length} processes`);
-  const started = await Promise.all(
-    LIBRARIES.map((library) => startMember(import.meta.url, fileOf(library))),
-  );
-  const members = new Map(LIBRARIES.map((library, i) => [library, started[i]]));
+  const members = await startMembers(import.meta.url, LIBRARIES);
   for (const [library, { call }] of members) {
     say(`warming up ${library}`);
     const questions = await call('open', { url: redis.url, library });
@@ -47,36 +42,18 @@ export async function ask({ redis, quick, say }) {
   const data = [];
   for (const question of Object.keys(QUESTIONS)) {
     for (const callers of CALLERS) {
-      const slices = new Map(LIBRARIES.map((library) => [library, []]));
-      for (let round = 0; round < rounds; round += 1) {
+      const slices = await inTurns(LIBRARIES, rounds, (library, round) => {
         say(`${QUESTIONS[question].title}, ${callers} callers, round ${round + 1} of ${rounds}`);
-        for (const library of rotated(LIBRARIES, round)) {
-          const { call } = members.get(library);
-          // It remembers nothing, and is what remembering is compared with.
-          const asked = library === REFERENCE && question === 'remembered' ? 'refused' : question;
-          slices.get(library).push(await call('slice', { question: asked, callers, ms: sliceMs }));
-        }
-      }
-      for (const [library, list] of slices) {
-        const ratios = list.map(({ perSecond }, i) => perSecond / slices.get(REFERENCE)[i].perSecond);
-        data.push({
-          library,
-          question,
-          callers,
-          perSecond: median(list.map((slice) => slice.perSecond)),
-          microsecondsPerCall: median(list.map((slice) => slice.microsecondsPerCall)),
-          ratio: median(ratios),
-          ratioQuartiles: quartiles(ratios),
-        });
-      }
+        // The reference remembers nothing: remembering is compared with asking Redis.
+        const asked = library === REFERENCE && question === 'remembered' ? 'refused' : question;
+        return members.get(library).call('slice', { question: asked, callers, ms: sliceMs });
+      });
+      data.push(...summarize(slices, REFERENCE).map((one) => ({ ...one, question, callers })));
     }
   }
-  const names = new Map();
-  for (const [library, { stop }] of members) {
-    names.set(library, (await import(fileOf(library))).name);
-    await stop();
-  }
-  return { ...present(data, names), data, explanation, libraries: LIBRARIES };
+  const names = await namesOf(LIBRARIES);
+  await Promise.all([...members.values()].map(({ stop }) => stop()));
+  return { ...(await present(data, names)), data, explanation, libraries: LIBRARIES };
 }
 
 /** What one of the processes does. */
@@ -88,7 +65,7 @@ export function member({ open, remembersRefusals = false }) {
         if (remember && !remembersRefusals) continue;
         const prefix = `limits-${library}-${question}`;
         const limiter = await open({ url, prefix, limit, perSeconds, remember });
-        // Uses up a limit of one, and lets it be refused once.
+        // Uses up a limit of one, and makes a first call that is refused.
         if (!(await limiter.consume('subject-0'))) throw new Error(`${library} refuses its first call.`);
         await limiter.consume('subject-0');
         limiters.set(question, limiter);
@@ -100,29 +77,16 @@ export function member({ open, remembersRefusals = false }) {
       const { subjects, limit } = QUESTIONS[question];
       const names = Array.from({ length: subjects }, (_, i) => `subject-${i}`);
       const admits = limit > 1;
-      let calls = 0;
-      const cpu = process.cpuUsage();
-      const begun = performance.now();
-      const until = begun + ms;
-      await Promise.all(
-        Array.from({ length: callers }, async (_, caller) => {
-          // No timer: calls that are answered from memory would never let it fire.
-          for (let i = caller * 7; performance.now() < until; i += 1) {
-            if ((await consume(names[i % subjects])) !== admits) {
-              throw new Error(`${question}: expected ${admits ? 'an admission' : 'a refusal'}.`);
-            }
-            calls += 1;
-          }
-        }),
-      );
-      const seconds = (performance.now() - begun) / 1_000;
-      const { user, system } = process.cpuUsage(cpu);
-      return { perSecond: calls / seconds, microsecondsPerCall: (user + system) / calls };
+      return measureSlice(callers, ms, async (caller, i) => {
+        if ((await consume(names[(caller * 7 + i) % subjects])) !== admits) {
+          throw new Error(`${question}: expected ${admits ? 'an admission' : 'a refusal'}.`);
+        }
+      });
     },
   };
 }
 
-function present(data, names) {
+async function present(data, names) {
   const libraries = [...names.keys()];
   const columns = Object.keys(QUESTIONS).flatMap((question) =>
     CALLERS.map((callers) => ({ question, callers })),
@@ -165,9 +129,9 @@ function present(data, names) {
       '',
       table(
         head,
-        rows(({ microsecondsPerCall }) => `${microsecondsPerCall.toFixed(1)} us`),
+        rows(({ microseconds }) => `${microseconds.toFixed(1)} us`),
       ),
     ].join('\n'),
-    picture: bars(title, panels),
+    picture: await bars(title, panels),
   };
 }

@@ -1,14 +1,14 @@
-// What was found to break in redlock 5.0.0-beta.2, each shown twice: redlock alone, used with ioredis as its README
-// says, and the locks of this package, which run on it.
-//
-//     node benchmarks/lock-rows.js
+/**
+ * What was found to break in redlock 5.0.0-beta.2. Each fault is played twice: with redlock alone, used with ioredis
+ * as its README shows, and with the locks of this package, which run on redlock.
+ */
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import process from 'node:process';
 import { fromRoot } from './support/from-root.js';
-import { startLocalRedis } from './support/local-redis.js';
+import { startMember } from './support/members.js';
 import { cells } from './support/plots.js';
-import { environment, versions, writeResult } from './support/results.js';
+import { startLocalRedis } from './support/redis.js';
 import { startSlowReplies } from './support/slow-replies.js';
 import { table } from './support/table.js';
 import { Caching } from '../dist/index.js';
@@ -19,7 +19,7 @@ const { default: Redlock } = fromRoot('redlock');
 
 const KEY = 'invoice:42';
 const NAMESPACE = 'rows';
-/** The name of the same lock in Redis, for either side. */
+/** The key of the lock in Redis, by side. */
 const NAMES = { alone: KEY, ours: `${NAMESPACE}:lock:{${KEY}}` };
 const SERVERS = 3;
 const LATE = Symbol('late');
@@ -27,7 +27,7 @@ const LATE = Symbol('late');
 /** With the defaults of ioredis each attempt would wait for more than a minute for a server that is down. */
 const FAIL_FAST = { enableOfflineQueue: false, maxRetriesPerRequest: 0 };
 
-/** Each returns what was seen, and whether that is what a lock must do. */
+/** Each side returns what was seen, as `text`, and whether that is what a lock must do, as `holds`. */
 const ROWS = [
   {
     row: 'a',
@@ -190,7 +190,7 @@ function validity(ms) {
   return { holds: ms > 0, text: `returned with ${Math.round(ms)} ms left` };
 }
 
-/** When the holder learns that nothing is exclusive any more. */
+/** How long it takes until the holder's signal aborts. */
 async function told(signal, patienceMs, leaseMs) {
   const begun = performance.now();
   const aborted = new Promise((resolve) => {
@@ -203,7 +203,7 @@ async function told(signal, patienceMs, leaseMs) {
   return { holds: ms <= leaseMs * 1.25, text: `told after ${Math.round(ms)} ms` };
 }
 
-/** What the body saw, whatever `using` makes of it afterwards. */
+/** The result of the body, whatever `using` does afterwards. */
 async function heldWith(redlock, duration, body, settings = {}) {
   return new Promise((resolve, reject) => {
     redlock
@@ -246,14 +246,14 @@ function block(ms) {
   while (performance.now() < end);
 }
 
-/** The servers for one side of one row, and what is opened on them. */
+/** The servers for one side of one row, and the clients and proxies that were opened on them. */
 class Stage {
   #servers;
   #urls;
   #clients = [];
   #cachings = [];
   #proxies = [];
-  #stopped = false;
+  #paused = false;
 
   constructor(servers) {
     this.#servers = servers;
@@ -284,7 +284,7 @@ class Stage {
     this.#urls = this.#proxies.map(({ url }) => url);
   }
 
-  /** From now on, once everything is connected. */
+  /** Waits until all clients are connected; later replies take this long. */
   async repliesTake(ms) {
     await this.connected();
     for (const proxy of this.#proxies) proxy.delay(ms);
@@ -303,10 +303,10 @@ class Stage {
     await Promise.all(this.#servers.map(({ url }) => this.#client(url).flushall()));
   }
 
-  /** They accept what is sent, and answer nothing. */
+  /** The servers accept commands, and do not reply. */
   async freeze() {
-    this.#stopped = true;
-    for (const server of this.#servers) await server.signal('SIGSTOP');
+    this.#paused = true;
+    for (const server of this.#servers) await server.pause();
   }
 
   async kill(i) {
@@ -318,7 +318,7 @@ class Stage {
   }
 
   async end() {
-    if (this.#stopped) for (const server of this.#servers) await server.signal('SIGCONT');
+    if (this.#paused) for (const server of this.#servers) await server.resume();
     for (const client of this.#clients) client.disconnect();
     await Promise.all(this.#cachings.map((caching) => caching.close()));
     await Promise.all(this.#proxies.map((proxy) => proxy.stop()));
@@ -332,12 +332,54 @@ class Stage {
   }
 }
 
-/** On servers of its own, so that nothing of one is left for the next. */
-async function play(row, side) {
-  const servers = await Promise.all(Array.from({ length: SERVERS }, startLocalRedis));
+export const title = 'What breaks in redlock alone';
+const explanation = `Each row is played twice, on three servers of its own: with redlock 5.0.0-beta.2 and ioredis as its README shows them,
+and with the locks of this package, which run on the same redlock. **ok**: what was seen is what a lock must do. "told"
+counts from the fault to the moment at which the holder's signal aborts; the lease is 1 s. In the rows (f) and (h) the
+clients of redlock alone fail at once, which is not their default: with the defaults an attempt waits for a server that
+is down for more than a minute.`;
+
+export async function ask({ say }) {
+  const data = [];
+  for (const { row, what } of ROWS) {
+    const seen = {};
+    for (const side of ['alone', 'ours']) {
+      say(`(${row}) ${what}: ${side === 'alone' ? 'redlock alone' : 'cachement'}`);
+      seen[side] = await playInItsOwnProcess({ row, side });
+    }
+    data.push({ row, what, ...seen });
+  }
+  const broken = data.filter(({ ours }) => !ours.holds).map(({ row }) => row);
+  return {
+    ...(await present(data)),
+    data,
+    explanation,
+    packages: ['cachement', 'redlock', 'ioredis'],
+    ...(broken.length > 0 ? { failure: `cachement does not hold in the rows ${broken.join(', ')}.` } : {}),
+  };
+}
+
+/** A process of its own, because redlock leaves timers and rejected promises behind when its servers end. */
+async function playInItsOwnProcess(part) {
+  const { call, stop } = await startMember(import.meta.url);
+  try {
+    return await call('play', part);
+  } finally {
+    await stop();
+  }
+}
+
+/** What one of the processes does. */
+export function member() {
+  process.on('unhandledRejection', () => {});
+  return { play };
+}
+
+async function play({ row, side }) {
+  const servers = await Promise.all(Array.from({ length: SERVERS }, () => startLocalRedis()));
   const stage = new Stage(servers);
   try {
-    const seen = await within(20_000, row[side](stage));
+    const seen = await within(20_000, ROWS.find((one) => one.row === row)[side](stage));
     return seen === LATE ? { holds: false, text: 'no outcome (20 s)' } : seen;
   } catch (error) {
     return { holds: false, text: `${error.name}: ${error.message}` };
@@ -347,65 +389,26 @@ async function play(row, side) {
   }
 }
 
-const title = 'What breaks in redlock alone';
-const explanation = `Each row is played twice, on three servers of its own: with redlock 5.0.0-beta.2 and ioredis as its README shows them,
-and with the locks of this package, which run on the same redlock. **ok**: what was seen is what a lock must do. "told"
-counts from the fault to the moment at which the holder's signal aborts; the lease is 1 s. In the rows (f) and (h) the
-clients of redlock alone fail at once, which is not their default: with the defaults an attempt waits for a server that
-is down for more than a minute.`;
-
-// What redlock leaves behind when its servers go is its own affair.
-process.on('unhandledRejection', () => {});
-const found = [];
-for (const row of ROWS) {
-  const seen = { alone: await play(row, 'alone'), ours: await play(row, 'ours') };
-  found.push({ row: row.row, what: row.what, ...seen });
-  console.log(
-    `(${row.row}) ${row.what}\n    redlock alone: ${shown(seen.alone)}\n    cachement:     ${shown(seen.ours)}`,
-  );
-}
-const sides = ['redlock alone', 'cachement'];
-const lines = found.map(({ row, what, alone, ours }) => ({
-  label: `(${row}) ${what}`,
-  cells: [alone, ours],
-}));
-const probe = await startLocalRedis();
-const client = new Redis(probe.url);
-const version = /redis_version:(\S+)/.exec(await client.info('server'))?.[1] ?? 'unknown';
-client.disconnect();
-await probe.stop();
-writeResult(
-  'lock-rows',
-  {
-    title,
-    explanation,
+async function present(data) {
+  const sides = ['redlock alone', 'cachement'];
+  const lines = data.map(({ row, what, alone, ours }) => ({
+    label: `(${row}) ${what}`,
+    seen: [alone, ours],
+  }));
+  const shown = ({ holds, text }) => `${text}${holds ? ' (ok)' : ''}`;
+  return {
     table: table(
       ['', ...sides],
-      lines.map(({ label, cells: line }) => [label, ...line.map(shown)]),
+      lines.map(({ label, seen }) => [label, ...seen.map(shown)]),
     ),
-    picture: cells(
+    picture: await cells(
       title,
       sides,
-      lines.map(({ label, cells: line }) => ({
+      lines.map(({ label, seen }) => ({
         label,
-        ours: false,
-        cells: line.map((cell) => ({ text: cell.text, is: cell.holds ? 'good' : 'bad' })),
+        cells: seen.map(({ holds, text }) => ({ text, is: holds ? 'good' : 'bad' })),
       })),
-      { left: 420, column: 290 },
+      290,
     ),
-    data: found,
-  },
-  environment({ version, where: 'this machine' }, false),
-  versions({ rootPackages: ['cachement', 'redlock', 'ioredis'] }, import.meta.url),
-  false,
-);
-const failed = found.filter(({ ours }) => !ours.holds);
-if (failed.length > 0) {
-  console.error(`\nDoes not hold: ${failed.map(({ row }) => row).join(', ')}`);
-  process.exit(1);
-}
-process.exit(0);
-
-function shown({ holds, text }) {
-  return `${text}${holds ? ' (ok)' : ''}`;
+  };
 }

@@ -1,12 +1,12 @@
 /**
- * What does a lock cost that nobody else wants, and how soon does the next one have a lock that twenty wait for?
+ * What does a free lock cost, and how soon does the next caller have one that twenty wait for?
  */
 import process from 'node:process';
-import { fileOf } from './libraries/all.js';
+import { fileOf, namesOf } from './libraries/all.js';
+import { inTurns, measureSlice, summarize } from './support/in-turns.js';
 import { startMember } from './support/members.js';
 import { bars } from './support/plots.js';
-import { rotated } from './support/rotated.js';
-import { median, percentile, quartiles } from './support/statistics.js';
+import { median, percentile } from './support/statistics.js';
 import { table } from './support/table.js';
 
 const REFERENCE = 'bare-lock';
@@ -19,7 +19,7 @@ const UNCONTENDED = [
   'redlock-using',
 ];
 const CALLERS = [1, 16];
-/** `bare-lock` does not wait, and both ways of a library wait in the same way. */
+/** Without `bare-lock`, which does not wait; one module of each library, since both of its modules wait in the same way. */
 const HAND_OVER = ['cachement-with-lease', 'cachement-fair', 'redis-semaphore', 'redlock'];
 const SHAPES = [
   { processes: 4, waiters: 5 },
@@ -28,24 +28,24 @@ const SHAPES = [
 const LIBRARIES = [...new Set([...UNCONTENDED, ...HAND_OVER])];
 const LEASE_MS = 10_000;
 const HELD_MS = 5;
-/** For the just-in-time compiler, which knows little of a library after a few thousand locks. Not counted. */
+/** Not counted: a few thousand locks are too few for the just-in-time compiler. */
 const WARM_UP = [
   { callers: 16, ms: 800 },
   { callers: 1, ms: 100 },
 ];
-/** From the order to the start, so that every process has it in time. */
+/** How long before the common start the processes are asked, so that none is late. */
 const LEAD_MS = 30;
 
 export const title = 'A lock, and its next holder';
-const explanation = `**Lock and unlock**, in one process: how often in a second one caller, or 16 callers on keys of their own, take a
-lock and give it back with nothing in between, and the ratio to bare \`SET NX PX\` and a compare-and-delete script in the
-same round. The libraries take turns in short slices, in an order that changes; median over the rounds. With one caller the
-scheduler of the machine decides much: the same program measured twice differs by a tenth.
+const explanation = `**Lock and unlock**, in one process: how often in a second one caller, or 16 callers on keys of their own,
+acquire a lock and release it with nothing in between, and the ratio to bare \`SET NX PX\` and a compare-and-delete script in the
+same round. The libraries take turns in short slices, in an order that changes; median over the rounds. With one caller
+much depends on the scheduler of the machine: the same program measured twice differs by a tenth.
 
-**Hand-over**: 20 callers ask for one lock at one moment, each has it once, for ${HELD_MS} ms. Counted is the time from the moment at
-which a holder asks to give it back to the moment at which the next one's work begins, over all processes, on the
-monotonic clock that they share: 19 hand-overs a run. All libraries as they are set up by default: redis-semaphore looks
-every 10 ms; redlock every 200 ms, 100 ms more or less, ten times (who fails then asks again); cachement is woken.
+**Hand-over**: 20 callers ask for one lock at the same time, and each holds it once, for ${HELD_MS} ms. The figure is the time from
+the call that releases it to the start of the next holder's work, over all processes, on the monotonic clock that they
+share: 19 hand-overs a run. All libraries have their default settings: redis-semaphore retries every 10 ms; redlock every
+200 ms, 100 ms more or less, ten times (a caller that fails then asks again); cachement is woken by a message.
 Lease ${LEASE_MS / 1_000} s everywhere, Redis on the same machine.`;
 
 export async function ask({ redis, quick, say }) {
@@ -62,11 +62,10 @@ export async function ask({ redis, quick, say }) {
   }
   const handOver = await askHandOver(fleets, quick, say);
 
-  const names = new Map();
-  for (const library of LIBRARIES) names.set(library, (await import(fileOf(library))).name);
+  const names = await namesOf(LIBRARIES);
   await Promise.all([...first.values(), ...[...fleets.values()].flat()].map(({ stop }) => stop()));
   return {
-    ...present(uncontended, handOver, names),
+    ...(await present(uncontended, handOver, names)),
     data: { uncontended, handOver },
     explanation,
     libraries: LIBRARIES,
@@ -88,25 +87,11 @@ async function askUncontended(members, quick, say) {
   }
   const data = [];
   for (const callers of CALLERS) {
-    const slices = new Map(UNCONTENDED.map((library) => [library, []]));
-    for (let round = 0; round < rounds; round += 1) {
+    const slices = await inTurns(UNCONTENDED, rounds, (library, round) => {
       say(`lock and unlock, ${callers} callers, round ${round + 1} of ${rounds}`);
-      for (const library of rotated(UNCONTENDED, round)) {
-        slices.get(library).push(await members.get(library).call('slice', { callers, ms: sliceMs }));
-      }
-    }
-    const reference = slices.get(REFERENCE);
-    for (const [library, list] of slices) {
-      const ratios = list.map(({ perSecond }, i) => perSecond / reference[i].perSecond);
-      data.push({
-        library,
-        callers,
-        perSecond: median(list.map((slice) => slice.perSecond)),
-        microsecondsEach: median(list.map((slice) => slice.microsecondsEach)),
-        ratio: median(ratios),
-        ratioQuartiles: quartiles(ratios),
-      });
-    }
+      return members.get(library).call('slice', { callers, ms: sliceMs });
+    });
+    data.push(...summarize(slices, REFERENCE).map((one) => ({ ...one, callers })));
   }
   return data;
 }
@@ -120,7 +105,7 @@ async function askHandOver(fleets, quick, say) {
       say(`hand-over, ${nameOf(shape)}, run ${run} of ${runs}`);
       for (const library of run % 2 === 0 ? HAND_OVER : HAND_OVER.toReversed()) {
         const found = await handOver(fleets.get(library), library, shape, `${shape.processes}-${run}`);
-        // The first is for the just-in-time compiler.
+        // The first run warms up, and is not counted.
         if (run > 0) gaps.get(library).push(...found);
       }
     }
@@ -138,7 +123,7 @@ async function askHandOver(fleets, quick, say) {
   return data;
 }
 
-/** The times between the end of one holder and the beginning of the next, in ms. */
+/** The times from the end of one holder's work to the start of the next one's, in ms. */
 async function handOver(fleet, library, { processes, waiters }, key) {
   const at = String(process.hrtime.bigint() + BigInt(LEAD_MS * 1_000_000));
   const lists = await Promise.all(
@@ -161,24 +146,8 @@ export function member({ open }) {
     },
     slice: async ({ callers, ms }) => {
       const nothing = async () => {};
-      let done = 0;
-      let over = false;
-      const begun = performance.now();
-      const cpu = process.cpuUsage();
-      const timer = setTimeout(() => (over = true), ms);
-      await Promise.all(
-        Array.from({ length: callers }, async (_, caller) => {
-          const key = `alone-${process.pid}-${caller}`;
-          while (!over) {
-            await lock.hold(key, nothing);
-            done += 1;
-          }
-        }),
-      );
-      clearTimeout(timer);
-      const seconds = (performance.now() - begun) / 1_000;
-      const { user, system } = process.cpuUsage(cpu);
-      return { perSecond: done / seconds, microsecondsEach: (user + system) / done };
+      const keys = Array.from({ length: callers }, (_, caller) => `alone-${process.pid}-${caller}`);
+      return measureSlice(callers, ms, (caller) => lock.hold(keys[caller], nothing));
     },
     wait: async ({ key, waiters, at }) => {
       const start = BigInt(at);
@@ -194,7 +163,7 @@ export function member({ open }) {
               return { begin, end: now() };
             });
           } catch (error) {
-            // redlock has given up.
+            // redlock rejects after its last retry: ask again.
             if (error.name !== 'ExecutionError') throw error;
           }
         }
@@ -212,7 +181,7 @@ function nameOf({ processes, waiters }) {
   return `${processes} ${processes === 1 ? 'process' : 'processes'} x ${waiters} waiters`;
 }
 
-function present(uncontended, handOver, names) {
+async function present(uncontended, handOver, names) {
   const callersOf = (callers) => `${callers} ${callers === 1 ? 'caller' : 'callers'}`;
   const alone = (library, callers) =>
     uncontended.find((one) => one.library === library && one.callers === callers);
@@ -222,10 +191,10 @@ function present(uncontended, handOver, names) {
   const rows = UNCONTENDED.map((library) => [
     names.get(library),
     ...CALLERS.flatMap((callers) => {
-      const { perSecond, ratio, microsecondsEach } = alone(library, callers);
+      const { perSecond, ratio, microseconds } = alone(library, callers);
       return [
         `${Math.round(perSecond).toLocaleString('en')}/s  ${ratio.toFixed(2)}x`,
-        `${microsecondsEach.toFixed(0)} us`,
+        `${microseconds.toFixed(0)} us`,
       ];
     }),
   ]);
@@ -264,7 +233,7 @@ function present(uncontended, handOver, names) {
   ];
   return {
     table: [
-      'Lock and unlock, nobody else wants it',
+      'Lock and unlock, without contention',
       '',
       table(head, rows),
       '',
@@ -272,6 +241,6 @@ function present(uncontended, handOver, names) {
       '',
       table(waitHead, waitRows),
     ].join('\n'),
-    picture: bars(title, panels),
+    picture: await bars(title, panels),
   };
 }

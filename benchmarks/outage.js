@@ -1,133 +1,148 @@
-// What callers feel while Redis is killed, restarted, stopped with SIGSTOP and continued, under load.
-//
-//     node benchmarks/outage.js
-//
-// Two processes call a @Cached method without pause. The added latency of a call is its whole time less the time
-// that the method itself ran in it.
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
+/**
+ * What callers feel while Redis is killed, restarted, paused and resumed under load. Two processes call a @Cached
+ * method without a pause. The added latency of a call is its whole time less the time that the method itself took.
+ */
+import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { startLocalRedis } from './support/local-redis.js';
+import { decorate } from './support/decorate.js';
+import { startMember } from './support/members.js';
+import { bars } from './support/plots.js';
+import { startLocalRedis } from './support/redis.js';
+import { median, percentile } from './support/statistics.js';
+import { table } from './support/table.js';
 
-const BUDGET = 250;
+const STORE_TIMEOUT_MS = 250;
 const PHASES = [
   { name: 'healthy', act: async () => {} },
   { name: 'killed', act: (redis) => redis.kill() },
   { name: 'restarted', act: (redis) => redis.restart() },
-  { name: 'SIGSTOP', act: async (redis) => redis.signal('SIGSTOP') },
-  { name: 'SIGCONT', act: async (redis) => redis.signal('SIGCONT') },
+  { name: 'paused (SIGSTOP)', act: (redis) => redis.pause() },
+  { name: 'resumed (SIGCONT)', act: (redis) => redis.resume() },
 ];
-const PHASE_MS = 4_000;
 const PROCESSES = 2;
 const CALLERS = 50;
 const LOAD_MS = 5;
 
-if (process.send === undefined) await main();
-else await worker();
+export const title = 'When Redis goes away';
+const explanation = `${PROCESSES} processes, each with ${CALLERS} callers, call a \`@Cached\` method whose load takes ${LOAD_MS} ms, while Redis is killed,
+restarted, paused and resumed. **Added**: the time of a call less the time of its own load. \`storeTimeout\` is ${STORE_TIMEOUT_MS} ms.
+**Served at the end**: whether a second read is a hit at the end of the phase.`;
 
-async function main() {
+export async function ask({ quick, say }) {
+  const ms = quick ? 1_000 : 4_000;
   const redis = await startLocalRedis();
-  const workers = Array.from({ length: PROCESSES }, () =>
-    fork(fileURLToPath(import.meta.url), { env: { ...process.env, REDIS_URL: redis.url } }),
-  );
+  const members = await Promise.all(Array.from({ length: PROCESSES }, () => startMember(import.meta.url)));
   try {
-    await Promise.all(workers.map((child) => once(child, 'message')));
-    console.log(
-      `${PROCESSES} processes x ${CALLERS} callers, budget ${BUDGET} ms, ${PHASE_MS / 1_000} s a phase\n`,
-    );
-    const rows = [];
+    await Promise.all(members.map(({ call }) => call('open', { url: redis.url })));
+    const data = [];
     for (const { name, act } of PHASES) {
-      process.stderr.write(`${name} ...\n`);
+      say(name);
       await act(redis);
-      const reports = await Promise.all(
-        workers.map(async (child) => {
-          const answer = once(child, 'message');
-          child.send({ measure: PHASE_MS });
-          return (await answer)[0];
-        }),
-      );
-      const added = reports.flatMap((report) => report.added).sort((a, b) => a - b);
-      rows.push({
-        phase: name,
-        calls: reports.reduce((sum, one) => sum + one.calls, 0),
-        loads: reports.reduce((sum, one) => sum + one.loads, 0),
-        'added ms: p50': round(added[Math.floor(added.length * 0.5)]),
-        p99: round(added[Math.floor(added.length * 0.99)]),
-        worst: round(added.at(-1)),
-        'errors to callers': reports.reduce((sum, one) => sum + one.errors, 0),
-        'unhandled rejections': reports.reduce((sum, one) => sum + one.unhandled, 0),
-        'served from Redis at the end': reports.every((one) => one.hitAtEnd) ? 'yes' : 'no',
-      });
+      const reports = await Promise.all(members.map(({ call }) => call('measure', { ms })));
+      data.push({ phase: name, ...summarizePhase(reports) });
     }
-    console.table(rows);
+    return { ...(await present(data)), data, explanation, libraries: ['cachement-decorated'] };
   } finally {
-    for (const child of workers) child.kill();
-    await redis.signal('SIGCONT');
+    await Promise.all(members.map(({ stop }) => stop()));
     await redis.stop();
   }
 }
 
-async function worker() {
-  const { Caching, createDecorators, subscribe } = await import('../dist/index.js');
-  const { ioredis } = await import('../dist/ioredis.js');
-  const { decorate } = await import('./support/decorate.js');
+function summarizePhase(reports) {
+  const added = reports.flatMap((report) => report.added);
+  const sum = (figure) => reports.reduce((all, report) => all + report[figure], 0);
+  return {
+    calls: sum('calls'),
+    loads: sum('loads'),
+    addedMs: { p50: median(added), p99: percentile(added, 0.99), worst: percentile(added, 1) },
+    errors: sum('errors'),
+    unhandledRejections: sum('unhandled'),
+    servedAtEnd: reports.every(({ hitAtEnd }) => hitAtEnd),
+  };
+}
+
+/** What one of the processes does. */
+export function member() {
   let unhandled = 0;
-  process.on('unhandledRejection', () => unhandled++);
-  const caching = new Caching({
-    adapter: ioredis(process.env.REDIS_URL),
-    namespace: 'outage',
-    defaults: { ttl: '1m', storeTimeout: BUDGET },
-  });
-  await caching.ready();
-  const { Cached } = createDecorators(caching);
-  let loads = 0;
-  class Items {
-    async find(id) {
-      loads++;
-      await delay(LOAD_MS);
-      return { id };
-    }
-  }
-  decorate(Items, 'find', Cached({ key: 'item:{0}' }));
-  const items = new Items();
+  process.on('unhandledRejection', () => (unhandled += 1));
+  let items;
   let hits = 0;
-  let loadMs = new Map();
-  subscribe('hit', () => hits++);
-  subscribe('load', ({ key, ms }) => loadMs.set(key, ms));
-  process.send('ready');
-  process.on('message', async ({ measure }) => {
-    const until = performance.now() + measure;
-    const added = [];
-    let errors = 0;
-    let calls = 0;
-    loads = 0;
-    await Promise.all(
-      Array.from({ length: CALLERS }, async (_, caller) => {
-        for (let i = 0; performance.now() < until; i++) {
+  let loads = 0;
+  const loadMs = new Map();
+  return {
+    open: async ({ url }) => {
+      const { Caching, createDecorators, subscribe } = await import('../dist/index.js');
+      const { ioredis } = await import('../dist/ioredis.js');
+      const caching = new Caching({
+        adapter: ioredis(url),
+        namespace: 'outage',
+        defaults: { ttl: '1m', storeTimeout: STORE_TIMEOUT_MS },
+      });
+      await caching.ready();
+      class Items {
+        async find(id) {
+          loads += 1;
+          await delay(LOAD_MS);
+          return { id };
+        }
+      }
+      decorate(Items, 'find', createDecorators(caching).Cached({ key: 'item:{0}' }));
+      items = new Items();
+      subscribe('hit', () => (hits += 1));
+      subscribe('load', ({ key, ms }) => loadMs.set(key, ms));
+    },
+    measure: async ({ ms }) => {
+      const until = performance.now() + ms;
+      const added = [];
+      let errors = 0;
+      loads = 0;
+      const callUntilTheEnd = async (_, caller) => {
+        for (let i = 0; performance.now() < until; i += 1) {
           const id = `${process.pid}-${caller}-${i % 20}`;
           const key = `item:${id}`;
           loadMs.delete(key);
-          const start = performance.now();
-          try {
-            await items.find(id);
-          } catch {
-            errors++;
-          }
-          added.push(performance.now() - start - (loadMs.get(key) ?? 0));
-          calls++;
+          const begun = performance.now();
+          await items.find(id).catch(() => (errors += 1));
+          added.push(performance.now() - begun - (loadMs.get(key) ?? 0));
           await delay(1);
         }
-      }),
-    );
-    const before = hits;
-    await items.find('probe');
-    await items.find('probe');
-    process.send({ added, calls, loads, errors, unhandled, hitAtEnd: hits > before });
-  });
-  process.on('disconnect', () => process.exit());
+      };
+      await Promise.all(Array.from({ length: CALLERS }, callUntilTheEnd));
+      const hitsBefore = hits;
+      await items.find('probe');
+      await items.find('probe');
+      return { added, calls: added.length, loads, errors, unhandled, hitAtEnd: hits > hitsBefore };
+    },
+  };
 }
 
-function round(ms) {
-  return Math.round(ms * 10) / 10;
+async function present(data) {
+  const milliseconds = (ms) => `${ms.toFixed(1)} ms`;
+  return {
+    table: table(
+      ['', 'calls', 'loads', 'added: median', 'p99', 'worst', 'errors', 'unhandled', 'served at the end'],
+      data.map(({ phase, calls, loads, addedMs, errors, unhandledRejections, servedAtEnd }) => [
+        phase,
+        calls.toLocaleString('en'),
+        loads.toLocaleString('en'),
+        ...[addedMs.p50, addedMs.p99, addedMs.worst].map(milliseconds),
+        String(errors),
+        String(unhandledRejections),
+        servedAtEnd ? 'yes' : 'no',
+      ]),
+    ),
+    picture: await bars(
+      title,
+      ['p50', 'p99', 'worst'].map((figure) => ({
+        title: figure,
+        unit: 'added latency, ms',
+        bars: data.map(({ phase, addedMs }) => ({
+          label: phase,
+          value: addedMs[figure],
+          text: addedMs[figure].toFixed(1),
+          ours: true,
+        })),
+      })),
+    ),
+  };
 }

@@ -1,12 +1,12 @@
 /**
- * A row changes while it is being loaded. Who reads it afterwards: does he get the new one?
+ * A row changes while it is being loaded. Does a read that starts afterwards return the new one?
  *
- *   T1 misses, begins to load, and has read the OLD row.
- *   T2 changes the row to NEW, invalidates, and waits until that is done.
- *   T1's load ends; whatever the library stores, it stores.
- *   T3 reads. Anything but NEW is what everybody gets until the ttl ends.
+ *   T1 misses, starts its load, and has read the OLD row.
+ *   T2 changes the row to NEW, invalidates, and waits for the acknowledgement.
+ *   T1's load ends, and the library stores its value or does not.
+ *   T3 reads. If it gets OLD, so do all readers until the ttl ends.
  */
-import { fileOf } from './libraries/all.js';
+import { fileOf, namesOf } from './libraries/all.js';
 import { startMember } from './support/members.js';
 import { cells } from './support/plots.js';
 import { table } from './support/table.js';
@@ -25,46 +25,43 @@ const LIBRARIES = [
 const WAYS = ['key', 'tag', 'clear'];
 const PROCESSES = [1, 2];
 const TTL_SECONDS = 60;
-/** Libraries at a time: each has keys and processes of its own, and nothing here is a matter of speed. */
+/** How many libraries run at a time: each has keys and processes of its own, and no result depends on speed. */
 const LANES = 4;
-/** Long enough for every message between processes and every write that is not waited for. */
+/** Long enough for every message between processes, and for writes that the library does not wait for. */
 const SETTLE_MS = 60;
 /** How long the load goes on after the invalidation was acknowledged. */
 const REST_OF_LOAD_MS = 25;
-/** An invalidation that takes longer waits for the load, and the load for it. */
+/** After this time the load goes on: the invalidation waits for it. */
 const PATIENCE_MS = 2_000;
 
 export const title = 'A row changes while it is being loaded';
-const explanation = `**stale**: a read that began after the acknowledged invalidation, and after the load had ended, returned the old
-row; in brackets how long Redis would go on returning it (of a ttl of ${TTL_SECONDS} s). **fresh**: it returned the new one, from the cache or by
+const explanation = `**stale**: a read that started after the acknowledged invalidation, and after the end of the load, returned the old
+row; in brackets how long Redis would still return it (of a ttl of ${TTL_SECONDS} s). **fresh**: it returned the new one, from the cache or by
 loading it. **-**: the library has no such invalidation. Each library is set up on Redis as its documentation shows, with
 memory in front of it where it offers that (and its bus, where it has one). In two processes, one loads and the other changes
-the row and invalidates; the verdict is what the one that invalidated reads, and what the other reads is in the JSON. Before
-each race the same steps run one after the other, without overlap: only if the entry is cached, and is gone for the one that
-invalidated, does the race count.`;
+the row and invalidates; the verdict is what the process that invalidated reads; the reads of the other one are in the JSON. Before
+each race the same steps run one after the other, without overlap. The race counts only if the entry is cached then, and
+the process that invalidated no longer reads it.`;
 
 export async function ask({ redis, say }) {
   const found = new Map();
-  const names = new Map();
   const waiting = [...LIBRARIES];
   const lane = async () => {
     for (let library = waiting.shift(); library !== undefined; library = waiting.shift()) {
       say(`${library}, in one process and in two`);
-      names.set(library, (await import(fileOf(library))).name);
       found.set(library, await racesOf(redis, library));
     }
   };
   await Promise.all(Array.from({ length: LANES }, lane));
   const data = LIBRARIES.flatMap((library) => found.get(library));
-  const labels = new Map(LIBRARIES.map((library) => [library, names.get(library)]));
-  return { ...present(data, labels), data, explanation, libraries: LIBRARIES };
+  return { ...(await present(data, await namesOf(LIBRARIES))), data, explanation, libraries: LIBRARIES };
 }
 
 /** All races of one library, one after the other. */
 async function racesOf(redis, library) {
   const scene = new Scene();
   const members = await Promise.all(
-    PROCESSES.map(() => startMember(import.meta.url, fileOf(library), scene.handlers)),
+    PROCESSES.map(() => startMember(import.meta.url, fileOf(library), { handlers: scene.handlers })),
   );
   const results = [];
   for (const processes of PROCESSES) {
@@ -77,7 +74,7 @@ async function racesOf(redis, library) {
   return results;
 }
 
-/** What one of the processes does. The row, and when a load ends, are the parent's. */
+/** What one of the processes does. The parent has the row, and decides when a load ends. */
 export function member({ open }, parent) {
   let cache;
   return {
@@ -93,9 +90,9 @@ export function member({ open }, parent) {
   };
 }
 
-/** The source of truth, and the hand on the loads that are under way. */
+/** The row, and a gate that holds loads back. */
 class Scene {
-  /** Of the race that is on: part of the row, so that it can be found in Redis. */
+  /** The name of the present race. It is part of the row, so that the row can be found in Redis. */
   name = '';
   row = this.#row('OLD', 0);
   loads = 0;
@@ -121,7 +118,7 @@ class Scene {
     return { text, change, what: `the row of ${this.name}` };
   }
 
-  /** What is read now counts as old. */
+  /** From now on the row counts as old. */
   rest() {
     this.row = this.#row('OLD', this.#change);
   }
@@ -166,13 +163,13 @@ async function race({ redis, scene, way, processes, members }) {
   await held.begun;
   const invalidation = other.call('invalidate', { way, key }).then(() => 'acknowledged');
   const outcome = await Promise.race([invalidation, pause(PATIENCE_MS)]);
-  // Where clocks decide, the same millisecond would be a draw.
+  // Libraries that compare clocks need a later millisecond.
   await pause(REST_OF_LOAD_MS);
   held.release();
   const waited = outcome !== 'acknowledged';
   await invalidation;
   const returned = await first;
-  // What is old straight away and new a moment later is not what this is about: both are looked at.
+  // The verdict is about what stays stale, so the row is read at once and once more later.
   const atOnce = await readBoth(scene, loader, other, key);
   await pause(SETTLE_MS);
   const later = await readBoth(scene, loader, other, key);
@@ -187,7 +184,7 @@ async function race({ redis, scene, way, processes, members }) {
   };
 }
 
-/** The same without a race. Returns what is wrong with it, undefined if nothing is. */
+/** The same steps without a race. Returns what went wrong, or undefined. */
 async function withoutOverlap(scene, loader, other, way) {
   const key = 'control';
   scene.rest();
@@ -210,7 +207,7 @@ async function readBoth(scene, loader, other, key) {
   return { invalidator: { text: invalidator.text, from }, loader: { text: loaderRow.text } };
 }
 
-/** How long Redis keeps the old row: the longest life left of all that contains it; undefined if nothing does. */
+/** How long Redis keeps the old row: the longest ttl left among the keys that contain it; undefined if none does. */
 async function oldestLeft(client, name) {
   let longest;
   for (const key of await client.keys('*')) {
@@ -225,7 +222,7 @@ function pause(ms) {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-function present(data, names) {
+async function present(data, names) {
   const columns = PROCESSES.flatMap((processes) => WAYS.map((way) => ({ processes, way })));
   const nameOf = ({ processes, way }) =>
     `${way === 'clear' ? 'clear' : `by ${way}`}, ${processes === 1 ? 'one process' : 'two processes'}`;
@@ -236,7 +233,6 @@ function present(data, names) {
   };
   const lines = [...names].map(([library, label]) => ({
     label,
-    ours: library.startsWith('cachement'),
     cells: columns.map(({ processes, way }) =>
       data.find((one) => one.library === library && one.processes === processes && one.way === way),
     ),
@@ -250,7 +246,7 @@ function present(data, names) {
       ['', ...columns.map(nameOf)],
       lines.map(({ label, cells: line }) => [label, ...line.map(shown)]),
     ),
-    picture: cells(
+    picture: await cells(
       title,
       columns.map(nameOf),
       lines.map((line) => ({

@@ -1,8 +1,8 @@
 /**
  * Many callers in several processes want one key that is not in the cache, at the same moment. How often is it
- * loaded, and how long after the load's end does the last of them have it?
+ * loaded, and how long after the end of the load does the last caller have it?
  */
-import { fileOf } from './libraries/all.js';
+import { fileOf, namesOf } from './libraries/all.js';
 import { startMember } from './support/members.js';
 import { bars } from './support/plots.js';
 import { median, wallClock } from './support/statistics.js';
@@ -23,13 +23,13 @@ const SHAPES = [
 ];
 const WARM_UP = { processes: 4, callers: 500 };
 const LOAD_MS = 200;
-/** From the order to the start, so that every process has it in time. */
+/** How long before the common start the processes are asked, so that none is late. */
 const LEAD_MS = 30;
 
 export const title = 'A thousand callers, one cold key';
-const explanation = `Processes x callers ask for one key that is not in Redis, all at one moment; a load takes ${LOAD_MS} ms.
+const explanation = `Processes x callers ask at the same time for one key that is not in Redis; a load takes ${LOAD_MS} ms.
 **Loads**: how often the row was loaded. **Last caller**: when the last caller had its value, counted from the end of the
-load (of the last one, where there were several). Median of the runs, worst in brackets. Libraries take turns within a run.`;
+load (of the last load, if there are several). Median of the runs, worst in brackets. Libraries take turns within a run.`;
 
 export async function ask({ redis, quick, say }) {
   const runs = quick ? 5 : 15;
@@ -40,7 +40,7 @@ export async function ask({ redis, quick, say }) {
     members.set(library, await Promise.all(started));
     await Promise.all(members.get(library).map(({ call }) => call('open', { url: redis.url, library })));
   }
-  // For the just-in-time compiler: not counted.
+  // Not counted: the just-in-time compiler warms up.
   for (const library of LIBRARIES) {
     say(`warming up ${library}`);
     for (const key of ['warm-1', 'warm-2']) await stampede(members.get(library), WARM_UP, key);
@@ -57,12 +57,9 @@ export async function ask({ redis, quick, say }) {
     }
     for (const [library, list] of results) data.push({ library, ...shape, ...summary(list), runs: list });
   }
-  const names = new Map();
-  for (const [library, list] of members) {
-    names.set(library, (await import(fileOf(library))).name);
-    await Promise.all(list.map(({ stop }) => stop()));
-  }
-  return { ...present(data, names), data, explanation, libraries: LIBRARIES };
+  const names = await namesOf(LIBRARIES);
+  await Promise.all([...members.values()].flat().map(({ stop }) => stop()));
+  return { ...(await present(data, names)), data, explanation, libraries: LIBRARIES };
 }
 
 /** What one of the processes does. */
@@ -115,7 +112,7 @@ function summary(list) {
   };
 }
 
-function present(data, names) {
+async function present(data, names) {
   const libraries = [...names.keys()];
   const at = (library, shape) =>
     data.find((one) => one.library === library && one.processes === shape.processes);
@@ -134,7 +131,7 @@ function present(data, names) {
     text,
     ours: library.startsWith('cachement'),
   });
-  // Whoever loads for each caller would make all other bars invisible.
+  // Its loads, one for each caller, would make all other bars invisible.
   const shown = libraries.filter((library) => library !== 'by-hand');
   const panels = SHAPES.flatMap((shape) => [
     {
@@ -144,12 +141,12 @@ function present(data, names) {
       bars: shown.map((library) => bar(library, at(library, shape).loads, String(at(library, shape).loads))),
     },
     {
-      title: '',
+      title: `${shapeName(shape)} callers`,
       unit: 'the last caller, in ms after the end of the load',
       bars: shown.map((library) =>
         bar(library, at(library, shape).afterLoad, at(library, shape).afterLoad.toFixed(1)),
       ),
     },
   ]);
-  return { table: table(head, rows), picture: bars(title, panels) };
+  return { table: table(head, rows), picture: await bars(title, panels) };
 }

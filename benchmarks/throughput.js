@@ -1,14 +1,12 @@
 /**
- * How many hits in Redis does one process get in a second, with one caller and with 64? Nothing in front of Redis
- * anywhere, and next to the clients themselves, so that only what a library costs is left.
+ * How many hits in Redis does one process get in a second, with one caller and with 64? No library has memory in front
+ * of Redis, and the bare clients run beside them, so that the difference is the cost of the library.
  */
-import process from 'node:process';
 import { isDeepStrictEqual } from 'node:util';
-import { fileOf } from './libraries/all.js';
-import { startMember } from './support/members.js';
+import { namesOf } from './libraries/all.js';
+import { inTurns, measureSlice, summarize } from './support/in-turns.js';
+import { startMembers } from './support/members.js';
 import { bars } from './support/plots.js';
-import { rotated } from './support/rotated.js';
-import { median, quartiles } from './support/statistics.js';
 import { table } from './support/table.js';
 
 const REFERENCE = 'bare-get';
@@ -28,9 +26,9 @@ const LIBRARIES = [
 ];
 const SIZES = { small: '200 B', large: '21 kB' };
 const CALLERS = [1, 64];
-/** A caller walks over its own ones, so that no two ever ask for the same key at once. */
+/** Each caller reads its own keys in turn, so that no two callers read one key at once. */
 const KEYS_EACH = 4;
-/** Many reads in a short time: with one caller it would take long. */
+/** Mostly with many callers: one alone would need longer for as many reads. */
 const WARM_UP = [
   { size: 'large', callers: 64, ms: 100 },
   { size: 'small', callers: 64, ms: 300 },
@@ -40,24 +38,20 @@ const WARM_UP = [
 export const title = 'Hits in Redis, against the bare client';
 const explanation = `Hits per second of one process, and the ratio to bare \`ioredis.get\` with \`JSON.parse\` in the same round.
 Each library runs in a process of its own with memory in front of Redis switched off; the processes take turns in short
-slices, in an order that changes, and each figure is the median over the rounds, so that a machine that drifts drifts under all of
-them. Redis runs on the same machine. Every read is checked to be a hit. The second table is the time that the process
-itself was on a processor for one hit: it depends least on what else the machine does.`;
+slices, in an order that changes, and each figure is the median over the rounds, so that a machine that gets slower gets
+slower for all of them. Redis runs on the same machine. Every read is checked to be a hit. The second table is the
+processor time of the process for one hit: it depends least on what else the machine does.`;
 
 export async function ask({ redis, quick, say }) {
   const rounds = quick ? 5 : 30;
   const sliceMs = quick ? 60 : 100;
-  const members = new Map();
   say(`starting ${LIBRARIES.length} processes`);
-  const started = await Promise.all(
-    LIBRARIES.map((library) => startMember(import.meta.url, fileOf(library))),
-  );
-  LIBRARIES.forEach((library, i) => members.set(library, started[i]));
+  const members = await startMembers(import.meta.url, LIBRARIES);
   for (const library of LIBRARIES) {
     say(`filling Redis through ${library}`);
     await members.get(library).call('open', { url: redis.url, library });
   }
-  // For the just-in-time compiler: not counted.
+  // Not counted: the just-in-time compiler warms up.
   for (const library of LIBRARIES) {
     say(`warming up ${library}`);
     for (const slice of WARM_UP) await members.get(library).call('slice', slice);
@@ -65,38 +59,19 @@ export async function ask({ redis, quick, say }) {
   const data = [];
   for (const size of Object.keys(SIZES)) {
     for (const callers of CALLERS) {
-      const slices = new Map(LIBRARIES.map((library) => [library, []]));
-      for (let round = 0; round < rounds; round += 1) {
+      const slices = await inTurns(LIBRARIES, rounds, (library, round) => {
         say(`${SIZES[size]}, ${callers} callers, round ${round + 1} of ${rounds}`);
-        for (const library of rotated(LIBRARIES, round)) {
-          const slice = await hitsOnly(members.get(library), library, { size, callers, ms: sliceMs });
-          slices.get(library).push(slice);
-        }
-      }
-      const reference = slices.get(REFERENCE);
-      for (const [library, list] of slices) {
-        const ratios = list.map(({ perSecond }, i) => perSecond / reference[i].perSecond);
-        data.push({
-          library,
-          size,
-          callers,
-          perSecond: median(list.map((slice) => slice.perSecond)),
-          microsecondsPerHit: median(list.map((slice) => slice.microsecondsPerHit)),
-          ratio: median(ratios),
-          ratioQuartiles: quartiles(ratios),
-        });
-      }
+        return hitsOnly(members.get(library), library, { size, callers, ms: sliceMs });
+      });
+      data.push(...summarize(slices, REFERENCE).map((one) => ({ ...one, size, callers })));
     }
   }
-  const names = new Map();
-  for (const [library, { stop }] of members) {
-    names.set(library, (await import(fileOf(library))).name);
-    await stop();
-  }
-  return { ...present(data, names), data, explanation, libraries: LIBRARIES };
+  const names = await namesOf(LIBRARIES);
+  await Promise.all([...members.values()].map(({ stop }) => stop()));
+  return { ...(await present(data, names)), data, explanation, libraries: LIBRARIES };
 }
 
-/** A slice in which some reads were no hits (a deadline passed, on a busy machine) is measured again. */
+/** Measures a slice again if some of its reads were no hits: on a busy machine a deadline may pass. */
 async function hitsOnly({ call }, library, ask) {
   for (let attempt = 1; attempt <= 5; attempt += 1) {
     const slice = await call('slice', ask);
@@ -124,12 +99,12 @@ export function member({ open }) {
           own += 1;
           return expected;
         };
-        // On a busy machine a fill may be given up: only a read that loads nothing shows that it is there.
+        // On a busy machine a write may fail: only a read without a load shows that the entry is stored.
         for (let before = -1; before !== own;) {
           if (own > 20) throw new Error(`${library} does not keep ${name}.`);
           before = own;
           const read = await cache.read(name, count);
-          // As JSON: one of them turns every text that looks like a date into a Date, and that is not the question.
+          // As JSON: one library turns every text that looks like a date into a Date.
           if (!isDeepStrictEqual(JSON.parse(JSON.stringify(read)), expected)) {
             throw new Error(
               `${library} returned something else for ${name}: ${JSON.stringify(read).slice(0, 200)}`,
@@ -150,25 +125,14 @@ export function member({ open }) {
     },
     slice: async ({ size, callers, ms }) => {
       loads = 0;
-      let hits = 0;
-      let over = false;
-      const begun = performance.now();
-      const cpu = process.cpuUsage();
-      const timer = setTimeout(() => (over = true), ms);
-      await Promise.all(
-        keysOf(callers).map(async (own) => {
-          const calls = own.map((key) => ({ key: `${size}:${key}`, load: load(size, key) }));
-          for (let i = 0; !over; i = (i + 1) % calls.length) {
-            const call = calls[i];
-            await cache.read(call.key, call.load);
-            hits += 1;
-          }
-        }),
+      const reads = keysOf(callers).map((own) =>
+        own.map((key) => ({ key: `${size}:${key}`, load: load(size, key) })),
       );
-      clearTimeout(timer);
-      const seconds = (performance.now() - begun) / 1_000;
-      const { user, system } = process.cpuUsage(cpu);
-      return { loads, perSecond: hits / seconds, microsecondsPerHit: (user + system) / hits };
+      const slice = await measureSlice(callers, ms, async (caller, i) => {
+        const read = reads[caller][i % KEYS_EACH];
+        await cache.read(read.key, read.load);
+      });
+      return { loads, ...slice };
     },
   };
 }
@@ -180,7 +144,7 @@ function keysOf(callers) {
   );
 }
 
-/** A row as a database has it: about 200 bytes as JSON, or a list of rows of 21 kB. */
+/** A row of about 200 bytes as JSON, or a list of rows of 21 kB. */
 function row(size, key) {
   const one = (id) => ({
     id,
@@ -197,7 +161,7 @@ function row(size, key) {
     : { id: key, rows: Array.from({ length: 106 }, (_, i) => one(`${key}-${i}`)) };
 }
 
-function present(data, names) {
+async function present(data, names) {
   const libraries = [...names.keys()];
   const configurations = Object.keys(SIZES).flatMap((size) => CALLERS.map((callers) => ({ size, callers })));
   const nameOf = ({ size, callers }) => `${SIZES[size]}, ${callers} ${callers === 1 ? 'caller' : 'callers'}`;
@@ -226,9 +190,7 @@ function present(data, names) {
   const head = ['', ...configurations.map(nameOf)];
   const costs = libraries.map((library) => [
     names.get(library),
-    ...configurations.map(
-      (configuration) => `${at(library, configuration).microsecondsPerHit.toFixed(1)} us`,
-    ),
+    ...configurations.map((configuration) => `${at(library, configuration).microseconds.toFixed(1)} us`),
   ]);
   return {
     table: [
@@ -240,6 +202,6 @@ function present(data, names) {
       '',
       table(head, costs),
     ].join('\n'),
-    picture: bars(title, panels),
+    picture: await bars(title, panels),
   };
 }

@@ -1,9 +1,9 @@
-/** What Rollup is taught for npm run build: see build.js. */
+/** The Rollup plugins of npm run build: see build.js. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** What tsc wrote in `folder`, with the source maps beside it; and packages that are bundled. */
+/** Loads what tsc wrote in `folder`, with its source maps, and the packages that are bundled. */
 export function compiledSources(folder) {
   return {
     name: 'compiled-sources',
@@ -16,7 +16,7 @@ export function compiledSources(folder) {
   };
 }
 
-/** A single dash in a comment would make V8 keep the whole file in two bytes for each character, and read it slower. */
+/** With one character beyond Latin-1, V8 stores the whole file in two bytes a character, and reads it more slowly. */
 function oneByteEach(code) {
   return code.replace(
     /[^\0-\xff]/g,
@@ -24,7 +24,7 @@ function oneByteEach(code) {
   );
 }
 
-/** The licenses of packages that are bundled go with their code. */
+/** Writes the licenses of the bundled packages to one file beside their code. */
 export function bundledLicenses() {
   return {
     name: 'bundled-licenses',
@@ -42,10 +42,10 @@ export function bundledLicenses() {
 }
 
 /**
- * `export type` for what the code does not export: a class that the source exports as a type is declared as if it were
- * exported whole.
+ * Declares with `export type` what the code does not export. The bundler of declarations writes `export` for a class
+ * that the source exports as a type only.
  *
- * @param {readonly import('rollup').RollupOutput['output']} output the code
+ * @param {readonly import('rollup').RollupOutput['output']} output the bundled code
  */
 export function typesOnly(output) {
   const values = new Map(output.map(({ name, exports }) => [name, exports]));

@@ -17,7 +17,7 @@ import { exportsOf, fileOf, SUBPATHS, typesVersionsOf } from './subpaths.js';
 const at = (name) => fileURLToPath(new URL(`../${name}`, import.meta.url));
 const COMPILED = at('build/tsc');
 const manifest = JSON.parse(readFileSync(at('package.json'), 'utf8'));
-/** What the user's installation brings. A package that is in `devDependencies` alone is bundled. */
+/** Packages that the user installs. A package that is only in `devDependencies` is bundled. */
 const installed = Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies });
 
 compile();
@@ -29,7 +29,7 @@ const [esm] = await bundle(
     { extension: 'cjs', format: 'cjs', sourcemap: true, esModule: true, interop: 'auto' },
   ],
 );
-// Declared once, for CommonJS, and ESM leads to it: a `Caching` is one type, however it came into a program.
+// Types are declared once, for CommonJS, and re-exported for ESM, so that `Caching` is one type in every program.
 await bundle('.d.ts', [dts(), typesOnly(esm.output)], [{ extension: 'd.cts', format: 'es' }]);
 for (const name of Object.keys(SUBPATHS).map(fileOf)) {
   writeFileSync(at(`dist/${name}.d.ts`), `export * from './${name}.cjs';\n`);
@@ -43,7 +43,7 @@ function compile() {
   if (status !== 0) process.exit(1);
 }
 
-/** @param extension of those that tsc wrote: code or declarations */
+/** @param extension of the files of tsc that are bundled: code or declarations */
 async function bundle(extension, plugins, outputs) {
   const compiled = (source) => path.join(COMPILED, path.relative('src', source)).replace(/\.ts$/, extension);
   const build = await rollup({
@@ -64,7 +64,7 @@ async function bundle(extension, plugins, outputs) {
       dir: at('dist'),
       entryFileNames: `[name].${extension}`,
       chunkFileNames: ({ name }) => `shared/${name.replace(/\.d$/, '')}.${extension}`,
-      // All that the root needs is one chunk: each file more takes a millisecond at import.
+      // One chunk for all that the root needs: each further file takes a millisecond at import.
       manualChunks: { core: [compiled(SUBPATHS['.'])] },
       hoistTransitiveImports: false,
       minifyInternalExports: false,
@@ -83,7 +83,7 @@ function writeExports() {
   if (text === readFileSync(file, 'utf8')) return;
   if (process.env.CI) {
     console.error(
-      'package.json does not have the subpaths of scripts/subpaths.js. Commit what npm run build writes.',
+      'The exports in package.json differ from scripts/subpaths.js. Run npm run build, and commit package.json.',
     );
     process.exit(1);
   }

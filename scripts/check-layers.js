@@ -1,6 +1,6 @@
 /**
- * The layers of src: which folder may import from which, types included. Each arrow stands here once; an import that
- * follows none of them fails the check. Circles within a folder are found by the linter.
+ * npm run check:layers: which folder of src may import from which, types included. Each arrow is here once; an import
+ * that follows none of them fails the check. The linter finds circles within a folder.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -14,7 +14,7 @@ const LAYERS = {
   'core/shared': ['core/ports'],
   'core/keys': ['core/shared'],
   'core/values': ['core/shared'],
-  // Features know nothing of each other.
+  // Features do not import each other.
   'core/cache': FEATURE,
   'core/limits': FEATURE,
   'core/locks': FEATURE,

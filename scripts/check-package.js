@@ -1,4 +1,4 @@
-/** npm run check:package: packs what would be published and lets publint and arethetypeswrong judge it. */
+/** npm run check:package: packs what would be published, and checks it with publint and arethetypeswrong. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const folder = mkdtempSync(path.join(tmpdir(), 'cachement-package-'));
 try {
-  // Packing builds first (prepack), so that this never judges an old dist.
+  // npm pack builds first (prepack), so that no old dist is checked.
   const packed = execFileSync('npm', ['pack', '--json', '--pack-destination', folder], { cwd: root });
   const tarball = path.join(folder, JSON.parse(packed)[0].filename);
   run('publint/src/cli.js', ['run', tarball, '--strict']);

@@ -1,6 +1,6 @@
 /**
- * What users import, and where its source begins. A subpath is added by a line here: the build makes its files, and
- * writes it into `exports` and `typesVersions` of package.json.
+ * The subpaths that users import, and the source file of each. To add one, add a line: the build makes its files, and
+ * writes it to `exports` and `typesVersions` of package.json.
  */
 export const SUBPATHS = {
   '.': 'src/index.ts',
@@ -30,7 +30,7 @@ export function exportsOf() {
   return { ...Object.fromEntries(subpaths), './package.json': './package.json' };
 }
 
-/** `typesVersions`: the same for `moduleResolution: node`, which knows no `exports`. It finds the root by `types`. */
+/** `typesVersions`: the same for `moduleResolution: node`, which ignores `exports`. It finds the root by `types`. */
 export function typesVersionsOf() {
   const subpaths = Object.keys(SUBPATHS).filter((subpath) => subpath !== '.');
   return { '*': Object.fromEntries(subpaths.map((subpath) => [fileOf(subpath), [file(subpath, 'd.cts')]])) };

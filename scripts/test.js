@@ -1,6 +1,6 @@
 /**
  * npm test [-- PATTERNS and options of AVA]: compiles the tests with legacy and with standard decorators, runs
- * both with AVA and closes with one line that sums them. A path is that of a source: test/shared/duration.test.ts.
+ * both with AVA, and ends with one line that sums them up. Paths are those of sources: test/shared/duration.test.ts.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -25,7 +25,7 @@ console.log(
 process.exitCode = total('failed') > 0 ? 1 : 0;
 
 function runAll(args) {
-  // The compiler writes its output in spite of type errors: they fail the whole, and the tests still run.
+  // The compiler writes its output in spite of type errors: the tests still run, and the whole fails.
   const compiled = MODES.map(({ mode, project }) => {
     console.log(`Compiling the tests with ${mode} decorators`);
     rmSync(path.join(root, 'build', mode), { recursive: true, force: true });
@@ -41,7 +41,7 @@ function runAll(args) {
   return [...compiled, ...ran, ...(nothingRan ? [failure(`No test matches ${args.join(' ')}.`)] : [])];
 }
 
-/** One run of AVA, its output passed through. */
+/** One run of AVA, whose output is passed on. */
 function test({ mode, config }, args) {
   console.log(`\nTesting with ${mode} decorators`);
   const folder = mkdtempSync(path.join(tmpdir(), 'cachement-tests-'));
@@ -52,9 +52,9 @@ function test({ mode, config }, args) {
     });
     const counted = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : NOTHING;
     if (args.length === 0 && counted.failed === 0 && counted.leftOut > 0) {
-      return failure(`${counted.leftOut} tests were left out, by an .only somewhere.`, counted);
+      return failure(`${counted.leftOut} tests were left out: one of the files has a test.only.`, counted);
     }
-    // No test selected is no failure of this mode: the other one may have those that were asked for.
+    // A mode without any selected test has not failed: the other mode may have them.
     const nothingSelected = args.length > 0 && isNothing(counted);
     return status !== 0 && counted.failed === 0 && !nothingSelected
       ? failure('AVA failed.', counted)
@@ -71,7 +71,7 @@ function compiledPath(mode, arg) {
   return path.join('build', mode, relative).replace(/\.ts(?=$|:)/, '.js');
 }
 
-/** Whether this mode has one of the paths asked for. Of patterns only AVA can tell. */
+/** Whether this mode has one of the given paths. For patterns AVA decides. */
 function isSelected(mode, args) {
   const paths = args
     .filter((arg) => arg.startsWith('build'))

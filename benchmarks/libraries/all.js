@@ -46,3 +46,14 @@ const files = {
 export function fileOf(library) {
   return new URL(files[library], import.meta.url).href;
 }
+
+/**
+ * The name that each library prints, in the same order.
+ *
+ * @param {readonly string[]} libraries
+ * @returns {Promise<Map<string, string>>}
+ */
+export async function namesOf(libraries) {
+  const modules = await Promise.all(libraries.map((library) => import(fileOf(library))));
+  return new Map(libraries.map((library, i) => [library, modules[i].name]));
+}

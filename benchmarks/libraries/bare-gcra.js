@@ -1,4 +1,4 @@
-/** The measure of all limiters: one GCRA script by `defineCommand`, TIME, GET and SET, no library around it. */
+/** The reference of limits.js: one GCRA script by `defineCommand`, with TIME, GET and SET, and no library. */
 import { fromRoot } from '../support/from-root.js';
 
 const { Redis } = fromRoot('ioredis');

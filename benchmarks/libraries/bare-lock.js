@@ -1,4 +1,4 @@
-/** The measure of all locks: SET NX PX, and a script that deletes what is still ours. No renewal, no waiting. */
+/** The reference of locks.js: SET NX PX, and a script that deletes the key if its token is ours. No renewal, no waiting. */
 import { randomUUID } from 'node:crypto';
 import { fromRoot } from '../support/from-root.js';
 

@@ -1,4 +1,4 @@
-/** All keys that are asked for within one tick in one MGET, and `JSON.parse`: what merging reads can give at most. */
+/** One MGET for all keys that are read within one tick, and `JSON.parse`: the most that batching reads can gain. */
 import { fromRoot } from '../support/from-root.js';
 
 const { Redis } = fromRoot('ioredis');

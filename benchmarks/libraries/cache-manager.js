@@ -5,7 +5,7 @@ import { Keyv } from 'keyv';
 export const name = 'cache-manager';
 export const packages = ['cache-manager', 'keyv', '@keyv/redis'];
 
-/** Redis alone: with memory in front of it, and no bus, other processes would be old without any race. */
+/** Redis alone: with memory in front of it and without a bus, other processes would return stale rows without any race. */
 export async function open({ url, prefix, ttlSeconds }) {
   const redis = new KeyvRedis(url, { namespace: prefix });
   const store = new Keyv({ store: redis, namespace: prefix, useKeyPrefix: false });

@@ -18,7 +18,7 @@ export async function open({ url, prefix, ttlSeconds, tag, near }) {
       })
     : new Cacheable({ primary: store, ttl, namespace: prefix, tags: tag !== undefined });
   await store.getClient();
-  // getOrSet takes no tags: entries that have some are read and set, as its page on tags shows.
+  // getOrSet takes no tags: tagged entries are read and set, as its page on tags shows.
   const readTagged = async (key, load) => {
     const cached = await cache.get(key);
     if (cached !== undefined) return cached;

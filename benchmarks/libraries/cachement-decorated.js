@@ -1,14 +1,12 @@
-import { Cached, Caching, Invalidates } from '../../dist/index.js';
-import { ioredis } from '../../dist/ioredis.js';
+import { Cached, Invalidates } from '../../dist/index.js';
 import { decorate } from '../support/decorate.js';
+import { openCaching } from './cachement.js';
 
 export const name = 'cachement (decorated)';
 export const rootPackages = ['cachement', 'ioredis'];
 
 export async function open({ url, prefix, ttlSeconds, tag }) {
-  const caching = new Caching({ adapter: ioredis(url), namespace: prefix });
-  await caching.ready();
-  const cache = caching;
+  const cache = await openCaching({ url, prefix });
   const ttl = ttlSeconds * 1_000;
 
   class Rows {
@@ -42,6 +40,6 @@ export async function open({ url, prefix, ttlSeconds, tag }) {
       tag: (key, update) => rows.saveByTag(key, update),
       clear: (key, update) => rows.saveAll(key, update),
     },
-    close: () => caching.close(),
+    close: () => cache.close(),
   };
 }

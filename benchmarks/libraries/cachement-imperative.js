@@ -1,12 +1,10 @@
-import { Caching } from '../../dist/index.js';
-import { ioredis } from '../../dist/ioredis.js';
+import { openCaching } from './cachement.js';
 
 export const name = 'cachement (imperative)';
 export const rootPackages = ['cachement', 'ioredis'];
 
 export async function open({ url, prefix, ttlSeconds, tag }) {
-  const caching = new Caching({ adapter: ioredis(url), namespace: prefix });
-  await caching.ready();
+  const caching = await openCaching({ url, prefix });
   const { cache } = caching;
   const options = { ttl: ttlSeconds * 1_000, ...(tag === undefined ? {} : { tags: [tag] }) };
   return {

@@ -1,18 +1,14 @@
-import { Caching, RateLimited, RateLimitExceededError } from '../../dist/index.js';
-import { ioredis } from '../../dist/ioredis.js';
+import { RateLimited, RateLimitExceededError } from '../../dist/index.js';
 import { decorate } from '../support/decorate.js';
+import { openForLimits } from './cachement.js';
 
 export const name = 'cachement (@RateLimited)';
 export const rootPackages = ['cachement', 'ioredis'];
 export const remembersRefusals = true;
 
-export async function open({ url, prefix, limit, perSeconds, remember }) {
-  const cache = new Caching({
-    adapter: ioredis(url, { timeout: '2s' }),
-    namespace: prefix,
-    limits: { denialCache: remember, storeTimeout: '2s', onUnavailable: 'deny' },
-  });
-  await cache.ready();
+export async function open(setup) {
+  const cache = await openForLimits(setup);
+  const { limit, perSeconds } = setup;
 
   class Doors {
     async open(_subject) {

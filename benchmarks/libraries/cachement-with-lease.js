@@ -1,16 +1,10 @@
-import { Caching } from '../../dist/index.js';
-import { ioredis } from '../../dist/ioredis.js';
+import { openForLocks } from './cachement.js';
 
 export const name = 'cachement (withLease)';
 export const rootPackages = ['cachement', 'redlock', 'ioredis'];
 
-export async function open({ url, prefix, leaseMs }) {
-  const caching = new Caching({
-    adapter: ioredis(url),
-    namespace: prefix,
-    locks: { lease: leaseMs, wait: '30s' },
-  });
-  await caching.ready();
+export async function open(setup) {
+  const caching = await openForLocks(setup);
   return {
     hold: (key, work) => caching.locks.withLease(key, {}, work),
     close: () => caching.close(),

@@ -1,7 +1,7 @@
 import { RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
 import { fromRoot } from '../support/from-root.js';
 
-// The same client as everybody else here, so that only what the library costs makes the difference.
+// The same client as the others, so that the difference is the cost of the library.
 const { Redis } = fromRoot('ioredis');
 
 export const name = 'rate-limiter-flexible';

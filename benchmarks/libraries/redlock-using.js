@@ -1,20 +1,12 @@
-import Redlock from 'redlock';
-import { fromRoot } from '../support/from-root.js';
+import { openRedlock } from './redlock.js';
 
-const { Redis } = fromRoot('ioredis');
-
+export { packages, rootPackages } from './redlock.js';
 export const name = 'redlock (using)';
-export const packages = ['redlock'];
-export const rootPackages = ['ioredis'];
 
-/** Its defaults: 10 retries, 200 ms apart, 100 ms more or less. */
 export async function open({ url, prefix, leaseMs }) {
-  const redis = new Redis(url);
-  const redlock = new Redlock([redis]);
-  redlock.on('error', () => {});
-  await redis.ping();
+  const { redlock, close } = await openRedlock(url);
   return {
     hold: (key, work) => redlock.using([`${prefix}:${key}`], leaseMs, work),
-    close: async () => redis.disconnect(),
+    close,
   };
 }

@@ -8,11 +8,16 @@ export const packages = ['redlock'];
 export const rootPackages = ['ioredis'];
 
 /** Its defaults: 10 retries, 200 ms apart, 100 ms more or less. */
-export async function open({ url, prefix, leaseMs }) {
+export async function openRedlock(url) {
   const redis = new Redis(url);
   const redlock = new Redlock([redis]);
   redlock.on('error', () => {});
   await redis.ping();
+  return { redlock, close: async () => redis.disconnect() };
+}
+
+export async function open({ url, prefix, leaseMs }) {
+  const { redlock, close } = await openRedlock(url);
   return {
     hold: async (key, work) => {
       const lock = await redlock.acquire([`${prefix}:${key}`], leaseMs);
@@ -22,6 +27,6 @@ export async function open({ url, prefix, leaseMs }) {
         await lock.release();
       }
     },
-    close: async () => redis.disconnect(),
+    close,
   };
 }

@@ -20,7 +20,7 @@ export function callsWith(other, handlers) {
     } catch (failure) {
       reply = { answerTo: ask, error: failure?.stack ?? String(failure) };
     }
-    // Whoever asked may be gone by now.
+    // The other process may have ended meanwhile.
     if (other.connected) other.send(reply, () => {});
   };
   other.on('message', (message) => {
@@ -35,7 +35,7 @@ export function callsWith(other, handlers) {
   });
   return (name, argument) =>
     new Promise((resolve, reject) => {
-      if (!other.connected) throw new Error('The other process has ended: what it wrote last stands above.');
+      if (!other.connected) throw new Error('The other process has ended: its last output is above.');
       const ask = (last += 1);
       waiting.set(ask, { resolve, reject });
       other.send({ ask, name, argument });

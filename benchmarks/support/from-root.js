@@ -1,4 +1,4 @@
 import { createRequire } from 'node:module';
 
-/** Packages of the project itself, not of the benchmarks: the very copies that cachement uses. */
+/** Requires a package of the project, not of the benchmarks: the copy that cachement uses. */
 export const fromRoot = createRequire(new URL('../../package.json', import.meta.url));

@@ -1,6 +1,6 @@
 /**
- * One process of a benchmark: `node member.js <file of the question> <file of the library>`. The question says what
- * such a process can be asked to do; the library is opened when the parent says so.
+ * One process of a benchmark: `node member.js <file of the question> [<file of the library>]`. The question defines
+ * the calls that such a process answers; it opens the library when the parent asks for it.
  */
 import process from 'node:process';
 import { callsWith } from './calls.js';
@@ -9,6 +9,6 @@ const [, , question, library] = process.argv;
 const { member } = await import(question);
 const handlers = {};
 const call = callsWith(process, handlers);
-Object.assign(handlers, member(await import(library), call));
+Object.assign(handlers, member(library === undefined ? undefined : await import(library), call));
 process.on('disconnect', () => process.exit());
 process.send('ready');

@@ -1,87 +1,193 @@
-/** Two kinds of picture, as SVG that needs nothing else: bars, and a table of coloured cells. */
+/** Pictures of results, drawn by Vega-Lite as SVG: bars, tables of coloured cells, and timelines. */
+import { parse, textMetrics, View } from 'vega';
+import { compile } from 'vega-lite';
 
-const FONT = 'font-family="system-ui, sans-serif"';
+const INK = '#212529';
+const FAINT = '#6c757d';
+const GRID = '#eceff1';
 const OURS = '#0b7285';
 const OTHERS = '#adb5bd';
-const INK = '#212529';
-const FAINT = '#868e96';
+const CELLS = { good: '#b2f2bb', bad: '#ffc9c9', none: '#f1f3f5' };
+// Okabe and Ito's colours: they differ for every kind of eye, and in grey.
+const TIMELINE = { admitted: '#0072b2', refused: '#d5dae0', line: '#d55e00', limit: INK };
+
+const STYLE = {
+  font: 'system-ui, sans-serif',
+  background: '#ffffff',
+  view: { stroke: null },
+  title: {
+    anchor: 'start',
+    frame: 'group',
+    color: INK,
+    subtitleColor: FAINT,
+    fontSize: 13,
+    subtitleFontSize: 13,
+  },
+  axis: { title: null, domain: false, ticks: false, labelFontSize: 13, labelColor: INK, labelLimit: 0 },
+  text: { fontSize: 13, color: INK },
+  legend: {
+    title: null,
+    orient: 'top',
+    labelFontSize: 13,
+    labelColor: INK,
+    labelLimit: 0,
+    columnPadding: 20,
+  },
+};
+
+/** The labels of our own rows are bold. */
+const BOLD_IF_OURS = { condition: { test: 'test(/^cachement/, datum.label)', value: 600 }, value: 400 };
+
+// Vega has no canvas here to measure texts with: its own estimate is half as wide again as most fonts.
+textMetrics.width = ({ fontSize }, text) => String(text).length * fontSize * 0.62;
+
+/** @param {object} spec of Vega-Lite */
+async function draw(title, spec) {
+  const whole = {
+    title: { text: title ?? '', fontSize: 15, offset: 14 },
+    padding: 16,
+    config: STYLE,
+    ...spec,
+  };
+  const view = new View(parse(compile(whole).spec), { renderer: 'none' });
+  return `${await view.toSVG()}\n`;
+}
 
 /**
- * Horizontal bars, one panel below the other.
+ * Horizontal bars, one panel below the other, each with a scale of its own. `mark`: where a dashed line is drawn.
  *
  * @param {string} title
  * @param {readonly { title: string, unit: string, mark?: number,
  *   bars: readonly { label: string, value: number, text: string, ours: boolean }[] }[]} panels
  */
 export function bars(title, panels) {
-  const [left, width, right, row] = [270, 420, 90, 22];
-  const parts = [];
-  let y = 52;
-  for (const panel of panels) {
-    parts.push(text(16, y, panel.title, { weight: 600 }), text(left, y, panel.unit, { fill: FAINT }));
-    y += 12;
-    const most = Math.max(...panel.bars.map(({ value }) => value), panel.mark ?? 0, Number.MIN_VALUE);
-    if (panel.mark !== undefined) {
-      const x = (left + (panel.mark / most) * width).toFixed(1);
-      const end = y + panel.bars.length * row;
-      parts.push(
-        `<line x1="${x}" y1="${y}" x2="${x}" y2="${end}" stroke="${FAINT}" stroke-dasharray="3 3"/>`,
-      );
-    }
-    for (const { label, value, text: shown, ours } of panel.bars) {
-      const length = Math.max(1, (Math.max(0, value) / most) * width);
-      const fill = ours ? OURS : OTHERS;
-      parts.push(
-        text(left - 8, y + 15, label, { anchor: 'end', weight: ours ? 600 : 400 }),
-        `<rect x="${left}" y="${y + 3}" width="${length.toFixed(1)}" height="${row - 6}" rx="2" fill="${fill}"/>`,
-        text(left + length + 6, y + 15, shown, { weight: ours ? 600 : 400 }),
-      );
-      y += row;
-    }
-    y += 26;
-  }
-  return svg(title, left + width + right, y - 8, parts);
+  return draw(title, {
+    spacing: 24,
+    resolve: { scale: { x: 'independent' } },
+    vconcat: panels.map(barPanel),
+  });
+}
+
+function barPanel({ title, unit, mark, bars }) {
+  const axis = { minExtent: 250, labelPadding: 8, labelFontWeight: BOLD_IF_OURS };
+  const y = { field: 'label', sort: null, axis };
+  const x = { field: 'value', type: 'quantitative', axis: null };
+  const ours = (yes, no) => ({ condition: { test: 'datum.ours', value: yes }, value: no });
+  return {
+    title: { text: title, subtitle: unit },
+    width: 420,
+    height: { step: 22 },
+    data: { values: bars },
+    layer: [
+      ...(mark === undefined
+        ? []
+        : [{ mark: { type: 'rule', strokeDash: [3, 3], color: FAINT }, encoding: { x: { datum: mark } } }]),
+      { mark: { type: 'bar', height: 16, cornerRadius: 2 }, encoding: { x, y, color: ours(OURS, OTHERS) } },
+      {
+        mark: { type: 'text', align: 'left', dx: 6 },
+        encoding: { x, y, text: { field: 'text' } },
+      },
+    ],
+  };
 }
 
 /**
  * @param {string} title
  * @param {readonly string[]} head
- * @param {readonly { label: string, ours: boolean, cells: readonly { text: string, is: 'good' | 'bad' | 'none' }[] }[]} rows
- * @param {{ left?: number, column?: number }} widths of the labels and of each column
+ * @param {readonly { label: string, cells: readonly { text: string, is: 'good' | 'bad' | 'none' }[] }[]} rows
+ * @param {number} [column] the width of a column
  */
-export function cells(title, head, rows, { left = 200, column = 156 } = {}) {
-  const row = 26;
-  const fill = { good: '#b2f2bb', bad: '#ffc9c9', none: '#f1f3f5' };
-  const parts = head.map((name, i) =>
-    text(left + i * column + column / 2, 46, name, { anchor: 'middle', fill: FAINT }),
+export function cells(title, head, rows, column = 156) {
+  const values = rows.flatMap(({ label, cells }) =>
+    cells.map((cell, i) => ({ label, column: head[i], ...cell })),
   );
-  rows.forEach(({ label, ours, cells: line }, i) => {
-    const y = 56 + i * row;
-    parts.push(text(left - 10, y + 17, label, { anchor: 'end', weight: ours ? 600 : 400 }));
-    line.forEach((cell, k) => {
-      const x = left + k * column;
-      parts.push(
-        `<rect x="${x + 1}" y="${y + 1}" width="${column - 2}" height="${row - 2}" rx="2" fill="${fill[cell.is]}"/>`,
-        text(x + column / 2, y + 17, cell.text, { anchor: 'middle' }),
-      );
-    });
+  const color = {
+    field: 'is',
+    scale: { domain: Object.keys(CELLS), range: Object.values(CELLS) },
+    legend: null,
+  };
+  return draw(title, {
+    width: { step: column },
+    height: { step: 26 },
+    data: { values },
+    encoding: {
+      x: { field: 'column', sort: null, axis: { orient: 'top', labelAngle: 0, labelColor: FAINT } },
+      y: { field: 'label', sort: null, axis: { labelPadding: 10, labelFontWeight: BOLD_IF_OURS } },
+    },
+    layer: [
+      { mark: { type: 'rect', cornerRadius: 2, stroke: '#ffffff', strokeWidth: 2 }, encoding: { color } },
+      { mark: 'text', encoding: { text: { field: 'text' } } },
+    ],
   });
-  return svg(title, left + head.length * column + 16, 56 + rows.length * row + 16, parts);
 }
 
-function text(x, y, content, { anchor = 'start', weight = 400, fill = INK } = {}) {
-  const escaped = content.replace(/[&<>]/g, (sign) => `&#${sign.codePointAt(0)};`);
-  return `<text x="${x.toFixed(1)}" y="${y}" text-anchor="${anchor}" font-weight="${weight}" fill="${fill}">${escaped}</text>`;
+/**
+ * What a rate limit lets through over time, two timelines beside each other, or one alone.
+ *
+ * @typedef {object} Timeline
+ * @property {string} title
+ * @property {string} note below the title
+ * @property {number} limit a dashed line
+ * @property {number} seconds
+ * @property {number} barMs
+ * @property {readonly { admitted: number, refused: number }[]} bars one after the other
+ * @property {readonly (readonly [number, number])[]} steps from when on (in seconds) the line has which height
+ *
+ * @param {string} title
+ * @param {readonly Timeline[]} timelines
+ * @param {string} line what the line is
+ */
+export function timelines(title, timelines, line) {
+  const size = timelines.length === 1 ? { width: 800, height: 240 } : { width: 450, height: 165 };
+  const concat = timelines.map((timeline) => ({ ...size, ...timelinePanel(timeline, line) }));
+  return draw(timelines.length === 1 ? undefined : title, { columns: 2, spacing: 24, concat });
 }
 
-function svg(title, width, height, parts) {
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" ${FONT} font-size="13" role="img">`,
-    `<title>${title}</title>`,
-    `<rect width="${width}" height="${height}" fill="#ffffff"/>`,
-    text(16, 20, title, { weight: 700 }),
-    ...parts,
-    '</svg>',
-    '',
-  ].join('\n');
+function timelinePanel({ title, note, limit, seconds, barMs, bars, steps }, line) {
+  const names = [`admitted in ${barMs} ms`, 'refused', line, `the limit, ${limit}`];
+  const color = {
+    scale: { domain: names, range: Object.values(TIMELINE) },
+    legend: { symbolType: 'square' },
+  };
+  const colored = (i) => ({ ...color, datum: names[i] });
+  const x = {
+    field: 'from',
+    type: 'quantitative',
+    scale: { domain: [0, seconds] },
+    axis: { grid: false, labelExpr: "datum.value + ' s'", labelColor: FAINT },
+  };
+  const y = {
+    field: 'low',
+    type: 'quantitative',
+    scale: { domain: [0, 42] },
+    axis: { values: [0, 10, 20, 30, 40], gridColor: GRID, labelColor: FAINT },
+  };
+  const stacked = bars.flatMap(({ admitted, refused }, i) => {
+    const [from, to] = [(i * barMs) / 1_000, ((i + 1) * barMs) / 1_000];
+    return [
+      { from, to, low: 0, high: admitted, name: names[0] },
+      { from, to, low: admitted, high: admitted + refused, name: names[1] },
+    ];
+  });
+  const path = [[0, 0], ...steps, [seconds, steps.at(-1)?.[1] ?? 0]].map(([from, low]) => ({ from, low }));
+  return {
+    title: { text: title, subtitle: note },
+    layer: [
+      {
+        data: { values: stacked.filter(({ low, high }) => high > low) },
+        mark: { type: 'bar', clip: true, stroke: '#ffffff', strokeWidth: 0.6 },
+        encoding: { x, x2: { field: 'to' }, y, y2: { field: 'high' }, color: { ...color, field: 'name' } },
+      },
+      {
+        data: { values: path },
+        mark: { type: 'line', interpolate: 'step-after', clip: true, strokeWidth: 1.8 },
+        encoding: { x, y, color: colored(2) },
+      },
+      {
+        data: { values: [{}] },
+        mark: { type: 'rule', strokeDash: [6, 4], strokeWidth: 1.2 },
+        encoding: { y: { datum: limit }, color: colored(3) },
+      },
+    ],
+  };
 }

@@ -1,9 +1,9 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import process from 'node:process';
-import { fromRoot } from './from-root.js';
+import { fileOf } from '../libraries/all.js';
 
-/** Where and on what: no figure is written without it. */
+/** The machine and the versions: every result names them. */
 export function environment(redis, quick) {
   const [cpu] = os.cpus();
   return {
@@ -18,64 +18,63 @@ export function environment(redis, quick) {
 }
 
 /**
- * `name version` of what a library module says it runs on.
- * @param {URL} from the library's own place: one has its packages for itself
+ * `name version` of each package that a benchmark ran with.
+ *
+ * @param {{ libraries?: readonly string[], packages?: readonly string[] }} used `libraries`: modules of libraries/,
+ * which name their packages; `packages`: packages of the project itself
  */
-export function versions({ packages = [], rootPackages = [] }, from) {
-  const version = (folder) => JSON.parse(readFileSync(folder, 'utf8')).version;
-  return [
-    ...packages.map((name) => `${name} ${version(nearest(new URL(from), name))}`),
-    ...rootPackages.map((name) =>
-      name === 'cachement'
-        ? `cachement ${fromRoot('./package.json').version}`
-        : `${name} ${rootVersion(name)}`,
+export async function versionsOf({ libraries = [], packages = [] }) {
+  const modules = await Promise.all(
+    libraries.map(async (library) => ({ from: fileOf(library), ...(await import(fileOf(library))) })),
+  );
+  const names = [
+    ...modules.flatMap(({ from, packages = [] }) =>
+      packages.map((name) => `${name} ${versionIn(packageFile(new URL(from), name))}`),
+    ),
+    ...[...packages, ...modules.flatMap(({ rootPackages = [] }) => rootPackages)].map(
+      (name) => `${name} ${name === 'cachement' ? versionIn(ROOT) : versionIn(packageFile(ROOT, name))}`,
     ),
   ];
+  return [...new Set(names)].toSorted();
 }
 
-function rootVersion(name) {
-  return JSON.parse(readFileSync(new URL(`../../node_modules/${name}/package.json`, import.meta.url), 'utf8'))
-    .version;
+const ROOT = new URL('../../package.json', import.meta.url);
+
+function versionIn(file) {
+  return JSON.parse(readFileSync(file, 'utf8')).version;
 }
 
-/** Not by `require.resolve`: many packages do not export their package.json. */
-function nearest(from, name) {
-  for (let place = new URL('./', from); ; place = new URL('../', place)) {
-    const file = new URL(`node_modules/${name}/package.json`, place);
-    try {
-      readFileSync(file);
-      return file;
-    } catch (error) {
-      if (place.pathname === '/') throw error;
-    }
+/**
+ * The package.json of a package, as the module `from` would find it. Not by `require.resolve`: many packages do not
+ * export their package.json.
+ */
+function packageFile(from, name) {
+  for (let folder = new URL('./', from); ; folder = new URL('../', folder)) {
+    const file = new URL(`node_modules/${name}/package.json`, folder);
+    if (existsSync(file)) return file;
+    if (folder.pathname === '/') throw new Error(`The package ${name} is not installed for ${from.href}.`);
   }
 }
 
 /**
- * Writes what one question found: figures as JSON, the table as Markdown, the picture as SVG. A quick run has its
- * own folder, so that it never passes for a full one.
+ * Writes what one question found: figures as JSON, the table as Markdown, the picture, if there is one, as SVG. Quick
+ * runs have a folder of their own, so that none passes for a full one.
  */
 export function writeResult(name, { title, explanation, table, picture, data }, about, packages, quick) {
   const folder = new URL(quick ? '../results/quick/' : '../results/', import.meta.url);
   mkdirSync(folder, { recursive: true });
   const save = (extension, content) => writeFileSync(new URL(`${name}.${extension}`, folder), content);
   save('json', `${JSON.stringify({ question: name, environment: about, packages, data }, undefined, 2)}\n`);
-  save('svg', picture);
-  const facts = Object.entries(about).map(([key, value]) => `- ${key}: ${value}`);
+  if (picture !== undefined) save('svg', picture);
+  const facts = Object.entries({ ...about, packages: packages.join(', ') });
   save(
     'md',
     [
       `# ${title}`,
-      '',
       explanation,
-      '',
       table,
-      '',
-      `![${title}](${name}.svg)`,
-      '',
-      ...facts,
-      `- packages: ${packages.join(', ')}`,
-      '',
-    ].join('\n'),
+      ...(picture === undefined ? [] : [`![${title}](${name}.svg)`]),
+      facts.map(([key, value]) => `- ${key}: ${value}`).join('\n'),
+    ].join('\n\n') + '\n',
   );
 }

@@ -1,4 +1,4 @@
-/** A TCP proxy in front of a server of this machine: requests pass at once, and replies as late as it is told. */
+/** A TCP proxy in front of a server of this machine. Requests pass at once; replies are delayed by what `delay` sets. */
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 

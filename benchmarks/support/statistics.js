@@ -5,13 +5,13 @@ export function median(numbers) {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-/** What a `part` of the numbers, such as 0.99, is not above. */
+/** The smallest number that a `part` of the numbers, such as 0.99, does not exceed. */
 export function percentile(numbers, part) {
   const sorted = numbers.toSorted((a, b) => a - b);
   return sorted[Math.max(0, Math.ceil(sorted.length * part) - 1)];
 }
 
-/** What a quarter of the numbers is below, and what a quarter is above. */
+/** A quarter of the numbers is below `lower`, and a quarter above `upper`. */
 export function quartiles(numbers) {
   const sorted = numbers.toSorted((a, b) => a - b);
   return {

@@ -39,7 +39,7 @@ export const limitsMutations = [
   // --- denials that are remembered -------------------------------------------------------------------------------------
   {
     guard: 'denial-holds-for-no-lower-cost',
-    replace: ' && cost >= denied',
+    replace: 'cost >= one.cost && ',
     test: 'test/limits/denial-cache.test.ts',
     title: 'a cached denial applies to equal and higher costs only',
   },

@@ -1,3 +1,4 @@
+import { executionAsyncId } from 'node:async_hooks';
 import test from 'ava';
 import {
   currentLoadContext,
@@ -74,6 +75,28 @@ test('work that outlives its load is not part of it any more', async (t) => {
   await runLoader(of('b'), undefined, async () => {
     t.is(enclosingLoadOf(await left, ENGINE, 'a'), undefined);
   });
+});
+
+test.serial('promises are no longer watched when the last of the loads has ended', async (t) => {
+  // While a storage is in use, Node.js before 24 gives every promise an id of its own.
+  const isWatched = async (): Promise<boolean> => {
+    await Promise.resolve();
+    const id = executionAsyncId();
+    await Promise.resolve();
+    return executionAsyncId() !== id;
+  };
+  const before = await isWatched();
+  let endFirst = (): void => {};
+  const first = runLoader(of('one'), undefined, () => new Promise<void>((resolve) => (endFirst = resolve)));
+  const second = runLoader(of('two'), undefined, async () => {
+    await new Promise(setImmediate);
+    return currentLoadContext()?.key;
+  });
+  endFirst();
+  await first;
+  t.is(await second, 'two');
+  await new Promise(setImmediate);
+  t.is(await isWatched(), before);
 });
 
 test('each tag is tracked once, with its nonce', (t) => {

@@ -4,7 +4,8 @@ import { fileURLToPath } from 'node:url';
 import type { ContainerRuntimeClient } from 'testcontainers';
 import { eventually } from './eventually.js';
 import { freePort } from './free-port.js';
-import { commonArgs, redisUrl, type RedisServer, type StartRedisOptions } from './redis-server.js';
+import { commonArgs, redisUrl } from './redis-args.js';
+import type { RedisServer, StartRedisOptions } from './redis-server.js';
 
 const REDIS_PORT = 6_379;
 const START_LIMIT_MS = 20_000;

@@ -1,7 +1,4 @@
-/**
- * A running Redis server that belongs to the test: nobody else uses it, and it is gone when the test process
- * is.
- */
+/** A running Redis server that nothing but its starter uses. It ends when the process that started it ends. */
 export interface RedisServer {
   readonly kind: 'local' | 'docker';
   /** `redis://` with the password in it, if there is one. */
@@ -11,9 +8,9 @@ export interface RedisServer {
   readonly password: string | undefined;
   /** The process id of a local server; undefined in Docker, and while the server is down. */
   readonly pid: number | undefined;
-  /** Ends the server and removes what it kept. Does nothing when it is gone already. */
+  /** Ends the server and removes what it stored. Does nothing after the first call. */
   stop(): Promise<void>;
-  /** SIGKILL: the server has no time to say goodbye. Resolves when it is gone; `restart` brings it back. */
+  /** SIGKILL: the server closes nothing in order. Resolves when it has ended; `restart` starts it again. */
   kill(): Promise<void>;
   /** SIGSTOP, or a pause of the container: connections stay open and nothing answers. */
   pause(): Promise<void>;
@@ -30,15 +27,4 @@ export interface StartRedisOptions {
   readonly password?: string;
   /** A process of this machine, for tests that need real signals, where there is a `redis-server` to run. */
   readonly local?: boolean;
-}
-
-/** Arguments that every server of the tests gets first. */
-export function commonArgs({ args = [], password }: StartRedisOptions): string[] {
-  const authentication = password === undefined ? [] : ['--requirepass', password];
-  return ['--save', '', '--appendonly', 'no', ...authentication, ...args];
-}
-
-export function redisUrl(host: string, port: number, password: string | undefined): string {
-  const authentication = password === undefined ? '' : `:${encodeURIComponent(password)}@`;
-  return `redis://${authentication}${host}:${port}`;
 }

@@ -1,7 +1,7 @@
 import type { TestFn } from 'ava';
 import { prepareImage, startRedisContainer } from './docker-redis.js';
 import { dockerAnswers } from './find-docker.js';
-import { findRedisServer, installRedisServer } from './find-redis.js';
+import { findOrInstallRedisServer, findRedisServer, LOCAL_WAYS } from './find-redis.js';
 import { startClusterOf, type RedisCluster } from './redis-cluster.js';
 import { startRedisProcess } from './redis-process.js';
 import { startSentinelOf, type SentinelSetup } from './redis-sentinel.js';
@@ -14,11 +14,11 @@ export type { RedisServer, StartRedisOptions } from './redis-server.js';
 
 const DEFAULT_IMAGE = 'redis:7-alpine';
 
-const WAYS = `There are four ways to have one, tried in this order:
-  1. a Docker engine that answers: the image is ${DEFAULT_IMAGE}, or what REDIS_IMAGE names;
-  2. the path of a redis-server of version 7 or later in REDIS_SERVER;
-  3. a redis-server on the PATH;
-  4. Debian or Ubuntu, and the tests run as root: then the package redis-server is installed.`;
+const WAYS = [
+  'There are four ways to have one, tried in this order:',
+  `  1. a Docker engine that answers: the image is ${DEFAULT_IMAGE}, or what REDIS_IMAGE names;`,
+  ...LOCAL_WAYS.map((way, i) => `  ${i + 2}. ${way}`),
+].join('\n');
 
 /**
  * Starts a Redis server that belongs to the caller, found in the first of the ways above. It is empty, keeps
@@ -75,12 +75,8 @@ export function redisForFile<Context>(
   };
 }
 
-/** The way to the local server, found once in each test process. */
-let local: Promise<string | undefined> | undefined;
-
 async function localServer(who?: string): Promise<string> {
-  local ??= findRedisServer().then(async (found) => found ?? installRedisServer());
-  const program = await local;
+  const program = await findOrInstallRedisServer();
   if (program !== undefined) return program;
   if (who === undefined) throw new Error(`The tests need a real Redis server, and none was found. ${WAYS}`);
   throw new Error(

@@ -4,11 +4,11 @@ import { TtlCache } from '../shared/ttl-cache.js';
 import { HighWaterMarks } from '../shared/high-water-marks.js';
 import type { LimitCall } from './limit-call.js';
 import type { Clock } from '../ports/clock.js';
-import { BLOCK } from './rules.js';
+import { BLOCK, sameRules, type RuleSet } from './rules.js';
 
 /** A cached refusal. */
 interface Denial {
-  readonly fingerprint: string;
+  readonly rules: RuleSet;
   readonly cost: number;
   readonly decision: Decision;
   /** This process' clock before the request, so that the denial ends too early rather than too late. */
@@ -45,10 +45,10 @@ export class DenialCache {
     const denials = this.#denials.get(subject);
     if (denials === undefined) return undefined;
     const now = this.#clock.now();
-    for (const { fingerprint, decision, requestedAt, endsAt, cost: denied } of denials) {
+    for (const one of denials) {
       // guard: denial-holds-for-no-lower-cost
-      if (fingerprint === rules.fingerprint && cost >= denied && now < endsAt) {
-        return ageDecision(decision, now - requestedAt);
+      if (cost >= one.cost && now < one.endsAt && sameRules(one.rules, rules)) {
+        return ageDecision(one.decision, now - one.requestedAt);
       }
     }
     return undefined;
@@ -64,15 +64,8 @@ export class DenialCache {
     // guard: denied-slot-is-not-remembered
     // guard: overtaken-denial-is-not-remembered
     if (!isFinal(decision) || !this.#drops.permits(subject, sequence)) return;
-    const { fingerprint } = rules;
-    const others = (this.#denials.get(subject) ?? []).filter((one) => one.fingerprint !== fingerprint);
-    const denial = {
-      fingerprint,
-      cost,
-      decision,
-      requestedAt,
-      endsAt: requestedAt + decision.retryAfterMs,
-    };
+    const others = (this.#denials.get(subject) ?? []).filter((one) => !sameRules(one.rules, rules));
+    const denial = { rules, cost, decision, requestedAt, endsAt: requestedAt + decision.retryAfterMs };
     const kept = [denial, ...others].slice(0, MAX_DENIALS_PER_SUBJECT);
     const now = this.#clock.now();
     this.#denials.set(subject, kept, Math.max(...kept.map(({ endsAt }) => endsAt - now)));

@@ -82,8 +82,6 @@ export interface RuleSet {
   readonly smallestBurst: ResolvedRule | undefined;
   /** The names of all rules, joined. */
   readonly names: string;
-  /** A string that is equal for equal rules only. */
-  readonly fingerprint: string;
 }
 
 const YEAR_MS = 365 * 86_400_000;
@@ -175,6 +173,24 @@ export function checkUnits(value: unknown, what: string): number {
   throw new OptionsError(`${what} is ${units.accepts}, and ${describe(value)} was given.`);
 }
 
+/** True if both have equal rules in the same order. `consume` resolves its rules on every call, so this runs often. */
+export function sameRules({ rules: some }: RuleSet, { rules: others }: RuleSet): boolean {
+  return (
+    some === others ||
+    (some.length === others.length && some.every((rule, i) => isSameRule(rule, others[i] as ResolvedRule)))
+  );
+}
+
+function isSameRule(one: ResolvedRule, other: ResolvedRule): boolean {
+  return (
+    one.name === other.name &&
+    one.algorithm === other.algorithm &&
+    one.limit === other.limit &&
+    one.perMs === other.perMs &&
+    one.burst === other.burst
+  );
+}
+
 function resolveRule(rule: Rule, label: string): ResolvedRule {
   const isConcurrency = (rule as Rule | null)?.algorithm === 'concurrency';
   const schema = isConcurrency ? concurrencyRule : windowRule;
@@ -226,9 +242,6 @@ function ruleSetOf(rules: readonly ResolvedRule[]): RuleSet {
     concurrencyRules: rules.filter(({ algorithm }) => algorithm === 'concurrency'),
     smallestBurst: windows.length < 2 ? windows[0] : windows.toSorted((a, b) => a.burst - b.burst)[0],
     names: rules.map(({ name }) => name).join(','),
-    fingerprint: rules
-      .map(({ name, algorithm, limit, perMs, burst }) => `${name} ${algorithm} ${limit} ${perMs} ${burst}`)
-      .join(','),
   };
 }
 

@@ -1,11 +1,9 @@
-import { FixedHashMap } from '../shared/fixed-hash-map.js';
-
 /**
  * Queues of the callers of this process that wait for the same lock, in order of arrival. Only the first ones ask the store,
  * so that the store has few waiters for each process and not one for each call.
  */
 export class ProcessQueues<Refusal> {
-  readonly #queues = new FixedHashMap<ProcessQueue<Refusal>>();
+  readonly #queues = new Map<string, ProcessQueue<Refusal>>();
 
   /**
    * Adds a caller to the queue of a name.
@@ -18,7 +16,7 @@ export class ProcessQueues<Refusal> {
     let queue = this.#queues.get(name);
     if (queue === undefined) {
       queue = new ProcessQueue(() => this.#queues.delete(name));
-      this.#queues.add(name, queue);
+      this.#queues.set(name, queue);
     }
     return queue.enter(concurrency, onTurn);
   }

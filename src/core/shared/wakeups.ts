@@ -1,4 +1,3 @@
-import { FixedHashMap } from './fixed-hash-map.js';
 import type { Clock } from '../ports/clock.js';
 
 /**
@@ -6,7 +5,7 @@ import type { Clock } from '../ports/clock.js';
  * lost, so every pause also has a maximum duration.
  */
 export class Wakeups {
-  readonly #armed = new FixedHashMap<Wakeup[]>();
+  readonly #armed = new Map<string, Wakeup[]>();
 
   /**
    * Lets messages for the keys wake `wakeup`.
@@ -27,7 +26,7 @@ export class Wakeups {
 
   #add(key: string, wakeup: Wakeup): void {
     const wakeups = this.#armed.get(key);
-    if (wakeups === undefined) this.#armed.add(key, [wakeup]);
+    if (wakeups === undefined) this.#armed.set(key, [wakeup]);
     else wakeups.push(wakeup);
   }
 

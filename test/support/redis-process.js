@@ -1,31 +1,45 @@
-import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import process from 'node:process';
 import { freePort } from './free-port.js';
 import { keepAlive, spawnGuarded } from './guarded-process.js';
-import { commonArgs, redisUrl, type RedisServer, type StartRedisOptions } from './redis-server.js';
-import { temporaryFolder, type TemporaryFolder } from './temporary-folder.js';
+import { commonArgs, redisUrl } from './redis-args.js';
+import { temporaryFolder } from './temporary-folder.js';
+
+/**
+ * @import { ChildProcess } from 'node:child_process'
+ * @import { RedisServer, StartRedisOptions } from './redis-server.js'
+ * @import { TemporaryFolder } from './temporary-folder.js'
+ */
+
+/**
+ * @typedef {object} OwnLocalOptions
+ * @property {number} [port]
+ * @property {boolean} [bare] leaves out the arguments that all servers get: a sentinel takes none of them
+ * @property {(place: { readonly folder: string, readonly port: number }) => Promise<readonly string[]>} [prepare]
+ *   writes what the server needs in its folder before it starts; returns arguments that precede all others
+ *
+ * @typedef {StartRedisOptions & Readonly<OwnLocalOptions>} LocalOptions
+ */
+
+/**
+ * @typedef {object} Running
+ * @property {ChildProcess} guard
+ * @property {number} pid
+ * @property {Promise<void>} exited
+ */
 
 const HOST = '127.0.0.1';
 const START_LIMIT_MS = 20_000;
 
-export interface LocalOptions extends StartRedisOptions {
-  readonly port?: number;
-  /** Leaves out the arguments that all servers of the tests get: a sentinel takes none of them. */
-  readonly bare?: boolean;
-  /**
-   * Makes what must stand in the server's folder before it starts; returns arguments that come before all
-   * others.
-   */
-  readonly prepare?: (place: {
-    readonly folder: string;
-    readonly port: number;
-  }) => Promise<readonly string[]>;
-}
-
 /**
- * Starts the program, a `redis-server` or its like, as a process of this machine on a free port of 127.0.0.1.
+ * Starts the program, a `redis-server` or its like, as a process of this machine on a free port of 127.0.0.1. It ends
+ * by `stop`, or when this process ends, whatever ends it.
+ *
+ * @param {string} program
+ * @param {LocalOptions} options
+ * @returns {Promise<RedisServer>}
  */
-export async function startRedisProcess(program: string, options: LocalOptions = {}): Promise<RedisServer> {
+export async function startRedisProcess(program, options = {}) {
   const folder = await temporaryFolder();
   try {
     for (let attempt = 1; ; attempt += 1) {
@@ -44,23 +58,43 @@ export async function startRedisProcess(program: string, options: LocalOptions =
   }
 }
 
-/** Somebody else was faster: ask for another port. */
-export function isPortTaken(error: unknown): boolean {
+/**
+ * Whether another process took the port first: try again with another port.
+ *
+ * @param {unknown} error
+ */
+export function isPortTaken(error) {
   return error instanceof Error && error.message.includes('Address already in use');
 }
 
-class RedisProcess implements RedisServer {
-  readonly kind = 'local';
-  readonly host = HOST;
-  readonly port: number;
-  readonly url: string;
-  readonly password: string | undefined;
-  readonly #program: string;
-  readonly #folder: TemporaryFolder;
-  readonly #options: LocalOptions;
-  #running: Running | undefined;
+/** @implements {RedisServer} */
+class RedisProcess {
+  /**
+   * @readonly
+   * @type {'local'}
+   */
+  kind = 'local';
+  /** @readonly */
+  host = HOST;
+  /** @readonly */
+  port;
+  /** @readonly */
+  url;
+  /** @readonly */
+  password;
+  #program;
+  #folder;
+  #options;
+  /** @type {Running | undefined} */
+  #running;
 
-  constructor(program: string, folder: TemporaryFolder, port: number, options: LocalOptions) {
+  /**
+   * @param {string} program
+   * @param {TemporaryFolder} folder
+   * @param {number} port
+   * @param {LocalOptions} options
+   */
+  constructor(program, folder, port, options) {
     this.#program = program;
     this.#folder = folder;
     this.#options = options;
@@ -69,18 +103,17 @@ class RedisProcess implements RedisServer {
     this.url = redisUrl(HOST, port, options.password);
   }
 
-  get pid(): number | undefined {
+  get pid() {
     return this.#running?.pid;
   }
 
-  async stop(): Promise<void> {
-    // Nothing is kept, so there is nothing that a gentler signal would save, and a paused server hears only
-    // this one.
+  async stop() {
+    // Nothing is kept, so a gentler signal would save nothing, and a paused server receives only this one.
     await this.kill();
     await this.#folder.remove();
   }
 
-  async kill(): Promise<void> {
+  async kill() {
     const running = this.#running;
     if (!running) return;
     this.#signal(running, 'SIGKILL');
@@ -88,15 +121,15 @@ class RedisProcess implements RedisServer {
     await running.exited;
   }
 
-  async pause(): Promise<void> {
+  async pause() {
     this.#signal(this.#up('pause'), 'SIGSTOP');
   }
 
-  async resume(): Promise<void> {
+  async resume() {
     this.#signal(this.#up('resume'), 'SIGCONT');
   }
 
-  async restart(): Promise<void> {
+  async restart() {
     await this.kill();
     const folder = this.#folder.path;
     const first = (await this.#options.prepare?.({ folder, port: this.port })) ?? [];
@@ -113,48 +146,54 @@ class RedisProcess implements RedisServer {
     keepAlive(guard, false);
   }
 
-  #up(verb: string): Running {
+  /** @param {string} verb */
+  #up(verb) {
     if (!this.#running)
       throw new Error(`Cannot ${verb} the Redis server on port ${this.port}: it is not running.`);
     return this.#running;
   }
 
-  #signal({ pid }: Running, signal: NodeJS.Signals): void {
+  /**
+   * @param {Running} running
+   * @param {NodeJS.Signals} signal
+   */
+  #signal({ pid }, signal) {
     try {
       process.kill(pid, signal);
     } catch (error) {
-      // It ended in this very moment: its guard is about to say so.
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+      // It has just ended: its guard is about to report that.
+      if (/** @type {NodeJS.ErrnoException} */ (error).code !== 'ESRCH') throw error;
     }
   }
 }
 
-interface Running {
-  readonly guard: ChildProcess;
-  readonly pid: number;
-  readonly exited: Promise<void>;
-}
-
 /**
- * Reads the server's own log: only that tells our server from another one on the same port, needs no password
+ * Reads the server's own log: only that distinguishes our server from another one on the same port, needs no password
  * and takes none of its connections. The log is read on, so that the server never blocks on a full pipe.
+ *
+ * @param {string} program
+ * @param {ChildProcess} guard
+ * @returns {Promise<Running>}
  */
-async function waitUntilReady(program: string, guard: ChildProcess): Promise<Running> {
+async function waitUntilReady(program, guard) {
   let output = '';
-  let pid: number | undefined;
-  let noticeReady = (): void => {};
-  const ready = new Promise<void>((resolve) => {
+  /** @type {number | undefined} */
+  let pid;
+  let noticeReady = () => {};
+  /** @type {Promise<void>} */
+  const ready = new Promise((resolve) => {
     noticeReady = resolve;
   });
-  const read = (chunk: Buffer): void => {
+  /** @param {Buffer} chunk */
+  const read = (chunk) => {
     output = (output + chunk.toString()).slice(-8_192);
     pid ??= output.includes('\n') ? Number.parseInt(output, 10) : undefined;
-    // The second line is the one that a sentinel writes.
+    // A sentinel writes the second line.
     if (output.includes('Ready to accept connections') || output.includes('Sentinel ID is')) noticeReady();
   };
   guard.stdout?.on('data', read);
   guard.stderr?.on('data', read);
-  // The guard may be gone, with the server, before we let go of its input.
+  // The guard may end, with the server, before we close its input.
   guard.stdin?.on('error', () => {});
 
   const exited = once(guard, 'close').then(() => {});
@@ -171,7 +210,12 @@ async function waitUntilReady(program: string, guard: ChildProcess): Promise<Run
   throw new Error(`Expected "${program}" to start a Redis server, but it ${outcome}. Its output:\n${output}`);
 }
 
-function delay(milliseconds: number, signal: AbortSignal): Promise<void> {
+/**
+ * @param {number} milliseconds
+ * @param {AbortSignal} signal
+ * @returns {Promise<void>}
+ */
+function delay(milliseconds, signal) {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, milliseconds);
     signal.addEventListener('abort', () => clearTimeout(timer), { once: true });

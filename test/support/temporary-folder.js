@@ -3,17 +3,21 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-export interface TemporaryFolder {
-  readonly path: string;
-  remove(): Promise<void>;
-}
+/**
+ * @typedef {object} TemporaryFolder
+ * @property {string} path
+ * @property {() => Promise<void>} remove
+ */
 
-// The kernel closes the shell's input when the test process ends, whatever ends it. An empty line means: not
-// needed.
+// The kernel closes the shell's input when this process ends, whatever ends it. An empty line means: already removed.
 const GUARD = 'if ! read -r _; then rm -rf "$1"; fi';
 
-/** A new folder that is gone when `remove` is called or when this process ends, whatever ends it. */
-export async function temporaryFolder(): Promise<TemporaryFolder> {
+/**
+ * A new folder that is removed by `remove`, or when this process ends, whatever ends it.
+ *
+ * @returns {Promise<TemporaryFolder>}
+ */
+export async function temporaryFolder() {
   const path = await mkdtemp(join(tmpdir(), 'cachement-redis-'));
   const guard = spawn('/bin/sh', ['-c', GUARD, 'guard', path], {
     detached: true,
@@ -21,7 +25,7 @@ export async function temporaryFolder(): Promise<TemporaryFolder> {
   });
   guard.unref();
   guard.stdin.on('error', () => {});
-  (guard.stdin as { unref?: () => void }).unref?.();
+  /** @type {{ unref?: () => void }} */ (guard.stdin).unref?.();
   return {
     path,
     remove: async () => {

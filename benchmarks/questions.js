@@ -1,0 +1,45 @@
+/**
+ * The benchmarks, each a file of this folder. `onRequest`: it runs only when it is named. Such a module exports a
+ * `title`, `ask({ redis, quick, say })` for the process that measures, and, where it measures other processes,
+ * `member` for those. `ask` returns:
+ *
+ * - `table` and `explanation`, as Markdown, and `data`, as JSON;
+ * - `picture`, an SVG; `notes`, printed below the table; `failure`, why the run fails. All three are optional;
+ * - `libraries`, the modules of libraries/ that it ran, or `packages` of the project.
+ */
+export const QUESTIONS = {
+  stampede: {
+    asks: 'A thousand callers want one cold key: how often is it loaded, and how soon does the last caller have it?',
+  },
+  throughput: {
+    asks: 'How many hits in Redis does one process get in a second, beside the bare client?',
+  },
+  races: {
+    asks: 'A row changes while it is being loaded: what does the next reader get?',
+  },
+  limits: {
+    asks: 'What does it cost to count a call, and to refuse one, beside a bare script?',
+  },
+  locks: {
+    asks: 'What does a free lock cost, and how soon does the next caller have one that twenty wait for?',
+  },
+  import: {
+    asks: 'How long does an import take, how many files does it read, and how large are they?',
+  },
+  'lock-rows': {
+    asks: 'Which faults break redlock alone, and do they break the locks of this package?',
+    onRequest: true,
+  },
+  outage: {
+    asks: 'What do callers feel while Redis is killed, restarted, paused and resumed?',
+    onRequest: true,
+  },
+  admissions: {
+    asks: 'What does each algorithm of a rate limit let through over time? Draws the pictures of the docs.',
+    onRequest: true,
+  },
+  containers: {
+    asks: 'What does LinkedSet save, beside Set, on Node.js 20 and 24?',
+    onRequest: true,
+  },
+};
