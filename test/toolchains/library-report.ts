@@ -1,0 +1,20 @@
+import type { Outcome } from './toolchain-project.js';
+
+/** What `projects/library/src/run.ts` prints. */
+export interface LibraryReport {
+  /** For each service: how often its archive was read for two calls. */
+  readonly reads: readonly number[];
+  /** Under which keys values were stored. */
+  readonly keys: readonly string[];
+  readonly warnings: readonly string[];
+  readonly errors: readonly string[];
+}
+
+/** @throws Error with what it printed, if the program failed */
+export function reportOf({ exitCode, stdout, output }: Outcome): LibraryReport {
+  if (exitCode !== 0) throw new Error(`The program ended with ${exitCode}:\n${output}`);
+  return JSON.parse(stdout) as LibraryReport;
+}
+
+/** Of one service whose class has kept its name. */
+export const ONE_READ: LibraryReport = { reads: [1], keys: ['Books.find:("1")'], warnings: [], errors: [] };
