@@ -1,6 +1,12 @@
 import test, { type ExecutionContext } from 'ava';
 import { filesOf } from '../examples/code-blocks.js';
-import { ONE_READ, reportOf, type LibraryReport } from './library-report.js';
+import {
+  forStandardDecorators,
+  ONE_PLAIN_READ,
+  ONE_READ,
+  reportOf,
+  type LibraryReport,
+} from './library-report.js';
 import {
   createToolchainProject,
   type Outcome,
@@ -40,6 +46,12 @@ for (const format of ['cjs', 'esm']) {
     t.deepEqual(reportOf(await bundled(program, 'explicit', `--format=${format}`)), ONE_READ);
   });
 }
+
+test('esbuild: standard decorators work, and keepNames keeps their keys', async (t) => {
+  const program = await project.program(forStandardDecorators(tsconfig));
+  const minified = await bundled(program, 'plain-main', '--minify', '--keep-names');
+  t.deepEqual(reportOf(minified), ONE_PLAIN_READ);
+});
 
 test('esbuild renames the second class of a name in a bundle that is not minified: its default keys with it', async (t) => {
   const program = await project.program(tsconfig);

@@ -18,3 +18,14 @@ export function reportOf({ exitCode, stdout, output }: Outcome): LibraryReport {
 
 /** Of one service whose class has kept its name. */
 export const ONE_READ: LibraryReport = { reads: [1], keys: ['Books.find:("1")'], warnings: [], errors: [] };
+
+/** Of `plain-main.ts`. */
+export const ONE_PLAIN_READ: LibraryReport = { ...ONE_READ, keys: ['Magazines.find:("1")'] };
+
+/** The same settings for standard decorators: without the flags of the legacy ones. */
+export function forStandardDecorators(files: Readonly<Record<string, string>>): Record<string, string> {
+  const flags = /,\s*"(experimentalDecorators|emitDecoratorMetadata)": true/g;
+  const tsconfig = files['tsconfig.json']!.replace(flags, '');
+  if (tsconfig === files['tsconfig.json']) throw new Error('Expected settings for legacy decorators.');
+  return { ...files, 'tsconfig.json': tsconfig };
+}

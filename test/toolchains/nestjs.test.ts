@@ -6,6 +6,7 @@ import { blocksOf, filesOf } from '../examples/code-blocks.js';
 import {
   createToolchainProject,
   outsideEnv,
+  writeFiles,
   type Program,
   type ToolchainProject,
 } from './toolchain-project.js';
@@ -65,6 +66,17 @@ for (const transform of ['Jest with ts-jest', 'Jest with SWC']) {
     });
   }
 }
+
+test.serial('Jest with SWC, without decoratorMetadata: Nest injects undefined, and calls fail', async (t) => {
+  const { '.swcrc': swcrc, ...config } = filesOf('toolchains.md', 'Jest with SWC');
+  const flag = ', "decoratorMetadata": true';
+  t.true(swcrc?.includes(flag));
+  const program = await application(SETTINGS[0]);
+  await writeFiles(program.folder, { ...config, '.swcrc': swcrc!.replace(flag, '') });
+  const { exitCode, output } = await program.command('jest', '--ci', '--runInBand');
+  t.is(exitCode, 1);
+  t.regex(output, /TypeError: Cannot read properties of undefined/);
+});
 
 /** Starts the compiled application, and ends it when `work` has ended. */
 async function withServer(

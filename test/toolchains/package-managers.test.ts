@@ -5,7 +5,7 @@ import test from 'ava';
 import { filesOf } from '../examples/code-blocks.js';
 import { pack } from '../package/consumer-project.js';
 import { redisForFile } from '../support/servers.js';
-import { ONE_READ, reportOf } from './library-report.js';
+import { ONE_PLAIN_READ, ONE_READ, reportOf } from './library-report.js';
 import { copyOf, npmInstall, programIn, writeFiles, type Program } from './toolchain-project.js';
 
 const redis = redisForFile(test);
@@ -89,9 +89,27 @@ test('Bun installs the package, runs TypeScript with constructor injection, and 
   await bunAdd(project, 'reflect-metadata@0.2.2', 'tsyringe@4.10.0');
   t.deepEqual(reportOf(await project.command('bun', 'src/main.ts')), ONE_READ);
   t.deepEqual(reportOf(await project.command('bun', 'src/explicit.ts')), ONE_READ);
+  t.deepEqual(reportOf(await project.command('bun', 'src/plain-main.ts')), ONE_PLAIN_READ);
   const { exitCode, output } = await project.command('bun', 'test');
   t.is(exitCode, 0, output);
-  t.regex(output, / 2 pass\n 0 fail\n/);
+  t.regex(output, / 3 pass\n 0 fail\n/);
+});
+
+test('Bun bundles: minified, default keys are shortened with the names of classes, keep-names or not', async (t) => {
+  const project = await projectOf('library', 'Bun');
+  await bunAdd(project, 'reflect-metadata@0.2.2', 'tsyringe@4.10.0');
+  const build = async (...flags: readonly string[]) => {
+    const to = ['--target=node', '--outfile=dist/out.mjs'];
+    const { exitCode, output } = await project.command('bun', 'build', 'src/main.ts', ...to, ...flags);
+    t.is(exitCode, 0, output);
+    return reportOf(await project.node('dist/out.mjs'));
+  };
+  t.deepEqual(await build('--minify-whitespace', '--minify-syntax'), ONE_READ);
+  for (const flags of [['--minify'], ['--minify', '--keep-names']]) {
+    const { reads, keys, warnings } = await build(...flags);
+    t.deepEqual([reads, warnings], [[1], ['CACHEMENT_SHORT_NAME']]);
+    t.notRegex(keys[0]!, /Books/);
+  }
 });
 
 test('Bun runs on Redis, through ioredis', async (t) => {

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { filesOf } from '../examples/code-blocks.js';
-import { ONE_READ, reportOf } from './library-report.js';
+import { forStandardDecorators, ONE_PLAIN_READ, ONE_READ, reportOf } from './library-report.js';
 import { createToolchainProject, type ToolchainProject } from './toolchain-project.js';
 
 const settings = filesOf('toolchains.md', 'tsx');
@@ -31,6 +31,11 @@ for (const [type, files] of [
     t.regex(output, /Error: TypeInfo not known for "Books"/);
   });
 }
+
+test('tsx runs standard decorators', async (t) => {
+  const program = await project.program(forStandardDecorators(settings));
+  t.deepEqual(reportOf(await program.command('tsx', 'src/plain-main.ts')), ONE_PLAIN_READ);
+});
 
 test('@swc-node/register writes the types of parameters: constructor injection works', async (t) => {
   const program = await project.program(settings);

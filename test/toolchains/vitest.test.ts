@@ -1,9 +1,11 @@
 import test from 'ava';
 import { filesOf } from '../examples/code-blocks.js';
+import { forStandardDecorators } from './library-report.js';
 import { createToolchainProject, type ToolchainProject } from './toolchain-project.js';
 
 const tsconfig = filesOf('toolchains.md', 'Vitest with Vite 8');
 const withSwc = filesOf('toolchains.md', 'Vitest with Vite 7');
+const standard = filesOf('toolchains.md', 'Vitest with Vite 8 and standard decorators');
 
 let vite8: ToolchainProject;
 let vite7: ToolchainProject;
@@ -22,7 +24,7 @@ test('Vite 8: decorated services and constructor injection work with the flags o
   const program = await vite8.program(tsconfig);
   const { exitCode, output } = await program.command('vitest', 'run');
   t.is(exitCode, 0, output);
-  t.regex(output, /Tests +2 passed \(2\)/);
+  t.regex(output, /Tests +3 passed \(3\)/);
 });
 
 test('Vite 7: esbuild writes no types of parameters, so only explicit tokens are injected', async (t) => {
@@ -31,12 +33,31 @@ test('Vite 7: esbuild writes no types of parameters, so only explicit tokens are
   t.is(exitCode, 1, output);
   t.regex(output, /✓ src\/explicit-books\.test\.ts/);
   t.regex(output, /TypeInfo not known for "Books"/);
-  t.regex(output, /Tests +1 failed \| 1 passed \(2\)/);
+  t.regex(output, /Tests +1 failed \| 2 passed \(3\)/);
 });
 
 test('Vite 7 with unplugin-swc: constructor injection works', async (t) => {
   const program = await vite7.program({ ...tsconfig, ...withSwc });
   const { exitCode, output } = await program.command('vitest', 'run');
   t.is(exitCode, 0, output);
-  t.regex(output, /Tests +2 passed \(2\)/);
+  t.regex(output, /Tests +3 passed \(3\)/);
+});
+
+test('Vite 7: standard decorators work', async (t) => {
+  const program = await vite7.program(forStandardDecorators(tsconfig));
+  const { exitCode, output } = await program.command('vitest', 'run', 'src/plain.test.ts');
+  t.is(exitCode, 0, output);
+});
+
+test('Vite 8 leaves standard decorators as they are, and Node does not know them', async (t) => {
+  const program = await vite8.program(forStandardDecorators(tsconfig));
+  const { exitCode, output } = await program.command('vitest', 'run', 'src/plain.test.ts');
+  t.is(exitCode, 1, output);
+  t.regex(output, /SyntaxError: Invalid or unexpected token/);
+});
+
+test('Vite 8 with unplugin-swc: standard decorators work', async (t) => {
+  const program = await vite8.program({ ...forStandardDecorators(tsconfig), ...standard });
+  const { exitCode, output } = await program.command('vitest', 'run', 'src/plain.test.ts');
+  t.is(exitCode, 0, output);
 });

@@ -17,7 +17,8 @@ export async function run(...services: InjectionToken<FindsBooks>[]): Promise<vo
   subscribe('fill', ({ key }) => keys.push(key));
   subscribe('error', ({ error }) => errors.push(String(error)));
   process.on('warning', (warning) => warnings.push((warning as { code?: unknown }).code ?? warning.name));
-  registerCaching(container, new Caching({ adapter: memory(), namespace: 'library' }));
+  const defaults = { storeTimeout: '10s' } as const; // The machine may be busy: no call is to give up its store.
+  registerCaching(container, new Caching({ adapter: memory(), namespace: 'library', defaults }));
 
   const reads: number[] = [];
   for (const service of services) {

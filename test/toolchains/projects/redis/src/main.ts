@@ -2,7 +2,8 @@ import { Caching, createDecorators, currentLease } from 'cachement';
 import { ioredis } from 'cachement/ioredis';
 
 const [url, namespace] = process.argv.slice(2);
-const caching = new Caching({ adapter: ioredis(url!), namespace: namespace! });
+const defaults = { storeTimeout: '10s' } as const; // The machine may be busy: no call is to give up its store.
+const caching = new Caching({ adapter: ioredis(url!), namespace: namespace!, defaults });
 await caching.ready();
 const { Cached, Invalidates, Locked, RateLimited } = createDecorators(caching);
 

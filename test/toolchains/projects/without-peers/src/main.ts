@@ -3,7 +3,8 @@ import { ipKey } from 'cachement/http';
 import { memory } from 'cachement/memory';
 import { recordingCaching } from 'cachement/testing';
 
-const caching = new Caching({ adapter: memory(), namespace: 'books' });
+const defaults = { storeTimeout: '10s' } as const; // The machine may be busy: no call is to give up its store.
+const caching = new Caching({ adapter: memory(), namespace: 'books', defaults });
 const { Locked, RateLimited } = createDecorators(caching);
 
 class Books {
