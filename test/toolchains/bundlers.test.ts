@@ -2,11 +2,12 @@ import test, { type ExecutionContext } from 'ava';
 import { filesOf } from '../examples/code-blocks.js';
 import {
   forStandardDecorators,
+  LIBRARY,
   ONE_PLAIN_READ,
   ONE_READ,
   reportOf,
   type LibraryReport,
-} from './library-report.js';
+} from './library.js';
 import {
   createToolchainProject,
   type Outcome,
@@ -14,7 +15,7 @@ import {
   type ToolchainProject,
 } from './toolchain-project.js';
 
-const tsconfig = filesOf('toolchains.md', 'Vitest with Vite 8');
+const tsconfig = { ...LIBRARY, ...filesOf('toolchains.md', 'Vitest with Vite 8') };
 const esbuild = { ...tsconfig, ...filesOf('toolchains.md', 'esbuild') };
 const webpack = { ...tsconfig, ...filesOf('toolchains.md', 'webpack') };
 

@@ -67,6 +67,13 @@ for (const transform of ['Jest with ts-jest', 'Jest with SWC']) {
   }
 }
 
+test.serial('Vitest with NestJS: the tests of the application pass', async (t) => {
+  const program = await application(SETTINGS[0], 'Vitest with NestJS');
+  const { exitCode, output } = await program.command('vitest', 'run');
+  t.is(exitCode, 0, output);
+  t.regex(output, /Tests +4 passed \(4\)/);
+});
+
 test.serial('Jest with SWC, without decoratorMetadata: Nest injects undefined, and calls fail', async (t) => {
   const { '.swcrc': swcrc, ...config } = filesOf('toolchains.md', 'Jest with SWC');
   const flag = ', "decoratorMetadata": true';

@@ -5,7 +5,7 @@ import test from 'ava';
 import { filesOf } from '../examples/code-blocks.js';
 import { pack } from '../package/consumer-project.js';
 import { redisForFile } from '../support/servers.js';
-import { ONE_PLAIN_READ, ONE_READ, reportOf } from './library-report.js';
+import { forStandardDecorators, LIBRARY, ONE_PLAIN_READ, ONE_READ, reportOf } from './library.js';
 import { copyOf, npmInstall, programIn, writeFiles, type Program } from './toolchain-project.js';
 
 const redis = redisForFile(test);
@@ -34,7 +34,8 @@ async function projectOf(name: string, settings: string): Promise<Program> {
   const folder = await copyOf(name);
   folders.push(folder);
   await copyFile(tarball, path.join(folder, 'cachement.tgz'));
-  await writeFiles(folder, filesOf('toolchains.md', settings));
+  const sources = name === 'library' ? LIBRARY : {};
+  await writeFiles(folder, { ...sources, ...filesOf('toolchains.md', settings) });
   return programIn(folder, path.join(managers, 'node_modules/.bin'));
 }
 
@@ -84,7 +85,7 @@ test('pnpm: beside ioredis, a project runs on Redis: what the package needs is i
   t.deepEqual(JSON.parse(stdout), ON_REDIS);
 });
 
-test('Bun installs the package, runs TypeScript with constructor injection, and its tests', async (t) => {
+test('Bun installs the package, and runs both kinds of decorators, constructor injection and tests', async (t) => {
   const project = await projectOf('library', 'Bun');
   await bunAdd(project, 'reflect-metadata@0.2.2', 'tsyringe@4.10.0');
   t.deepEqual(reportOf(await project.command('bun', 'src/main.ts')), ONE_READ);
@@ -93,6 +94,8 @@ test('Bun installs the package, runs TypeScript with constructor injection, and 
   const { exitCode, output } = await project.command('bun', 'test');
   t.is(exitCode, 0, output);
   t.regex(output, / 3 pass\n 0 fail\n/);
+  await writeFiles(project.folder, forStandardDecorators(filesOf('toolchains.md', 'Bun')));
+  t.deepEqual(reportOf(await project.command('bun', 'src/plain-main.ts')), ONE_PLAIN_READ);
 });
 
 test('Bun bundles: minified, default keys are shortened with the names of classes, keep-names or not', async (t) => {

@@ -1,9 +1,9 @@
 import test from 'ava';
 import { filesOf } from '../examples/code-blocks.js';
-import { forStandardDecorators, ONE_PLAIN_READ, ONE_READ, reportOf } from './library-report.js';
+import { forStandardDecorators, LIBRARY, ONE_PLAIN_READ, ONE_READ, reportOf } from './library.js';
 import { createToolchainProject, type ToolchainProject } from './toolchain-project.js';
 
-const settings = filesOf('toolchains.md', 'tsx');
+const settings = { ...LIBRARY, ...filesOf('toolchains.md', 'tsx') };
 const COMMONJS = { ...settings, 'package.json': '{ "type": "commonjs" }' };
 
 let project: ToolchainProject;

@@ -1,9 +1,9 @@
 import test from 'ava';
 import { filesOf } from '../examples/code-blocks.js';
-import { forStandardDecorators } from './library-report.js';
+import { forStandardDecorators, LIBRARY } from './library.js';
 import { createToolchainProject, type ToolchainProject } from './toolchain-project.js';
 
-const tsconfig = filesOf('toolchains.md', 'Vitest with Vite 8');
+const tsconfig = { ...LIBRARY, ...filesOf('toolchains.md', 'Vitest with Vite 8') };
 const withSwc = filesOf('toolchains.md', 'Vitest with Vite 7');
 const standard = filesOf('toolchains.md', 'Vitest with Vite 8 and standard decorators');
 

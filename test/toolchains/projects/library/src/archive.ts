@@ -1,6 +1,6 @@
 import { injectable } from 'tsyringe';
 
-/** Stands for a database. */
+/** In place of a database. */
 @injectable()
 export class Archive {
   reads = 0;

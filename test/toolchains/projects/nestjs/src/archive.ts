@@ -5,7 +5,7 @@ export interface Book {
   readonly title: string;
 }
 
-/** Stands for a database. */
+/** In place of a database. */
 @Injectable()
 export class Archive {
   reads = 0;

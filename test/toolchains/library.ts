@@ -1,4 +1,8 @@
+import { filesOf } from '../examples/code-blocks.js';
 import type { Outcome } from './toolchain-project.js';
+
+/** The file of `projects/library` that the page shows. */
+export const LIBRARY = filesOf('toolchains.md', 'Injection by type');
 
 /** What `projects/library/src/run.ts` prints. */
 export interface LibraryReport {
