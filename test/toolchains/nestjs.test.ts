@@ -60,7 +60,12 @@ for (const transform of ['Jest with ts-jest', 'Jest with SWC']) {
   for (const heading of transform === 'Jest with SWC' ? SETTINGS.slice(0, 1) : SETTINGS) {
     test.serial(`${transform}, ${heading}: the tests of the application pass`, async (t) => {
       const program = await application(heading, transform);
-      const { exitCode, output } = await program.command('jest', '--ci', '--runInBand');
+      const { exitCode, output } = await program.command(
+        'jest',
+        '--ci',
+        '--runInBand',
+        '--cacheDirectory=.jest',
+      );
       t.is(exitCode, 0, output);
       t.regex(output, /Tests: +4 passed, 4 total/);
     });
@@ -80,7 +85,7 @@ test.serial('Jest with SWC, without decoratorMetadata: Nest injects undefined, a
   t.true(swcrc?.includes(flag));
   const program = await application(SETTINGS[0]);
   await writeFiles(program.folder, { ...config, '.swcrc': swcrc!.replace(flag, '') });
-  const { exitCode, output } = await program.command('jest', '--ci', '--runInBand');
+  const { exitCode, output } = await program.command('jest', '--ci', '--runInBand', '--cacheDirectory=.jest');
   t.is(exitCode, 1);
   t.regex(output, /TypeError: Cannot read properties of undefined/);
 });
