@@ -68,6 +68,21 @@ test('esbuild: minify without keepNames shortens default keys, and a warning say
   shortened(t, reportOf(await bundled(program, 'two-modules', '--minify')));
 });
 
+test('esbuild: a minified build may give a class the short name of another class in the build before', async (t) => {
+  const before = await project.program(tsconfig);
+  const books = LIBRARY['src/explicit-books.ts']!;
+  const films = books.replace('export class Books', 'class Films') + 'export { Films as Books };\n';
+  const after = await project.program({ ...tsconfig, 'src/explicit-books.ts': films });
+  const [ofBooks, ofFilms] = await Promise.all(
+    [before, after].map(async (program) => reportOf(await bundled(program, 'explicit', '--minify')).keys),
+  );
+  t.is(ofBooks!.length, 1);
+  t.deepEqual(ofFilms, ofBooks);
+  t.deepEqual(reportOf(await bundled(after, 'explicit', '--minify', '--keep-names')).keys, [
+    'Films.find:("1")',
+  ]);
+});
+
 test('esbuild: with keepNames two classes of one name are found out, and a name of its own ends it', async (t) => {
   const program = await project.program(tsconfig);
   foundOut(t, reportOf(await bundled(program, 'two-modules', '--minify', '--keep-names')));

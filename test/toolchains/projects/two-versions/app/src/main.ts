@@ -153,4 +153,10 @@ await check('instances of Caching', async () => {
     assert.ok(caching instanceof copy.Caching);
     assert.ok(new copy.Caching({ adapter: memory(), namespace: 'instances' }) instanceof Caching);
   }
+  const { Caching: OfCommonJs } = copies.invoices;
+  const same: Caching = new OfCommonJs({ adapter: memory(), namespace: 'same-version' });
+  const { Caching: OfReports } = copies.reports;
+  // @ts-expect-error: the class of another version is another type.
+  const other: Caching = new OfReports({ adapter: memory(), namespace: 'other-version' });
+  assert.ok(Caching.is(same) && Caching.is(other));
 });
