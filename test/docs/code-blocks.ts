@@ -20,3 +20,17 @@ export function modulesOf(page: string): Record<string, string> {
 export function nameOf(code: string): string | undefined {
   return /^\/\/ (\S+)\n/.exec(code)?.[1];
 }
+
+/**
+ * The files that a section of a page shows: blocks of any language whose first line is a comment that names a file,
+ * without that line. A section ends at the next heading.
+ */
+export function filesOf(page: string, heading: string): Record<string, string> {
+  const text = readFileSync(path.join(projectFolder, 'docs', page), 'utf8');
+  const sections = text.split(/^(?=#{1,6} )/m).filter((one) => /^#+ (.*)/.exec(one)?.[1] === heading);
+  if (sections.length !== 1) {
+    throw new Error(`Expected one section "${heading}" in docs/${page}, found ${sections.length}.`);
+  }
+  const blocks = sections[0]!.matchAll(/^```\w+\n(?:\/\/|#) (\S+)\n(.*?)^```$/gms);
+  return Object.fromEntries([...blocks].map(([, name, code]) => [name!, code!]));
+}

@@ -1,0 +1,119 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { blocksOf, filesOf } from '../examples/code-blocks.js';
+import {
+  createToolchainProject,
+  outsideEnv,
+  writeFiles,
+  type Program,
+  type ToolchainProject,
+} from './toolchain-project.js';
+
+const SETTINGS = [
+  'NestJS: as its CLI writes it',
+  'NestJS: module commonjs',
+  'NestJS: module node16',
+] as const;
+
+let project: ToolchainProject;
+
+test.before('install a NestJS 11 application and its tests', async (t) => {
+  t.timeout(240_000);
+  project = await createToolchainProject('nestjs');
+});
+
+test.after.always('remove it', () => project?.remove());
+
+/** The application, with the module that the docs show, and settings of the page. */
+async function application(...headings: readonly string[]): Promise<Program> {
+  const settings = headings.map((heading) => filesOf('toolchains.md', heading));
+  const [module] = blocksOf('dependency-injection.md').filter((code) => code.includes('class CachingModule'));
+  return project.program(Object.assign({ 'src/caching.module.ts': module! }, ...settings));
+}
+
+for (const heading of SETTINGS) {
+  test.serial(`${heading}: it compiles, starts, and serves cached, limited and locked methods`, async (t) => {
+    const program = await application(heading);
+    t.like(await program.command('tsc'), { exitCode: 0, output: '' });
+    await withServer(t, program, async (url) => {
+      const find = async () => (await (await fetch(`${url}/books/1`)).json()) as unknown;
+      t.deepEqual(await find(), { book: { id: '1', title: 'Book 1' }, reads: 1 });
+      t.deepEqual(await find(), { book: { id: '1', title: 'Book 1' }, reads: 1 });
+      const headers = { 'content-type': 'application/json' };
+      await fetch(`${url}/books/1`, { method: 'PUT', headers, body: '{"title":"Emma"}' });
+      t.deepEqual(await find(), { book: { id: '1', title: 'Emma' }, reads: 2 });
+
+      const order = () => fetch(`${url}/books/orders/ada`, { method: 'POST' });
+      t.deepEqual([(await order()).status, (await order()).status], [201, 201]);
+      const refused = await order();
+      t.is(refused.status, 429);
+      t.regex(refused.headers.get('retry-after') ?? '', /^\d+$/);
+
+      t.deepEqual(await (await fetch(`${url}/books/7/stock`)).json(), ['stock:7']);
+    });
+  });
+}
+
+for (const transform of ['Jest with ts-jest', 'Jest with SWC']) {
+  for (const heading of transform === 'Jest with SWC' ? SETTINGS.slice(0, 1) : SETTINGS) {
+    test.serial(`${transform}, ${heading}: the tests of the application pass`, async (t) => {
+      const program = await application(heading, transform);
+      const { exitCode, output } = await program.command(
+        'jest',
+        '--ci',
+        '--runInBand',
+        '--cacheDirectory=.jest',
+      );
+      t.is(exitCode, 0, output);
+      t.regex(output, /Tests: +4 passed, 4 total/);
+    });
+  }
+}
+
+test.serial('Vitest with NestJS: the tests of the application pass', async (t) => {
+  const program = await application(SETTINGS[0], 'Vitest with NestJS');
+  const { exitCode, output } = await program.command('vitest', 'run');
+  t.is(exitCode, 0, output);
+  t.regex(output, /Tests +4 passed \(4\)/);
+});
+
+test.serial('Jest with SWC, without decoratorMetadata: Nest injects undefined, and calls fail', async (t) => {
+  const { '.swcrc': swcrc, ...config } = filesOf('toolchains.md', 'Jest with SWC');
+  const flag = ', "decoratorMetadata": true';
+  t.true(swcrc?.includes(flag));
+  const program = await application(SETTINGS[0]);
+  await writeFiles(program.folder, { ...config, '.swcrc': swcrc!.replace(flag, '') });
+  const { exitCode, output } = await program.command('jest', '--ci', '--runInBand', '--cacheDirectory=.jest');
+  t.is(exitCode, 1);
+  t.regex(output, /TypeError: Cannot read properties of undefined/);
+});
+
+/** Starts the compiled application, and ends it when `work` has ended. */
+async function withServer(
+  t: ExecutionContext,
+  program: Program,
+  work: (url: string) => Promise<void>,
+): Promise<void> {
+  const main = path.join(program.folder, 'dist/main.js');
+  const server = spawn(process.execPath, [main], { cwd: program.folder, env: outsideEnv() });
+  const ended = once(server, 'exit');
+  let output = '';
+  server.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  try {
+    const url = await new Promise<string>((resolve, reject) => {
+      server.stdout.on('data', (chunk: Buffer) => {
+        output += chunk.toString();
+        const [found] = /http:\/\/\S+(?=\n)/.exec(output) ?? [];
+        if (found !== undefined) resolve(found);
+      });
+      server.once('exit', () => reject(new Error(`The application ended:\n${output}`)));
+    });
+    await work(url);
+  } finally {
+    server.kill();
+    const [code, signal] = (await ended) as [number | null, string | null];
+    t.true(code === 0 || signal === 'SIGTERM', `The application ended with ${code ?? signal}:\n${output}`);
+  }
+}
