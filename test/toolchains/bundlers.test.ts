@@ -1,5 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
-import { filesOf } from '../examples/code-blocks.js';
+import { filesOf } from '../docs/code-blocks.js';
 import {
   forStandardDecorators,
   LIBRARY,

@@ -1,4 +1,4 @@
-import { filesOf } from '../examples/code-blocks.js';
+import { filesOf } from '../docs/code-blocks.js';
 import type { Outcome } from './toolchain-project.js';
 
 /** The file of `projects/library` that the page shows. */

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { blocksOf, filesOf } from '../examples/code-blocks.js';
+import { blocksOf, filesOf } from '../docs/code-blocks.js';
 import {
   createToolchainProject,
   outsideEnv,

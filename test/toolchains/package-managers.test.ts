@@ -2,7 +2,7 @@ import { access, copyFile, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import test from 'ava';
-import { filesOf } from '../examples/code-blocks.js';
+import { filesOf } from '../docs/code-blocks.js';
 import { pack } from '../package/consumer-project.js';
 import { redisForFile } from '../support/servers.js';
 import { forStandardDecorators, LIBRARY, ONE_PLAIN_READ, ONE_READ, reportOf } from './library.js';

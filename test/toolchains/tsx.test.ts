@@ -1,5 +1,5 @@
 import test from 'ava';
-import { filesOf } from '../examples/code-blocks.js';
+import { filesOf } from '../docs/code-blocks.js';
 import { forStandardDecorators, LIBRARY, ONE_PLAIN_READ, ONE_READ, reportOf } from './library.js';
 import { createToolchainProject, type ToolchainProject } from './toolchain-project.js';
 

@@ -3,7 +3,7 @@ import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import test from 'ava';
-import { filesOf } from '../examples/code-blocks.js';
+import { filesOf } from '../docs/code-blocks.js';
 import { pack } from '../package/consumer-project.js';
 import { copyOf, npmInstall, programIn, writeFiles, type Program } from './toolchain-project.js';
 

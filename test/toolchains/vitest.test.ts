@@ -1,5 +1,5 @@
 import test from 'ava';
-import { filesOf } from '../examples/code-blocks.js';
+import { filesOf } from '../docs/code-blocks.js';
 import { forStandardDecorators, LIBRARY } from './library.js';
 import { createToolchainProject, type ToolchainProject } from './toolchain-project.js';
 
