@@ -232,7 +232,7 @@ export const cacheMutations = [
     guard: 'load-passes-its-tags-on',
     test: 'test/coherence/interleavings.test.ts',
     title:
-      'G7 tags: I24: with inheritTags a load is not returned once a tag of its cached call is invalidated',
+      'G7 tags: I24: with inheritTags a load is not returned once a tag of its cached call is invalidated*',
   },
   {
     guard: 'uncached-call-has-unknown-tags',
