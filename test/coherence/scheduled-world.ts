@@ -130,7 +130,7 @@ class World {
         .catch((error: unknown) => (broken ??= { error }))
         .finally(() => ended++),
     );
-    // Whoever waits for time gets it; whoever still waits after minutes of it hangs.
+    // Time passes for those that wait for it. What still waits after minutes of it hangs.
     for (let rounds = 0; ended < actors.length && rounds < 2_000; rounds++) {
       await this.#scheduler.waitIdle();
       if (ended < actors.length) this.#clock.step(25);

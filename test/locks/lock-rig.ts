@@ -62,10 +62,10 @@ export interface ScriptedRig {
   readonly clock: FakeClock;
   readonly locks: Locks;
   readonly engine: LockEngine;
-  /** Every request so far; each waits for its reply. */
+  /** Every request so far. Each waits for its reply. */
   readonly asked: readonly Asked[];
   readonly abandoned: readonly LockRequest[];
-  /** The next requests are answered so at once. */
+  /** The replies to the next requests, without waiting. */
   next(...replies: LockReply[]): void;
   readonly of: EventRecorder['of'];
 }
@@ -141,7 +141,7 @@ export function unavailable(...messages: string[]): LockReply {
   return { status: 'unavailable', servers };
 }
 
-/** What became of a promise, without waiting for it. */
+/** The state of a promise, without waiting for it. */
 export function watch<Value>(promise: Promise<Value>): {
   readonly state: 'pending' | 'resolved' | 'rejected';
   readonly value: Value | undefined;
@@ -168,7 +168,7 @@ export function watch<Value>(promise: Promise<Value>): {
 /** The longest pause between two attempts: the last poll and its jitter. */
 export const POLL = 313;
 
-/** Asks for the lock and keeps it until it is told; what came of it goes into `order`. */
+/** Acquires the lock and holds it until `release`. The outcome is added to `order`. */
 export function holder(
   locks: Locks,
   name: string,

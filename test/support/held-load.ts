@@ -12,7 +12,7 @@ export class Row {
   readonly load = async (): Promise<number> => this.version;
 }
 
-/** A loader that reads the row when it is called, and brings it home, or fails, when the test says so. */
+/** A loader that reads the row when it is called, and resolves or rejects when the test decides. */
 export class HeldLoad {
   readonly #row: Row;
   readonly #entered = deferred();

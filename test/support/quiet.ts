@@ -1,21 +1,21 @@
 import { InFlightLoads, type InFlightLoad } from '../../src/core/cache/in-flight-loads.js';
 import { Wakeups, type Wakeup } from '../../src/core/shared/wakeups.js';
 
-/** What the engines of this process have under way. */
+/** What the engines of this process are doing. */
 export interface Activity {
-  /** How many loads have begun and not ended. */
+  /** Loads in progress. */
   readonly loads: () => number;
-  /** Calls that wait for the end of another's lease, by key. */
+  /** Calls that wait for the lease of another, by key. */
   readonly waiters: () => readonly string[];
-  /** Begins anew: what is under way now is no longer looked at. */
+  /** Ignores what is in progress now. */
   readonly forget: () => void;
 }
 
 let watched: Activity | undefined;
 
 /**
- * Watches every engine of this process from now on. The engine shows nobody its flights and waiters; here its
- * parts are wrapped from outside, so that a test can tell that nothing of a call is left behind.
+ * Watches every engine of this process from now on. Its loads and waiters are private, so their classes are wrapped:
+ * a test can then check that nothing of a call remains.
  */
 export function watchActivity(): Activity {
   if (watched !== undefined) return watched;
@@ -47,7 +47,7 @@ export function watchActivity(): Activity {
   return watched;
 }
 
-/** @throws Error naming what is left of calls that have all ended */
+/** @throws Error that names what remains although all calls have ended */
 export function assertQuiet(activity: Activity, timers: number): void {
   const left: string[] = [];
   if (activity.loads() > 0) left.push(`${activity.loads()} loads`);
