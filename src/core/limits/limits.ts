@@ -226,7 +226,7 @@ function windowsOnly(rules: RuleSet, label: string): RuleSet {
  *
  * @throws OptionsError for an invalid id, and with a `concurrency` rule
  */
-function requestToken(requestId: string, { names, concurrencyRules }: RuleSet, label: string): string {
+function requestToken(requestId: string, { rules, concurrencyRules }: RuleSet, label: string): string {
   if (typeof requestId !== 'string' || requestId === '') {
     throw new OptionsError(
       `requestId of ${label} is a string of one character or more, and ${describe(requestId)} was given.`,
@@ -241,6 +241,6 @@ function requestToken(requestId: string, { names, concurrencyRules }: RuleSet, l
   // As JSON, in which different lone surrogates stay different.
   return nodeCrypto()
     .createHash('sha256')
-    .update(JSON.stringify([requestId, names]))
+    .update(JSON.stringify([requestId, rules.map(({ name }) => name).join(',')]))
     .digest('base64url');
 }

@@ -80,8 +80,6 @@ export interface RuleSet {
   readonly concurrencyRules: readonly ResolvedRule[];
   /** The window rule with the smallest burst. */
   readonly smallestBurst: ResolvedRule | undefined;
-  /** The names of all rules, joined. */
-  readonly names: string;
 }
 
 const YEAR_MS = 365 * 86_400_000;
@@ -233,16 +231,20 @@ function required(
 }
 
 function ruleSetOf(rules: readonly ResolvedRule[]): RuleSet {
-  const activeRules = rules.filter(({ limit }) => limit > 0);
-  const windows = activeRules.filter(({ algorithm }) => algorithm !== 'concurrency');
-  return {
-    rules,
-    activeRules,
-    zeroRule: rules.find(({ limit }) => limit === 0),
-    concurrencyRules: rules.filter(({ algorithm }) => algorithm === 'concurrency'),
-    smallestBurst: windows.length < 2 ? windows[0] : windows.toSorted((a, b) => a.burst - b.burst)[0],
-    names: rules.map(({ name }) => name).join(','),
-  };
+  const activeRules: ResolvedRule[] = [];
+  const concurrencyRules: ResolvedRule[] = [];
+  let zeroRule: ResolvedRule | undefined;
+  let smallestBurst: ResolvedRule | undefined;
+  for (const rule of rules) {
+    const isConcurrency = rule.algorithm === 'concurrency';
+    if (isConcurrency) concurrencyRules.push(rule);
+    if (rule.limit === 0) zeroRule ??= rule;
+    else {
+      activeRules.push(rule);
+      if (!isConcurrency && !(rule.burst >= (smallestBurst?.burst ?? Infinity))) smallestBurst = rule;
+    }
+  }
+  return { rules, activeRules, zeroRule, concurrencyRules, smallestBurst };
 }
 
 function checkDifferentNames(rules: readonly ResolvedRule[], label: string): void {

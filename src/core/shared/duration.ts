@@ -69,8 +69,21 @@ export function describeDuration({ min = 0, max }: DurationLimits = {}): string 
   return min > 0 ? `${example}, at least ${min} ms` : example;
 }
 
-/** Parses numbers with units, each unit smaller than the previous one. NaN for any other text. */
+/** Texts and their milliseconds: plain verbs get the same few texts on every call. */
+const parsed = new Map<string, number>();
+const MAX_PARSED = 100;
+
 function parse(text: string): number {
+  const known = parsed.get(text);
+  if (known !== undefined) return known;
+  const ms = parseUnits(text);
+  if (parsed.size === MAX_PARSED) parsed.clear();
+  parsed.set(text, ms);
+  return ms;
+}
+
+/** Parses numbers with units, each unit smaller than the previous one. NaN for any other text. */
+function parseUnits(text: string): number {
   const part = /(\d+(?:\.\d+)?) ?([a-z]+)( ?)/y;
   let total = 0;
   let largest = Number.POSITIVE_INFINITY;

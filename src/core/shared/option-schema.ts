@@ -145,12 +145,15 @@ export function parseOptions<S extends OptionSchema>(
   return parsed as ParsedOptions<S>;
 }
 
-/** Merges parsed options over defaults. */
+/** Merges parsed options over defaults. Plain verbs do this on every call, and spreading is slower on Node.js 20. */
 export function resolveOptions<S extends OptionSchema>(
   options: ParsedOptions<S>,
   base: Resolved<S>,
 ): Resolved<S> {
-  return { ...base, ...options };
+  if (isEmpty(options)) return base;
+  const resolved: Record<string, unknown> = {};
+  for (const name in base) resolved[name] = options[name] ?? base[name];
+  return resolved as Resolved<S>;
 }
 
 /** The defaults of a schema, parsed. */
@@ -174,6 +177,11 @@ export function checkNames(options: object, schema: Readonly<Record<string, unkn
     if (Object.hasOwn(schema, name)) continue;
     throw new OptionsError(`${label} has no option '${name}'. It has: ${Object.keys(schema).join(', ')}.`);
   }
+}
+
+function isEmpty(options: object): boolean {
+  for (const _ in options) return false;
+  return true;
 }
 
 function parseOption<Value>(option: Option<Value>, value: unknown, name: string, label: string): Value {
