@@ -40,7 +40,7 @@ export interface LimitRequest {
   readonly policy: LimitPolicy;
   readonly cost: number;
   readonly requestToken?: string | undefined;
-  readonly force?: boolean;
+  readonly force?: boolean | undefined;
 }
 
 /**

@@ -6,6 +6,7 @@ import { milliseconds, type Duration } from '../shared/duration.js';
 import { OptionsError } from '../shared/errors.js';
 import { logicalKey } from '../keys/key.js';
 import { rateRuleKey } from '../keys/store-keys.js';
+import type { LimitCall } from './limit-call.js';
 import type { LimitEngine } from './limit-engine.js';
 import {
   consumeOptions,
@@ -15,7 +16,7 @@ import {
   type LimitOptions,
   type RunOptions,
 } from './limit-options.js';
-import { parseOptions } from '../shared/option-schema.js';
+import { parseOptions, type ParsedOptions } from '../shared/option-schema.js';
 import { checkUnits, resolveRules, type Rule, type RuleSet } from './rules.js';
 
 type Rules = Rule | readonly Rule[];
@@ -53,17 +54,7 @@ export class Limits {
     const parsed = parseOptions(consumeOptions, options, 'consume');
     const { cost = 1, requestId, wait, signal } = parsed;
     const set = windowsOnly(resolveRules(rules, 'consume'), 'consume');
-    const call = this.#engine.call(
-      {
-        key: logicalKey(key, 'consume'),
-        method: undefined,
-        rules: set,
-        policy: this.#engine.policy(parsed),
-        cost,
-        requestToken: requestId === undefined ? undefined : requestToken(requestId, set, 'consume'),
-      },
-      'consume',
-    );
+    const call = this.#call('consume', key, set, parsed, { cost, requestId });
     return this.#engine.decide(call, { wait, signal });
   }
 
@@ -77,7 +68,11 @@ export class Limits {
    * const { remaining } = await caching.limits.peek('api:42', { limit: 100, per: '1m' });
    */
   async peek(key: Key, rules: Rules, options: LimitOptions = {}): Promise<Decision> {
-    return this.#engine.decideQuietly(this.#call('peek', key, resolveRules(rules, 'peek'), options, 0));
+    return this.#engine.decideQuietly(
+      this.#call('peek', key, resolveRules(rules, 'peek'), parseOptions(limitOptions, options, 'peek'), {
+        cost: 0,
+      }),
+    );
   }
 
   /**
@@ -98,18 +93,7 @@ export class Limits {
       throw new OptionsError(`run takes a function to run, and ${describe(work)} was given.`);
     }
     const { cost = 1, requestId, wait, signal, refundOnError, dryRun } = parsed;
-    const set = resolveRules(rules, 'run');
-    const call = this.#engine.call(
-      {
-        key: logicalKey(key, 'run'),
-        method: undefined,
-        rules: set,
-        policy: this.#engine.policy(parsed),
-        cost,
-        requestToken: requestId === undefined ? undefined : requestToken(requestId, set, 'run'),
-      },
-      'run',
-    );
+    const call = this.#call('run', key, resolveRules(rules, 'run'), parsed, { cost, requestId });
     return this.#engine.run(call, { wait, signal, refundOnError, dryRun }, work);
   }
 
@@ -174,7 +158,7 @@ export class Limits {
    */
   async reset(key: Key, rules: Rules): Promise<void> {
     const set = resolveRules(rules, 'reset');
-    const call = this.#call('reset', key, set, {}, 0);
+    const call = this.#call('reset', key, set, {}, { cost: 0 });
     await this.#engine.reset(
       call,
       set.rules.map(({ name }) => rateRuleKey(call.subject, name)),
@@ -185,19 +169,17 @@ export class Limits {
     label: string,
     key: Key,
     rules: RuleSet,
-    options: LimitOptions,
-    cost: number,
-    force = false,
-    token?: string,
-  ) {
+    options: ParsedOptions<typeof limitOptions>,
+    { cost, requestId, force }: { cost: number; requestId?: string | undefined; force?: boolean },
+  ): LimitCall {
     return this.#engine.call(
       {
         key: logicalKey(key, label),
         method: undefined,
         rules,
-        policy: this.#engine.policy(parseOptions(limitOptions, options, label)),
+        policy: this.#engine.policy(options),
         cost,
-        requestToken: token,
+        requestToken: requestId === undefined ? undefined : requestToken(requestId, rules, label),
         force,
       },
       label,
@@ -207,8 +189,11 @@ export class Limits {
   #forced(label: string, key: Key, rules: Rules, units: number, options: LimitOptions, requestId?: string) {
     const cost = checkUnits(units, `units of ${label}`);
     const set = windowsOnly(resolveRules(rules, label), label);
-    const token = requestId === undefined ? undefined : requestToken(requestId, set, label);
-    return this.#call(label, key, set, options, cost, true, token);
+    return this.#call(label, key, set, parseOptions(limitOptions, options, label), {
+      cost,
+      requestId,
+      force: true,
+    });
   }
 }
 
