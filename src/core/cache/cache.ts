@@ -1,7 +1,16 @@
 import type { CacheEngine } from './cache-engine.js';
-import { invalidationQueued } from '../shared/errors.js';
+import { describe } from '../shared/describe.js';
+import { invalidationQueued, OptionsError } from '../shared/errors.js';
 import { logicalKey, type Key } from '../keys/key.js';
-import { callback, flag, oneOf, parseOptions, unchecked, type Option } from '../shared/option-schema.js';
+import {
+  callback,
+  flag,
+  list,
+  oneOf,
+  parseOptions,
+  unchecked,
+  type Option,
+} from '../shared/option-schema.js';
 import { cacheOptions, type CacheOptions, type OnUnavailable } from './cache-options.js';
 import { normaliseTags } from './tags.js';
 
@@ -71,7 +80,7 @@ export const getOrSetOptions = {
 } satisfies Record<keyof GetOrSetOptions<unknown>, Option<unknown>>;
 
 export const invalidationTarget = {
-  keys: unchecked<readonly Key[]>('a list of keys'),
+  keys: list<Key>('a list of keys'),
   tags: unchecked<readonly string[]>('a list of strings'),
   all: flag(false),
 } satisfies Record<keyof InvalidationTargetOptions, Option<unknown>>;
@@ -156,12 +165,16 @@ export class Cache {
    * Reads several keys in one round trip (Cluster: one for each node). Returns a Map by the keys as they were passed;
    * keys without a valid value are left out.
    *
+   * @throws OptionsError for anything but a list
    * @throws KeyError for an invalid key
    * @throws StoreUnavailableError if the store does not answer
    * @example
    * const users = await caching.cache.getMany<User>(['user:42', 'user:43']);
    */
   async getMany<T = unknown, K extends Key = Key>(keys: readonly K[]): Promise<Map<K, T>> {
+    if (!Array.isArray(keys)) {
+      throw new OptionsError(`getMany takes a list of keys, and ${describe(keys)} was given.`);
+    }
     const found = await Promise.all(keys.map((key) => this.#engine.peek(logicalKey(key, 'getMany'))));
     const values = new Map<K, T>();
     found.forEach((one, i) => {

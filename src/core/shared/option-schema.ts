@@ -113,6 +113,11 @@ export function abortSignal(): Option<AbortSignal | undefined> {
   return option('an AbortSignal', (value) => (isAbortSignal(value) ? value : undefined));
 }
 
+/** A list, whose items are checked by the code that uses it. */
+export function list<Item>(accepts: string): Option<readonly Item[] | undefined> {
+  return option(accepts, (value) => (Array.isArray(value) ? value : undefined));
+}
+
 /** A boolean or a function. */
 export function flagOrCallback<F extends (...args: never) => unknown>(): Option<boolean | F | undefined> {
   return option('true, false or a function', (value) =>
