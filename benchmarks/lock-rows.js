@@ -89,13 +89,13 @@ const ROWS = [
     alone: (stage) =>
       heldWith(stage.redlock(), 1_000, async (signal) => {
         await stage.flush();
-        return told(signal, 5_000, 1_000);
+        return untilAbort(signal, 5_000, 1_000);
       }),
     ours: async (stage) => {
       const { locks } = await stage.caching();
       return locks.withLease(KEY, { lease: '1s' }, async ({ signal }) => {
         await stage.flush();
-        return told(signal, 5_000, 1_000);
+        return untilAbort(signal, 5_000, 1_000);
       });
     },
   },
@@ -105,13 +105,13 @@ const ROWS = [
     alone: (stage) =>
       heldWith(stage.redlock(), 1_000, async (signal) => {
         await stage.freeze();
-        return told(signal, 5_000, 1_000);
+        return untilAbort(signal, 5_000, 1_000);
       }),
     ours: async (stage) => {
       const { locks } = await stage.caching();
       return locks.withLease(KEY, { lease: '1s' }, async ({ signal }) => {
         await stage.freeze();
-        return told(signal, 5_000, 1_000);
+        return untilAbort(signal, 5_000, 1_000);
       });
     },
   },
@@ -191,16 +191,16 @@ function validity(ms) {
 }
 
 /** How long it takes until the holder's signal aborts. */
-async function told(signal, patienceMs, leaseMs) {
+async function untilAbort(signal, patienceMs, leaseMs) {
   const begun = performance.now();
   const aborted = new Promise((resolve) => {
     if (signal.aborted) resolve();
     signal.addEventListener('abort', resolve, { once: true });
   });
   if ((await within(patienceMs, aborted)) === LATE)
-    return { holds: false, text: `not told (${patienceMs / 1_000} s)` };
+    return { holds: false, text: `no abort within ${patienceMs / 1_000} s` };
   const ms = performance.now() - begun;
-  return { holds: ms <= leaseMs * 1.25, text: `told after ${Math.round(ms)} ms` };
+  return { holds: ms <= leaseMs * 1.25, text: `aborts after ${Math.round(ms)} ms` };
 }
 
 /** The result of the body, whatever `using` does afterwards. */
@@ -334,8 +334,8 @@ class Stage {
 
 export const title = 'What breaks in redlock alone';
 const explanation = `Each row is played twice, on three servers of its own: with redlock 5.0.0-beta.2 and ioredis as its README shows them,
-and with the locks of this package, which run on the same redlock. **ok**: what was seen is what a lock must do. "told"
-counts from the fault to the moment at which the holder's signal aborts; the lease is 1 s. In the rows (f) and (h) the
+and with the locks of this package, which run on the same redlock. **ok**: this is what a lock must do. "aborts after"
+counts from the fault until the holder's signal aborts; the lease is 1 s. In the rows (f) and (h) the
 clients of redlock alone fail at once, which is not their default: with the defaults an attempt waits for a server that
 is down for more than a minute.`;
 

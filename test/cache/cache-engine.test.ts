@@ -323,10 +323,10 @@ test('G4 monotonic reads: a call does not join a load that started before one wh
   const { openers, clock } = rig(t);
   const { cache, chaos } = openers[0]!;
   const row = new Row();
-  const minted = chaos.hold('getOrCreateNonces', 'reply');
+  const created = chaos.hold('getOrCreateNonces', 'reply');
   const one = new HeldLoad(row);
   const first = cache.getOrSet('key', one.run);
-  await minted.reached;
+  await created.reached;
   await cache.invalidate({ keys: ['key'] });
   await clock.advance(1);
   const two = new HeldLoad(row);
@@ -334,7 +334,7 @@ test('G4 monotonic reads: a call does not join a load that started before one wh
   await two.entered;
   row.write();
   await clock.advance(1);
-  minted.release();
+  created.release();
   await one.entered;
   one.finish();
   t.is(await first, 2);

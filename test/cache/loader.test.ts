@@ -82,7 +82,7 @@ test('G7 tags: a load is not stored if one of its result tags is invalidated dur
     if (when === 'before') await store.entries.remove([tagChangesKey(namespace)]);
     await there!.cache.invalidate({ tags: ['org'] });
     if (when === 'after') await store.entries.remove([tagChangesKey(namespace)]);
-    // The tag changes are there again, and somebody has minted a nonce for the tag.
+    // The tag changes are there again, and another call has created a nonce for the tag.
     await there!.cache.getOrSet('other', row.load, options);
     held.finish();
     t.is(await first, 1);

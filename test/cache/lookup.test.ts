@@ -84,9 +84,9 @@ test('G4 monotonic reads: after a load that lost its lease, no entry of an earli
   const [here, there] = openers;
   const row = new Row();
   const mine = new HeldLoad(row);
-  const minted = here!.chaos.hold('getOrCreateNonces', 'reply');
+  const created = here!.chaos.hold('getOrCreateNonces', 'reply');
   const first = here!.cache.getOrSet('key', mine.run);
-  await minted.reached;
+  await created.reached;
   // The lease is evicted before the load begins, and another process takes one.
   await store.entries.remove([entryKey(namespace, 'key')]);
   await clock.advance(1);
@@ -95,7 +95,7 @@ test('G4 monotonic reads: after a load that lost its lease, no entry of an earli
   await theirs.entered;
   row.write();
   await clock.advance(1);
-  minted.release();
+  created.release();
   await mine.entered;
   mine.finish();
   t.is(await first, 2);
@@ -108,11 +108,11 @@ test('G4 monotonic reads: a process returns the value that it loaded and stored,
   const { openers, clock } = rig(t);
   const { cache, chaos } = openers[0]!;
   const row = new Row();
-  const minted = chaos.hold('getOrCreateNonces', 'reply');
+  const created = chaos.hold('getOrCreateNonces', 'reply');
   const first = cache.getOrSet('key', row.load);
-  await minted.reached;
+  await created.reached;
   await clock.advance(100);
-  minted.release();
+  created.release();
   t.is(await first, 1);
   row.write();
   t.is(await cache.getOrSet('key', row.load), 1);

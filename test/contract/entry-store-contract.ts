@@ -456,13 +456,13 @@ export function entryStoreContract(
   });
 
   it('concurrent getOrCreateNonces return the same nonces', async (t, { store, tag }) => {
-    const minted = await Promise.all(
+    const tagStates = await Promise.all(
       Array.from({ length: 50 }, () =>
         store.getOrCreateNonces([tag('a'), tag('b')], undefined, newToken(), 60_000),
       ),
     );
-    t.is(new Set(minted.map(({ nonces }) => nonces[0])).size, 1);
-    t.is(new Set(minted.map(({ nonces }) => nonces[1])).size, 1);
+    t.is(new Set(tagStates.map(({ nonces }) => nonces[0])).size, 1);
+    t.is(new Set(tagStates.map(({ nonces }) => nonces[1])).size, 1);
   });
 
   it('nonces expire after their ttl', async (_t, { store, tag, ends }) => {

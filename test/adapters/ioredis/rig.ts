@@ -21,7 +21,7 @@ export interface Rig {
   /** `degraded: <reason>` and `recovered`, in order. */
   readonly changes: readonly string[];
   readonly clear: string;
-  readonly epochs: string;
+  readonly tagChanges: string;
   entry(key: string): string;
   tag(name: string): string;
 }
@@ -61,7 +61,7 @@ export function open(t: ExecutionContext, target: Target, rigOptions: RigOptions
     woken,
     changes,
     clear: clearKey(namespace),
-    epochs: tagChangesKey(namespace),
+    tagChanges: tagChangesKey(namespace),
     entry: (key) => entryKey(namespace, key),
     tag: (name) => tagKey(namespace, name),
   };

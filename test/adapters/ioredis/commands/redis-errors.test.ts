@@ -51,11 +51,11 @@ for (const major of MAJORS) {
   );
 
   on('OOM: without memory, removals work and writes are refused', async (t, rig) => {
-    const { entries, entry, tag, epochs, clear, side, changes } = rig;
+    const { entries, entry, tag, tagChanges, clear, side, changes } = rig;
     const record = await store(entries, entry('value'));
     const waited = newToken();
     await entries.lease(entry('lease'), waited, 60_000, undefined);
-    await entries.getOrCreateNonces([clear, tag('a')], epochs, newToken(), 60_000);
+    await entries.getOrCreateNonces([clear, tag('a')], tagChanges, newToken(), 60_000);
     await side.config('SET', 'maxmemory', '1');
 
     t.true(record.equals((await entries.read(entry('value'), [clear])).record!), 'hits are served');
@@ -68,7 +68,7 @@ for (const major of MAJORS) {
     await refused(t, entries.getOrCreateNonces([tag('new')], undefined, newToken(), 60_000), /OOM/);
     t.is((await entries.lease(entry('lease'), newToken(), 60_000, undefined)).status, 'held');
     t.is(
-      (await entries.getOrCreateNonces([clear], epochs, newToken(), 90_000)).nonces.length,
+      (await entries.getOrCreateNonces([clear], tagChanges, newToken(), 90_000)).nonces.length,
       1,
       'those that are there',
     );
@@ -78,18 +78,18 @@ for (const major of MAJORS) {
     t.is(await side.exists(entry('value'), entry('lease')), 0);
     // A script that has written something may go on to write: the bucket is marked.
     const mark = newToken();
-    await entries.removeNonces([tag('a')], epochs, [7], mark);
+    await entries.removeNonces([tag('a')], tagChanges, [7], mark);
     t.deepEqual(await entries.nonces([tag('a')]), [null]);
     t.is(
       await side.getrange(
-        epochs,
+        tagChanges,
         TAG_CHANGES_IDENTITY + 7 * TAG_CHANGE_BYTES,
         TAG_CHANGES_IDENTITY + 8 * TAG_CHANGE_BYTES - 1,
       ),
       mark.slice(0, 8),
     );
-    await entries.removeNonces([], epochs, [7], newToken());
-    t.is(await side.exists(epochs), 0, 'epochs that cannot be marked are gone');
+    await entries.removeNonces([], tagChanges, [7], newToken());
+    t.is(await side.exists(tagChanges), 0, 'tag changes that cannot be written are removed');
     t.deepEqual(changes, [], 'the store does answer');
   });
 

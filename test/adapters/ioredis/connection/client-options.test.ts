@@ -52,7 +52,7 @@ for (const { major, Redis: Class } of MAJORS) {
   test(`keyPrefix applies to keys, not to channels (ioredis ${major})`, async (t) => {
     const url = server().url;
     const side = admin(t, url);
-    const { entries, entry, tag, clear, epochs, namespace, woken } = await ready(
+    const { entries, entry, tag, clear, tagChanges, namespace, woken } = await ready(
       t,
       new Class(url, { keyPrefix: 'app:', lazyConnect: true }),
     );
@@ -60,14 +60,14 @@ for (const { major, Redis: Class } of MAJORS) {
     await entries.lease(entry('a'), token, 60_000, undefined);
     t.is((await entries.lease(entry('a'), newToken(), 60_000, undefined)).status, 'held');
     await entries.fill(entry('a'), token, valueOf(token), LATER);
-    await entries.getOrCreateNonces([clear, tag('x')], epochs, newToken(), 60_000);
+    await entries.getOrCreateNonces([clear, tag('x')], tagChanges, newToken(), 60_000);
     t.is((await entries.nonces([clear, tag('x')])).filter((nonce) => nonce === null).length, 0);
     t.truthy((await entries.read(entry('a'), [clear])).record);
     await eventually('it wakes', () => woken.length > 0);
     t.deepEqual(woken, [entry('a')]);
     t.deepEqual(
       (await side.keys(`*${namespace}:*`)).sort(),
-      [entry('a'), clear, tag('x'), epochs].map((key) => `app:${key}`).sort(),
+      [entry('a'), clear, tag('x'), tagChanges].map((key) => `app:${key}`).sort(),
     );
     t.deepEqual(await side.pubsub('CHANNELS', `*${namespace}*`), [`${namespace}:wake`]);
     // Another application with the same namespace and another prefix.

@@ -277,9 +277,9 @@ on(
   async (t, { entries, tag, clear }) => {
     const [first, second] = [newToken(), newToken()];
     t.deepEqual((await entries.getOrCreateNonces([tag('a')], undefined, first, 60_000)).nonces, [first]);
-    const minted = await entries.getOrCreateNonces([clear, tag('a')], undefined, second, 60_000);
-    t.deepEqual(minted.nonces, [second, first]);
-    t.is(minted.tagChanges.length, 0);
+    const tagState = await entries.getOrCreateNonces([clear, tag('a')], undefined, second, 60_000);
+    t.deepEqual(tagState.nonces, [second, first]);
+    t.is(tagState.tagChanges.length, 0);
     t.deepEqual(await entries.nonces([clear, tag('a'), tag('b')]), [second, first, null]);
     t.deepEqual((await entries.getOrCreateNonces([], undefined, first, 60_000)).nonces, []);
   },
@@ -302,45 +302,45 @@ on(
 
 on(
   'getOrCreateNonces replaces values that are not nonces or tag changes',
-  async (t, { entries, tag, epochs }, side) => {
+  async (t, { entries, tag, tagChanges }, side) => {
     const fresh = newToken();
     await side.rpush(tag('list'), 'x');
     await side.set(tag('text'), 'too short');
-    await side.set(epochs, 'too short');
-    const minted = await entries.getOrCreateNonces([tag('list'), tag('text')], epochs, fresh, 60_000);
-    t.deepEqual(minted.nonces, [fresh, fresh]);
-    t.is(minted.tagChanges.length, TAG_CHANGES_LENGTH);
+    await side.set(tagChanges, 'too short');
+    const tagState = await entries.getOrCreateNonces([tag('list'), tag('text')], tagChanges, fresh, 60_000);
+    t.deepEqual(tagState.nonces, [fresh, fresh]);
+    t.is(tagState.tagChanges.length, TAG_CHANGES_LENGTH);
     t.is(await side.type(tag('list')), 'string');
   },
 );
 
 on(
   'the tag changes start as the fresh nonce and zeros, and stay',
-  async (t, { entries, epochs, clear }, side) => {
+  async (t, { entries, tagChanges, clear }, side) => {
     const fresh = newToken();
-    const first = await entries.getOrCreateNonces([clear], epochs, fresh, 60_000);
+    const first = await entries.getOrCreateNonces([clear], tagChanges, fresh, 60_000);
     const expected = Buffer.alloc(TAG_CHANGES_LENGTH);
     expected.write(fresh, 'latin1');
     t.deepEqual(Buffer.from(first.tagChanges), expected);
-    const second = await entries.getOrCreateNonces([clear], epochs, newToken(), 60_000);
+    const second = await entries.getOrCreateNonces([clear], tagChanges, newToken(), 60_000);
     t.deepEqual(Buffer.from(second.tagChanges), expected);
-    const left = await side.pttl(epochs);
+    const left = await side.pttl(tagChanges);
     t.true(left > 50_000 && left <= 60_000);
   },
 );
 
 on(
   'removeNonces marks their buckets in the tag changes',
-  async (t, { entries, epochs, tag, clear }, side) => {
-    await entries.getOrCreateNonces([clear, tag('a'), tag('b')], epochs, newToken(), 60_000);
+  async (t, { entries, tagChanges, tag, clear }, side) => {
+    await entries.getOrCreateNonces([clear, tag('a'), tag('b')], tagChanges, newToken(), 60_000);
     const fresh = newToken();
-    await entries.removeNonces([tag('a')], epochs, [0, 255], fresh);
+    await entries.removeNonces([tag('a')], tagChanges, [0, 255], fresh);
     const nonces = await entries.nonces([clear, tag('a'), tag('b')]);
     t.deepEqual(
       nonces.map((nonce) => nonce === null),
       [false, true, false],
     );
-    const bytes = (await side.getBuffer(epochs))!;
+    const bytes = (await side.getBuffer(tagChanges))!;
     t.is(bytes.length, TAG_CHANGES_LENGTH);
     const bucket = (i: number): string =>
       bytes.toString(
@@ -351,20 +351,20 @@ on(
     t.is(bucket(0), fresh.slice(0, TAG_CHANGE_BYTES));
     t.is(bucket(255), fresh.slice(0, TAG_CHANGE_BYTES));
     t.is(bucket(1), '\0'.repeat(TAG_CHANGE_BYTES));
-    t.true((await side.pttl(epochs)) > 0, 'they keep their end');
+    t.true((await side.pttl(tagChanges)) > 0, 'they keep their end');
   },
 );
 
 on(
   'removeNonces creates no tag changes, and removes invalid ones',
-  async (t, { entries, epochs, tag }, side) => {
-    await entries.removeNonces([tag('a')], epochs, [3], newToken());
-    t.is(await side.exists(epochs), 0);
-    await side.set(epochs, 'too short');
-    await entries.removeNonces([tag('a')], epochs, [3], newToken());
-    t.is(await side.exists(epochs), 0);
-    await side.rpush(epochs, 'x');
-    await entries.removeNonces([tag('a')], epochs, [3], newToken());
-    t.is(await side.exists(epochs), 0);
+  async (t, { entries, tagChanges, tag }, side) => {
+    await entries.removeNonces([tag('a')], tagChanges, [3], newToken());
+    t.is(await side.exists(tagChanges), 0);
+    await side.set(tagChanges, 'too short');
+    await entries.removeNonces([tag('a')], tagChanges, [3], newToken());
+    t.is(await side.exists(tagChanges), 0);
+    await side.rpush(tagChanges, 'x');
+    await entries.removeNonces([tag('a')], tagChanges, [3], newToken());
+    t.is(await side.exists(tagChanges), 0);
   },
 );

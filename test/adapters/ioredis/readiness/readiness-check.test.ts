@@ -276,7 +276,7 @@ test.serial('the ACL in the message is sufficient and minimal', async (t) => {
     await side.script('FLUSH');
 
     const rig = await ready(t, pattern, { namespace: first.namespace });
-    const { entries, entry, tag, clear, epochs } = rig;
+    const { entries, entry, tag, clear, tagChanges } = rig;
     await side.config('RESETSTAT');
     await everyVerb(t, rig);
     const used = await side.info('commandstats');
@@ -292,7 +292,7 @@ test.serial('the ACL in the message is sufficient and minimal', async (t) => {
     await t.throwsAsync(mine.get('foreign'), { message: /NOPERM/ });
     await t.throwsAsync(mine.publish('foreign', ''), { message: /NOPERM/ });
     await t.throwsAsync(mine.keys('*'), { message: /NOPERM/ });
-    t.truthy([entries, entry, tag, clear, epochs]);
+    t.truthy([entries, entry, tag, clear, tagChanges]);
   }
 });
 
@@ -318,17 +318,17 @@ test.serial('the ACL for a Cluster is sufficient', async (t) => {
 });
 
 async function everyVerb(t: ExecutionContext, rig: Awaited<ReturnType<typeof ready>>): Promise<void> {
-  const { entries, entry, tag, clear, epochs } = rig;
+  const { entries, entry, tag, clear, tagChanges } = rig;
   const key = entry(newToken());
   const token = newToken();
   t.is((await entries.lease(key, token, 60_000, undefined)).status, 'granted');
   t.is((await entries.lease(key, newToken(), 60_000, undefined)).status, 'held');
   t.true(await entries.extend(key, token, 60_000));
   t.is(await entries.fill(key, token, valueOf(token), LATER), 'stored');
-  t.is((await entries.getOrCreateNonces([clear, tag('a')], epochs, newToken(), 60_000)).nonces.length, 2);
-  await entries.getOrCreateNonces([clear, tag('a')], epochs, newToken(), 90_000);
+  t.is((await entries.getOrCreateNonces([clear, tag('a')], tagChanges, newToken(), 60_000)).nonces.length, 2);
+  await entries.getOrCreateNonces([clear, tag('a')], tagChanges, newToken(), 90_000);
   t.truthy((await entries.read(key, [clear, tag('a')])).record);
-  await entries.removeNonces([tag('a')], epochs, [1], newToken());
+  await entries.removeNonces([tag('a')], tagChanges, [1], newToken());
   await entries.remove([key]);
   await store(entries, key);
   await entries.lease(key, token, 60_000, '*');
