@@ -173,3 +173,30 @@ test('a cost that a rule can never admit is refused at once with the name of the
   t.is((await limits.peek('k', RULE)).remaining, 5);
   t.true((await limits.consume('k', RULE, { cost: 5 })).allowed);
 });
+
+test('a rule is checked although an equal one was resolved before', (t) => {
+  resolveRules({ limit: 5, per: '1m' }, 'consume');
+  const misspelled = { limit: 5, per: '1m', brust: 3 } as Rule;
+  t.throws(() => resolveRules(misspelled, 'consume'), { instanceOf: OptionsError, message: /'brust'/ });
+  resolveRules({ limit: 5, per: '1m', burst: undefined } as unknown as Rule, 'consume');
+  t.throws(() => resolveRules({ ...misspelled, burst: undefined } as unknown as Rule, 'consume'), {
+    instanceOf: OptionsError,
+    message: /'brust'/,
+  });
+  t.throws(() => resolveRules(null as never, 'consume'), { instanceOf: OptionsError });
+});
+
+test('a rule that changes after a call applies to the next call as it is then', (t) => {
+  const rule = { limit: 5, per: '1m' as const };
+  t.is(resolveRules(rule, 'consume').rules[0]!.limit, 5);
+  rule.limit = 6;
+  t.is(resolveRules(rule, 'consume').rules[0]!.limit, 6);
+});
+
+test('many different rules are each resolved by their own values', (t) => {
+  for (const round of [1, 2]) {
+    for (let limit = 1; limit <= 20; limit++) {
+      t.is(resolveRules({ limit, per: '1m' }, `call ${round}`).rules[0]!.limit, limit);
+    }
+  }
+});

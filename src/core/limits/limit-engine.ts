@@ -73,7 +73,14 @@ export class LimitEngine {
 
   /** Merges the options of a call with the defaults. */
   policy(options: ParsedOptions<typeof limitOptions>): LimitPolicy {
-    return resolveOptions(options, this.defaults);
+    const { defaults } = this;
+    // Name by name, as the plain verbs do this on every call.
+    return {
+      onUnavailable: options.onUnavailable ?? defaults.onUnavailable,
+      processes: options.processes ?? defaults.processes,
+      denialCache: options.denialCache ?? defaults.denialCache,
+      storeTimeout: options.storeTimeout ?? defaults.storeTimeout,
+    };
   }
 
   /**

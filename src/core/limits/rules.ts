@@ -132,7 +132,7 @@ const SLOT_LEASE_MS = 30_000;
  * @throws OptionsError for an invalid rule, and for no or more than 16 rules
  */
 export function resolveRules(rules: Rule | readonly Rule[], label: string): RuleSet {
-  if (!Array.isArray(rules)) return ruleSetOf([resolveRule(rules as Rule, label)]);
+  if (!Array.isArray(rules)) return resolveOnly(rules as Rule, label);
   if (rules.length === 0 || rules.length > MAX_RULES) {
     throw new OptionsError(`${label} takes 1 to ${MAX_RULES} rules, and ${rules.length} were given.`);
   }
@@ -186,6 +186,46 @@ function isSameRule(one: ResolvedRule, other: ResolvedRule): boolean {
     one.limit === other.limit &&
     one.perMs === other.perMs &&
     one.burst === other.burst
+  );
+}
+
+type RuleValues = Readonly<Partial<Record<keyof WindowRule | keyof ConcurrencyRule, unknown>>>;
+
+interface KnownRule {
+  readonly rule: RuleValues;
+  readonly names: number;
+  readonly set: RuleSet;
+}
+
+/** The rules of recent calls: the plain verbs get equal rules on every call, and resolving takes as long as deciding. */
+const knownRules: KnownRule[] = [];
+const MAX_KNOWN_RULES = 8;
+
+/** Resolves the only rule of a call. */
+function resolveOnly(rule: Rule, label: string): RuleSet {
+  // JavaScript callers may pass anything.
+  const known = knownRules.find((one) => isRule(one, (rule as RuleValues | null | undefined) ?? {}));
+  if (known !== undefined) return known.set;
+  const set = ruleSetOf([resolveRule(rule, label)]);
+  const values = Object.values(rule);
+  // An undefined value would hide an unknown name from `isRule`.
+  if (!values.includes(undefined)) {
+    if (knownRules.length === MAX_KNOWN_RULES) knownRules.pop();
+    knownRules.unshift({ rule: { ...rule }, names: values.length, set });
+  }
+  return set;
+}
+
+/** True if the rule has the values of the known one, and no other names. */
+function isRule({ rule: known, names }: KnownRule, rule: RuleValues): boolean {
+  return (
+    rule.limit === known.limit &&
+    rule.per === known.per &&
+    rule.burst === known.burst &&
+    rule.algorithm === known.algorithm &&
+    rule.name === known.name &&
+    rule.lease === known.lease &&
+    Object.keys(rule).length === names
   );
 }
 

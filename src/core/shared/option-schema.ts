@@ -141,9 +141,14 @@ export function parseOptions<S extends OptionSchema>(
   options: object,
   label: string,
 ): ParsedOptions<S> {
-  checkNames(options, schema, label);
   const parsed: Record<string, unknown> = {};
+  if (options === null || typeof options !== 'object') throw notAnObject(options, label);
   for (const name in options) {
+    if (!Object.hasOwn(schema, name)) {
+      // Names that something has added to Object.prototype are not the caller's.
+      if (!Object.hasOwn(options, name)) continue;
+      throw unknownOption(name, schema, label);
+    }
     const value = (options as Record<string, unknown>)[name];
     if (value !== undefined) parsed[name] = parseOption(schema[name]!, value, name, label);
   }
@@ -175,13 +180,18 @@ export function defaultsOf<S extends OptionSchema>(schema: S): Resolved<S> {
  * @throws OptionsError for an unknown name, or anything but an object
  */
 export function checkNames(options: object, schema: Readonly<Record<string, unknown>>, label: string): void {
-  if (options === null || typeof options !== 'object') {
-    throw new OptionsError(`${label} takes an object of options, and ${describe(options)} was given.`);
-  }
+  if (options === null || typeof options !== 'object') throw notAnObject(options, label);
   for (const name of Object.keys(options)) {
-    if (Object.hasOwn(schema, name)) continue;
-    throw new OptionsError(`${label} has no option '${name}'. It has: ${Object.keys(schema).join(', ')}.`);
+    if (!Object.hasOwn(schema, name)) throw unknownOption(name, schema, label);
   }
+}
+
+function notAnObject(options: unknown, label: string): OptionsError {
+  return new OptionsError(`${label} takes an object of options, and ${describe(options)} was given.`);
+}
+
+function unknownOption(name: string, schema: object, label: string): OptionsError {
+  return new OptionsError(`${label} has no option '${name}'. It has: ${Object.keys(schema).join(', ')}.`);
 }
 
 function isEmpty(options: object): boolean {
