@@ -1,39 +1,39 @@
 import type { Algorithm } from '../../../src/core/ports/rate-store.js';
 import type { Decision } from '../../../src/core/ports/decision.js';
 
-/** A rule as the checkers take it: in plain numbers. */
+/** A rule with plain numbers, as the checkers take it. */
 export interface CheckedRule {
   readonly algorithm: Algorithm;
   readonly limit: number;
-  /** The window in ms; for `concurrency` of no meaning. */
+  /** The window in ms. Ignored for `concurrency`. */
   readonly perMs: number;
-  /** Of `gcra` and `token-bucket`; the limit if it is left out. */
+  /** For `gcra` and `token-bucket`. @default the limit */
   readonly burst?: number | undefined;
 }
 
 /**
- * One call, as its process saw it. The store decided at some moment between `sent` and `received`: both in ms of
- * `process.hrtime`, which all processes of a machine share.
+ * One call as its process recorded it. The store decides at an unknown moment between `sent` and `received`. Both are
+ * in ms of `process.hrtime`, which all processes of a machine share.
  */
 export interface Call {
   readonly process: number;
   readonly sent: number;
   readonly received: number;
   readonly cost: number;
-  /** `unknown`: it failed. Its units may have been taken at any time since it was sent, or not at all. */
+  /** `unknown`: the call failed. Its units were taken at some time after it was sent, or not at all. */
   readonly outcome: 'admitted' | 'refused' | 'unknown';
   readonly source: Decision['source'];
   readonly retryAfterMs: number;
   readonly resetMs: number;
 }
 
-/** A call of `run`: what it held its slot for began and ended within the call, by the worker's own clock. */
+/** One call of `run`. `begun` and `ended` are the times of its body, by the clock of the worker. */
 export interface Run {
   readonly process: number;
   readonly sent: number;
   readonly received: number;
   readonly outcome: 'admitted' | 'refused' | 'unknown';
-  /** Of the body; NaN where none ran. */
+  /** NaN if the body did not run. */
   readonly begun: number;
   readonly ended: number;
 }
@@ -52,17 +52,17 @@ export interface Violation {
 
 export interface Verdict {
   readonly calls: number;
-  /** Units. */
+  /** In units. */
   readonly admitted: number;
   readonly unknown: number;
-  /** Most units that were surely admitted within one window; of bodies, most that surely ran at once. */
+  /** The most units certainly admitted within one window; for runs, the most bodies that certainly ran at once. */
   readonly most: number;
-  /** What `most` may be. */
+  /** The upper bound of `most`. */
   readonly allowed: number;
-  /** Units that must have been admitted under the pressure of this history, and that may have been. */
+  /** How many units the rules must admit, at least, under the load of this history, and how many they may admit. */
   readonly expected: { readonly least: number; readonly most: number };
   readonly violations: readonly Violation[];
 }
 
-/** The server's clock counts whole microseconds. */
+/** The clock of the server has a resolution of one microsecond. */
 export const CLOCK_GRAIN_MS = 0.001;

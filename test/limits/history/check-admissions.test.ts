@@ -12,14 +12,14 @@ const ALGORITHMS = [
   'fixed-window',
 ] as const;
 const PLAY = { callers: 12, ms: 3_000 };
-/** The longest is more than two windows of 250 ms. */
+/** The longest stall is longer than two windows of 250 ms. */
 const STALLS = { stallMs: 600 };
 
 function rule(algorithm: CheckedRule['algorithm'], more: Partial<CheckedRule> = {}): CheckedRule {
   return { algorithm, limit: 10, perMs: 250, ...more };
 }
 
-/** The rules that a history breaks, each once. */
+/** The names of the violated rules, without duplicates. */
 function broken(calls: readonly Call[], checked: CheckedRule): readonly string[] {
   return [...new Set(checkAdmissions(calls, [checked]).violations.map(({ rule }) => rule))].sort();
 }
@@ -144,7 +144,7 @@ for (const algorithm of ['sliding-window-counter', 'fixed-window'] as const) {
 }
 
 const COUNTER: CheckedRule = { algorithm: 'sliding-window-counter', limit: 2, perMs: 100 };
-/** Admitted by a counter, in a window that ends at some time. */
+/** A call that a sliding-window-counter admits, in the window that ends at `end`. */
 const counted = (sent: number, end: number, more: Partial<Call> = {}) =>
   call(sent, { resetMs: end + COUNTER.perMs - sent, ...more });
 
@@ -168,7 +168,7 @@ test('sliding-window-counter: a call with a late reply belongs to the window of 
   const late = counted(90, 100, { received: 180 });
   const refused = (sent: number, end: number, more: Partial<Call> = {}) =>
     call(sent, { outcome: 'refused', resetMs: end - sent, ...more });
-  // Both units of the window before count for 96% of it, so that there is no room for another one until it is half over.
+  // Both units of the previous window count for 96%, so there is no capacity until half of the window has passed.
   const before = [counted(0, 100), late];
   t.deepEqual(broken([...before, refused(104, 200, { retryAfterMs: 46 })], COUNTER), []);
   t.deepEqual(broken([...before, refused(104, 200, { retryAfterMs: 60 })], COUNTER), [

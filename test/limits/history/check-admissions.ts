@@ -4,22 +4,23 @@ import type { Judge } from './judge.js';
 import { judgeOf } from './judge-of.js';
 import { mostWithin } from './most-within.js';
 
-/** What lies between two replies beyond this is no pressure. */
+/** The part of a pause between two replies that is longer than this does not count as time under load. */
 const LONGEST_PAUSE_MS = 10;
 
 /**
- * Is this history of calls on one key possible, if all of these rules hold? Five questions:
+ * Checks whether a history of calls on one key is possible under all of these rules. Five checks:
  *
- * - over the limit: no interval holds more units than a rule admits in its length. Only calls that lie in it as a
- *   whole count, so that this is certain whatever the moment of each was;
- * - refused with room: each refusal has a rule that may have had no room. A limiter that admits less than it should
- *   is found by this, as its callers never stop asking;
- * - told to wait too long: nor would there have been room just before the time that it told (times are rounded up);
- * - told to wait too short: nothing that surely was taken before stands in the way at the time that it told;
- * - wrong window: the windows of a fixed window and of a sliding counter begin and end as the rule says, by their resets.
+ * - over the limit: no interval contains more units than a rule admits in its length. Only calls that lie in the
+ *   interval as a whole count, so a violation is certain;
+ * - refused with room: each denied call has a rule that may have been full. The callers retry without end, so this also
+ *   finds a limiter that admits too few units;
+ * - told to wait too long: a rule may also have been full just before the returned time (times are rounded up);
+ * - told to wait too short: the units that were certainly taken before do not fill a rule at the returned time;
+ * - wrong window: the windows of fixed-window and sliding-window-counter begin and end as the rule says, according to
+ *   `resetMs`.
  *
- * A refusal by a block cache is another matter: it repeats a refusal of the store in the same process, and must lie
- * within the time that was told then.
+ * A cached denial has its own check: it must repeat a denial of the store in the same process, within the time that the
+ * store returned.
  */
 export function checkAdmissions(calls: readonly Call[], rules: readonly CheckedRule[]): Verdict {
   const begin = Math.min(...rangeOf(calls.map(({ sent }) => sent)));
@@ -60,7 +61,7 @@ function judgeRefusal(call: Call, judges: readonly Judge[]): Violation[] {
   return [];
 }
 
-/** Refusals of the block cache, against those of the store in the same process for the same cost or less. */
+/** Checks that each cached denial repeats a denial of the store in the same process for the same cost or less. */
 function judgeRepeated(calls: readonly Call[]): Violation[] {
   const told = new Map<number, Call[]>();
   for (const call of calls.toSorted((a, b) => b.sent - a.sent)) {
@@ -83,7 +84,7 @@ function covers(refusal: Call, { cost, sent, received }: Call): boolean {
   return refusal.cost <= cost && refusal.sent <= received && sent <= refusal.received + refusal.retryAfterMs;
 }
 
-/** Units in all: what pressure without a pause must bring about, and what the rules allow. */
+/** The fewest units that calls without a pause must get admitted, and the most units that the rules admit. */
 function expected(calls: readonly Call[], rules: readonly CheckedRule[]): Verdict['expected'] {
   const [begin, end] = rangeOf(calls.flatMap(({ sent, received }) => [sent, received]));
   const each = rules.map((rule) => {
@@ -91,7 +92,7 @@ function expected(calls: readonly Call[], rules: readonly CheckedRule[]): Verdic
     const windows = (end - begin) / perMs;
     const isSmooth = algorithm === 'gcra' || algorithm === 'token-bucket';
     const most = isSmooth ? burst + limit * windows : limit * (Math.floor(windows) + 2);
-    // The counter never quite fills a window: the last unit has room only when that window is over.
+    // The sliding-window-counter does not fill a window: there is capacity for the last unit only after its end.
     const least = algorithm === 'sliding-window-counter' ? limit - 1 : limit;
     return {
       least: least * Math.floor(pressedMs(calls) / perMs),
@@ -104,7 +105,7 @@ function expected(calls: readonly Call[], rules: readonly CheckedRule[]): Verdic
   };
 }
 
-/** The time in which replies came one upon the other: where they do not, the machine did something else. */
+/** The time under load: the sum of all pauses between replies, each up to the longest that counts. */
 function pressedMs(calls: readonly Call[]): number {
   const replies = calls.map(({ received }) => received).sort((a, b) => a - b);
   return replies.reduce((sum, at, i) => sum + Math.min(LONGEST_PAUSE_MS, at - (replies[i - 1] ?? at)), 0);

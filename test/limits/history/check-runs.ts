@@ -1,11 +1,11 @@
 import type { Run, Verdict, Violation } from './calls.js';
 
 /**
- * Is this history of runs under a limit of so many at once possible?
+ * Checks whether a history of runs under a concurrency limit is possible:
  *
- * - over the limit: at no moment do more bodies run than there are slots, by the workers' own begin and end;
- * - refused with room: somewhere in each refused call all slots may have been held. A run may hold its slot from when
- *   it was sent until it returns, and one of which nobody knows holds it for good.
+ * - over the limit: at no moment do more bodies run than there are slots, by the recorded begin and end of the bodies;
+ * - refused with room: all slots may have been held at some moment of each denied call. A run may hold its slot from
+ *   when it was sent until it returns; a run with an unknown outcome may hold it forever.
  */
 export function checkRuns(runs: readonly Run[], limit: number): Verdict {
   const begin = runs.reduce((least, { sent }) => Math.min(least, sent), Infinity);
@@ -52,7 +52,7 @@ interface Edge {
   readonly step: 1 | -1;
 }
 
-/** In order of time. What ends at a moment has ended when another begins. */
+/** The begin and end of each span in order of time. At equal times, an end precedes a begin. */
 function edges(spans: readonly { readonly from: number; readonly until: number }[]): readonly Edge[] {
   return spans
     .flatMap(({ from, until }): Edge[] => [
@@ -62,7 +62,7 @@ function edges(spans: readonly { readonly from: number; readonly until: number }
     .sort((a, b) => a.time - b.time || a.step - b.step);
 }
 
-/** Whether at some moment of a span at least `limit` slots may have been held. */
+/** Returns whether `limit` slots may have been held at some moment of a span. */
 function fullTimes(steps: readonly Edge[], limit: number): (from: number, until: number) => boolean {
   const full: { readonly from: number; until: number }[] = [];
   let atOnce = 0;
@@ -72,7 +72,7 @@ function fullTimes(steps: readonly Edge[], limit: number): (from: number, until:
     if (step < 0 && atOnce === limit - 1) full.at(-1)!.until = time;
   }
   return (from, until) => {
-    // The first that has not ended before.
+    // Finds the first span that ends at `from` or later.
     let low = 0;
     let high = full.length;
     while (low < high) {

@@ -2,17 +2,17 @@ import type { Call } from './calls.js';
 import type { Finding } from './judge.js';
 import { GRAIN_MS, type CallWindow, type CallWindows } from './windows-of-calls.js';
 
-/** One window of a sliding counter, and the units of the window before that count in it. */
+/** One window of a sliding-window-counter, with the units of the previous window that count in it. */
 export interface CounterWindow extends CallWindow {
-  /** Surely. */
+  /** The units that certainly count. */
   readonly surelyBefore: number;
-  /** At most, of the calls that were sent by some time. */
+  /** The most units that may count, of the calls sent by `sentBy`. */
   mostBefore(sentBy: number): number;
 }
 
 /**
- * A window begins at the end of the one before if units were admitted in that one and the next call comes within
- * `perMs` of its end. Otherwise nothing counts any more, and the next call begins a window, at whatever time it comes.
+ * A window starts at the end of the previous one if units were admitted in the previous one and the next call arrives
+ * within `perMs` of its end. Otherwise no earlier units count, and the next call starts a window at its own time.
  */
 export function counterWindows(found: CallWindows, perMs: number) {
   const { windows } = found;
@@ -38,7 +38,7 @@ export function counterWindows(found: CallWindows, perMs: number) {
       const window = found.windowOf(call);
       return window && known.get(window);
     },
-    /** Windows whose ends contradict those of the windows beside them. */
+    /** Windows whose ends contradict the ends of adjacent windows. */
     contradictions: ends.flatMap(({ low, high }): Finding[] => {
       const detail = `its end is ${(low - high).toFixed(2)} ms from where the windows beside it put it`;
       return low - high > GRAIN_MS ? [{ at: high - perMs, detail }] : [];
@@ -46,7 +46,7 @@ export function counterWindows(found: CallWindows, perMs: number) {
   };
 }
 
-/** The units of the window before that count in a window. */
+/** The units of the previous window that count in a window. */
 function linkOf(window: CallWindow, previous: CallWindow | undefined, perMs: number) {
   const units = previous?.sure.sentBy(Infinity) ?? 0;
   if (previous === undefined || units === 0) return { surely: 0, perhaps: 0 };
@@ -55,7 +55,7 @@ function linkOf(window: CallWindow, previous: CallWindow | undefined, perMs: num
   return { surely: 0, perhaps: mayFollow ? units : 0 };
 }
 
-/** The end of each window, which is exactly `perMs` after that of the window that it follows: the two bound each other. */
+/** Narrows the end of each window: it is exactly `perMs` after the end of the window that it follows. */
 function sharedEnds(windows: readonly CallWindow[], follows: readonly boolean[], perMs: number) {
   const ends = windows.map(({ endsAfter, endsBefore }) => ({ low: endsAfter, high: endsBefore }));
   const share = (from: number, to: number): void => {

@@ -1,9 +1,9 @@
 import type { Call } from './calls.js';
 
 /**
- * Every interval between the sending of one call and the receiving of another, with the units of the calls that lie
- * in it as a whole: those were surely admitted within it. One sentence for each beginning that has an interval with
- * more than `most` allows.
+ * Finds the intervals that contain more units than `most` allows. An interval lasts from the sending of one call to the
+ * reply of another; the calls that lie in it as a whole were certainly admitted within it. Returns at most one finding
+ * for each start of an interval.
  */
 export function densest(
   admitted: readonly Call[],
@@ -21,7 +21,7 @@ export function densest(
   return found;
 }
 
-/** The most units that were surely admitted in an interval shorter than `perMs`. */
+/** The most units that were certainly admitted in an interval shorter than `perMs`. */
 export function mostUnits(admitted: readonly Call[], perMs: number): number {
   let most = 0;
   eachInterval(admitted, (_from, units, length) => {
@@ -32,12 +32,12 @@ export function mostUnits(admitted: readonly Call[], perMs: number): number {
   return most;
 }
 
-/** From each beginning its intervals from the shortest on, until the visitor says that it has seen enough. */
+/** Visits the intervals of each start, the shortest first, until `visit` returns true. */
 function eachInterval(
   admitted: readonly Call[],
   visit: (from: number, units: number, length: number) => boolean,
 ): void {
-  /** Of the calls sent at `from` or later: by when they were received. */
+  /** The calls sent at `from` or later, in order of their replies. */
   const ends: { readonly received: number; readonly cost: number }[] = [];
   for (const { sent: from, received, cost } of admitted.toSorted((a, b) => b.sent - a.sent)) {
     let place = 0;

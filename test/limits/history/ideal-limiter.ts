@@ -1,6 +1,6 @@
 import type { Call, CheckedRule } from './calls.js';
 
-/** A limiter without doubt: it is told the time, and has it to the microsecond. */
+/** A limiter that gets the exact time of each call. */
 export type IdealLimiter = (now: number, cost: number) => IdealDecision;
 
 interface IdealDecision {
@@ -9,7 +9,7 @@ interface IdealDecision {
   readonly resetMs: number;
 }
 
-/** Each algorithm by its definition, for the checker to find nothing in. */
+/** Implements each algorithm by its definition. The checker must find no violation in its history. */
 export function idealLimiter({ algorithm, limit, perMs, burst = limit }: CheckedRule): IdealLimiter {
   switch (algorithm) {
     case 'sliding-window-log':
@@ -26,7 +26,7 @@ export function idealLimiter({ algorithm, limit, perMs, burst = limit }: Checked
   }
 }
 
-/** Rounded up. Less than a microsecond is an error of the sums. */
+/** Rounds up. Differences below a microsecond are rounding errors. */
 function wholeMs(ms: number): number {
   return Math.ceil(Math.round(ms * 1_000) / 1_000);
 }
@@ -37,7 +37,7 @@ function slidingLog(limit: number, perMs: number): IdealLimiter {
     taken = taken.filter((at) => at > now - perMs);
     const allowed = taken.length + cost <= limit;
     if (allowed) for (let i = 0; i < cost; i++) taken.push(now);
-    // So many have to leave before there is room.
+    // The call fits once the units up to this one have left the window.
     const last = taken[taken.length + cost - limit - 1];
     const wait = allowed || last === undefined ? 0 : last + perMs - now;
     return {
@@ -79,7 +79,7 @@ function slidingCounter(limit: number, perMs: number): IdealLimiter {
   let [start, current, before] = [Number.NEGATIVE_INFINITY, 0, 0];
   return (now, cost) => {
     const isOver = now >= start + perMs;
-    // After a window without an admission there is nothing to count: the next one begins with this call.
+    // Nothing counts after a window without an admission: the next window starts with this call.
     if (now >= start + 2 * perMs || (isOver && current === 0)) [start, before, current] = [now, 0, 0];
     else if (isOver) [start, before, current] = [start + perMs, current, 0];
     const elapsed = now - start;
@@ -89,7 +89,7 @@ function slidingCounter(limit: number, perMs: number): IdealLimiter {
     return { allowed, retryAfterMs: allowed ? 0 : wholeMs(wait(elapsed, cost)), resetMs };
   };
 
-  /** Until the window before weighs little enough; if never, until the same is true of this one. */
+  /** The time until the previous window counts little enough; if that does not suffice, until this window does. */
   function wait(elapsed: number, cost: number): number {
     const room = limit - cost - current;
     if (room >= 0) return (1 - room / before) * perMs - elapsed;
@@ -102,14 +102,14 @@ interface Play {
   readonly callers: number;
   readonly ms: number;
   readonly costs?: readonly number[];
-  /** The longest stall: now and then the server, or one process of callers, or all of them do nothing. */
+  /** The longest stall, in ms. Stalls stop the server, one process, or all processes. @default none */
   readonly stallMs?: number;
-  /** One in so many replies is lost. */
+  /** One reply of this many is lost. @default none */
   readonly lostOneIn?: number;
 }
 
 /**
- * A history of callers in three processes who ask again and again, over a network that takes its time. The same seed,
+ * Generates the history of callers in three processes that call repeatedly over a slow network. The same seed generates
  * the same history.
  */
 export function playHistory(limiter: IdealLimiter, play: Play): Call[] {
@@ -141,7 +141,7 @@ export function playHistory(limiter: IdealLimiter, play: Play): Call[] {
 const BEGIN = 1_000;
 const PROCESSES = 3;
 
-/** One process of callers, all of them, or the server. */
+/** The number of one process, all processes, or the server. */
 type Stalled = number | 'callers' | 'server';
 
 interface Stall {
@@ -150,7 +150,7 @@ interface Stall {
   readonly until: number;
 }
 
-/** One after the other. */
+/** Generates stalls that do not overlap. */
 function playStalls(random: () => number, ms: number, longestMs: number): readonly Stall[] {
   const stalls: Stall[] = [];
   let from = BEGIN + random() * longestMs;
@@ -163,7 +163,7 @@ function playStalls(random: () => number, ms: number, longestMs: number): readon
   return stalls;
 }
 
-/** A time, or soon after the stall that it is in: within half a millisecond, in the same order. */
+/** Returns the time, or, if it lies in a stall, a time within 0.5 ms after the stall. The order of times is kept. */
 function afterStalls(stalls: readonly Stall[], time: number, who: Stalled): number {
   const stall = stalls.find(
     (one) =>

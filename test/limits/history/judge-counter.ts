@@ -6,17 +6,17 @@ import { mostWithin } from './most-within.js';
 import { windowsOfCalls } from './windows-of-calls.js';
 
 /**
- * The sliding counter: what was admitted in the window before counts by the share of it that a window until now would
- * still cover. The resets say where its windows end, because units count until the end of the window after theirs.
+ * Judges a sliding-window-counter: the units of the previous window count by the share of it that the sliding window
+ * still covers. Units count until the end of the window after theirs, so `resetMs` determines the ends of the windows.
  */
 export function judgeCounter(rule: CheckedRule, calls: readonly Call[]): Judge {
   const { limit, perMs } = rule;
   const found = windowsOfCalls(calls, perMs, ({ outcome, resetMs }) =>
-    // With no units in the present window, those of the window before count until the end of the present one.
+    // If the current window has no units, those of the previous window count until its end.
     outcome === 'admitted' || resetMs > perMs ? resetMs - perMs : resetMs,
   );
   const { windows, windowOf, contradictions } = counterWindows(found, perMs);
-  /** What units count for at some time: those of a window that ends at `end`, and those of the window before. */
+  /** The weighted units at a time: `current` in the window that ends at `end`, `before` in the previous one. */
   const weight = (before: number, current: number, end: number, at: number): number =>
     before * clamp((end - at) / perMs) + current * clamp((end + perMs - at) / perMs);
   return {
@@ -27,7 +27,7 @@ export function judgeCounter(rule: CheckedRule, calls: readonly Call[]): Judge {
       ),
       ...windows.flatMap(({ admitted, endsAfter, surelyBefore }) => {
         let current = 0;
-        // All that were received by some time were admitted by then, in this window: the last of them had room.
+        // All calls with a reply by some time were admitted in this window by then, and the last of them had capacity.
         return admitted
           .toSorted((a, b) => a.received - b.received)
           .flatMap(({ sent, received, cost }): Finding[] => {

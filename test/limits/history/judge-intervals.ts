@@ -5,8 +5,8 @@ import { mostWithin } from './most-within.js';
 import { countUnits } from './units.js';
 
 /**
- * The log, GCRA and the token bucket: each is known by what it admits at most in an interval of a given length, and
- * refuses exactly where a call would make some interval that ends with it hold more.
+ * Judges sliding-window-log, gcra and token-bucket. Each admits at most a known number of units in an interval of a
+ * given length, and denies a call exactly if some interval that ends with the call would contain more.
  */
 export function judgeIntervals(rule: CheckedRule, calls: readonly Call[]): Judge {
   const { most, horizonMs } = mostWithin(rule);
@@ -16,7 +16,7 @@ export function judgeIntervals(rule: CheckedRule, calls: readonly Call[]): Judge
     .map((call) => (call.outcome === 'unknown' ? { ...call, received: Number.POSITIVE_INFINITY } : call));
   const sureUnits = countUnits(sure);
   const possibleUnits = countUnits(possible);
-  // From the latest to the earliest: what justifies a refusal is mostly near.
+  // The latest first: the units that justify a denial are usually recent.
   const starts = possible
     .toSorted((a, b) => b.sent - a.sent)
     .map(({ sent, received }) => ({ sent, received, before: possibleUnits.receivedBefore(sent) }));

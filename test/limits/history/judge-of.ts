@@ -4,7 +4,7 @@ import { judgeCounter } from './judge-counter.js';
 import { judgeIntervals } from './judge-intervals.js';
 import { judgeWindows } from './judge-windows.js';
 
-/** @param calls those that the store decided, and those of which nobody knows */
+/** @param calls the calls that the store decided, and the calls with an unknown outcome */
 export function judgeOf(rule: CheckedRule, calls: readonly Call[]): Judge {
   switch (rule.algorithm) {
     case 'sliding-window-log':

@@ -4,7 +4,7 @@ import type { Finding, Judge } from './judge.js';
 import { mostWithin } from './most-within.js';
 import { GRAIN_MS, windowsOfCalls } from './windows-of-calls.js';
 
-/** The fixed window. Each reset says where the window of its call ends. */
+/** Judges a fixed-window. `resetMs` determines the end of the window of each call. */
 export function judgeWindows(rule: CheckedRule, calls: readonly Call[]): Judge {
   const { limit, perMs } = rule;
   const { windows, windowOf, impossible, tooSoon } = windowsOfCalls(calls, perMs, ({ resetMs }) => resetMs);

@@ -1,19 +1,19 @@
 import type { Call } from './calls.js';
 
-/** Something that should not be in a history, as a sentence. */
+/** Something in a history that violates a rule. */
 export interface Finding {
   readonly at: number;
   readonly detail: string;
 }
 
-/** What one rule says of a history. Doubt about the moments of its calls speaks for the limiter. */
+/** The judgement of one rule. If the moment of a call is uncertain, the limiter gets the benefit of the doubt. */
 export interface Judge {
-  /** Where more was admitted than the rule allows. */
+  /** More units were admitted than the rule allows. */
   readonly excess: readonly Finding[];
-  /** Where the end that a reply gives for its window contradicts the rule or other replies. */
+  /** The end of a window in a reply contradicts the rule or other replies. */
   readonly wrongWindows: readonly Finding[];
-  /** Might there have been no room for this call, had it come at `at`, with what was taken before it? */
+  /** Returns whether the rule may have been full for this call at `at`, given the units taken before it. */
   mayRefuse(call: Call, at: number): boolean;
-  /** Was there certainly no room for this call, had it come at `at`, with what was taken before it? */
+  /** Returns whether the rule was certainly full for this call at `at`, given the units taken before it. */
   mustRefuse(call: Call, at: number): boolean;
 }

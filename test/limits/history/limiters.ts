@@ -3,7 +3,7 @@ import { ioredis } from '../../../src/adapters/ioredis/index.js';
 import { Caching, RateLimitExceededError, StoreUnavailableError, type Rule } from '../../../src/index.js';
 import type { Call } from './calls.js';
 
-/** What a worker asks. `undefined`: nobody knows whether the units were taken. */
+/** The limiter that a worker calls. `undefined`: it is unknown whether the units were taken. */
 export interface Limiter {
   consume(cost: number): Promise<
     | {
@@ -14,7 +14,7 @@ export interface Limiter {
       }
     | undefined
   >;
-  /** True: the body ran. */
+  /** Resolves with true if the body ran. */
   run(body: () => Promise<void>): Promise<boolean | undefined>;
   close(): Promise<void>;
 }
@@ -33,7 +33,7 @@ export async function cachementLimiter({ url, key, rules, denialCache }: Limiter
     limits: { storeTimeout: '2s', onUnavailable: 'deny', denialCache },
   });
   await caching.ready();
-  // The first calls of a process are slow, and what happens in a slow call can be told from nothing.
+  // The first calls of a process are slow, and a slow call proves little about the time of its decision.
   for (let i = 0; i < 200; i++)
     await caching.limits.run(`warm-up ${process.pid}`, { limit: 9, per: 9 }, () => {}, { dryRun: true });
   return {
@@ -66,7 +66,7 @@ export interface NaiveSetup {
   readonly perMs: number;
 }
 
-/** Reads, decides, writes: between the two, others read the same. */
+/** Reads, decides and then writes: other processes read the same count in between. */
 export function readThenWriteLimiter({ url, key, limit, perMs }: NaiveSetup): Limiter {
   const redis = new Redis(url);
   return naive(redis, async (cost) => {
@@ -80,9 +80,9 @@ export function readThenWriteLimiter({ url, key, limit, perMs }: NaiveSetup): Li
 }
 
 /**
- * INCRBY, which no race can hurt, and PEXPIRE after it in a step of its own.
+ * Counts with INCRBY, which is atomic, and sets the expiry with PEXPIRE in a second step.
  *
- * @param dies the process ends between the two steps, as a deployment or a crash may have it
+ * @param dies the process exits between the two steps, like a crash
  */
 export function countThenExpireLimiter({ url, key, limit, perMs }: NaiveSetup, dies: boolean): Limiter {
   const redis = new Redis(url);

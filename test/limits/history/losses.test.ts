@@ -20,7 +20,7 @@ async function limitsOn(t: ExecutionContext, target: Parameters<typeof ioredis>[
   return caching.limits;
 }
 
-/** A client beside the library. */
+/** A client that bypasses the library. */
 function beside(t: ExecutionContext, url: string): Redis {
   const client = new Redis(url);
   client.on('error', () => {});
@@ -28,7 +28,7 @@ function beside(t: ExecutionContext, url: string): Redis {
   return client;
 }
 
-/** How many of so many calls are let through. */
+/** Returns how many of `calls` calls are admitted. */
 async function admitted(
   calls: number,
   consume: () => Promise<{ readonly allowed: boolean }>,
@@ -83,7 +83,7 @@ test('G9 rate limits: a call with a lost reply counts, and with a requestId it i
   const limits = await limitsOn(t, proxy.url);
   const used = async () => (await limits.peek('lost', RULE)).rules[0]!.used;
 
-  // The server has the script, so that no reply is lost that only says that it has not.
+  // Loads the script into the server, so that the lost reply is not a NOSCRIPT error.
   t.is(await used(), 0);
   let lost = proxy.loseNextReply('lost').happened;
   await t.throwsAsync(limits.consume('lost', RULE), { instanceOf: StoreUnavailableError });

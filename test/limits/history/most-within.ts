@@ -1,9 +1,9 @@
 import type { CheckedRule } from './calls.js';
 
-/** What a rule admits at most in a closed interval of some length. */
+/** The most units that a rule admits in a closed interval. */
 export interface Most {
   most(lengthMs: number): number;
-  /** Of intervals this long or longer `most` says nothing. */
+  /** `most` is valid for intervals shorter than this. */
   readonly horizonMs: number;
 }
 
@@ -14,8 +14,8 @@ export function mostWithin({ algorithm, limit, perMs, burst = limit }: CheckedRu
     case 'gcra':
     case 'token-bucket':
       return { most: (length) => Math.floor(burst + (limit * length) / perMs + 1e-6), horizonMs: Infinity };
-    // A window begins with the first unit in it, so that no stretch as long has all of two. The counter must have let go
-    // of some of the one before.
+    // A window starts with its first unit, so an interval of that length does not contain all units of two windows. In
+    // the counter, some of the units of the previous window no longer count by then.
     case 'fixed-window':
     case 'sliding-window-counter':
       return { most: () => 2 * limit - 1, horizonMs: perMs };

@@ -17,12 +17,12 @@ export type RatesWorkerInit = { readonly index: number; readonly callers: number
 
 export type NaiveLimiter = 'read, then write' | 'count, then expire' | 'count, then die';
 
-/** A caller who was refused asks again after so many ms, or up to twice that. */
+/** A denied caller retries after this time in ms, or up to twice as long. */
 const PAUSE_MS = 2;
-/** Of a body that holds a slot. */
+/** The longest time that a body holds a slot, in ms. */
 const LONGEST_BODY_MS = 20;
 
-/** All of the callers of this process; those who are let through ask again at once. */
+/** Runs all callers of this process. An admitted caller calls again at once. */
 export async function serve({ init }: WorkerContext<RatesWorkerInit>): Promise<{
   consume(ms: number, costs: readonly number[]): Promise<Call[]>;
   run(ms: number): Promise<Run[]>;
@@ -89,7 +89,7 @@ function open(init: RatesWorkerInit): Limiter | Promise<Limiter> {
   }
 }
 
-/** In ms, of the clock that all processes of this machine share. */
+/** In ms, by the clock that all processes of this machine share. */
 function now(): number {
   return Number(process.hrtime.bigint()) / 1e6;
 }

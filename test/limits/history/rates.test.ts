@@ -7,7 +7,7 @@ import { checkRuns } from './check-runs.js';
 import type { NaiveLimiter, RatesWorkerInit } from './rates-worker.js';
 import { consumeHistory, runHistory, withWorkers } from './run-rates.js';
 
-/** More by hand: RATES_SECONDS=10 RATES_PROCESSES=8 RATES_CALLERS=50 npm test -- test/limits/history/rates.test.ts */
+/** A longer run: RATES_SECONDS=10 RATES_PROCESSES=8 RATES_CALLERS=50 npm test -- test/limits/history/rates.test.ts */
 const SECONDS = Number(process.env['RATES_SECONDS'] ?? 1.5);
 const PROCESSES = Number(process.env['RATES_PROCESSES'] ?? 3);
 const CALLERS = Number(process.env['RATES_CALLERS'] ?? 20);
@@ -16,7 +16,7 @@ const PER_MS = 250;
 
 const redis = redisForFile(test, { local: true });
 
-/** Every second process has the block cache; those without it keep up the pressure on Redis. */
+/** Every second process has a denial cache. The others keep Redis under load. */
 function limited(key: string, rules: readonly Rule[]): RatesWorkerInit[] {
   return Array.from({ length: PROCESSES }, (_, index) => ({
     index,
@@ -40,7 +40,7 @@ interface Window extends WindowRule {
 }
 
 const RULES: readonly Window[] = [
-  // So slow that the unit after the burst comes later than any reply.
+  // The rate is so low that the unit after the burst is added after every reply.
   { algorithm: 'gcra', limit: LIMIT, per: 1_000 },
   { algorithm: 'token-bucket', limit: LIMIT, per: 1_000, burst: 10 },
   { algorithm: 'sliding-window-log', limit: LIMIT, per: PER_MS },

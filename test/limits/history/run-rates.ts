@@ -5,7 +5,7 @@ import type { RatesWorkerInit, serve } from './rates-worker.js';
 
 type RatesWorker = Worker<ServedBy<typeof serve>>;
 
-/** A process each, with what they are told. */
+/** Starts one worker process for each of `inits`, and stops them after `work`. */
 export async function withWorkers<T>(
   inits: readonly RatesWorkerInit[],
   work: (workers: readonly RatesWorker[]) => Promise<T>,
@@ -20,9 +20,9 @@ export async function withWorkers<T>(
 }
 
 /**
- * What all of them saw while their callers pressed on one key for `ms`.
+ * Records the calls of all processes while their callers use one key for `ms`.
  *
- * @param stops meanwhile all processes stop, once for each of these times in ms, at even distances
+ * @param stops pauses of all processes in ms, at equal distances
  */
 export async function consumeHistory(
   inits: readonly RatesWorkerInit[],

@@ -1,6 +1,6 @@
 import type { Call } from './calls.js';
 
-/** Units of calls, counted by when they were sent or received. */
+/** Sums of the units of calls, by the time they were sent or received. */
 export interface Units {
   sentBy(time: number): number;
   sentBefore(time: number): number;
@@ -19,7 +19,7 @@ export function countUnits(calls: readonly Call[]): Units {
   };
 }
 
-/** The sum of all costs until a time, that time itself included or not. */
+/** Returns a function that sums all costs up to a time, inclusive or exclusive. */
 function running(entries: { readonly time: number; readonly cost: number }[]) {
   entries.sort((a, b) => a.time - b.time);
   const sums = [0];

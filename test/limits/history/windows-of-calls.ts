@@ -2,32 +2,32 @@ import { CLOCK_GRAIN_MS, type Call } from './calls.js';
 import type { Finding } from './judge.js';
 import { countUnits, type Units } from './units.js';
 
-/** A window may end on a whole millisecond of the server, and the clocks of a server and its callers may differ. */
+/** A window may end on a whole millisecond of the server, and the clocks of the server and its callers may differ. */
 export const GRAIN_MS = 2;
 
 /** One window of a limiter. */
 export interface CallWindow {
-  /** The end lies between these two. */
+  /** The window ends between `endsAfter` and `endsBefore`. */
   readonly endsAfter: number;
   readonly endsBefore: number;
-  /** Calls that were surely admitted in it. */
+  /** The calls that were certainly admitted in it. */
   readonly admitted: readonly Call[];
-  /** The units of those. */
+  /** The units of `admitted`. */
   readonly sure: Units;
-  /** Units that may have been admitted in it too: of slow calls, and of calls without an outcome. */
+  /** Units that may also have been admitted in it: those of slow calls and of calls with an unknown outcome. */
   readonly doubtful: Units;
 }
 
 export interface CallWindows {
   /** In order of time. */
   readonly windows: readonly CallWindow[];
-  /** The window in which a call was surely decided. */
+  /** Returns the window in which a call was certainly decided. */
   windowOf(call: Call): CallWindow | undefined;
-  /** Units that may have been admitted in a window that ends between two moments, and not in `window`. */
+  /** Units that may have been admitted in a window that ends between two times, but not in `window`. */
   doubtfulBeside(window: CallWindow, endsAfter: number, endsBefore: number): Units;
-  /** Replies with an end that no window of this length has. */
+  /** Replies with an end that is impossible for a window of this length. */
   readonly impossible: readonly Finding[];
-  /** Windows that end too soon after the one before. */
+  /** Windows that end too soon after the previous one. */
   readonly tooSoon: readonly Finding[];
 }
 
@@ -45,14 +45,14 @@ interface Building {
 }
 
 /**
- * The windows of a history, found by what each reply says of the end of its window. So the window of a call is known
- * even if the reply comes late, and windows may begin at any time.
+ * Finds the windows of a history by the end of the window in each reply. So the window of a call is known even if its
+ * reply is late, and a window may start at any time.
  *
- * The only assumption is that two windows end at least `perMs` apart. The fastest calls come first, because they give
- * the most exact ends. A call whose end fits no known window makes a new one. A call whose end is surely less than
- * `perMs` from the end of a window belongs to that window. Any other call is in doubt.
+ * The only assumption is that the ends of two windows are at least `perMs` apart. The fastest calls are placed first,
+ * because they give the most exact ends. A call whose end fits no known window adds one. A call whose end is certainly
+ * less than `perMs` from the end of a window belongs to that window. Any other call is doubtful.
  *
- * @param leftOf the milliseconds, rounded up, from the decision on a call to the end of its window
+ * @param leftOf the time from the decision on a call to the end of its window, in ms, rounded up
  */
 export function windowsOfCalls(
   calls: readonly Call[],
@@ -107,7 +107,7 @@ export function windowsOfCalls(
 function finish({ calls, endsAfter, endsBefore }: Building, doubts: readonly Placed[]): CallWindow {
   const admitted = calls.filter(({ outcome }) => outcome === 'admitted');
   return {
-    // The other way round, by less than the grain, if clocks differ.
+    // The bounds may be swapped, by less than the tolerance, if clocks differ.
     endsAfter: Math.min(endsAfter, endsBefore),
     endsBefore: Math.max(endsAfter, endsBefore),
     admitted,
