@@ -6,14 +6,14 @@ import type { Place, Target } from './place.js';
 import { settled } from '../support/settled.js';
 import { pausable } from '../support/pausable-clock.js';
 
-/** A loader keeps its lease for this many times its length (see `CacheOptions.lease`). */
+/** A load extends its lease up to this many times its duration (see `CacheOptions.lease`). */
 const LEASES = 20;
 const LEASE = 1_000;
 const TTL = 60_000;
 
 let places = 0;
 
-/** One `Caching`, or two on one memory, in this process, on a clock that only the test moves. */
+/** One `Caching`, or two on one memory adapter, in this process, with a clock that only the test advances. */
 export function inProcess(nodes: 1 | 2): Place {
   const clock = fakeClock();
   const namespace = `place-${++places}`;
@@ -48,7 +48,7 @@ export function inProcess(nodes: 1 | 2): Place {
     },
     settle: settled,
     evict: async (what) => {
-      // To the store of this process all keys are alike; to remove one behind the engine's back is to evict it.
+      // Removing a key directly in the store is equivalent to an eviction: the engine is not notified.
       await store.remove(namesOf(namespace, what));
     },
     outlive: async (_key, ms) => {
@@ -68,13 +68,13 @@ export function inProcess(nodes: 1 | 2): Place {
           },
     close: async () => {
       if (writer !== reader) await writer.caching.close();
-      // A reader that crashed has nobody who answers.
+      // Do not wait for a reader that crashed: its close never settles.
       await Promise.race([reader.caching.close(), settled()]);
     },
   };
 }
 
-/** The store's names of what stands at these keys and tags; all that the interleavings use. */
+/** Returns the store keys of a target. `all` covers every key and tag that the interleavings use. */
 export function namesOf(namespace: string, { keys = [], tags = [], all = false }: Target): readonly string[] {
   const every = all
     ? [

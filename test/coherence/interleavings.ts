@@ -5,20 +5,24 @@ import { HeldLoad, Row } from '../support/held-load.js';
 
 export interface Interleaving {
   readonly title: string;
-  /** One `Caching` alone cannot come into it. */
+  /** It needs two `Caching` objects. */
   readonly needsTwo?: boolean;
-  /** It waits for the ttl to pass. */
+  /** It waits until the ttl has passed. */
   readonly waitsForTtl?: boolean;
-  /** The habit of a simple cache that this interleaving finds out. */
+  /** The habit of a naive cache with which this interleaving must fail. */
   readonly naive: Habit;
   play(t: ExecutionContext, place: Place): Promise<void>;
 }
 
 /**
- * What a cache that is written in an afternoon does. `plain`: get, load, set, delete; tags are lists of keys. Others
- * do so too, and: take a lock around the load that only its success ends; keep a copy of their own of what they
- * read; return an old value when the loader fails; load again for as long as invalidations come; delete once more
- * when they hear of their own invalidation.
+ * The habits of naive caches. Each cache gets, loads, sets and deletes, and keeps a list of keys for each tag.
+ *
+ * - `plain`: nothing else;
+ * - `endless lock`: takes a lock around the load, which only a successful load releases;
+ * - `near copy`: keeps a local copy of each value it reads;
+ * - `stale on error`: returns an old value if the loader fails;
+ * - `load until calm`: repeats the load as long as invalidations arrive;
+ * - `own echo`: deletes the key again when it is notified of its own invalidation.
  */
 export type Habit =
   | 'plain'
@@ -111,7 +115,7 @@ export const interleavings: readonly Interleaving[] = [
       t.true(await writer.invalidate({ keys: ['k'] }));
       const second = reader.read('k', row.load);
       await settle();
-      // In one process the second has begun its own load; another process' reader learns when the first lands.
+      // In one process the second call has its own load; in two, the reader waits for the end of the first load.
       held.finish();
       t.is(await within(1_000, second), 2);
       t.is(await within(1_000, first), 1);
@@ -135,7 +139,7 @@ export const interleavings: readonly Interleaving[] = [
       await removal.release();
       t.true(await acknowledged);
       await read.release();
-      // It started before the acknowledgement and may still have the old value; whoever starts after has not.
+      // This read started before the acknowledgement and may return the old value; later reads must not.
       t.true((await between) <= 2);
       t.is(await reader.read('k', row.load), 2);
       t.is(await writer.read('k', NEVER), 2);
@@ -235,14 +239,14 @@ export const interleavings: readonly Interleaving[] = [
       await reader.repeat('fill');
       t.is(await writer.peek('k'), undefined);
       t.is(await reader.read('k', row.load, { tags: ['org'] }), 2);
-      // The first value's fill, its lease given back, its life made longer: all too late.
+      // The first fill, a release of its lease and an extension of its lease are repeated too late.
       await reader.repeat('fill');
       await reader.repeat('release');
       await reader.repeat('extend');
       for (const node of [reader, writer, reader]) await node.wake('k');
       await settle();
       t.is(await reader.read('k', NEVER, { tags: ['org'] }), 2);
-      // A removal that comes twice costs a load.
+      // A repeated removal costs one load.
       await writer.repeat('remove');
       t.is(await reader.read('k', row.load, { tags: ['org'] }), 2);
     },
@@ -307,7 +311,7 @@ export const interleavings: readonly Interleaving[] = [
       row.write();
       t.false(await writer.invalidate({ keys: ['k'] }));
       t.is(await writer.read('k', row.load), 2);
-      // A newer write of the same key, also while it is down.
+      // A second write of the same key while the store is unavailable.
       row.write();
       t.false(await writer.invalidate({ keys: ['k'] }));
       t.is(await writer.read('k', row.load), 3);
@@ -363,7 +367,7 @@ export const interleavings: readonly Interleaving[] = [
       t.is(await first, 1);
       t.is(await writer.read('outer', row.load, options, row.load), 2);
       t.is(await reader.read('outer', NEVER, options, NEVER), 2);
-      // Nor later, when it was stored long ago.
+      // The inherited tags also apply later, to the stored entry.
       row.write();
       t.true(await writer.invalidate({ tags: ['org'] }));
       t.is(await reader.read('outer', row.load, options, row.load), 3);

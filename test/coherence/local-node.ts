@@ -19,7 +19,7 @@ export interface LocalNodeSetup {
   readonly clock?: Clock;
 }
 
-/** A `Caching` of this process. */
+/** A node with a `Caching` of this process. */
 export class LocalNode implements Node {
   readonly caching: Caching;
   readonly chaos: ChaosAdapter;

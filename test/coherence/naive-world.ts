@@ -2,16 +2,16 @@ import { StoreUnavailableError } from '../../src/core/shared/errors.js';
 import type { OpenCache, WorldCache } from './scheduled-world.js';
 import type { Adapter } from '../../src/core/ports/adapter.js';
 
-/** What all naive caches of one world share. */
+/** The state that all naive caches of one world share. */
 interface Shared {
   readonly values: Map<string, unknown>;
   readonly tagged: Map<string, Set<string>>;
 }
 
-/** By the store that they would use. */
+/** Keyed by the adapter that the caches would use. */
 const shares = new WeakMap<Adapter, Shared>();
 
-/** Get, load, set, delete, in the same schedules as the engine. */
+/** A naive cache (get, load, set, delete) in the same schedules as the engine. */
 export const openNaive: OpenCache = (chaos): WorldCache => {
   let shared = shares.get(chaos.inner);
   if (shared === undefined) shares.set(chaos.inner, (shared = { values: new Map(), tagged: new Map() }));

@@ -5,7 +5,7 @@ import { settled } from '../support/settled.js';
 import { memory } from '../../src/adapters/memory/index.js';
 import { chaosAdapter, type ChaosMoment, type ChaosVerb } from '../support/chaos-adapter.js';
 
-/** What a naive cache keeps in the shared store. */
+/** The state of naive caches in the shared store. */
 class NaiveStore {
   readonly values = new Map<string, Version>();
   readonly tagged = new Map<string, Set<string>>();
@@ -13,11 +13,11 @@ class NaiveStore {
 }
 
 /**
- * Cache-aside as it is written by hand: get; on a miss load and set; delete on an invalidation. No lease, no nonce.
- * The interleavings have to find it out, or they would find out nothing.
+ * Cache-aside as it is often written by hand: get; load and set on a miss; delete on an invalidation. It has no lease
+ * and no nonces. The interleavings must fail on it, which proves that they can fail.
  */
 class NaiveNode implements Node {
-  /** Only for its faults: nothing opens it. */
+  /** Used only to inject faults: it is never opened. */
   readonly chaos = chaosAdapter(memory());
   readonly #store: NaiveStore;
   readonly #habit: Habit;
@@ -107,7 +107,7 @@ class NaiveNode implements Node {
     this.#store.values.delete(key);
   }
 
-  /** Redis being away is no reason to fail. */
+  /** Returns undefined if the store is unavailable. */
   async #try<Reply>(verb: ChaosVerb, send: () => Promise<Reply>): Promise<Reply | undefined> {
     try {
       return await this.chaos.pass(verb, send);
@@ -142,7 +142,7 @@ class NaiveNode implements Node {
   }
 }
 
-/** One naive cache, or two on one store. No time passes here: what does not settle at once never does. */
+/** One naive cache, or two on one store. No time passes here: a promise that does not settle at once never settles. */
 export function naively(nodes: 1 | 2, habit: Habit): Place {
   const store = new NaiveStore();
   const reader = new NaiveNode(store, habit);

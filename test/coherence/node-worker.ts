@@ -12,14 +12,14 @@ export interface NodeInit {
   readonly ttl: number;
 }
 
-/** A load that this process asks the test's process for. */
+/** A request to the process of the test to run a load. */
 export interface LoadRequest {
   readonly load: number;
   readonly read: number;
   readonly part: 'load' | 'inner';
 }
 
-// The process behind a node of `processes.ts`.
+// Runs in the process of a node of processes.ts.
 async function serve({ init, emit, onStop }: WorkerContext<NodeInit>) {
   const { url, ...rest } = init;
   const node = new LocalNode({ ...rest, adapter: ioredis(url) });

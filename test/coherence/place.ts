@@ -1,17 +1,17 @@
 import type { ChaosMoment, ChaosVerb } from '../support/chaos-adapter.js';
 
-/** What a cached value is in these tests: the version of the one row there is. */
+/** A cached value in these tests: the version of the only row. */
 export type Version = number;
 
-/** Lives in the test's process, wherever the cached call is made. */
+/** Runs in the process of the test, wherever the cached call is made. */
 export type Load = () => Promise<Version>;
 
 export interface ReadOptions {
-  /** Known before the load. */
+  /** Tags that are known before the load. */
   readonly tags?: readonly string[];
-  /** Told by the value alone. */
+  /** Result tags: computed from the loaded value. */
   readonly lateTags?: readonly string[];
-  /** The load first makes this cached call, and its tags are inherited. */
+  /** The load first makes this cached call and inherits its tags. */
   readonly inner?: { readonly key: string; readonly tags: readonly string[] };
 }
 
@@ -22,54 +22,54 @@ export interface Target {
 }
 
 export interface HeldCall {
-  /** Resolves when the call has come to where it is held. */
+  /** Resolves when the call has reached the point at which it is held. */
   readonly reached: Promise<unknown>;
   release(): Promise<void>;
 }
 
 /** One `Caching`, in this process or in another. */
 export interface Node {
-  /** `inner` makes the inner call's value, where there is one. */
+  /** `inner` loads the value of the inner call, if there is one. */
   read(key: string, load: Load, options?: ReadOptions, inner?: Load): Promise<Version>;
-  /** What is stored; nothing is loaded. */
+  /** Returns the stored value without a load. */
   peek(key: string): Promise<Version | undefined>;
-  /** True: acknowledged. */
+  /** Resolves with true if the invalidation is acknowledged. */
   invalidate(target: Target): Promise<boolean>;
-  /** The node's next call of `verb` stops before the store has seen it, or on the way back. */
+  /** Holds the next call of `verb` of this node before it reaches the store, or its reply. */
   hold(verb: ChaosVerb, moment: ChaosMoment): Promise<HeldCall>;
-  /** Sends all its calls of `verb` so far to the store once more, the latest first. */
+  /** Sends all past calls of `verb` of this node to the store again, the latest first. */
   repeat(verb: ChaosVerb): Promise<void>;
-  /** While it is down the store refuses every call of this node. */
+  /** While it is down, the store rejects every call of this node. */
   setDown(down: boolean): Promise<void>;
-  /** Are there invalidations that the store has not acknowledged? */
+  /** Resolves with true while the node has pending invalidations. */
   pending(): Promise<boolean>;
-  /** Tells the node that the lease at `key` has ended. */
+  /** Notifies the node that the lease at `key` has ended. */
   wake(key: string): Promise<void>;
 }
 
-/** Where an interleaving is played. */
+/** The environment in which an interleaving runs. */
 export interface Place {
   readonly reader: Node;
-  /** The same node as the reader where there is only one. */
+  /** The same node as `reader` if there is only one. */
   readonly writer: Node;
-  /** In ms, of every call of this place. */
+  /** The `lease` option of every call, in ms. */
   readonly lease: number;
   readonly ttl: number;
-  /** What the promise settles with, if it does within this time. */
+  /** Settles as the promise does, or rejects after this time. */
   within<Value>(ms: number, promise: Promise<Value>): Promise<Value>;
-  /** Resolves once the condition holds, which needs at most this time. */
+  /** Resolves when the condition holds, or rejects after this time. */
   until(what: string, ms: number, condition: () => Promise<boolean>): Promise<void>;
-  /** Everything that needs no time has been done. */
+  /** Resolves when everything that does not depend on time has settled. */
   settle(): Promise<void>;
-  /** The store loses what stands at these keys and tags, or all that it holds. */
+  /** Removes the entries of these keys and the nonces of these tags from the store, or everything. */
   evict(what: Target): Promise<void>;
   /**
-   * The reader's process stops, as by SIGSTOP, for `ms` at least and until its lease at `key` has ended. Where the
-   * writer is the reader, nothing can stop: time passes until a lease is extended no more.
-   * @returns lets the reader go on
+   * Stops the process of the reader, as SIGSTOP does, for at least `ms` and until its lease at `key` has ended. If the
+   * writer is the reader, the process is not stopped: time passes until the lease is no longer extended.
+   * @returns resumes the reader
    */
   outlive(key: string, ms: number): Promise<() => Promise<void>>;
-  /** The reader's process is gone, as by SIGKILL. Undefined where the writer is the reader. */
+  /** Kills the process of the reader, as SIGKILL does. Undefined if the writer is the reader. */
   readonly crash: (() => Promise<void>) | undefined;
   close(): Promise<void>;
 }

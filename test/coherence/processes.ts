@@ -11,7 +11,7 @@ const LEASE = 600;
 
 let places = 0;
 
-/** Two processes on a real Redis: the reader's and the writer's. The loads run here, in the test's process. */
+/** Two processes on a real Redis, one for the reader and one for the writer. Loads run in the process of the test. */
 export async function twoProcesses(url: string, ttl = 60_000): Promise<Place> {
   const namespace = `place-${process.pid}-${++places}`;
   const init: NodeInit = { url, namespace, lease: LEASE, ttl };
@@ -24,7 +24,7 @@ export async function twoProcesses(url: string, ttl = 60_000): Promise<Place> {
     ttl,
     within: async (ms, promise) => {
       let timer: NodeJS.Timeout | undefined;
-      // Messages between the processes, and a machine that does other work, take their time too.
+      // Messages between processes and a busy machine take additional time.
       const late = new Promise<never>((_, reject) => {
         timer = setTimeout(() => reject(new Error(`Expected it to settle within ${ms} ms.`)), ms + 5_000);
       });
@@ -86,7 +86,7 @@ class RemoteNode implements Node {
     } catch (error) {
       landed = this.worker.call('crash', load, error instanceof Error ? error.message : String(error));
     }
-    // Some interleavings kill the process that waits for this.
+    // Some interleavings kill the process that waits for this reply.
     await landed.catch(() => {});
   }
 

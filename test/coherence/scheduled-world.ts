@@ -10,9 +10,8 @@ import { chaosAdapter, type ChaosAdapter, type ChaosFault } from '../support/cha
 import { steppedClock, type SteppedClock } from '../support/stepped-clock.js';
 
 /**
- * The rows of the database, each cached under its name: `plain` has no tags, `tagged` has one known before the
- * load, `late` one that only its value tells. `both` is made of cached calls for `tagged` and `late`, and
- * inherits their tags.
+ * The rows of the database. Each is cached under its name: `plain` has no tags, `tagged` has a tag that is known before
+ * the load, `late` has a result tag. The key `both` makes cached calls for `tagged` and `late` and inherits their tags.
  */
 export type Row = 'plain' | 'tagged' | 'late';
 export type Key = Row | 'both';
@@ -25,7 +24,7 @@ export type Step =
   | { readonly do: 'pass'; readonly ms: number }
   | { readonly do: 'down' | 'up' };
 
-/** One after the other, on one of the openers. */
+/** Runs its steps one after the other on one of the openers. */
 export interface Actor {
   readonly on: number;
   readonly steps: readonly Step[];
@@ -37,7 +36,7 @@ export interface Plan {
   readonly faults: readonly (ChaosFault | 'none')[];
 }
 
-/** The part of `Cache` that the world uses: the engine, or something that is to be shown to fail. */
+/** The part of `Cache` that the world uses: the engine, or a cache that must fail. */
 export interface WorldCache {
   getOrSet<T>(key: string, load: () => Promise<T>, options: GetOrSetOptions<T>): Promise<T>;
   get<T>(key: string): Promise<T | undefined>;
@@ -50,7 +49,7 @@ export interface WorldCache {
 
 export type OpenCache = (chaos: ChaosAdapter, clock: SteppedClock) => WorldCache;
 
-/** What a load brings: the version of each row that it read, and which load of the whole run it was. */
+/** A loaded value: the version of each row that the load read, and the number of the load in the whole run. */
 interface Loaded {
   readonly versions: Partial<Record<Row, number>>;
   readonly load: number;
@@ -76,12 +75,13 @@ const openCaching: OpenCache = (chaos, clock) =>
   }).cache;
 
 /**
- * Runs the plan in the order the scheduler takes and throws at the first broken promise:
+ * Runs the plan in the order that the scheduler chooses and throws at the first violation:
  *
- * - a read that starts after an acknowledged invalidation of what it depends on returns nothing older than the
- *   database was then, whichever opener reads or invalidates; after an unacknowledged one, so for its own opener;
- * - a read that starts after another of the same opener and key returned brings nothing of an earlier load;
- * - all calls end, and nothing of them is left.
+ * - a read that starts after an acknowledged invalidation of its key or tags returns no version older than the database
+ *   had then, whichever opener reads or invalidates; after an unacknowledged one, this holds for its own opener;
+ * - a read that starts after another read of the same opener and key returned does not return the value of an earlier
+ *   load;
+ * - all calls settle, and no timer or waiter is left.
  */
 export async function runWorld(
   scheduler: fc.Scheduler,
@@ -101,9 +101,9 @@ class World {
   readonly #chaos: readonly ChaosAdapter[];
   readonly #caches: readonly WorldCache[];
   readonly #database: Record<Row, number> = { plain: 1, tagged: 1, late: 1 };
-  /** Least versions that a read which starts now may return: for each opener, key and row. */
+  /** The least version that a read that starts now may return, for each opener, key and row. */
   readonly #least = new Map<string, number>();
-  /** The latest load that a read of this opener and key has returned. */
+  /** The latest load that a read has returned, for each opener and key. */
   readonly #returned = new Map<string, number>();
   #loads = 0;
 
@@ -130,7 +130,7 @@ class World {
         .catch((error: unknown) => (broken ??= { error }))
         .finally(() => ended++),
     );
-    // Time passes for those that wait for it. What still waits after minutes of it hangs.
+    // Advance the clock while actors wait. Those that still wait after 2,000 steps hang.
     for (let rounds = 0; ended < actors.length && rounds < 2_000; rounds++) {
       await this.#scheduler.waitIdle();
       if (ended < actors.length) this.#clock.step(25);
@@ -190,7 +190,7 @@ class World {
     }
   }
 
-  /** What a call that starts now may return. */
+  /** Checks the value of a call that starts now. */
   #judge(on: number, key: Key): (value: Loaded) => void {
     const rows: readonly Row[] = key === 'both' ? ['tagged', 'late'] : [key];
     const least = rows.map((row) => this.#least.get(`${on} ${key} ${row}`) ?? 0);
@@ -260,7 +260,7 @@ class World {
 
 // --- plans ----------------------------------------------------------------------------------------------------
 
-/** What a plan is about: the fewer names, the more its calls have to do with each other. */
+/** The keys and rows of a plan. The fewer names, the more its calls interact. */
 const SCOPES: readonly { readonly keys: readonly Key[]; readonly rows: readonly Row[] }[] = [
   { keys: ['plain'], rows: ['plain'] },
   { keys: ['tagged'], rows: ['tagged'] },
@@ -270,9 +270,9 @@ const SCOPES: readonly { readonly keys: readonly Key[]; readonly rows: readonly 
 
 export interface PlanLimits {
   readonly openers: number;
-  /** Requests and replies get lost, and the store goes away. */
+  /** Requests and replies are lost, and the store is unavailable at times. */
   readonly faults: boolean;
-  /** Records and nonces vanish. */
+  /** Entries and nonces are evicted. */
   readonly evictions: boolean;
 }
 

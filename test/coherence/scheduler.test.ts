@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { openNaive } from './naive-world.js';
 import { plans, runWorld, type OpenCache, type PlanLimits } from './scheduled-world.js';
 
-/** More for a long search: COHERENCE_RUNS=20000. */
+/** A longer search: COHERENCE_RUNS=20000. */
 const RUNS = Number(process.env['COHERENCE_RUNS'] ?? 300);
 
 const STORES = [
@@ -29,7 +29,7 @@ function check(
   return fc.check(property, parameters);
 }
 
-// One after the other: they watch what the engines of this process have under way.
+// Serial, because each test checks the activity of all engines of this process.
 for (const { openers, who } of OPENERS) {
   for (const { title, faults, evictions } of STORES) {
     test.serial(
@@ -52,8 +52,8 @@ for (const { openers, who } of OPENERS) {
 }
 
 /**
- * Runs that broke an earlier engine, each with what it returned. They are found again from the seed for as long as
- * `plans` stays as it is; what they found has a test of its own, with words, in test/cache.
+ * Runs that failed on an earlier engine, with the value it returned. The seed reproduces them only while `plans` is
+ * unchanged; test/cache has a named test for each fault they found.
  */
 const FOUND = [
   { openers: 1, faults: false, evictions: false, seed: 1, path: '146', broke: 'late of an earlier load' },

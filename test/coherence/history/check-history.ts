@@ -1,4 +1,4 @@
-/** What happened, as one process saw it. Times are `process.hrtime`, which all processes of a host share. */
+/** An event as one process recorded it. Times are `process.hrtime`, which all processes of a host share. */
 export type HistoryEvent =
   | {
       readonly type: 'read';
@@ -12,7 +12,7 @@ export type HistoryEvent =
       readonly type: 'invalidation';
       readonly process: number;
       readonly key: string;
-      /** What the database held, at least, when the invalidation was sent. */
+      /** The least version that the database had when the invalidation was sent. */
       readonly version: number;
       readonly acknowledged: bigint;
     };
@@ -23,7 +23,7 @@ type Invalidation = Extract<HistoryEvent, { type: 'invalidation' }>;
 export interface Violation {
   readonly rule: 'stale' | 'backwards';
   readonly read: Read;
-  /** What was known before the read started. */
+  /** The least version that the read had to return, known before it started. */
   readonly expected: number;
 }
 
@@ -34,11 +34,12 @@ export interface Verdict {
 }
 
 /**
- * Two rules, for each key:
+ * Checks two rules for each key:
  *
- * - stale: a read that starts after an acknowledged invalidation returns no version older than the database's at
- *   that invalidation, whichever process read or invalidated (G1, G3, G7);
- * - backwards: a read that starts after another read of the same process returned gets no older version (G4).
+ * - stale: a read that starts after an acknowledged invalidation returns no version older than that of the database at
+ *   that invalidation, whichever process reads or invalidates (G1, G3, G7);
+ * - backwards: a read that starts after another read of the same process returned does not return an older version
+ *   (G4).
  */
 export function checkHistory(events: readonly HistoryEvent[]): Verdict {
   const reads = events.filter((event) => event.type === 'read');
@@ -70,7 +71,7 @@ interface Known {
   readonly version: number;
 }
 
-/** Walks through time: what is known at `at` binds the reads that start later. */
+/** Walks through the events in order of time: what is known at `at` applies to the reads that start later. */
 function sweep(
   rule: Violation['rule'],
   reads: readonly Read[],

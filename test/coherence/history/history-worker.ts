@@ -10,14 +10,14 @@ import type { HistoryEvent } from './check-history.js';
 export interface HistoryWorkerInit {
   readonly index: number;
   readonly cacheUrl: string;
-  /** Another Redis plays the database: nothing of the cache ever touches it. */
+  /** The Redis server that serves as the database. The cache does not use it. */
   readonly databaseUrl: string;
   readonly keys: number;
-  /** False: fills are stored whatever became of their lease, as a plain SET would be. */
+  /** False: a fill is stored even if its lease is lost, like a plain SET. */
   readonly fenced: boolean;
 }
 
-/** Takes the lease back by force just before each fill, which is what an unfenced SET amounts to. */
+/** Replaces the lease just before each fill, which makes a fill equivalent to an unfenced SET. */
 function unfenced(adapter: Adapter): Adapter {
   return {
     name: 'unfenced',
@@ -49,7 +49,7 @@ interface Row {
   readonly group: string;
 }
 
-/** Items of four kinds, so that each way of invalidating is exercised: by key, tag, late tag, and all. */
+/** Items of four kinds, one for each way to invalidate: by key, by tag, by result tag, and all. */
 class Items {
   readonly #database: Redis;
 
@@ -148,7 +148,7 @@ export async function serve({ init }: WorkerContext<HistoryWorkerInit>): Promise
       const writer = async (): Promise<void> => {
         while (performance.now() < until) {
           const { kind, id } = one();
-          // Clearing all at every turn would leave nothing to be stale.
+          // If every turn cleared all entries, no entry would exist that could be stale.
           if (kind.name !== 'clear' || Math.random() < 0.2) {
             const version = await kind.update(id);
             const acknowledged = process.hrtime.bigint();

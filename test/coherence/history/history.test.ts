@@ -2,7 +2,7 @@ import test from 'ava';
 import { checkHistory, type HistoryEvent } from './check-history.js';
 import { runHistory } from './run-history.js';
 
-/** Longer by hand: HISTORY_SECONDS=60 npm test -- '**\/history.test.js' */
+/** A longer run: HISTORY_SECONDS=60 npm test -- test/coherence/history/history.test.ts */
 const SECONDS = Number(process.env['HISTORY_SECONDS'] ?? 6);
 
 test.serial(

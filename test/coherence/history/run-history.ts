@@ -3,7 +3,7 @@ import { startWorker, type ServedBy } from '../../support/process.js';
 import { checkHistory, type HistoryEvent, type Verdict } from './check-history.js';
 import type { HistoryWorkerInit, serve } from './history-worker.js';
 
-/** Readers and writers in several processes on one real Redis, for `ms`; then the whole history is judged. */
+/** Runs readers and writers in several processes on one real Redis for `ms`, and checks the whole history. */
 export async function runHistory(options: {
   readonly ms: number;
   readonly processes: number;
