@@ -86,7 +86,7 @@ test('a reentrant call acquires the lock if its context holds less than it needs
       { instanceOf: LockNotObtainedError },
     );
     await here!.locks.withLease('b', options, (lease) => t.deepEqual(lease.keys, ['b']));
-    // Another Caching's lease is another lock, whatever its name.
+    // A lease of another `Caching` does not count, even if the name is the same.
     await t.throwsAsync(
       there!.locks.withLease('a', options, () => {}),
       { instanceOf: LockNotObtainedError },

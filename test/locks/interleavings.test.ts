@@ -11,8 +11,8 @@ import { settled } from '../support/settled.js';
 import { naiveLocks, type WorldLease, type WorldLocks } from './naive-locks.js';
 
 /**
- * Interleavings that break the locks of others, at the level of the port: each is run with a naive lock, which must
- * be shown to fail, and with ours.
+ * Interleavings that break many lock libraries, at the level of the port. Each runs with a naive lock, which must fail,
+ * and with `Locks`.
  */
 
 const NAMESPACE = 'interleavings';
@@ -30,23 +30,23 @@ interface World {
   readonly clock: FakeClock;
   readonly a: WorldLocks;
   readonly b: WorldLocks;
-  /** The clock of A: while it is paused, no timer of A fires. */
+  /** The clock of A. While it is paused, no timer of A fires. */
   readonly process: PausableClock;
-  /** What happens to the calls of A. */
+  /** Injects faults into the calls of A. */
   readonly chaos: ChaosAdapter;
 }
 
 function world(open: Open): World {
   const clock = fakeClock();
   const adapter = memory();
-  // Opened first, so that its stores have the clock that nobody pauses.
+  // The first open fixes the clock of the stores, which must never pause.
   adapter.open({ namespace: NAMESPACE, clock, wake() {}, degraded() {}, recovered() {} });
   const chaos = chaosAdapter(adapter);
   const process = pausable(clock);
   return { clock, a: open(chaos, process), b: open(chaosAdapter(adapter), clock), process, chaos };
 }
 
-/** Holds the lock until it is told. */
+/** Holds the lock until `release`. */
 function hold(locks: WorldLocks): { lease: WorldLease | undefined; release(): void } {
   const gate = deferred();
   const holder: { lease: WorldLease | undefined; release(): void } = {
@@ -68,7 +68,7 @@ function holds({ lease }: { readonly lease: WorldLease | undefined }): boolean {
 
 interface Interleaving {
   readonly title: string;
-  /** @returns who takes the lock for held in the end */
+  /** @returns which of the two consider the lock held at the end */
   run(world: World): Promise<{ readonly a: boolean; readonly b: boolean }>;
 }
 

@@ -144,7 +144,7 @@ test('an empty key is refused', (t) => {
   t.throws(() => lockedKeys({ keys: ['a', ''] }, 'acquire'), { instanceOf: KeyError });
 });
 
-// --- what cannot be together ----------------------------------------------------------------------------------------
+// --- invalid combinations -------------------------------------------------------------------------------------------
 
 test('a fair lock has exactly one key', async (t) => {
   const { locks } = rig(t).openers[0]!;

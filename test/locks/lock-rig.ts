@@ -24,10 +24,10 @@ export interface Asked {
 }
 
 export interface ScriptedGrant extends LockGrant {
-  /** Lease times of its extensions, in order. */
+  /** The durations of its extensions in ms, in order. */
   readonly extensions: readonly number[];
   readonly releases: number;
-  /** How the next extensions are answered; then all are `extended`. */
+  /** The replies to the next extensions. Later ones are `extended`. */
   answer(...answers: (Awaited<ReturnType<LockGrant['extend']>> | Error | Promise<never>)[]): void;
   failRelease(error: Error): void;
 }
@@ -62,15 +62,15 @@ export interface ScriptedRig {
   readonly clock: FakeClock;
   readonly locks: Locks;
   readonly engine: LockEngine;
-  /** Every request so far. Each waits for its reply. */
+  /** All requests so far. Each waits for its `reply`. */
   readonly asked: readonly Asked[];
   readonly abandoned: readonly LockRequest[];
-  /** The replies to the next requests, without waiting. */
+  /** The replies to the next requests, which then do not wait. */
   next(...replies: LockReply[]): void;
   readonly of: EventRecorder['of'];
 }
 
-/** @param view what the locks see of the clock @default the clock itself */
+/** @param view the clock that the locks use, derived from the fake clock @default the fake clock */
 export function scriptedRig(
   t: ExecutionContext,
   {
@@ -141,7 +141,7 @@ export function unavailable(...messages: string[]): LockReply {
   return { status: 'unavailable', servers };
 }
 
-/** The state of a promise, without waiting for it. */
+/** Tracks the state of a promise. */
 export function watch<Value>(promise: Promise<Value>): {
   readonly state: 'pending' | 'resolved' | 'rejected';
   readonly value: Value | undefined;
@@ -165,7 +165,7 @@ export function watch<Value>(promise: Promise<Value>): {
   return seen;
 }
 
-/** The longest pause between two attempts: the last poll and its jitter. */
+/** The longest pause between two attempts, in ms: the last poll interval with its jitter. */
 export const POLL = 313;
 
 /** Acquires the lock and holds it until `release`. The outcome is added to `order`. */

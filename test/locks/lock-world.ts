@@ -20,9 +20,9 @@ type Step =
       readonly do: 'lock';
       readonly keys: readonly string[];
       readonly options: Omit<WorldOptions, 'signal'>;
-      /** How many turns the body takes. */
+      /** How many turns of the scheduler the body takes. */
       readonly turns: number;
-      /** After how many ms its caller gives up waiting; 0: it does not. */
+      /** The time in ms after which the caller aborts its wait. 0: never. */
       readonly abortMs: number;
     }
   | { readonly do: 'pass'; readonly ms: number }
@@ -37,7 +37,7 @@ export interface LockPlan {
   readonly openers: number;
   readonly actors: readonly Actor[];
   readonly faults: readonly (ChaosFault | 'none')[];
-  /** Every message is lost. */
+  /** All wakeup messages are lost. */
   readonly deaf: boolean;
 }
 
@@ -55,11 +55,11 @@ const openOurs: OpenLocks = (chaos, clock) =>
   new Caching({ adapter: chaos, namespace: NAMESPACE, clock }).locks;
 
 /**
- * Runs the plan in the order the scheduler takes and throws at the first broken promise:
+ * Runs the plan in the order that the scheduler chooses and throws at the first violation:
  *
- * - at no moment do two take a lock for theirs that one of them holds alone, or more than it has permits;
- * - every call ends, a lock that is not got with an error that says why;
- * - nothing of them is left: no timer, no waiter, and every lock can be had again.
+ * - at no moment do more callers consider a lock held than its permits allow, and an exclusive holder is the only one;
+ * - every call settles, and one without the lock rejects with an error that states the reason;
+ * - nothing is left: no timer, no waiter, and every lock can be acquired again.
  */
 export async function runLockWorld(
   scheduler: fc.Scheduler,
@@ -112,7 +112,7 @@ class LockWorld {
         .catch((error: unknown) => (broken ??= { error }))
         .finally(() => ended++);
     }
-    // Time passes for those that wait for it. What still waits after minutes of it hangs.
+    // Advance the clock while actors wait. Those that still wait after 2,000 steps hang.
     for (let rounds = 0; ended < actors.length && rounds < 2_000; rounds++) {
       await this.#scheduler.waitIdle();
       if (ended < actors.length) this.#pass(10);
@@ -135,7 +135,7 @@ class LockWorld {
     }
     await this.#scheduler.waitIdle();
     assertQuiet(this.#activity, this.#clock.timers);
-    // What a lost reply left ends with its lease, and a ticket or a wish with its time.
+    // A lock whose reply was lost expires with its lease; queue tickets and writer claims expire with their time.
     this.#clock.step(5_000);
     for (const key of KEYS) {
       const request = { leaseMs: LEASE, permits: 1, ticket: undefined, ticketMs: 0 };
@@ -192,7 +192,7 @@ class LockWorld {
     }
   }
 
-  /** Who takes which lock for theirs, at this moment. */
+  /** Checks who considers which lock held at this moment. */
   #look(): void {
     for (const key of KEYS) {
       const holders = [...this.#bodies].filter(

@@ -1,9 +1,9 @@
 import type { Clock } from '../../src/core/ports/clock.js';
 import type { LockRequest, LockStore } from '../../src/core/ports/lock-store.js';
 
-/** As much of a lease as the worlds of these tests look at. */
+/** The part of `Lease` that these worlds use. */
 export interface WorldLease {
-  /** More than 0: its holder takes it for held. */
+  /** Greater than 0: the holder considers the lock held. */
   readonly remainingMs: number;
 }
 
@@ -16,7 +16,7 @@ export interface WorldOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The part of `Locks` that these worlds use: ours, or one that is to be shown to fail. */
+/** The part of `Locks` that these worlds use: `Locks` itself, or a lock that must fail. */
 export interface WorldLocks {
   withLease<T>(
     target: { readonly keys: readonly string[] },
@@ -26,8 +26,8 @@ export interface WorldLocks {
 }
 
 /**
- * A lock as it is often written on a store that is right: it asks until it is granted, renews in the background, and
- * takes it for held until it gives it back.
+ * A lock as it is often written on a correct store: it polls until the lock is granted, renews in the background, and
+ * considers the lock held until it releases it.
  */
 export function naiveLocks(store: LockStore, clock: Clock, namesOf: (key: string) => string): WorldLocks {
   const sleep = (ms: number): Promise<void> => new Promise((resolve) => clock.after(ms, resolve));

@@ -8,7 +8,7 @@ import {
   type OpenLocks,
 } from './lock-world.js';
 
-/** More for a long search: LOCK_RUNS=20000. */
+/** A longer search: LOCK_RUNS=20000. */
 const RUNS = Number(process.env['LOCK_RUNS'] ?? 300);
 
 const WORLDS = [
@@ -25,7 +25,7 @@ function check(limits: LockPlanLimits, numRuns: number, open?: OpenLocks) {
   return fc.check(property, { numRuns });
 }
 
-// One after the other: they watch who listens in this process.
+// Serial, because each test checks the listeners of this process.
 for (const { title, faults, pauses } of WORLDS) {
   test.serial(
     `G8 locks: Property: in any order of requests and replies no two hold a lock and nothing hangs: ${title}`,
