@@ -8,11 +8,11 @@ import { startRedis } from '../support/servers.js';
 
 const NAMESPACE = 'damaged';
 const RECORDS = 400;
-/** The header of a record ends here (src/core/ports/entry-format.ts). */
+/** The length of the header of a record, in bytes (src/core/ports/entry-format.ts). */
 const HEADER = 60;
 const ENTRY = { id: 1, name: 'Ada' };
 
-/** Numbers from 0 to `below`, the same in every run. */
+/** Returns a generator of integers from 0 to `below`, exclusive. The numbers are the same in every run. */
 function seeded(seed: number): (below: number) => number {
   let state = seed;
   return (below) => {
@@ -40,7 +40,7 @@ test('with any changed header bytes of a record, the first call replaces it and 
   const redis = new Redis(server.url);
   t.teardown(() => redis.disconnect());
   const caching = new Caching({
-    // Long, so that a busy machine loses no call to a deadline: what this test counts are round trips.
+    // Long timeouts, so that no call times out on a busy machine: this test counts round trips.
     adapter: ioredis(server.url, { timeout: '20s' }),
     namespace: NAMESPACE,
     defaults: { ttl: '10m', storeTimeout: '20s' },
@@ -63,7 +63,7 @@ test('with any changed header bytes of a record, the first call replaces it and 
     await redis.set(name, record, 'KEEPTTL');
     const before = await scripts(redis);
     for (let call = 0; call < 5; call++) t.deepEqual(await ask(), ENTRY);
-    // A load takes a lease, reads nonces, and fills: three scripts.
+    // A load runs three scripts: acquire the lease, read the nonces, fill.
     const ran = (await scripts(redis)) - before;
     if (loads > 2 || ran > 3) slow.push(`${record.toString('hex')}: ${loads - 1} loads, ${ran} scripts`);
   }

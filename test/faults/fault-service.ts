@@ -5,27 +5,27 @@ import { eventually } from '../support/eventually.js';
 
 export interface FaultService {
   readonly caching: Caching;
-  /** What the database holds; a load reads it. */
+  /** The value in the database. A load returns it. */
   version: number;
   readonly loads: number;
   find(id: string): Promise<number>;
   save(id: string): Promise<string>;
-  /** How many events of this name came from this service. */
+  /** Returns how many events of this name this service has published. */
   count(name: EventName): number;
-  /** Resolves when two calls in a row are served without a load: Redis is used again. */
+  /** Resolves when two consecutive calls return without a load, so Redis is in use again. */
   cached(id: string): Promise<void>;
   close(): Promise<void>;
 }
 
 export interface FaultServiceOptions {
   readonly namespace?: string;
-  /** For a fault that is slow and not dead: how long calls may wait for Redis. */
+  /** How long calls may wait for Redis. Longer for faults that delay replies. @default '1s' */
   readonly patience?: Duration;
 }
 
 let services = 0;
 
-/** A decorated service on a real Redis that is about to have trouble. */
+/** A decorated service on a real Redis in which a test injects faults. */
 export function faultService(url: string, options: FaultServiceOptions = {}): FaultService {
   const namespace = options.namespace ?? `faults-${process.pid}-${++services}`;
   const { patience = '1s' } = options;

@@ -6,7 +6,7 @@ import { startProxy, type Proxy } from '../support/proxy.js';
 import { startRedis, type RedisServer } from '../support/servers.js';
 import { faultService } from './fault-service.js';
 
-/** What a fault is given: a server of its own, reached through a proxy, and a client past the proxy. */
+/** The resources of a fault: its own server, a proxy in front of it, and a client that bypasses the proxy. */
 interface Ground {
   readonly server: RedisServer;
   readonly proxy: Proxy;
@@ -17,11 +17,11 @@ interface Fault {
   readonly name: string;
   readonly args?: readonly string[];
   readonly patience?: Duration;
-  /** Breaks it; the returned function mends it. */
+  /** Injects the fault. The returned function ends it. */
   inject(ground: Ground): Promise<() => Promise<void>>;
-  /** What is stored can still be read while it lasts. */
+  /** True if stored entries are still returned during the fault. */
   readonly hits: boolean;
-  /** An invalidation is still taken while it lasts. */
+  /** True if an invalidation is still acknowledged during the fault. */
   readonly invalidates: boolean;
 }
 
@@ -171,14 +171,14 @@ for (const fault of FAULTS) {
 
         const mend = await fault.inject({ server, proxy, admin });
 
-        // Ten callers of a key that is stored, ten of one that is not.
+        // Ten calls for a stored key, ten for a missing one.
         const answers = await Promise.all(
           Array.from({ length: 20 }, (_, i) => service.find(i % 2 === 0 ? 'a' : 'b')),
         );
         t.deepEqual(new Set(answers), new Set([1]));
         if (fault.hits) t.is(service.loads, loadsBefore + 1, 'the stored key was not loaded again');
 
-        // The method's result is kept, and this process never returns what it replaced.
+        // The method returns its result, and this process does not return the replaced value.
         t.is(await service.save('a'), 'saved');
         t.is(await service.find('a'), 2);
         t.is(service.caching.cache.pending, !fault.invalidates);

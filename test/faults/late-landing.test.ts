@@ -12,7 +12,7 @@ function open(url: string, options: Partial<CachingOptions> = {}): Caching {
   return new Caching({ adapter: ioredis(url), namespace: NAMESPACE, ...options });
 }
 
-/** Resolves `ms` after `since`, by this process' clock. */
+/** Resolves `ms` after `since`, by the clock of this process. */
 async function passed(since: number, ms: number): Promise<void> {
   await eventually(`${ms} ms have passed`, () => performance.now() - since > ms);
 }
@@ -23,7 +23,7 @@ async function serving(server: RedisServer): Promise<Redis> {
   return redis;
 }
 
-/** Scripts that Redis has executed since its start, without those that it did not know. */
+/** Returns how many scripts Redis has executed since its start, without NOSCRIPT failures. */
 async function executed(redis: Redis): Promise<number> {
   const stats = await redis.info('commandstats');
   const sum = (field: string): number =>
@@ -40,7 +40,7 @@ test('G6 age: a fill that Redis executes after a pause does not store the value 
   const [writer, reader] = [open(server.url), open(server.url)];
   t.teardown(() => Promise.all([writer.close(), reader.close()]));
   await Promise.all([writer.ready(), reader.ready()]);
-  // Redis knows the scripts from here on.
+  // Loads the scripts into Redis.
   await writer.cache.set('user:0', 'any', { ttl: '1m' });
   const admin = await serving(server);
   let before = 0;
