@@ -5,9 +5,9 @@ import { OptionsError, StoreUnavailableError, ValueError } from '../../src/core/
 import { subscribe, type CachementEvents, type EventName } from '../../src/core/shared/events.js';
 
 export interface OpenCachings {
-  /** On one store. */
+  /** All on one store. */
   readonly cachings: readonly Caching[];
-  /** Resolves once the condition holds, which needs a few seconds at most. */
+  /** Resolves when the condition holds. It must hold within a few seconds. */
   until(what: string, condition: () => Promise<boolean>): Promise<void>;
 }
 
@@ -17,7 +17,7 @@ export type Open = (
   options: Pick<CachingOptions, 'defaults' | 'enabled'>,
 ) => Promise<OpenCachings>;
 
-/** What the verbs of `Caching.cache` do, whatever adapter it runs on. */
+/** The contract of `Caching.cache`, for every adapter. */
 export function cacheContract(test: TestFn, name: string, open: Open): void {
   interface Given {
     readonly caching: Caching;
@@ -38,7 +38,7 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
     });
   };
 
-  // --- getOrSet -----------------------------------------------------------------------------------------------------
+  // --- getOrSet ------------------------------------------------------------------------------------------------------
 
   it('getOrSet loads once and returns the stored value in every process', async (t, { cache, other }) => {
     let loads = 0;
@@ -166,7 +166,7 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
   it('jitter shortens the ttl by at most its share', async (t, { cache }) => {
     const fills = record('fill', t);
     for (let i = 0; i < 20; i++) await cache.getOrSet(['k', i], () => i, { ttl: 100_000, jitter: 0.4 });
-    // The time that the load itself took is off too.
+    // The duration of the load is subtracted from the ttl as well.
     for (const { ttlMs } of fills) t.true(ttlMs <= 100_000 && ttlMs > 60_000 - 5_000, `${ttlMs}`);
     t.is(fills.length, 20);
   });
@@ -250,7 +250,7 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
     await t.throwsAsync(cache.clear({ all: true } as object), { instanceOf: OptionsError, message: /'all'/ });
   });
 
-  // --- get, set, has, getMany ---------------------------------------------------------------------------------------
+  // --- get, set, has, getMany ----------------------------------------------------------------------------------------
 
   it('get and has return what is stored and load nothing', async (t, { cache, other }) => {
     t.is(await cache.get('k'), undefined);
@@ -286,7 +286,7 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
     land(1);
     t.is(await first, 1);
     t.is(await other.get('k'), 2);
-    // If the two began within a round trip of each other, the process of the load may take the set for the earlier.
+    // If set and load started within one round trip, the process of the load may treat the set as earlier.
     t.true([2, 3].includes(await cache.getOrSet('k', () => 3)));
   });
 
@@ -327,7 +327,7 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
     t.false(await cache.has(['user', 'a:b']));
   });
 
-  // --- invalidate and clear -----------------------------------------------------------------------------------------------
+  // --- invalidate and clear ------------------------------------------------------------------------------------------
 
   it('G1 no resurrection: invalidate ends an entry in every process', async (t, { cache, other }) => {
     await cache.set('k', 1);
@@ -442,7 +442,7 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
     }
   });
 
-  // --- off, and closed ------------------------------------------------------------------------------------------------------
+  // --- disabled or closed --------------------------------------------------------------------------------------------
 
   it(
     'enabled: false loads every time, finds nothing and stores nothing',
@@ -484,7 +484,7 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
       });
     });
     await caching.close();
-    // Nobody has to wait for the lease to end.
+    // The lease is released, so no other process waits for its end.
     t.is(await other.getOrSet('k', () => 2), 2);
     land(1);
     t.is(await first, 1);
@@ -492,7 +492,7 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
   });
 }
 
-/** The events of one name, as they come. Tests of one file that use it run one after the other. */
+/** Records the events of one name. Tests of one file that use it run serially. */
 function record<Name extends EventName>(name: Name, t: ExecutionContext): readonly CachementEvents[Name][] {
   const events: CachementEvents[Name][] = [];
   const stop = subscribe(name, (event) => void events.push(event));

@@ -18,30 +18,30 @@ import {
 import { newToken } from '../../src/core/shared/token.js';
 import { LATER } from '../support/later.js';
 
-/** A store under test, with names that belong to one test. */
+/** A store under test, with names that only one test uses. */
 export interface OpenStore {
   readonly store: EntryStore;
   readonly entry: (key: string) => string;
   readonly tag: (name: string) => string;
   readonly clear: string;
   readonly tagChanges: string;
-  /** Keys of which the opener was told that others' leases ended, in order. */
+  /** The keys for which the opener was notified that a lease of another opener ended, in order. */
   woken(): readonly string[];
-  /** Resolves once the opener has been told of each of these. What was told of one of them comes in order. */
+  /** Resolves when the opener has been notified for each of these keys. Notifications for one key arrive in order. */
   told(keys: readonly string[]): Promise<void>;
-  /** Checks that what stands at this name ends `ms` from now. Afterwards it may be gone. */
+  /** Checks that the record with this name expires `ms` from now. The record may be gone afterwards. */
   ends(name: string, ms: number): Promise<void>;
-  /** Resolves when what stands at this name, which ends by itself soon, is gone. */
+  /** Resolves when the record with this name, which expires soon, is gone. */
   gone(name: string): Promise<void>;
   close(): Promise<void>;
 }
 
 export interface Deviations {
-  /** Title of a test to the reason for which the store need not pass it. */
+  /** The reason why the store need not pass the test with this title. */
   readonly [title: string]: string;
 }
 
-/** What every `EntryStore` must do: see its words in src/core/ports. */
+/** The contract of `EntryStore`; see src/core/ports/entry-store.ts. */
 export function entryStoreContract(
   test: TestFn,
   name: string,
@@ -59,7 +59,7 @@ export function entryStoreContract(
     });
   };
 
-  // --- read and nonces --------------------------------------------------------------------------------------------
+  // --- read and nonces -----------------------------------------------------------------------------------------------
 
   it('reads null for missing records and nonces', async (t, { store, entry, tag, clear }) => {
     t.deepEqual(await store.read(entry('k'), [clear, tag('a')]), { record: null, nonces: [null, null] });
@@ -107,7 +107,7 @@ export function entryStoreContract(
     });
   });
 
-  // --- lease ------------------------------------------------------------------------------------------------------
+  // --- lease ---------------------------------------------------------------------------------------------------------
 
   it('grants a lease at a free key, and reads it as a record', async (t, { store, entry }) => {
     const token = newToken();
@@ -232,7 +232,7 @@ export function entryStoreContract(
     await ends(entry('k'), 5_000);
   });
 
-  // --- extend ---------------------------------------------------------------------------------------------------------
+  // --- extend --------------------------------------------------------------------------------------------------------
 
   it('extends a lease', async (t, { store, entry, ends }) => {
     const token = newToken();
@@ -252,7 +252,7 @@ export function entryStoreContract(
     await ends(entry('value'), 5_000);
   });
 
-  // --- fill -------------------------------------------------------------------------------------------------------------
+  // --- fill ----------------------------------------------------------------------------------------------------------
 
   it('a fill replaces the lease with the value, for its ttl', async (t, { store, entry, ends }) => {
     const { record } = await fill(store, entry('k'), { ttl: 7_000 });
@@ -340,7 +340,7 @@ export function entryStoreContract(
     t.deepEqual(bytesOf((await store.read(entry('k'), [])).record), value);
   });
 
-  // --- release --------------------------------------------------------------------------------------------------------------
+  // --- release -------------------------------------------------------------------------------------------------------
 
   it('releases a lease', async (t, { store, entry }) => {
     const token = newToken();
@@ -360,7 +360,7 @@ export function entryStoreContract(
     t.deepEqual(bytesOf((await store.read(entry('value'), [])).record), record);
   });
 
-  // --- remove -----------------------------------------------------------------------------------------------------------------
+  // --- remove --------------------------------------------------------------------------------------------------------
 
   it('removes values, leases and other bytes, and accepts missing keys', async (t, { store, entry }) => {
     await fill(store, entry('value'));
@@ -384,7 +384,7 @@ export function entryStoreContract(
     t.not((await store.read(entry('other'), [])).record, null);
   });
 
-  // --- wakes ----------------------------------------------------------------------------------------------------------------
+  // --- wakeups -------------------------------------------------------------------------------------------------------
 
   it('a fill, a release and a removal of a lease wake its waiters', async (t, opened) => {
     const { store, entry, woken, told } = opened;
@@ -408,7 +408,7 @@ export function entryStoreContract(
     await store.fill(entry('filled'), token, valueOf(token), LATER);
     await store.release(entry('released'), token);
     await store.remove([entry('removed'), entry('filled')]);
-    // One more each, for which somebody waits: it comes after whatever was told before.
+    // Each key gets one more lease with a waiter. Its wakeup arrives after all earlier ones.
     for (const key of keys) {
       await store.lease(key, token, 10_000, undefined);
       await store.lease(key, newToken(), 10_000, undefined);
@@ -438,7 +438,7 @@ export function entryStoreContract(
     t.deepEqual(woken(), [entry('k')]);
   });
 
-  // --- mint -----------------------------------------------------------------------------------------------------------------
+  // --- getOrCreateNonces ---------------------------------------------------------------------------------------------
 
   it('getOrCreateNonces creates missing nonces and keeps existing ones', async (t, { store, tag, clear }) => {
     const first = newToken();
@@ -505,7 +505,7 @@ export function entryStoreContract(
     t.notDeepEqual(identityOf(after.tagChanges), identityOf(before.tagChanges));
   });
 
-  // --- removeNonces -----------------------------------------------------------------------------------------------------------
+  // --- removeNonces --------------------------------------------------------------------------------------------------
 
   it('G7 tags: removes nonces, and accepts missing ones', async (t, {
     store,
@@ -568,7 +568,7 @@ export function entryStoreContract(
     await ends(tagChanges, 9_000);
   });
 
-  // --- close --------------------------------------------------------------------------------------------------------------------
+  // --- close ---------------------------------------------------------------------------------------------------------
 
   it('refuses every verb after close', async (t, { store, entry, tag, tagChanges, close }) => {
     await close();

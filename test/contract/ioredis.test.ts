@@ -37,9 +37,9 @@ test.after.always('stop Redis', async () => {
   await Promise.all([server?.stop(), cluster?.stop(), ...(independent ?? []).map((one) => one.stop())]);
 });
 
-// Deadlines are not what these tests are about, and the machine may be busy.
+// Long timeouts: these tests do not test timeouts, and the machine may be busy.
 const PATIENT = { timeout: '20s', connectTimeout: '20s' } as const;
-/** What a command and a message may take. */
+/** The tolerance for a command and its message, in ms. */
 const SLACK = 5_000;
 
 let opened = 0;
@@ -107,7 +107,7 @@ for (const kind of ['one Redis', 'a Redis Cluster'] as const) {
       told: async (subject, times) => {
         const told = (): number => woken.filter((name) => name === subject).length;
         await eventually(`${times} messages for ${subject}`, () => told() >= times);
-        // On one server messages come in order: no more are to come than were there before this one.
+        // Messages of one server arrive in order, so no earlier message arrives after the one for `last`.
         const before = woken.length;
         await backend.rates.reset(last, []);
         await eventually('the last message', () => woken.includes(last, before));

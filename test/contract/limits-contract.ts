@@ -6,9 +6,9 @@ import type { Rule } from '../../src/core/limits/rules.js';
 import { deferred } from '../support/deferred.js';
 
 export interface OpenLimits {
-  /** On one store. */
+  /** All on one store. */
   readonly cachings: readonly Caching[];
-  /** Resolves once the condition holds, which needs a few seconds at most. Time passes meanwhile. */
+  /** Resolves when the condition holds. It must hold within a few seconds. Time passes meanwhile. */
   until(what: string, condition: () => Promise<boolean>): Promise<void>;
 }
 
@@ -25,21 +25,21 @@ const WINDOWED: readonly Exclude<Algorithm, 'concurrency'>[] = [
   'sliding-window-counter',
   'fixed-window',
 ];
-/** A window in which nothing comes back while a test runs. */
+/** The window is so long that no units expire while a test runs. */
 const RULE = { algorithm: 'fixed-window', limit: 3, per: '1h' } as const;
 const SLOTS = { algorithm: 'concurrency', limit: 2 } as const;
 
-/** What the verbs of `Caching.limits` do, whatever adapter it runs on. The numbers themselves: test/limits/algorithms. */
+/** The contract of `Caching.limits`, for every adapter. test/limits/algorithms tests the numbers. */
 export function limitsContract(test: TestFn, name: string, open: Open): void {
   interface Given {
     readonly limits: Caching['limits'];
-    /** Another process on the same store. */
+    /** Another `Caching` on the same store, like another process. */
     readonly other: Caching['limits'];
     readonly until: OpenLimits['until'];
   }
   const it = (title: string, run: (t: ExecutionContext, given: Given) => Promise<void>): void => {
     test.serial(`${name}: limits: ${title}`, async (t) => {
-      // A store that is away is no part of the contract: it must not look like a decision.
+      // Unavailability is not part of the contract. With `deny` an unavailable store cannot look like an admission.
       const { cachings, until } = await open(t, 2, { limits: { onUnavailable: 'deny' } });
       await run(t, { limits: cachings[0]!.limits, other: cachings[1]!.limits, until });
     });

@@ -2,26 +2,26 @@ import type { ExecutionContext, TestFn } from 'ava';
 import { StoreUnavailableError } from '../../src/core/shared/errors.js';
 import type { LockGrant, LockReply, LockRequest, LockStore } from '../../src/core/ports/lock-store.js';
 
-/** A store under test, with names that belong to one test. */
+/** A store under test, with names that only one test uses. */
 export interface OpenLockStore {
   readonly store: LockStore;
-  /** The store's name of a lock. */
+  /** Returns the store key of a lock. */
   readonly lock: (key: string) => string;
-  /** What the opener was told, in order. */
+  /** The names for which the opener was notified, in order. */
   woken(): readonly string[];
-  /** Resolves once the opener has been told of this name. What was told of one server comes in order. */
+  /** Resolves when the opener has been notified for this name. Messages of one server arrive in order. */
   told(name: string): Promise<void>;
-  /** Asks again and again, while time passes, until it is so. */
+  /** Repeats `ask` until it resolves with true. Time passes meanwhile. */
   until(what: string, ask: () => Promise<boolean>): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Longer than any test. */
+/** Longer than any test, in ms. */
 const LONG = 60_000;
-/** What a test waits for, and the least that a machine that is busy lets pass in time. */
+/** A lease that a test waits for, in ms. It is long enough for the steps of a test on a busy machine. */
 const SHORT = 300;
 
-/** What every `LockStore` must do: see its words in src/core/ports. */
+/** The contract of `LockStore`; see src/core/ports/lock-store.ts. */
 export function lockStoreContract(
   test: TestFn,
   name: string,
@@ -37,7 +37,7 @@ export function lockStoreContract(
     });
   };
 
-  // --- one holder ---------------------------------------------------------------------------------------------------
+  // --- one holder ----------------------------------------------------------------------------------------------------
 
   it('G8 locks: a lock is granted once until it is released', async (t, { store, lock }) => {
     const first = await granted(t, store, { keys: [lock('a')] });
@@ -51,7 +51,7 @@ export function lockStoreContract(
     const replies = await Promise.all(
       Array.from({ length: 50 }, () => store.acquire(request({ keys: [lock('a')] }))),
     );
-    // On several servers it may be none: each may have got some.
+    // With several servers it may be none, because each request may have won a minority of them.
     const winners = replies.filter(({ status }) => status === 'granted').length;
     t.true(winners === 1 || (!single && winners === 0), `${winners} were granted`);
     for (const reply of replies) if (reply.status !== 'granted') held(t, reply);
@@ -108,13 +108,13 @@ export function lockStoreContract(
     t.is(await second.extend(LONG), 'extended');
   });
 
-  // --- several keys -------------------------------------------------------------------------------------------------
+  // --- several keys --------------------------------------------------------------------------------------------------
 
   it('several keys are granted together or not at all', async (t, { store, lock }) => {
     const keys = ['a', 'b', 'c', 'd', 'e'].map(lock).sort();
     const other = await granted(t, store, { keys: [keys[3]!] });
     held(t, await store.acquire(request({ keys })));
-    // What there was of them is given back.
+    // The keys that were acquired are released.
     const rest = await granted(t, store, { keys: keys.filter((key) => key !== keys[3]) });
     await rest.release();
     await other.release();
@@ -138,7 +138,7 @@ export function lockStoreContract(
     await granted(t, store, { keys: [keys[0]!] });
   });
 
-  // --- readers and a writer -----------------------------------------------------------------------------------------
+  // --- readers and a writer ------------------------------------------------------------------------------------------
 
   it('read-write lock: readers share, and block writers until the last one releases', async (t, {
     store,
@@ -231,7 +231,7 @@ export function lockStoreContract(
     await granted(t, store, { keys: [lock('a')], permits: Infinity });
   });
 
-  // --- wakes --------------------------------------------------------------------------------------------------------
+  // --- wakeups -------------------------------------------------------------------------------------------------------
 
   it('a release wakes waiting callers, and publishes nothing if nobody waits', async (t, {
     store,
@@ -285,7 +285,7 @@ export function lockStoreContract(
     await told(keys[2]!);
   });
 
-  // --- its end ------------------------------------------------------------------------------------------------------
+  // --- close ---------------------------------------------------------------------------------------------------------
 
   it('after close nothing is granted and nothing is reported as lost', async (t, { store, lock, close }) => {
     const grant = await granted(t, store, { keys: [lock('a')] });
@@ -304,7 +304,7 @@ export function lockStoreContract(
     return;
   }
 
-  // --- one server only ----------------------------------------------------------------------------------------------
+  // --- single server -------------------------------------------------------------------------------------------------
 
   it('G8 locks: the fencing token grows with every grant', async (t, { store, lock, until }) => {
     let last = 0n;
@@ -382,7 +382,7 @@ export function lockStoreContract(
     held(t, await store.acquire(request({ keys: [lock('a')], permits: 4, ticketMs: 0 })));
   });
 
-  // --- fair ---------------------------------------------------------------------------------------------------------
+  // --- fair locks ----------------------------------------------------------------------------------------------------
 
   it('fair lock: granted in the order of the tickets', async (t, { store, lock, told, woken }) => {
     const fair = (ticket: string) => request({ keys: [lock('a')], ticket, ticketMs: LONG });

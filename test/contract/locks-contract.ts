@@ -10,13 +10,13 @@ import {
 import type { AcquireOptions } from '../../src/core/locks/lock-options.js';
 
 export interface OpenForLocks {
-  /** On one store. */
+  /** All on one store. */
   readonly cachings: readonly Caching[];
-  /** Lets time pass until the promise settles, which needs a few seconds at most. */
+  /** Lets time pass until the promise settles, which takes a few seconds at most. */
   settle<T>(promise: Promise<T>): Promise<T>;
 }
 
-/** What the verbs of `Caching.locks` do, whatever adapter it runs on. */
+/** The contract of `Caching.locks`, for every adapter. */
 export function locksContract(
   test: TestFn,
   name: string,
@@ -38,7 +38,7 @@ export function locksContract(
       await run(t, { caching: caching!, locks: caching!.locks, other: other!.locks, both, settle });
     });
   };
-  /** Whether it is free is asked once. */
+  /** Tries once, and releases the lock if it was free. */
   const isFree = async (
     locks: Caching['locks'],
     key: string,
@@ -115,7 +115,7 @@ export function locksContract(
   });
 
   it('a lease is renewed while it is held', async (t, { locks, other, settle }) => {
-    // Long enough for a machine that is busy, and the wait longer than the lease.
+    // The lease is long enough for a busy machine, and the wait is longer than the lease.
     const lease = await locks.acquire('k', { lease: '1s' });
     await t.throwsAsync(settle(other.acquire('k', { wait: 1_500 })), { instanceOf: LockNotObtainedError });
     t.notThrows(() => lease.assertHeld());
@@ -249,7 +249,7 @@ export function locksContract(
     for (let i = 0; i < 8; i++) {
       const { locks } = both[i % 2]!;
       calls.push(locks.withLease('k', { fair: true, wait: '20s' }, () => void order.push(i)));
-      // Until it stands in the queue: a later one of the same connection is served after it.
+      // Wait until the call is queued: a later request on the same connection runs after it.
       t.false(await isFree(locks, 'k'));
     }
     await first.release();

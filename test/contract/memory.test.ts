@@ -124,7 +124,7 @@ lockStoreContract(
   { single: true },
 );
 
-/** Several on one memory. */
+/** Several `Caching` on one memory adapter. */
 const open = async (t: ExecutionContext, count: number, options: Partial<CachingOptions>) => {
   const clock = fakeClock();
   const adapter = memory();

@@ -9,16 +9,16 @@ import type {
 } from '../../src/core/ports/rate-store.js';
 import { newToken } from '../../src/core/shared/token.js';
 
-/** A store under test, with names that belong to one test. */
+/** A store under test, with names that only one test uses. */
 export interface OpenRates {
   readonly store: RateStore;
-  /** The subject of a key, as `rateSubject` makes it. */
+  /** Returns the subject of a key, as `rateSubject` does. */
   readonly subject: (key: string) => string;
-  /** Subjects of which the opener was told, in order. */
+  /** The subjects for which the opener was notified, in order. */
   woken(): readonly string[];
-  /** Resolves once the opener has been told of this subject so many times. */
+  /** Resolves when the opener has been notified `times` times for this subject. */
   told(subject: string, times: number): Promise<void>;
-  /** Resolves when this is so. Time passes meanwhile. */
+  /** Resolves when the condition holds. Time passes meanwhile. */
   until(what: string, condition: () => Promise<boolean>): Promise<void>;
   close(): Promise<void>;
 }
@@ -31,12 +31,12 @@ const WINDOWED = [
   'fixed-window',
 ] as const;
 const ALL: readonly Algorithm[] = [...WINDOWED, 'concurrency'];
-/** A window that does not end while a test runs. */
+/** A window that does not end while a test runs, in ms. */
 const LONG = 3_600_000;
-/** One that does, and lasts long enough for what must happen within it. */
+/** A window that ends while a test runs, but not before the steps that must happen within it, in ms. */
 const SHORT = 1_500;
 
-/** What every `RateStore` must do: see its words in src/core/ports. The numbers themselves: test/limits/algorithms. */
+/** The contract of `RateStore`; see src/core/ports/rate-store.ts. test/limits/algorithms tests the numbers. */
 export function rateStoreContract(
   test: TestFn,
   name: string,
@@ -50,7 +50,7 @@ export function rateStoreContract(
     });
   };
 
-  // --- consume ----------------------------------------------------------------------------------------------------
+  // --- consume -------------------------------------------------------------------------------------------------------
 
   for (const algorithm of ALL) {
     it(`${algorithm} admits as many as its limit, and returns the remaining units`, async (t, {
@@ -122,7 +122,7 @@ export function rateStoreContract(
       const rule = ruleOf(subject('k'), { algorithm, limit: 2 });
       for (let i = 0; i < 3; i++) await consume(store, subject('k'), [rule], { force: true });
       const reply = only(await consume(store, subject('k'), [rule], { force: true }));
-      // A log keeps no more entries than its limit: the newest say when there is room again.
+      // A log keeps at most `limit` entries, the newest ones. They determine when there is capacity again.
       t.like(reply, { allowed: false, used: algorithm === 'sliding-window-log' ? 2 : 4, remaining: 0 });
     });
   }
@@ -192,7 +192,7 @@ export function rateStoreContract(
     }
   });
 
-  // --- repeatable -------------------------------------------------------------------------------------------------
+  // --- repeatable ----------------------------------------------------------------------------------------------------
 
   it('answers a repeated request like the first one and charges it once', async (t, { store, subject }) => {
     const rules = ALL.map((algorithm) => ruleOf(subject('k'), { algorithm, limit: 3, name: algorithm }));
@@ -236,7 +236,7 @@ export function rateStoreContract(
     t.is(only(await consume(store, subject('k'), [rule], { cost: 0 })).used, 1);
   });
 
-  // --- refund -----------------------------------------------------------------------------------------------------
+  // --- refund --------------------------------------------------------------------------------------------------------
 
   for (const algorithm of WINDOWED) {
     it(`${algorithm} has capacity for refunded units, and never for more than its limit`, async (t, {
@@ -298,7 +298,7 @@ export function rateStoreContract(
     await told(subject('k'), 2);
   });
 
-  // --- renew ------------------------------------------------------------------------------------------------------
+  // --- renew ---------------------------------------------------------------------------------------------------------
 
   it('semaphore: a renewed slot does not end, and an ended slot is not renewed', async (t, {
     store,
@@ -326,7 +326,7 @@ export function rateStoreContract(
     t.true(only(await consume(store, subject('k'), [here], { cost: 0 })).resetMs > 30_000);
   });
 
-  // --- block and reset --------------------------------------------------------------------------------------------
+  // --- block and reset -----------------------------------------------------------------------------------------------
 
   it('a block denies all calls of its subject, takes nothing, and ends', async (t, {
     store,
@@ -375,7 +375,7 @@ export function rateStoreContract(
     t.deepEqual(woken(), [subject('k'), subject('k')]);
   });
 
-  // --- in general -------------------------------------------------------------------------------------------------
+  // --- all verbs -----------------------------------------------------------------------------------------------------
 
   it('fails when it is closed', async (t, { store, subject, close }) => {
     const rule = ruleOf(subject('k'), { algorithm: 'concurrency', limit: 2 });
@@ -394,7 +394,7 @@ export function rateStoreContract(
   });
 }
 
-/** A rule under this subject; its name and window are those of no other test of it. */
+/** Returns a rule whose key belongs to this subject. */
 function ruleOf(
   subject: string,
   {
@@ -431,7 +431,7 @@ function refund(
   return store.refund({ subject, rules, cost: 1, token: newToken(), wakeOnlyIfFull: false, ...request });
 }
 
-/** What the only rule says. */
+/** Returns the reading of the only rule. */
 function only({ rules }: RateReply): RateReply['rules'][number] {
   const [reading] = rules;
   if (reading === undefined || rules.length > 1) throw new Error(`Expected one reading: ${rules.length}.`);

@@ -144,7 +144,7 @@ test('an empty key is refused', (t) => {
   t.throws(() => lockedKeys({ keys: ['a', ''] }, 'acquire'), { instanceOf: KeyError });
 });
 
-// --- invalid combinations -------------------------------------------------------------------------------------------
+// --- invalid combinations --------------------------------------------------------------------------------------------
 
 test('a fair lock has exactly one key', async (t) => {
   const { locks } = rig(t).openers[0]!;
