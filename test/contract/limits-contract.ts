@@ -1,9 +1,8 @@
 import type { ExecutionContext, TestFn } from 'ava';
 import type { Caching, CachingOptions } from '../../src/core/caching.js';
 import { RateLimitExceededError } from '../../src/core/shared/errors.js';
-import type { Algorithm } from '../../src/core/ports/rate-store.js';
-import type { Rule } from '../../src/core/limits/rules.js';
 import { deferred } from '../support/deferred.js';
+import { WINDOW_ALGORITHMS, type Rule } from '../../src/core/limits/rules.js';
 
 export interface OpenLimits {
   /** All on one store. */
@@ -18,13 +17,6 @@ type Open = (
   options: Pick<CachingOptions, 'limits'>,
 ) => Promise<OpenLimits>;
 
-const WINDOWED: readonly Exclude<Algorithm, 'concurrency'>[] = [
-  'gcra',
-  'token-bucket',
-  'sliding-window-log',
-  'sliding-window-counter',
-  'fixed-window',
-];
 /** The window is so long that no units expire while a test runs. */
 const RULE = { algorithm: 'fixed-window', limit: 3, per: '1h' } as const;
 const SLOTS = { algorithm: 'concurrency', limit: 2 } as const;
@@ -45,7 +37,7 @@ export function limitsContract(test: TestFn, name: string, open: Open): void {
     });
   };
 
-  for (const algorithm of WINDOWED) {
+  for (const algorithm of WINDOW_ALGORITHMS) {
     it(`G9 rate limits: ${algorithm}: all processes together take exactly the limit`, async (t, {
       limits,
       other,

@@ -8,6 +8,7 @@ import type {
   RateStore,
 } from '../../src/core/ports/rate-store.js';
 import { newToken } from '../../src/core/shared/token.js';
+import { WINDOW_ALGORITHMS } from '../../src/core/limits/rules.js';
 
 /** A store under test, with names that only one test uses. */
 export interface OpenRates {
@@ -23,14 +24,7 @@ export interface OpenRates {
   close(): Promise<void>;
 }
 
-const WINDOWED = [
-  'gcra',
-  'token-bucket',
-  'sliding-window-log',
-  'sliding-window-counter',
-  'fixed-window',
-] as const;
-const ALL: readonly Algorithm[] = [...WINDOWED, 'concurrency'];
+const ALL: readonly Algorithm[] = [...WINDOW_ALGORITHMS, 'concurrency'];
 /** A window that does not end while a test runs, in ms. */
 const LONG = 3_600_000;
 /** A window that ends while a test runs, but not before the steps that must happen within it, in ms. */
@@ -238,7 +232,7 @@ export function rateStoreContract(
 
   // --- refund --------------------------------------------------------------------------------------------------------
 
-  for (const algorithm of WINDOWED) {
+  for (const algorithm of WINDOW_ALGORITHMS) {
     it(`${algorithm} has capacity for refunded units, and never for more than its limit`, async (t, {
       store,
       subject,

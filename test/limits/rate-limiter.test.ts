@@ -137,7 +137,7 @@ test("onUnavailable 'local': concurrency slots are held and released locally", a
   t.false(chaos.verbs.includes('renew'));
   chaos.fail('consume', 'refused', 1);
   t.is(await limits.run('k', slots, () => 8), 8);
-  t.false(chaos.verbs.includes('refund'), 'the store has nothing to give back');
+  t.false(chaos.verbs.includes('refund'), 'the store is asked for no refund');
 });
 
 test('a flood of keys while the store is unavailable keeps at most the maximum of local keys', async (t) => {

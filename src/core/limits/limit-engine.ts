@@ -73,14 +73,7 @@ export class LimitEngine {
 
   /** Merges the options of a call with the defaults. */
   policy(options: ParsedOptions<typeof limitOptions>): LimitPolicy {
-    const { defaults } = this;
-    // Name by name, as the plain verbs do this on every call.
-    return {
-      onUnavailable: options.onUnavailable ?? defaults.onUnavailable,
-      processes: options.processes ?? defaults.processes,
-      denialCache: options.denialCache ?? defaults.denialCache,
-      storeTimeout: options.storeTimeout ?? defaults.storeTimeout,
-    };
+    return resolveOptions(options, this.defaults);
   }
 
   /**

@@ -98,14 +98,15 @@ const name = matching(
   /^(?!block$)[A-Za-z0-9_.-]{1,64}$/,
   `1 to 64 characters out of A-Z a-z 0-9 _ . - and not '${BLOCK}'`,
 );
-const WINDOWS = [
+/** The algorithms that count units in time: all but `concurrency`. */
+export const WINDOW_ALGORITHMS = [
   'gcra',
   'token-bucket',
   'sliding-window-log',
   'sliding-window-counter',
   'fixed-window',
 ] as const;
-const algorithm = oneOf([...WINDOWS, 'concurrency']);
+const algorithm = oneOf([...WINDOW_ALGORITHMS, 'concurrency']);
 const perOrLease = duration({ min: 1, max: YEAR_MS });
 
 export const windowRule = {

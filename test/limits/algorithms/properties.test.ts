@@ -3,15 +3,9 @@ import fc from 'fast-check';
 import type { Algorithm, RateRule } from '../../../src/core/ports/rate-store.js';
 import { rateAlgorithms } from '../../../src/core/limits/algorithms/index.js';
 import { rateRig, rateRule, type RateRig } from './rate-rig.js';
+import { WINDOW_ALGORITHMS } from '../../../src/core/limits/rules.js';
 
 const RUNS = { numRuns: 300 };
-const WINDOWED = [
-  'gcra',
-  'token-bucket',
-  'sliding-window-log',
-  'sliding-window-counter',
-  'fixed-window',
-] as const;
 
 /** What was let through: when, in ms, and how many units. */
 interface Admitted {
@@ -180,7 +174,7 @@ async function play(
   }
 }
 
-for (const algorithm of [...WINDOWED, 'concurrency'] as const) {
+for (const algorithm of [...WINDOW_ALGORITHMS, 'concurrency'] as const) {
   test(`G9 rate limits: Property: ${algorithm}: a denied call, or one at cost 0, changes nothing`, async (t) => {
     await fc.assert(
       fc.asyncProperty(limits, prelude, limits, async (limit, made, cost) => {

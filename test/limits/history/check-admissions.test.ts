@@ -3,14 +3,8 @@ import type { Call, CheckedRule, Run } from './calls.js';
 import { checkAdmissions } from './check-admissions.js';
 import { checkRuns } from './check-runs.js';
 import { idealLimiter, playHistory, type IdealLimiter } from './ideal-limiter.js';
+import { WINDOW_ALGORITHMS } from '../../../src/core/limits/rules.js';
 
-const ALGORITHMS = [
-  'gcra',
-  'token-bucket',
-  'sliding-window-log',
-  'sliding-window-counter',
-  'fixed-window',
-] as const;
 const PLAY = { callers: 12, ms: 3_000 };
 /** The longest stall is longer than two windows of 250 ms. */
 const STALLS = { stallMs: 600 };
@@ -24,7 +18,7 @@ function broken(calls: readonly Call[], checked: CheckedRule): readonly string[]
   return [...new Set(checkAdmissions(calls, [checked]).violations.map(({ rule }) => rule))].sort();
 }
 
-for (const algorithm of ALGORITHMS) {
+for (const algorithm of WINDOW_ALGORITHMS) {
   test(`${algorithm}: the checker accepts the history of a correct limiter`, (t) => {
     for (let seed = 1; seed <= 40; seed++) {
       const costs = seed % 2 === 0 ? [1] : [1, 1, 3];

@@ -81,7 +81,7 @@ for (const major of MAJORS) {
       const refusal = await refusedAtOnce(entries.lease(entry('b'), newToken(), 1_000, undefined));
       t.is(refusal?.outcome, 'refused');
       t.true(watched(entries.read(entry('b'), [clear]))() === undefined, 'not before its tick is over');
-      t.is(changes.length, 1, 'told once');
+      t.is(changes.length, 1, 'published once');
 
       await end();
       await recovery(g);

@@ -12,6 +12,7 @@ import type { Clock } from '../../../../src/core/ports/clock.js';
 import { redisForFile } from '../../../support/servers.js';
 import { admin } from '../rig.js';
 import { RateReference } from './rate-reference.js';
+import { WINDOW_ALGORITHMS } from '../../../../src/core/limits/rules.js';
 
 const server = redisForFile(test);
 
@@ -29,7 +30,7 @@ const SMALL = {
 };
 /**
  * Sums that a double does not hold exactly. Costs are whole millions: a single unit lasts 32 ms here, and what is left
- * of one that is given back would end by Redis' own time.
+ * of one that is refunded would end by Redis' own time.
  */
 const HUGE = {
   limits: [1_000_000_000, 999_999_937],
@@ -187,17 +188,10 @@ async function redisStore(t: ExecutionContext, now: () => number): Promise<RateS
   return new RedisRateStore(link.scripts, link.topology, channelOf(NAMESPACE), { ...settings, now });
 }
 
-const WINDOWED = [
-  'gcra',
-  'token-bucket',
-  'sliding-window-log',
-  'sliding-window-counter',
-  'fixed-window',
-] as const;
 const KINDS: readonly { title: string; algorithms: readonly Algorithm[]; sizes: Sizes }[] = [
-  ...WINDOWED.map((algorithm) => ({ title: algorithm, algorithms: [algorithm], sizes: SMALL })),
+  ...WINDOW_ALGORITHMS.map((algorithm) => ({ title: algorithm, algorithms: [algorithm], sizes: SMALL })),
   { title: 'concurrency', algorithms: ['concurrency'], sizes: SMALL },
-  { title: 'all algorithms together', algorithms: [...WINDOWED, 'concurrency'], sizes: SMALL },
+  { title: 'all algorithms together', algorithms: [...WINDOW_ALGORITHMS, 'concurrency'], sizes: SMALL },
   {
     title: 'numbers that no double holds exactly',
     algorithms: ['gcra', 'sliding-window-counter', 'fixed-window'],
@@ -237,7 +231,7 @@ test('a key outlives its window if the clock was set back', async (t) => {
   let now = EPOCH;
   const redis = await redisStore(t, () => now);
   const side = admin(t, server().url);
-  for (const algorithm of [...WINDOWED, 'concurrency'] as const) {
+  for (const algorithm of [...WINDOW_ALGORITHMS, 'concurrency'] as const) {
     const subject = rateSubject(NAMESPACE, `back ${algorithm}`);
     const rule = { key: rateRuleKey(subject, algorithm), algorithm, limit: 5, perMs: HOURS, burst: 5 };
     const request = { subject, rules: [rule], cost: 1, repeatable: false, force: false };

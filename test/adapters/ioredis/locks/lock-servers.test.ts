@@ -29,15 +29,15 @@ const AWAY: Readonly<Record<string, (server: LockServer) => Promise<unknown>>> =
   'resets connections': async ({ proxy }) => proxy.resetPeer(),
 };
 
-/** What is told of the store while a test runs. */
+/** The messages of the `degraded` events while a test runs. */
 function degradations(t: ExecutionContext, namespace: string): readonly string[] {
-  const told: string[] = [];
+  const messages: string[] = [];
   t.teardown(
     subscribe('degraded', (event) => {
-      if (event.namespace === namespace) told.push(event.error.message);
+      if (event.namespace === namespace) messages.push(event.error.message);
     }),
   );
-  return told;
+  return messages;
 }
 
 for (const [how, makeAway] of Object.entries(AWAY)) {
@@ -46,7 +46,7 @@ for (const [how, makeAway] of Object.entries(AWAY)) {
     async (t) => {
       const { servers, open } = fleet();
       const { caching, namespace, standing } = await open(t, { timeout: '1s' });
-      const told = degradations(t, namespace);
+      const messages = degradations(t, namespace);
       const held = await caching.locks.acquire('held before', { lease: '3s' });
       await makeAway(servers[1]!);
       for (let i = 0; i < 5; i++) {
@@ -58,10 +58,10 @@ for (const [how, makeAway] of Object.entries(AWAY)) {
       const first = held.remainingMs;
       await eventually('it is renewed', () => held.remainingMs > first);
       await held.release();
-      await eventually('all is given back where it can be', async () => {
+      await eventually('every server that answers has released the lock', async () => {
         return (await standing('k')) + (await standing('held before')) <= 2;
       });
-      t.deepEqual(told, [], 'that is what the others are for');
+      t.deepEqual(messages, [], 'that is what the others are for');
     },
   );
 
@@ -89,9 +89,9 @@ for (const [how, makeAway] of Object.entries(AWAY)) {
       t.is(answers[2], 'granted');
       t.false(
         /votesAgainst|ExecutionError|ResourceLockedError/.test(inspect(error, { depth: 20 })),
-        'nothing of redlock is told: it holds clients',
+        'the error contains nothing of redlock, which holds clients',
       );
-      await eventually('the third is told', async () => {
+      await eventually('the third server has released it', async () => {
         return (await servers[2]!.admin.keys('*:lock:{k}')).length === 0;
       });
       t.is(await caching.locks.withLease('k', { wait: 0, onUnavailable: 'run' }, () => 'ran'), 'ran');
@@ -111,7 +111,7 @@ test.serial('a late grant of a silent server is released when it answers again',
   t.is(error.servers.length, 3);
   for (const { server } of servers) await server.resume();
   // Long before the lease ends.
-  await eventually('it is given back everywhere', async () => (await standing('k')) === 0);
+  await eventually('every server has released it', async () => (await standing('k')) === 0);
   const lease = await caching.locks.acquire('k', { wait: '20s' });
   await lease.release();
 });
@@ -129,7 +129,7 @@ test.serial('an abort ends the wait at once and leaves nothing behind', async (t
   controller.abort(reason);
   t.is(await waiting, reason);
   for (const { server } of servers) await server.resume();
-  await eventually('it is given back everywhere', async () => (await standing('k')) === 0);
+  await eventually('every server has released it', async () => (await standing('k')) === 0);
   // Whatever was granted meanwhile would be in its way.
   const lease = await caching.locks.acquire('k', { wait: '20s' });
   await lease.release();
@@ -143,7 +143,7 @@ test.serial('a release that cannot be sent is sent later', async (t) => {
   await lease.release();
   t.is(await standing('k'), 3);
   for (const { proxy } of servers) await proxy.heal();
-  await eventually('it is given back everywhere', async () => (await standing('k')) === 0);
+  await eventually('every server has released it', async () => (await standing('k')) === 0);
 });
 
 test.serial(
@@ -238,7 +238,7 @@ test.serial('ready() needs a majority, and reports the problem of the others', a
   );
   t.regex(error.message, /Nothing listens there/);
   t.regex(error.message, /does not accept the user name and password/);
-  t.false(inspect(error, { depth: 20 }).includes('secret'), 'a password is never told');
+  t.false(inspect(error, { depth: 20 }).includes('secret'), 'no error contains the password');
 });
 
 test.serial('no error contains the password of a server', async (t) => {

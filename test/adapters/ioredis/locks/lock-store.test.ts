@@ -81,7 +81,7 @@ test('G8 locks: release with the token of another is refused and changes nothing
   t.is(await scripts.run(releaseScript, [[key], OTHER, 'nobody']), 0);
   t.is(await side.get(key), before);
   t.is(await scripts.run(releaseScript, [[key], OWNER, 'nobody']), 1);
-  t.is(await scripts.run(releaseScript, [[key], OWNER, 'nobody']), 0, 'given back before');
+  t.is(await scripts.run(releaseScript, [[key], OWNER, 'nobody']), 0, 'released before');
 
   await acquireAs(scripts, OWNER, [key], { permits: 3 });
   t.is(await scripts.run(releaseScript, [[key], OTHER, 'nobody']), 0);
@@ -279,7 +279,7 @@ for (const { major, Redis: Class } of MAJORS) {
     heldFor(await locks.acquire(request({ keys: [key] })));
     heldFor(await locks.acquire(request({ keys: [key], ticket: 't' })));
     await first.release();
-    await eventually('both are told', () => woken.includes(key) && woken.includes(`${key}#t`));
+    await eventually('both keys wake their waiters', () => woken.includes(key) && woken.includes(`${key}#t`));
     t.deepEqual(await side.keys(`${key}*`), []);
   });
 }
@@ -383,7 +383,7 @@ test('CROSSSLOT: in a Cluster, keys are released if the node of another key is u
   const reply = await locks.acquire(request({ keys }));
   t.is(reply.status, 'unavailable');
   for (const side of sides.slice(0, 2)) {
-    await eventually('all of it is given back', async () => {
+    await eventually('all keys are released', async () => {
       const left = await side.keys(`${namespace}:lock:*`);
       return left.every((name) => name.endsWith(':fence'));
     });

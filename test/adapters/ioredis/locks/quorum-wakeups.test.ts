@@ -8,7 +8,7 @@ test('a release that several servers publish wakes once, when a majority has pub
   const wakes = new QuorumWakeups(clock, 3, 2, (name) => void woken.push(name));
   wakes.received(0, 'a');
   wakes.received(0, 'b');
-  t.deepEqual(woken, [], 'one has told of each');
+  t.deepEqual(woken, [], 'one server has published each');
   wakes.received(2, 'a');
   t.deepEqual(woken, ['a']);
   wakes.received(1, 'a');

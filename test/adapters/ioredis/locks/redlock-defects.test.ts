@@ -30,7 +30,7 @@ test.serial('row a: an even number of lock servers is refused, and a split quoru
     split.servers.map(({ answer }) => (answer instanceof Error ? 'failed' : answer)),
     ['held', 'failed', 'granted'],
   );
-  await eventually('what was got is given back', async () => (await standing('k')) === 1);
+  await eventually('the attempt is released', async () => (await standing('k')) === 1);
 });
 
 test.serial('row b: a lock that is acquired after a long wait has its whole lease', async (t) => {

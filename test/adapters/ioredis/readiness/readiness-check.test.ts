@@ -47,7 +47,7 @@ async function failures(
     const pattern = new Class({ ...(options as object), lazyConnect: true });
     const { backend } = open(t, pattern, rigOptions);
     const error = await t.throwsAsync(backend.ready(), { instanceOf: StoreSetupError });
-    t.false(inspect(error, { depth: 20 }).includes('secret'), 'a password is never told');
+    t.false(inspect(error, { depth: 20 }).includes('secret'), 'no error contains the password');
     t.is(error.code, 'E_STORE_SETUP');
     errors.push(error);
   }
