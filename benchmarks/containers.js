@@ -3,12 +3,12 @@
  * compiled modules, once as they are and once with Set in place of it. On Node.js 20 and on Node.js 24, in processes of
  * their own that take turns.
  */
-import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import process from 'node:process';
 import { PerformanceObserver } from 'node:perf_hooks';
 import { inTurns, measureSlice, summarize } from './support/in-turns.js';
 import { startMember } from './support/members.js';
+import { execPathOf } from './support/node-versions.js';
 import { bars } from './support/plots.js';
 import { table } from './support/table.js';
 
@@ -99,13 +99,6 @@ function writeVariants() {
 /** The folder of a variant. */
 function urlOf(name) {
   return new URL(`${NAMES.indexOf(name)}/`, VARIANTS).href;
-}
-
-/** The Node.js of this process where its version is the one asked for, else that of the npm package `node`. */
-function execPathOf(major) {
-  if (process.versions.node.split('.')[0] === major) return process.execPath;
-  const args = ['--yes', `--package=node@${major}`, 'node', '-p', 'process.execPath'];
-  return execFileSync('npx', args, { encoding: 'utf8' }).trim();
 }
 
 /** What one of the processes does, with the modules of one variant. */

@@ -42,4 +42,8 @@ export const QUESTIONS = {
     asks: 'What does LinkedSet save, beside Set, on Node.js 20 and 24?',
     onRequest: true,
   },
+  eviction: {
+    asks: 'Which entries does a bounded map keep, and what do a hit, a miss and an entry cost? Beside lru-cache.',
+    onRequest: true,
+  },
 };

@@ -14,6 +14,7 @@ const LAYERS = {
   'core/shared': ['core/ports'],
   'core/keys': ['core/shared'],
   'core/values': ['core/shared'],
+  'core/l1': KERNEL,
   // Features do not import each other.
   'core/cache': FEATURE,
   'core/limits': FEATURE,

@@ -709,4 +709,54 @@ export const cacheMutations = [
     test: 'test/decorators/shared/method-name.test.ts',
     title: 'several decorators on one method do not warn',
   },
+
+  // --- the bounded map of L1 --------------------------------------------------------------------------------------------
+  {
+    guard: 'too-heavy-entries-evict-nothing',
+    test: 'test/l1/bounded-map.test.ts',
+    title: 'an entry heavier than the map is refused, evicts no other, and leaves nothing of its key',
+  },
+  {
+    guard: 'no-entry-is-pinned',
+    replace: 'frequency >= UPSET_FREQUENCY && this.#isUpset()',
+    by: 'false',
+    test: 'test/l1/bounded-map.test.ts',
+    title: 'keys that share all counters with an entry do not pin it',
+  },
+  {
+    guard: 'hand-leaves-with-no-entry',
+    test: 'test/l1/bounded-map.test.ts',
+    title: 'a deleted entry is no victim: the hand leaves it',
+  },
+  {
+    guard: 'one-set-passes-few-entries',
+    replace: ' && passed < MAX_PASSED',
+    test: 'test/l1/bounded-map.test.ts',
+    title: 'one set passes a bounded number of entries, however many were used',
+  },
+  {
+    guard: 'heavy-entries-pass-the-window',
+    replace: 'entry.weight > this.#maxWeight * MAX_PART_IN_WINDOW',
+    by: 'false',
+    test: 'test/l1/bounded-map.test.ts',
+    title:
+      'a heavy entry evicts as many as it takes once it is asked for often, and none that are asked for more often',
+  },
+  {
+    guard: 'full-counter-stays-full',
+    replace: 'if (((word >>> shift) & MAX_COUNT) < MAX_COUNT) ',
+    test: 'test/l1/frequency-sketch.test.ts',
+    title: 'a key is counted up to 15, and other keys are not',
+  },
+  {
+    guard: 'halving-keeps-counters-apart',
+    replace: ' & 0x77777777',
+    test: 'test/l1/frequency-sketch.test.ts',
+    title: 'halving a counter leaves its neighbours at what they are',
+  },
+  {
+    guard: 'growing-keeps-counts',
+    test: 'test/l1/frequency-sketch.test.ts',
+    title: 'the sketch grows without losing counts',
+  },
 ];
