@@ -14,12 +14,12 @@ const LAYERS = {
   'core/shared': ['core/ports'],
   'core/keys': ['core/shared'],
   'core/values': ['core/shared'],
-  'core/l1': KERNEL,
+  'core/l1': FEATURE,
   // Features do not import each other.
-  'core/cache': FEATURE,
+  'core/cache': [...FEATURE, 'core/l1'],
   'core/limits': FEATURE,
   'core/locks': FEATURE,
-  'core/caching': ['core/cache', 'core/limits', 'core/locks', ...FEATURE],
+  'core/caching': ['core/cache', 'core/l1', 'core/limits', 'core/locks', ...FEATURE],
   decorators: ['core'],
   index: ['core', 'decorators'],
   // Adapters implement ports. Nothing but `testing` imports them.

@@ -15,6 +15,7 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { cacheMutations } from './mutations/cache.js';
 import { findGuards, takeOut } from './mutations/guards.js';
+import { l1Mutations } from './mutations/l1.js';
 import { limitsMutations } from './mutations/limits.js';
 import { locksMutations } from './mutations/locks.js';
 
@@ -24,7 +25,7 @@ const MAX_TEST_MS = 40_000;
 const TEST_FILE = /\.ts$/;
 
 const guards = findGuards(root);
-const mutations = [...cacheMutations, ...limitsMutations, ...locksMutations];
+const mutations = [...cacheMutations, ...l1Mutations, ...limitsMutations, ...locksMutations];
 const args = process.argv.slice(2);
 const words = args.filter((arg) => !arg.startsWith('--')).join(' ');
 const problems = check();

@@ -1,11 +1,13 @@
 export type {
   Acknowledgement,
+  Found,
   Cache,
   GetOrSetOptions,
   InvalidateOptions,
   SetOptions,
 } from './core/cache/cache.js';
 export { Caching, type CachingOptions } from './core/caching.js';
+export type { L1Options } from './core/l1/l1-options.js';
 export { currentLease } from './core/locks/current-lease.js';
 export type { Decision, RuleDecision } from './core/ports/decision.js';
 export type { Duration } from './core/shared/duration.js';

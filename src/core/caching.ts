@@ -4,17 +4,27 @@ import { systemClock } from './shared/system-clock.js';
 import { describe } from './shared/describe.js';
 import { OptionsError } from './shared/errors.js';
 import { channels } from './shared/events.js';
-import { checkNamespace, kindOf } from './keys/store-keys.js';
+import { checkNamespace, kindOf, StoreKeys } from './keys/store-keys.js';
+import { L1Cache } from './l1/l1-cache.js';
+import { l1Options, type L1Options, type L1Settings } from './l1/l1-options.js';
 import { limitOptions, type LimitOptions } from './limits/limit-options.js';
 import { LimitEngine } from './limits/limit-engine.js';
 import { Limits } from './limits/limits.js';
 import { LockEngine } from './locks/lock-engine.js';
 import { lockTimes, type LockTimes } from './locks/lock-options.js';
 import { Locks } from './locks/locks.js';
-import { flag, parseOptions, unchecked, type Option } from './shared/option-schema.js';
+import {
+  defaultsOf,
+  flag,
+  parseOptions,
+  resolveOptions,
+  unchecked,
+  type Option,
+} from './shared/option-schema.js';
 import { brand, shared } from './shared/registry.js';
 import { cacheOptions, type CacheOptions } from './cache/cache-options.js';
 import type { Adapter, Backend } from './ports/adapter.js';
+import type { ChangeSubscription } from './ports/change-feed.js';
 import type { Clock } from './ports/clock.js';
 
 /** The options of `new Caching`. */
@@ -29,6 +39,11 @@ export interface CachingOptions {
   readonly namespace?: string | undefined;
   /** The defaults of all cached calls. Options of a call take precedence. @default those of each option */
   readonly defaults?: CacheOptions | undefined;
+  /**
+   * Values in the memory of this process, in front of the store: true for the defaults, or an object of options.
+   * @default false
+   */
+  readonly l1?: boolean | L1Options | undefined;
   /** The defaults of all rate limits. Options of a call take precedence. @default those of each option */
   readonly limits?: LimitOptions | undefined;
   /** The defaults of all locks. Options of a call take precedence. @default those of each option */
@@ -47,6 +62,7 @@ export const cachingOptions = {
   adapter: unchecked<Adapter>('an adapter'),
   namespace: unchecked<string>('a namespace'),
   defaults: unchecked<CacheOptions>('an object of options'),
+  l1: unchecked<boolean | L1Options>('true, false or an object of options'),
   limits: unchecked<LimitOptions>('an object of options'),
   locks: unchecked<LockTimes>('an object of options'),
   enabled: flag(true),
@@ -107,12 +123,17 @@ export class Caching {
       cache: parseOptions(cacheOptions, options.defaults ?? {}, 'new Caching({ defaults })'),
       limits: parseOptions(limitOptions, options.limits ?? {}, 'new Caching({ limits })'),
       locks: parseOptions(lockTimes, options.locks ?? {}, 'new Caching({ locks })'),
+      l1: l1SettingsOf(options.l1),
     };
     this.namespace = checkNamespace(namespace);
     this.enabled = enabled;
+    const names = new StoreKeys(namespace);
+    const l1 = parsed.l1 === undefined || !enabled ? undefined : new L1Cache(parsed.l1, names, clock);
     this.#backend = adapter.open({
       namespace,
       clock,
+      changes: changesFor(l1),
+      keepsEntries: l1 !== undefined,
       wake: (storeKey) => this.#wake(storeKey),
       degraded: (error) => channels.degraded.publish({ namespace, method: undefined, error }),
       recovered: () => {
@@ -124,7 +145,14 @@ export class Caching {
     const common = { namespace, clock, enabled };
     const locks = new LockEngine({ ...common, store: lockStore, defaults: parsed.locks });
     this.engines = {
-      cache: new CacheEngine({ ...common, store: entries, defaults: parsed.cache, loadLocks: locks }),
+      cache: new CacheEngine({
+        ...common,
+        store: entries,
+        defaults: parsed.cache,
+        loadLocks: locks,
+        names,
+        l1,
+      }),
       limits: new LimitEngine({ ...common, store: rates, defaults: parsed.limits }),
       locks,
     };
@@ -204,6 +232,18 @@ export class Caching {
     if (this === Caching) return Caching.is(value);
     return Function.prototype[Symbol.hasInstance].call(this, value);
   }
+}
+
+/** @returns undefined without an L1 */
+function l1SettingsOf(option: boolean | L1Options | undefined): L1Settings | undefined {
+  if (option === undefined || option === false) return undefined;
+  const options = option === true ? {} : option;
+  return resolveOptions(parseOptions(l1Options, options, 'new Caching({ l1 })'), defaultsOf(l1Options));
+}
+
+function changesFor(l1: L1Cache | undefined): ChangeSubscription | undefined {
+  if (l1 === undefined || l1.settings.coherence === 'validate') return undefined;
+  return { source: l1.settings.coherence, listener: l1 };
 }
 
 tokens.push(Caching);

@@ -1,5 +1,6 @@
 import type { Key } from '../core/cache/cache.js';
 import { KeyError } from '../core/shared/errors.js';
+import { placeholdersOf } from '../core/keys/key-template.js';
 import { defaultKey } from '../core/keys/argument-key.js';
 import { oneOf, parseOptions, unchecked, type Option } from '../core/shared/option-schema.js';
 import {
@@ -133,7 +134,8 @@ export function decorateCached<This, A extends readonly unknown[], R>(
     const keyOf = compileKey(options.key, `key of ${label}`);
     const tags = compileTags(options.tags, label);
     const policyOf = perCaching(({ engines }) => engines.cache.policy(options, label));
-    return async (self, args, original) => {
+    const keyDecidesTags = decidesTags(options.key, options.tags);
+    return (self, args, original) => {
       const caching = resolveCaching(self, cache, () => name.forErrors(self));
       const run = (): Promise<unknown> => callAsync(original, self, args, () => name.forErrors(self));
       const engine = caching.engines.cache;
@@ -143,11 +145,20 @@ export function decorateCached<This, A extends readonly unknown[], R>(
         engine.bypass();
         return run();
       }
+      const policy = policyOf(caching);
       let key: string;
       let argumentTags: readonly string[];
       try {
         key = keyOf === undefined ? defaultKey(name.forKeys(self), args) : keyOf(args, self);
+        const known = engine.findInMemory(key, policy.l1);
+        if (known !== undefined && keyDecidesTags && known.checkedBy === joinPoint) {
+          return engine.hit(known, method);
+        }
         argumentTags = tags.ofArguments(args);
+        if (known?.hasTags(argumentTags) === true) {
+          if (keyDecidesTags) known.checkedBy = joinPoint;
+          return engine.hit(known, method);
+        }
       } catch (error) {
         if (!(error instanceof KeyError) || onKeyError === 'throw') throw error;
         engine.report('key', method, error);
@@ -160,7 +171,7 @@ export function decorateCached<This, A extends readonly unknown[], R>(
         tags: argumentTags,
         resultTags: tags.ofResult === undefined ? undefined : (result) => tags.ofResult!(self, result, args),
         unless: unless === undefined ? undefined : (result) => unless.apply(self, [result, ...args]),
-        policy: policyOf(caching),
+        policy,
         method,
         site: joinPoint,
       });
@@ -175,6 +186,15 @@ interface TagRenderers {
 }
 
 const NO_TAGS: readonly string[] = [];
+
+/** True if two calls with the same key have the same tags: each placeholder of a tag is in the key, too. */
+function decidesTags(key: KeyOption, tags: AnyTags | undefined): boolean {
+  if (typeof tags === 'function' || typeof key === 'function') return tags === undefined;
+  // A default key has all arguments.
+  if (key === undefined) return true;
+  const inKey = placeholdersOf(key);
+  return [tags ?? []].flat().every((tag) => placeholdersOf(tag).every((one) => inKey.includes(one)));
+}
 
 function compileTags(tags: AnyTags | undefined, label: string): TagRenderers {
   if (tags === undefined) return { ofArguments: () => NO_TAGS, ofResult: undefined };

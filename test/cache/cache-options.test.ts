@@ -21,6 +21,7 @@ test('an omitted option has its documented default', (t) => {
       ttl: 1_000,
       negativeTtl: 1_000,
       jitter: 0.1,
+      l1: Infinity,
       lease: 5_000,
       lockTimeout: 5_000,
       loadTimeout: 5_000,

@@ -66,19 +66,25 @@ const NAMES = [
 ];
 const LOAD_FAILED = 'the loader failed';
 
-const openCaching: OpenCache = (chaos, clock) =>
-  new Caching({
-    adapter: chaos,
-    namespace: NAMESPACE,
-    clock,
-    defaults: { ttl: '10s', jitter: 0, lease: 100, lockTimeout: 150, loadTimeout: 150, storeTimeout: 50 },
-  }).cache;
+export type Coherence = 'bus' | 'tracking' | 'validate';
+
+export function openCaching(coherence?: Coherence): OpenCache {
+  return (chaos, clock) =>
+    new Caching({
+      adapter: chaos,
+      namespace: NAMESPACE,
+      clock,
+      defaults: { ttl: '10s', jitter: 0, lease: 100, lockTimeout: 150, loadTimeout: 150, storeTimeout: 50 },
+      l1: coherence === undefined ? false : { coherence, maxEntries: 3 },
+    }).cache;
+}
 
 /**
  * Runs the plan in the order that the scheduler chooses and throws at the first violation:
  *
  * - a read that starts after an acknowledged invalidation of its key or tags returns no version older than the database
  *   had then, whichever opener reads or invalidates; after an unacknowledged one, this holds for its own opener;
+ *   with an L1 that learns of changes by messages, it holds for its own opener, and for all when the messages have arrived;
  * - a read that starts after another read of the same opener and key returned does not return the value of an earlier
  *   load;
  * - all calls settle, and no timer or waiter is left.
@@ -86,15 +92,17 @@ const openCaching: OpenCache = (chaos, clock) =>
 export async function runWorld(
   scheduler: fc.Scheduler,
   plan: Plan,
-  open: OpenCache = openCaching,
+  open: OpenCache = openCaching(),
+  areMessagesLate = false,
 ): Promise<void> {
-  const world = new World(scheduler, plan, open);
+  const world = new World(scheduler, plan, open, areMessagesLate);
   await world.run();
 }
 
 class World {
   readonly #scheduler: fc.Scheduler;
   readonly #plan: Plan;
+  readonly #areMessagesLate: boolean;
   readonly #clock = steppedClock();
   readonly #activity = watchActivity();
   readonly #store: EntryStore;
@@ -103,13 +111,16 @@ class World {
   readonly #database: Record<Row, number> = { plain: 1, tagged: 1, late: 1 };
   /** The least version that a read that starts now may return, for each opener, key and row. */
   readonly #least = new Map<string, number>();
+  /** As `#least`, for the invalidations of other openers whose messages may still be under way. */
+  readonly #acknowledged = new Map<string, number>();
   /** The latest load that a read has returned, for each opener and key. */
   readonly #returned = new Map<string, number>();
   #loads = 0;
 
-  constructor(scheduler: fc.Scheduler, plan: Plan, open: OpenCache) {
+  constructor(scheduler: fc.Scheduler, plan: Plan, open: OpenCache, areMessagesLate: boolean) {
     this.#scheduler = scheduler;
     this.#plan = plan;
+    this.#areMessagesLate = areMessagesLate;
     this.#activity.forget();
     const adapter = memory();
     const host = { namespace: NAMESPACE, clock: this.#clock, wake() {}, degraded() {}, recovered() {} };
@@ -123,27 +134,44 @@ class World {
   }
 
   async run(): Promise<void> {
+    await this.#settle(this.#plan.actors.map((actor, i) => this.#act(actor, i)));
+    for (const chaos of this.#chaos) chaos.setDown(false);
+    await this.#waitForQuiet();
+    if (this.#areMessagesLate) await this.#readWithAllMessages();
+    assertQuiet(this.#activity, this.#clock.timers);
+  }
+
+  async #waitForQuiet(): Promise<void> {
+    await this.#scheduler.waitIdle();
+    for (let rounds = 0; this.#clock.timers > 0 && rounds < 1_000; rounds++) {
+      this.#clock.step(25);
+      await this.#scheduler.waitIdle();
+    }
+  }
+
+  /** Advances the clock while actors wait. Those that still wait after 2,000 steps hang. */
+  async #settle(actors: readonly Promise<unknown>[]): Promise<void> {
     let ended = 0;
     let broken: { readonly error: unknown } | undefined;
-    const actors = this.#plan.actors.map((actor, i) =>
-      this.#act(actor, i)
-        .catch((error: unknown) => (broken ??= { error }))
-        .finally(() => ended++),
-    );
-    // Advance the clock while actors wait. Those that still wait after 2,000 steps hang.
+    for (const actor of actors) {
+      void actor.catch((error: unknown) => (broken ??= { error })).finally(() => ended++);
+    }
     for (let rounds = 0; ended < actors.length && rounds < 2_000; rounds++) {
       await this.#scheduler.waitIdle();
       if (ended < actors.length) this.#clock.step(25);
     }
     if (broken !== undefined) throw broken.error;
     if (ended < actors.length) throw new Error(`${actors.length - ended} actors hang.`);
-    for (const chaos of this.#chaos) chaos.setDown(false);
-    await this.#scheduler.waitIdle();
-    for (let rounds = 0; this.#clock.timers > 0 && rounds < 1_000; rounds++) {
-      this.#clock.step(25);
-      await this.#scheduler.waitIdle();
+  }
+
+  /** All messages have arrived: from now on a read on any opener is as recent as if it had asked the store. */
+  async #readWithAllMessages(): Promise<void> {
+    for (const [name, version] of this.#acknowledged) {
+      this.#least.set(name, Math.max(version, this.#least.get(name) ?? 0));
     }
-    assertQuiet(this.#activity, this.#clock.timers);
+    const rows = Object.keys(this.#database) as Row[];
+    await this.#settle(this.#caches.flatMap((_, on) => rows.map((key) => this.#read(on, key, false, false))));
+    await this.#waitForQuiet();
   }
 
   async #act({ on, steps }: Actor, actor: number): Promise<void> {
@@ -155,10 +183,17 @@ class World {
       if (step.do === 'read') await this.#read(on, step.key, step.throws, step.unless);
       else if (step.do === 'peek') await this.#peek(on, step.key);
       else if (step.do === 'write') await this.#write(on, step.row, step.by);
-      else if (step.do === 'evict') await this.#store.remove([NAMES[step.what % NAMES.length]!]);
+      else if (step.do === 'evict') await this.#evict(NAMES[step.what % NAMES.length]!);
       else if (step.do === 'pass') this.#clock.step(step.ms);
       else this.#chaos[on]!.setDown(step.do === 'down');
     }
+  }
+
+  /** Nobody is told of an eviction. */
+  async #evict(name: string): Promise<void> {
+    for (const chaos of this.#chaos) chaos.loseChanges(true);
+    await this.#store.remove([name]);
+    for (const chaos of this.#chaos) chaos.loseChanges(false);
   }
 
   async #read(on: number, key: Key, throws: boolean, unless: boolean): Promise<Loaded> {
@@ -241,21 +276,22 @@ class World {
     const { acknowledged } = await this.#caches[on]!.invalidate(target);
     const openers = acknowledged ? this.#caches.keys() : [on];
     for (const opener of openers) {
+      const least = this.#areMessagesLate && opener !== on ? this.#acknowledged : this.#least;
       if (by === 'clear') {
-        for (const one of rows) this.#raise(opener, one, one, before[one]);
-        this.#raise(opener, 'both', 'tagged', before.tagged);
-        this.#raise(opener, 'both', 'late', before.late);
+        for (const one of rows) raise(least, opener, one, one, before[one]);
+        raise(least, opener, 'both', 'tagged', before.tagged);
+        raise(least, opener, 'both', 'late', before.late);
       } else {
-        this.#raise(opener, row, row, version);
-        if (byTag) this.#raise(opener, 'both', row, version);
+        raise(least, opener, row, row, version);
+        if (byTag) raise(least, opener, 'both', row, version);
       }
     }
   }
+}
 
-  #raise(opener: number, key: Key, row: Row, version: number): void {
-    const name = `${opener} ${key} ${row}`;
-    this.#least.set(name, Math.max(version, this.#least.get(name) ?? 0));
-  }
+function raise(least: Map<string, number>, opener: number, key: Key, row: Row, version: number): void {
+  const name = `${opener} ${key} ${row}`;
+  least.set(name, Math.max(version, least.get(name) ?? 0));
 }
 
 // --- plans ----------------------------------------------------------------------------------------------------

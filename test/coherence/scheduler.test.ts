@@ -1,7 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { openNaive } from './naive-world.js';
-import { plans, runWorld, type OpenCache, type PlanLimits } from './scheduled-world.js';
+import { openCaching, plans, runWorld, type OpenCache, type PlanLimits } from './scheduled-world.js';
 
 /** A longer search: COHERENCE_RUNS=20000. */
 const RUNS = Number(process.env['COHERENCE_RUNS'] ?? 300);
@@ -22,9 +22,10 @@ function check(
   limits: PlanLimits,
   parameters: { readonly numRuns: number; readonly seed?: number; readonly path?: string },
   open?: OpenCache,
+  areMessagesLate = false,
 ) {
   const property = fc.asyncProperty(fc.scheduler(), plans(limits), (scheduler, plan) =>
-    runWorld(scheduler, plan, open),
+    runWorld(scheduler, plan, open, areMessagesLate),
   );
   return fc.check(property, parameters);
 }
@@ -39,6 +40,23 @@ for (const { openers, who } of OPENERS) {
         t.false(found.failed, fc.defaultReportMessage(found));
       },
     );
+  }
+}
+
+for (const coherence of ['bus', 'validate'] as const) {
+  for (const { openers, who } of OPENERS) {
+    for (const { title, faults, evictions } of STORES) {
+      const promise = coherence === 'bus' ? 'G2 bounded staleness' : 'G1 no resurrection';
+      test.serial(
+        `${promise}, G4 monotonic reads: Property: the same with an L1 (${coherence}): ${who} on ${title}`,
+        async (t) => {
+          const limits = { openers, faults, evictions };
+          const numRuns = Math.ceil(RUNS / 2);
+          const found = await check(limits, { numRuns }, openCaching(coherence), coherence === 'bus');
+          t.false(found.failed, fc.defaultReportMessage(found));
+        },
+      );
+    }
   }
 }
 

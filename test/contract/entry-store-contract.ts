@@ -62,7 +62,11 @@ export function entryStoreContract(
   // --- read and nonces -----------------------------------------------------------------------------------------------
 
   it('reads null for missing records and nonces', async (t, { store, entry, tag, clear }) => {
-    t.deepEqual(await store.read(entry('k'), [clear, tag('a')]), { record: null, nonces: [null, null] });
+    const { record, nonces, isUnchanged } = await store.read(entry('k'), [clear, tag('a')]);
+    t.deepEqual(
+      { record, nonces, isUnchanged },
+      { record: null, nonces: [null, null], isUnchanged: undefined },
+    );
     t.deepEqual(await store.nonces([clear]), [null]);
   });
 
@@ -105,6 +109,27 @@ export function entryStoreContract(
       if (i === 3) t.deepEqual(bytesOf(snapshot.record), record);
       else t.is(snapshot.record, null);
     });
+  });
+
+  it('does not send a record whose token the caller knows', async (t, { store, entry, tag }) => {
+    const [nonce] = (await store.getOrCreateNonces([tag('a')], undefined, newToken(), 60_000)).nonces;
+    const { record } = await fill(store, entry('k'));
+    const known = tokenOf(record)!;
+    const [same, other, none] = await Promise.all([
+      store.read(entry('k'), [tag('a')], undefined, known),
+      store.read(entry('k'), [tag('a')], undefined, newToken()),
+      store.read(entry('l'), [tag('a')], undefined, known),
+    ]);
+    t.true(same!.isUnchanged);
+    t.is(same!.record, null);
+    t.not(other!.isUnchanged, true);
+    t.deepEqual(bytesOf(other!.record), record);
+    t.not(none!.isUnchanged, true);
+    t.is(none!.record, null);
+    for (const { nonces } of [same!, other!, none!]) t.deepEqual(nonces, [nonce!]);
+    const token = newToken();
+    await store.lease(entry('m'), token, 10_000, undefined);
+    t.not((await store.read(entry('m'), [], undefined, token)).isUnchanged, true);
   });
 
   // --- lease ---------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import {
   setOptions,
 } from '../../src/core/cache/cache.js';
 import { cachingOptions } from '../../src/core/caching.js';
+import { l1Options } from '../../src/core/l1/l1-options.js';
 import { consumeOptions, limitOptions, runOptions } from '../../src/core/limits/limit-options.js';
 import { concurrencyRule, windowRule } from '../../src/core/limits/rules.js';
 import { acquireOptions, lockOptions, lockTimes } from '../../src/core/locks/lock-options.js';
@@ -40,6 +41,7 @@ const LOCKS = 'src/core/locks/lock-options.ts';
 export const GROUPS: Readonly<Record<string, Group>> = {
   'new Caching': { schema: cachingOptions, documented: [['src/core/caching.ts', 'CachingOptions']] },
   defaults: { schema: cacheOptions, documented: [['src/core/cache/cache-options.ts', 'CacheOptions']] },
+  l1: { schema: l1Options, documented: [['src/core/l1/l1-options.ts', 'L1Options']] },
   '@Cached': {
     schema: cachedOptions,
     documented: [['src/decorators/cached.ts', 'CachedOptions']],

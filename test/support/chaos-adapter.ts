@@ -1,5 +1,6 @@
 import { StoreUnavailableError } from '../../src/core/shared/errors.js';
 import type { Adapter, AdapterHost, Backend } from '../../src/core/ports/adapter.js';
+import type { ChangeListener } from '../../src/core/ports/change-feed.js';
 import type { EntryStore } from '../../src/core/ports/entry-store.js';
 import type { LockGrant, LockReply, LockStore } from '../../src/core/ports/lock-store.js';
 import type { RateStore } from '../../src/core/ports/rate-store.js';
@@ -73,6 +74,8 @@ export interface ChaosAdapter extends Adapter {
   setDown(down: boolean): void;
   /** While true, no wakeup reaches the `Caching`. */
   loseWakeups(lost: boolean): void;
+  /** While true, the `Caching` is not told about changes, although it is told that none is missing. */
+  loseChanges(lost: boolean): void;
   /** From now on no call is sent and no reply arrives, as if the process were killed. */
   kill(): void;
   /** Sends all calls of this verb so far once more, the latest first. */
@@ -131,6 +134,7 @@ class Chaos implements ChaosAdapter {
   #host: AdapterHost | undefined;
   #down = false;
   #deaf = false;
+  #changesAreLost = false;
   #killed = false;
   #pending = 0;
 
@@ -148,7 +152,8 @@ class Chaos implements ChaosAdapter {
 
   open(host: AdapterHost): Backend {
     this.#host = host;
-    const backend = this.inner.open({ ...host, wake: (name) => this.#wake(host, name) });
+    const changes = host.changes && { ...host.changes, listener: this.#listener(host.changes.listener) };
+    const backend = this.inner.open({ ...host, changes, wake: (name) => this.#wake(host, name) });
     return {
       entries: this.#store(backend.entries, [
         ...(['read', 'nonces', 'lease', 'extend', 'fill', 'release', 'remove'] as const),
@@ -192,6 +197,10 @@ class Chaos implements ChaosAdapter {
     this.#deaf = lost;
   }
 
+  loseChanges(lost: boolean): void {
+    this.#changesAreLost = lost;
+  }
+
   kill(): void {
     this.#killed = true;
   }
@@ -208,6 +217,7 @@ class Chaos implements ChaosAdapter {
     this.#failures.clear();
     this.#delays.clear();
     this.#deaf = false;
+    this.#changesAreLost = false;
     this.setDown(false);
   }
 
@@ -294,6 +304,20 @@ class Chaos implements ChaosAdapter {
     if (this.#deaf || this.#killed) return;
     if (this.#late === undefined) this.#later(`${this.name}: wakeup of ${name}`, async () => host.wake(name));
     else host.wake(name);
+  }
+
+  /** Changes arrive in their order. With `schedule`, the scheduler decides when. */
+  #listener(listener: ChangeListener): ChangeListener {
+    const arrive = (changes: string, act: () => void): void => {
+      if (this.#changesAreLost || this.#killed) return;
+      if (this.#late === undefined) this.#later(`${this.name}: ${changes}`, async () => act());
+      else act();
+    };
+    return {
+      changed: (keys) => arrive(`message about ${keys.join()}`, () => listener.changed(keys)),
+      confirmed: (time) => listener.confirmed(time),
+      interrupted: () => listener.interrupted(),
+    };
   }
 
   #store<Store extends object, Verb extends keyof Store & ChaosVerb>(

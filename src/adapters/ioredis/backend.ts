@@ -1,4 +1,5 @@
 import type { AdapterHost, Backend } from '../../core/ports/adapter.js';
+import { newToken } from '../../core/shared/token.js';
 import type { CircuitBreaker } from './commands/circuit-breaker.js';
 import { channelOf, RedisConnection } from './connection/redis-connection.js';
 import type { Target } from './connection/target.js';
@@ -13,6 +14,8 @@ export function openBackend(target: Target, settings: IoredisSettings, host: Ada
   const { namespace, clock } = host;
   const { timeout, connectTimeout } = settings;
   const channel = channelOf(namespace);
+  const sender = newToken();
+  const changes = host.changes === undefined ? undefined : { ...host.changes, sender };
   const openBreakers = new Set<CircuitBreaker>();
   // Several breakers can be open in a Cluster. Only the first one and the last one are reported.
   const changed = (breaker: CircuitBreaker, reason: Error | undefined): void => {
@@ -25,7 +28,7 @@ export function openBackend(target: Target, settings: IoredisSettings, host: Ada
   const connection = new RedisConnection(
     target,
     'commands',
-    { clock, namespace, timeout, connectTimeout, changed },
+    { clock, namespace, timeout, connectTimeout, changed, changes },
     (key) => host.wake(key),
   );
   const { scripts, topology } = connection;
@@ -38,7 +41,11 @@ export function openBackend(target: Target, settings: IoredisSettings, host: Ada
   connection.open();
 
   return {
-    entries: new RedisEntryStore(topology, scripts, channel, { clock, timeout }),
+    entries: new RedisEntryStore(topology, scripts, namespace, sender, {
+      clock,
+      timeout,
+      readsStoreTime: host.keepsEntries === true,
+    }),
     rates: new RedisRateStore(scripts, topology, channel, { clock, timeout }),
     locks,
     ready: async () => {

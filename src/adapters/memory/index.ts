@@ -26,13 +26,18 @@ export function memory(options: MemoryOptions = {}): Adapter {
   const wake = (key: string): void => {
     for (const host of hosts) host.wake(key);
   };
+  const changed = (storeKeys: readonly string[]): void => {
+    for (const { changes } of hosts) changes?.listener.changed(storeKeys);
+  };
   return {
     name: 'memory',
     open(host): Backend {
-      entries ??= new MemoryEntryStore(host.clock, limits, wake);
+      entries ??= new MemoryEntryStore(host.clock, limits, wake, changed);
       rates ??= new LocalRateStore(host.clock, { maxKeys: limits.maxEntries }, wake);
       locks ??= new MemoryLockStore(host.clock, wake);
       hosts.add(host);
+      // Changes are reported before the call that makes them returns, so none is ever missed.
+      host.changes?.listener.confirmed(Infinity);
       let closed = false;
       const isClosed = (): boolean => closed;
       return {

@@ -26,10 +26,18 @@ export class MemoryEntryStore implements EntryStore {
   readonly #clock: Clock;
   readonly #records: LRUCache<string, Uint8Array>;
   readonly #wake: (key: string) => void;
+  readonly #changed: (keys: readonly string[]) => void;
 
-  constructor(clock: Clock, limits: MemoryLimits, wake: (key: string) => void) {
+  /** @param changed called with the keys of records that were removed or are being replaced */
+  constructor(
+    clock: Clock,
+    limits: MemoryLimits,
+    wake: (key: string) => void,
+    changed: (keys: readonly string[]) => void,
+  ) {
     this.#clock = clock;
     this.#wake = wake;
+    this.#changed = changed;
     this.#records = new LRUCache({
       max: limits.maxEntries,
       maxSize: limits.maxBytes,
@@ -40,8 +48,20 @@ export class MemoryEntryStore implements EntryStore {
     });
   }
 
-  async read(key: string, nonceKeys: readonly string[]): Promise<Snapshot> {
-    return { record: this.#records.get(key) ?? null, nonces: this.#nonces(nonceKeys) };
+  async read(
+    key: string,
+    nonceKeys: readonly string[],
+    _timeout?: number,
+    known?: string,
+  ): Promise<Snapshot> {
+    const record = this.#records.get(key) ?? null;
+    const nonces = this.#nonces(nonceKeys);
+    const storeTime = this.#clock.now();
+    // guard: record-with-the-known-token-is-unchanged-memory
+    if (known !== undefined && record !== null && !isLease(record) && tokenOf(record) === known) {
+      return { record: null, nonces, isUnchanged: true, storeTime };
+    }
+    return { record, nonces, storeTime };
   }
 
   async nonces(nonceKeys: readonly string[]): Promise<readonly (string | null)[]> {
@@ -67,6 +87,8 @@ export class MemoryEntryStore implements EntryStore {
       if (holder !== replaces) return { status: 'present', record };
     }
     if (holder !== token) this.#records.set(key, ownBytes(encodeLease(token)), { ttl: leaseMs });
+    // guard: replaced-value-is-reported-memory
+    if (replaces === '*') this.#changed([key]);
     return { status: 'granted', storeTime: now };
   }
 
@@ -109,6 +131,8 @@ export class MemoryEntryStore implements EntryStore {
       this.#records.delete(key);
       this.#wakeIfAwaited(key, record);
     }
+    // guard: removal-is-reported-memory
+    this.#changed(keys);
   }
 
   async getOrCreateNonces(
@@ -134,6 +158,8 @@ export class MemoryEntryStore implements EntryStore {
     fresh: string,
   ): Promise<void> {
     for (const key of nonceKeys) this.#records.delete(key);
+    // guard: removed-nonces-are-reported-memory
+    this.#changed(nonceKeys);
     const tagChanges = this.#records.peek(tagChangesKey);
     if (tagChanges === undefined) return;
     const mark = bytes(fresh).subarray(0, TAG_CHANGE_BYTES);

@@ -33,7 +33,12 @@ export interface CallKeys {
 }
 
 export type LookupResult =
-  | { readonly status: 'hit'; readonly value: unknown; readonly tags: readonly TagVersion[] }
+  | {
+      readonly status: 'hit';
+      readonly value: unknown;
+      readonly tags: readonly TagVersion[];
+      readonly tier: 'l1' | 'l2';
+    }
   /** `replaces`: the token of the stored value if it is no longer valid; undefined if no value is stored. */
   | { readonly status: 'miss'; readonly replaces: string | undefined }
   /** The store did not answer, which is `error`, or an invalidation of this key is still queued. */

@@ -1,10 +1,11 @@
 import type { Clock } from '../ports/clock.js';
 import type { EntryStore } from '../ports/entry-store.js';
 import { HighWaterMarks } from '../shared/high-water-marks.js';
+import type { L1Cache } from '../l1/l1-cache.js';
 import { InFlightLoads } from './in-flight-loads.js';
 import type { LoadLocks } from './load-lock.js';
 import { PendingInvalidations, type InvalidationTarget } from './pending-invalidations.js';
-import { StoreKeys } from '../keys/store-keys.js';
+import type { StoreKeys } from '../keys/store-keys.js';
 import { ReleaseRetries } from '../shared/release-retries.js';
 import { EventPublisher } from '../shared/event-publisher.js';
 import { StoreClock } from './store-clock.js';
@@ -28,6 +29,8 @@ export interface CacheContext {
   /** The load leases that this process holds: store key to token. */
   readonly heldLeases: Map<string, string>;
   readonly loadLocks: LoadLocks;
+  /** Values in the memory of this process; undefined without the option `l1`. */
+  readonly l1: L1Cache | undefined;
   /** The last sequence number. Calls, lookups and loads of this process take the next one, which orders them. */
   sequence: number;
 }
@@ -37,10 +40,12 @@ export interface CacheContextSetup {
   readonly store: EntryStore;
   readonly clock: Clock;
   readonly loadLocks: LoadLocks;
+  readonly names: StoreKeys;
+  readonly l1: L1Cache | undefined;
 }
 
-export function createCacheContext({ namespace, store, clock, loadLocks }: CacheContextSetup): CacheContext {
-  const names = new StoreKeys(namespace);
+export function createCacheContext(setup: CacheContextSetup): CacheContext {
+  const { namespace, store, clock, names, loadLocks, l1 } = setup;
   return {
     store,
     clock,
@@ -54,6 +59,7 @@ export function createCacheContext({ namespace, store, clock, loadLocks }: Cache
     wakeups: new Wakeups(),
     heldLeases: new Map(),
     loadLocks,
+    l1,
     sequence: 0,
   };
 }

@@ -12,7 +12,8 @@ import { InFlightLoad, type LoadResult } from './in-flight-loads.js';
 import { currentLoadContext, enclosingLoadOf, type LoadContext } from './load-context.js';
 import { releaseAll, releaseLater, requestLease, type LoadLease } from './load-lease.js';
 import { loadMissing } from './loader.js';
-import { lookup, peek } from './lookup.js';
+import { lookup, peek, publishL1Hit } from './lookup.js';
+import type { L1Entry } from '../l1/l1-entry.js';
 import {
   CACHE_DEFAULTS,
   resolveCachePolicy,
@@ -25,6 +26,15 @@ import type { InvalidationTarget } from './pending-invalidations.js';
 import { quote } from '../shared/describe.js';
 import { zipTagVersions } from './tags.js';
 import { newToken } from '../shared/token.js';
+
+/** Returns the entry in memory of a key that is not older than `maxAge` ms. */
+function findKnown({ clock, l1 }: CacheContext, key: string, maxAge: number): L1Entry | undefined {
+  if (l1 === undefined || maxAge === 0) return undefined;
+  const now = clock.now();
+  const entry = l1.find(key, now);
+  // guard: call-with-its-own-l1-ttl
+  return entry !== undefined && now - entry.keptAt < maxAge ? entry : undefined;
+}
 
 export interface CacheEngineSetup extends CacheContextSetup {
   readonly defaults: ParsedOptions<typeof cacheOptions>;
@@ -66,19 +76,36 @@ export class CacheEngine {
    * @throws what the loader, `unless` and `resultTags` throw; ValueError. Failures of the store are not thrown
    * @see G1, G4, G5, G10
    */
-  async read<T>(call: CacheCall<T>): Promise<T> {
+  read<T>(call: CacheCall<T>): Promise<T> {
     if (!this.enabled) return call.load();
     const context = this.#context;
-    const { clock, inFlight } = context;
     const outer = currentLoadContext();
     const sameKeyLoad = enclosingLoadOf(outer, context, call.key);
     // guard: load-does-not-wait-for-itself
     if (sameKeyLoad !== undefined) return this.#loadWithinItself(call, sameKeyLoad, outer);
 
+    const known = findKnown(context, call.key, call.policy.l1);
+    if (known === undefined || context.l1?.mustConfirm === true || !known.hasTags(call.tags)) {
+      return this.#readStore(call, outer, known);
+    }
+    publishL1Hit(context, call);
+    // guard: l1-hit-passes-its-tags-on
+    outer?.tracker?.add(known.tags);
+    return known.read() as Promise<T>;
+  }
+
+  /** @param known an entry in memory that the store must confirm */
+  async #readStore<T>(
+    call: CacheCall<T>,
+    outer: LoadContext | undefined,
+    known: L1Entry | undefined,
+  ): Promise<T> {
+    const context = this.#context;
+    const { clock, inFlight } = context;
     const callStartedAt = ++context.sequence;
     const keys = this.#keysOf(call);
     let requestedAt = clock.now();
-    let found = await lookup(context, call, keys);
+    let found = await lookup(context, call, keys, known);
     let load: InFlightLoad | undefined;
     let startedLoad: InFlightLoad | undefined;
     let hung: InFlightLoad[] = [];
@@ -140,7 +167,31 @@ export class CacheEngine {
    * @throws StoreUnavailableError
    */
   async peek(key: string): Promise<LookupResult> {
-    return this.enabled ? peek(this.#context, key) : MISS;
+    if (!this.enabled) return MISS;
+    const context = this.#context;
+    const known = findKnown(context, key, Infinity);
+    if (known === undefined || context.l1?.mustConfirm === true) return peek(context, key, known);
+    publishL1Hit(context, { key, method: undefined });
+    return { status: 'hit', value: await known.read(), tags: known.tags, tier: 'l1' };
+  }
+
+  /**
+   * Returns the entry in memory that a call may return at once: the first step of `read`, for decorators, which then need
+   * not prepare a call.
+   *
+   * @param maxAge in ms; 0: none
+   */
+  findInMemory(key: string, maxAge: number): L1Entry | undefined {
+    const { l1 } = this.#context;
+    // Within a load, `read` has more to do.
+    if (l1 === undefined || l1.mustConfirm || currentLoadContext() !== undefined) return undefined;
+    return findKnown(this.#context, key, maxAge);
+  }
+
+  /** Returns the value of an entry that `findInMemory` has found. */
+  hit(entry: L1Entry, method: MethodLabel): Promise<unknown> {
+    publishL1Hit(this.#context, { key: entry.key, method });
+    return entry.read();
   }
 
   /**
@@ -154,11 +205,13 @@ export class CacheEngine {
     const context = this.#context;
     const entry = prepareEntry(context, call, value);
     if (!this.enabled) return false;
-    const { clock, inFlight, pending, store } = context;
+    const { clock, inFlight, l1, pending, store } = context;
     const keys = this.#keysOf(call);
     const { version } = pending;
     const askedAt = clock.now();
     const token = newToken();
+    // guard: set-ends-older-values-in-memory
+    l1?.supersede(call.key);
     try {
       const [reply, tagState] = await requestLease(context, call, keys, token, '*');
       if (reply.status !== 'granted') return false;
@@ -177,6 +230,9 @@ export class CacheEngine {
       // guard: failed-set-releases-its-lease
       releaseLater(context, keys.entry, token, call.policy.lease);
       throw error;
+    } finally {
+      // guard: values-read-during-a-set-are-not-kept
+      l1?.supersede(call.key);
     }
   }
 
@@ -193,11 +249,13 @@ export class CacheEngine {
   ): Promise<StoreUnavailableError | undefined> {
     const { keys, tags, all } = target;
     if (!this.enabled) return undefined;
-    const { inFlight, names, pending, events, store } = this.#context;
+    const { inFlight, l1, names, pending, events, store } = this.#context;
     const { version } = pending;
     let storeError: StoreUnavailableError | undefined;
     // guard: loads-are-detached-before-an-invalidation
     inFlight.detach(keys, tags, all);
+    // guard: memory-is-invalidated-before-the-store
+    l1?.invalidate(target);
     try {
       await sendInvalidation(store, names, target);
       // guard: acknowledged-invalidation-clears-its-keys
@@ -209,6 +267,8 @@ export class CacheEngine {
     }
     // guard: loads-are-detached-after-an-invalidation
     inFlight.detach(keys, tags, all);
+    // guard: memory-is-invalidated-after-the-store
+    l1?.invalidate(target);
     events.publish('invalidate', method, { keys, tags, all, acknowledged: storeError === undefined });
     return storeError;
   }
@@ -241,8 +301,9 @@ export class CacheEngine {
 
   /** Sends the queued invalidations once more, and releases the leases of this process. Never rejects. */
   async close(): Promise<void> {
-    const { pending } = this.#context;
+    const { l1, pending } = this.#context;
     pending.close();
+    l1?.close();
     // guard: close-releases-leases
     await Promise.allSettled([pending.retry(), releaseAll(this.#context)]);
     pending.close();

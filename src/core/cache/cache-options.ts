@@ -1,6 +1,7 @@
-import type { Duration } from '../shared/duration.js';
+import { readDuration, type Duration } from '../shared/duration.js';
 import { OptionsError } from '../shared/errors.js';
 import {
+  custom,
   defaultsOf,
   duration,
   flag,
@@ -81,6 +82,12 @@ export interface CacheOptions {
    * @default 8_388_608
    */
   readonly maxValueBytes?: number | undefined;
+  /**
+   * Whether a call may return a value from the memory of this process, if `new Caching` has `l1`: true, false, or the
+   * maximum time since the value was read from the store, such as `{ ttl: '5s' }`, 1 ms or more.
+   * @default true
+   */
+  readonly l1?: boolean | { readonly ttl: Duration } | undefined;
 }
 
 /**
@@ -102,9 +109,17 @@ export const cacheOptions = {
   inheritTags: flag(false),
   onUnsupported: oneOf(['throw', 'bypass'], 'throw'),
   maxValueBytes: integer({ min: 1, default: 8 * 1024 * 1024, of: 'bytes' }),
+  l1: custom("true, false or { ttl: '5s' }", readMaxL1Age, true),
 } satisfies Record<keyof CacheOptions, Option<unknown>>;
 
-/** The options of one call, resolved. Durations are in ms. */
+/** The maximum age in the L1, in ms: 0 to leave the L1 out, Infinity for no limit of the call's own. */
+function readMaxL1Age(value: unknown): number | undefined {
+  if (typeof value === 'boolean') return value ? Infinity : 0;
+  if (typeof value !== 'object' || value === null || Object.keys(value).join() !== 'ttl') return undefined;
+  return readDuration((value as { ttl: unknown }).ttl, { min: 1 });
+}
+
+/** The options of one call, resolved. Durations are in ms; `l1` is a maximum age. */
 export interface CachePolicy extends Resolved<typeof cacheOptions> {
   readonly ttl: number;
   readonly negativeTtl: number;
@@ -146,5 +161,6 @@ export function resolveCachePolicy(
     inheritTags: options.inheritTags ?? defaults.inheritTags,
     onUnsupported: options.onUnsupported ?? defaults.onUnsupported,
     maxValueBytes: options.maxValueBytes ?? defaults.maxValueBytes,
+    l1: options.l1 ?? defaults.l1,
   });
 }

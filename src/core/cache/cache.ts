@@ -47,6 +47,12 @@ export interface InvalidateOptions {
   readonly onUnavailable?: OnUnavailable | undefined;
 }
 
+/** A value and where it was found: in the memory of this process (`l1`) or in the store (`l2`). */
+export interface Found<T> {
+  readonly value: T;
+  readonly tier: 'l1' | 'l2';
+}
+
 export interface Acknowledgement {
   /**
    * True: the store has applied the invalidation, and no process returns the invalidated entries. False: it is queued, and
@@ -147,6 +153,20 @@ export class Cache {
   async get<T = unknown>(key: Key): Promise<T | undefined> {
     const found = await this.#engine.peek(logicalKey(key, 'get'));
     return found.status === 'hit' ? (found.value as T) : undefined;
+  }
+
+  /**
+   * Returns the value at `key` and where it was found: `l1`, the memory of this process, or `l2`, the store. Undefined if no
+   * valid value is stored.
+   *
+   * @throws KeyError for an invalid key
+   * @throws StoreUnavailableError if the store does not answer
+   * @example
+   * const found = await caching.cache.peek<User>('user:42'); // { value: { ... }, tier: 'l2' }
+   */
+  async peek<T = unknown>(key: Key): Promise<Found<T> | undefined> {
+    const found = await this.#engine.peek(logicalKey(key, 'peek'));
+    return found.status === 'hit' ? { value: found.value as T, tier: found.tier } : undefined;
   }
 
   /**

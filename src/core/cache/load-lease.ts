@@ -85,7 +85,7 @@ export async function acquireLoadLease<T>(
           return NONE;
         case 'present': {
           const snapshot = { record: reply.record, nonces: tagState.nonces };
-          const found = await validate(context, call, snapshot, askedAt + timeout);
+          const found = await validate(context, call, snapshot, askedAt + timeout, undefined);
           if (found.status === 'hit') {
             const { value, tags } = found;
             return { status: 'loaded', result: { value, validFrom, loadedAt: askedAt, tags } };

@@ -1,8 +1,15 @@
 import { NOT_VALIDATED, type CacheCall, type CallKeys, type LookupResult } from './cache-call.js';
 import type { CacheContext } from './cache-context.js';
-import { finishAndValidate, prepareEntry, readResultTags, writeEntry } from './entry-writer.js';
+import {
+  finishAndValidate,
+  prepareEntry,
+  readResultTags,
+  writeEntry,
+  type PreparedEntry,
+} from './entry-writer.js';
 import { channels } from '../shared/events.js';
 import type { InFlightLoad } from './in-flight-loads.js';
+import type { TagVersion } from '../ports/entry-format.js';
 import { mergeTags, runLoader, TagTracker } from './load-context.js';
 import { acquireLoadLease, keepExtending, releaseLater, type LoadLease } from './load-lease.js';
 import { acquireLoadLock, type LoadLock } from './load-lock.js';
@@ -67,6 +74,8 @@ async function loadUncached<T>(context: CacheContext, load: InFlightLoad, call: 
   const value = await callLoader(context, call, false, undefined);
   // guard: uncached-load-raises-the-mark
   highWaterMarks.record(call.key, loadedAt);
+  // guard: uncached-load-ends-older-values-in-memory
+  context.l1?.supersede(call.key);
   load.resolve({ value, validFrom, loadedAt, tags: undefined });
 }
 
@@ -103,6 +112,9 @@ async function loadWithLease<T>(
     // Callers get the value before it is stored, and storing may fail: do not return older entries from now on.
     // guard: load-raises-the-mark-before-it-is-stored
     const previousMark = highWaterMarks.record(call.key, loadedAt);
+    // guard: load-ends-older-values-in-memory
+    context.l1?.supersede(call.key);
+    const sequence = context.l1?.sequence ?? 0;
     // guard: result-tags-have-no-nonce-yet
     load.resolve({
       value,
@@ -127,14 +139,23 @@ async function loadWithLease<T>(
       return NOT_VALIDATED;
     }
     const tags = [...argumentTagVersions, ...resultTagVersions];
-    return await finishAndValidate(context, lease, tags, async () => {
+    let isStored = false;
+    const storedFrom = await finishAndValidate(context, lease, tags, async () => {
       const reply = await writeEntry(context, call, keys, lease, tags, entry);
+      isStored = reply === 'stored';
       // The lease was held throughout, so no older load can be stored: restore the previous mark.
       // guard: stored-value-lowers-the-mark
       // guard: refused-value-keeps-the-mark
       if (reply !== 'refused') highWaterMarks.undo(call.key, loadedAt, previousMark);
       return reply;
     });
+    // A mark is of another load, which may have started later than this one.
+    // guard: load-below-a-mark-is-not-kept
+    // guard: only-a-validated-load-is-kept
+    if (isStored && previousMark === undefined && storedFrom !== NOT_VALIDATED && policy.l1 > 0) {
+      keepStored(context, call.key, lease, tags, entry!, sequence);
+    }
+    return storedFrom;
   } catch (error) {
     // guard: failed-load-releases-its-lease
     releaseLater(context, keys.entry, lease.token, policy.lease);
@@ -144,6 +165,20 @@ async function loadWithLease<T>(
   } finally {
     endExtending();
   }
+}
+
+/** Keeps a value in the L1 that this process has loaded and stored. */
+function keepStored(
+  { l1 }: CacheContext,
+  key: string,
+  { token, tagState, requestedAt }: LoadLease,
+  tags: readonly TagVersion[],
+  { encoded, ttl }: PreparedEntry,
+  sequence: number,
+): void {
+  const entry = { token, clearNonce: tagState.nonces[0]!, tags, ...encoded };
+  // Without the value that the loader has returned, which its owner may change: the first hit decodes a copy.
+  l1?.keep(key, { entry, decoded: undefined, expiresAt: requestedAt + ttl }, sequence);
 }
 
 async function callLoader<T>(

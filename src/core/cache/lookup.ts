@@ -9,6 +9,7 @@ import type { CacheContext } from './cache-context.js';
 import { decodeEntry, isLease, tagNames, tokenOf, type Entry } from '../ports/entry-format.js';
 import { channels, type CachementEvents } from '../shared/events.js';
 import type { Snapshot } from '../ports/entry-store.js';
+import type { L1Entry } from '../l1/l1-entry.js';
 import type { EventSubject } from '../shared/event-publisher.js';
 import { decodeValue } from '../values/value-codec.js';
 
@@ -16,36 +17,57 @@ interface LookupRequest extends EventSubject {
   readonly tags: readonly string[];
 }
 
-/** Looks up the entry of a cached call. Failures of the store are published and returned as `unavailable`, not thrown. */
+/** When a record was requested that the L1 may keep. */
+interface Requested {
+  /** By this process' clock. */
+  readonly at: number;
+  /** The sequence number of the L1. */
+  readonly sequence: number;
+}
+
+/**
+ * Looks up the entry of a cached call in the store. Failures of the store are published and returned as `unavailable`, not
+ * thrown.
+ *
+ * @param known an entry in memory that the store must confirm (`coherence: 'validate'`)
+ */
 export async function lookup<T>(
   context: CacheContext,
   call: CacheCall<T>,
   keys: CallKeys,
+  known?: L1Entry,
 ): Promise<LookupResult> {
   const { clock, store, pending, events } = context;
   const { storeTimeout } = call.policy;
   // guard: no-lookup-under-a-queued-invalidation
   if (pending.matches(call.key, call.tags)) return INVALIDATION_PENDING;
+  const requested = requestedNow(context, call.policy.l1);
   const deadline = clock.now() + storeTimeout;
   let snapshot: Snapshot;
   try {
-    snapshot = await store.read(keys.entry, keys.nonces, storeTimeout);
+    const nonces = known === undefined ? keys.nonces : context.names.nonces(tagsToRead(call, known));
+    snapshot = await store.read(keys.entry, nonces, storeTimeout, known?.token);
   } catch (error) {
     return { status: 'unavailable', error: events.unavailable('read', call, error) };
   }
-  return validate(context, call, snapshot, deadline);
+  if (known !== undefined && snapshot.isUnchanged === true) return confirm(context, call, known, snapshot);
+  return validate(context, call, snapshot, deadline, requested);
 }
 
 /**
  * Looks a key up for the plain verbs, which report a failure of the store to their callers.
  * @throws StoreUnavailableError
  */
-export async function peek(context: CacheContext, key: string): Promise<LookupResult> {
+export async function peek(context: CacheContext, key: string, known?: L1Entry): Promise<LookupResult> {
   const { store, names, pending } = context;
   // guard: no-plain-get-under-a-queued-invalidation
   if (pending.matches(key, [])) return MISS;
-  const snapshot = await store.read(names.entry(key), [names.clear]);
-  const found = await validate(context, { key, tags: [], method: undefined }, snapshot, undefined);
+  const request = { key, tags: [], method: undefined };
+  const requested = requestedNow(context, Infinity);
+  const nonces = names.nonces(known === undefined ? [] : tagNames(known.tags));
+  const snapshot = await store.read(names.entry(key), nonces, undefined, known?.token);
+  if (known !== undefined && snapshot.isUnchanged === true) return confirm(context, request, known, snapshot);
+  const found = await validate(context, request, snapshot, undefined, requested);
   if (found.status !== 'unavailable') return found;
   if (found.error !== undefined) throw found.error;
   return MISS;
@@ -56,13 +78,15 @@ export async function peek(context: CacheContext, key: string): Promise<LookupRe
  * tag versions, and not older than a value that this process has returned.
  *
  * @param deadline for a second reading, of nonces, by this process' clock; undefined: the timeout of every command
+ * @param requested undefined: the L1 must not keep the record
  * @see G1, G4, G7, G10
  */
 export async function validate(
   context: CacheContext,
   request: LookupRequest,
-  { record, nonces }: Snapshot,
+  { record, nonces, storeTime }: Snapshot,
   deadline: number | undefined,
+  requested: Requested | undefined,
 ): Promise<LookupResult> {
   const { pending, highWaterMarks, storeClock, events } = context;
   if (record === null) return miss(context, request, 'absent', undefined);
@@ -96,8 +120,50 @@ export async function validate(
   const decoded = decodeValue(entry.codec, entry.payload);
   // guard: damaged-value-is-named
   if (decoded === undefined) return miss(context, request, 'undecodable', entry.token);
+  if (requested === undefined || storeTime === undefined) {
+    // guard: value-that-the-l1-does-not-keep-ends-older-ones
+    context.l1?.observe(request.key, entry.token);
+  } else {
+    // guard: l1-entry-ends-with-the-entry
+    const expiresAt = requested.at + entry.freshUntil - storeTime;
+    context.l1?.keep(request.key, { entry, decoded, expiresAt }, requested.sequence);
+  }
   if (channels.hit.hasSubscribers) events.publish('hit', request.method, { key: request.key, tier: 'l2' });
-  return { status: 'hit', value: decoded.value, tags: entry.tags };
+  return { status: 'hit', value: decoded.value, tags: entry.tags, tier: 'l2' };
+}
+
+/** The entry in memory is the one in the store. It is valid if its nonces are unchanged, too. */
+async function confirm(
+  context: CacheContext,
+  request: LookupRequest,
+  known: L1Entry,
+  { nonces }: Snapshot,
+): Promise<LookupResult> {
+  const tags = tagsToRead(request, known);
+  // guard: confirmed-entry-has-the-clear-nonce
+  // guard: confirmed-entry-has-the-tags-of-the-call
+  // guard: confirmed-entry-has-the-tag-nonces
+  const isCurrent =
+    nonces[0] === known.clearNonce &&
+    tags.length === known.tags.length &&
+    known.tags.every(({ tag, nonce }) => nonces[tags.indexOf(tag) + 1] === nonce);
+  if (!isCurrent) return miss(context, request, 'invalidated', known.token);
+  publishL1Hit(context, request);
+  return { status: 'hit', value: await known.read(), tags: known.tags, tier: 'l1' };
+}
+
+/** The tags of the call, then the others of the entry. */
+function tagsToRead({ tags }: { readonly tags: readonly string[] }, known: L1Entry): readonly string[] {
+  return known.tags.length === 0 ? tags : [...new Set([...tags, ...tagNames(known.tags)])];
+}
+
+export function publishL1Hit({ events }: CacheContext, { key, method }: EventSubject): void {
+  if (channels.hit.hasSubscribers) events.publish('hit', method, { key, tier: 'l1' });
+}
+
+/** @param maxAge in the L1, in ms; 0: the call leaves the L1 out */
+function requestedNow({ clock, l1 }: CacheContext, maxAge: number): Requested | undefined {
+  return l1 === undefined || maxAge === 0 ? undefined : { at: clock.now(), sequence: l1.sequence };
 }
 
 /** True if every tag of the entry still has the stored nonce, and the entry has every tag of the call. */

@@ -48,6 +48,11 @@ export function compileTemplate(template: string, label: string): (args: readonl
   };
 }
 
+/** The placeholders of a valid template, without braces: `0`, `0.id`. */
+export function placeholdersOf(template: string): readonly string[] {
+  return [...template.matchAll(/\{([^}]*)\}/g)].map(([, source]) => source!);
+}
+
 /** Parses a template in linear time. Returns the escaped literals, which are one more than the placeholders. */
 function parse(
   template: string,

@@ -47,6 +47,12 @@ export function kindOf(namespace: string, storeKey: string): string {
   return storeKey.slice(start, storeKey.indexOf(':', start));
 }
 
+/** What a store key of the cache names. */
+export type CacheName =
+  | { readonly kind: 'entry'; readonly key: string }
+  | { readonly kind: 'tag'; readonly tag: string }
+  | { readonly kind: 'clear' };
+
 /** The store keys of the cache in one namespace. */
 export class StoreKeys {
   readonly #namespace: string;
@@ -65,6 +71,16 @@ export class StoreKeys {
 
   tags(tags: readonly string[]): string[] {
     return tags.map((tag) => tagKey(this.#namespace, tag));
+  }
+
+  /** What a store key names; undefined for other keys, also of other namespaces. */
+  parse(storeKey: string): CacheName | undefined {
+    if (storeKey === this.clear) return { kind: 'clear' };
+    const entryStart = this.entry('');
+    if (storeKey.startsWith(entryStart)) return { kind: 'entry', key: storeKey.slice(entryStart.length) };
+    const tagStart = tagKey(this.#namespace, '');
+    if (storeKey.startsWith(tagStart)) return { kind: 'tag', tag: storeKey.slice(tagStart.length) };
+    return undefined;
   }
 
   /** The keys of the nonces of an entry: the clear nonce first, then one for each tag. */

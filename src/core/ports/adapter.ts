@@ -1,3 +1,4 @@
+import type { ChangeSubscription } from './change-feed.js';
 import type { Clock } from './clock.js';
 import type { EntryStore } from './entry-store.js';
 import type { LockStore } from './lock-store.js';
@@ -8,6 +9,10 @@ export interface AdapterHost {
   /** The prefix of every key and channel of this `Caching`. An adapter uses no name without it. */
   readonly namespace: string;
   readonly clock: Clock;
+  /** What this `Caching` must be told about changes that others make; undefined: nothing, it has no L1 that needs it. */
+  readonly changes?: ChangeSubscription | undefined;
+  /** True if this `Caching` keeps what it reads, and must know how long it may. @default false */
+  readonly keepsEntries?: boolean | undefined;
   /**
    * Notifies the calls that wait for `name`: the lease of an entry has ended, a lock was released (for a fair lock,
    * `<key>#<ticket>` with the ticket that is next), or units were refunded to the subject of a rate limit. A hint only: the

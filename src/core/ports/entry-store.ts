@@ -4,6 +4,10 @@ export interface Snapshot {
   readonly record: Uint8Array | null;
   /** In the order of the requested keys; null for a nonce that does not exist. */
   readonly nonces: readonly (string | null)[];
+  /** True if the key still has the record that the caller knows; `record` is null then. */
+  readonly isUnchanged?: boolean | undefined;
+  /** The store's clock when the request was sent, or later, in ms since the epoch; undefined if it is not known. */
+  readonly storeTime?: number | undefined;
 }
 
 export type LeaseReply =
@@ -40,8 +44,11 @@ export interface TagState {
  * @see G1, G7
  */
 export interface EntryStore {
-  /** Reads a record and nonces. All reads of one tick share a round trip. */
-  read(key: string, nonceKeys: readonly string[], timeout?: number): Promise<Snapshot>;
+  /**
+   * Reads a record and nonces. All reads of one tick share a round trip.
+   * @param known the token of a record that the caller has: if the key still has that record, it is not sent again
+   */
+  read(key: string, nonceKeys: readonly string[], timeout?: number, known?: string): Promise<Snapshot>;
   /** Reads nonces only. */
   nonces(nonceKeys: readonly string[], timeout?: number): Promise<readonly (string | null)[]>;
   /**

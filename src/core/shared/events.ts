@@ -27,8 +27,8 @@ export interface LockEvent extends EventOrigin {
  * an event costs one property read.
  */
 export interface CachementEvents {
-  /** A stored value was returned. */
-  readonly hit: KeyEvent & { readonly tier: 'l2' };
+  /** A stored value was returned: from the memory of this process (`l1`), or from the store (`l2`). */
+  readonly hit: KeyEvent & { readonly tier: 'l1' | 'l2' };
   /**
    * No valid value was stored. `absent`: no entry. `invalidated`: an entry whose tags or namespace were invalidated.
    * `undecodable`: bytes that are not a valid entry. `outdated`: an entry older than a value that this process has returned.

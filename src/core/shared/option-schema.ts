@@ -125,6 +125,15 @@ export function flagOrCallback<F extends (...args: never) => unknown>(): Option<
   );
 }
 
+/** An option with a check of its own. `read` returns undefined for a value that it does not accept. */
+export function custom<Value>(
+  accepts: string,
+  read: (value: unknown) => Value | undefined,
+  fallback: unknown,
+): Option<Value> {
+  return option(accepts, read, fallback);
+}
+
 /** An option whose check depends on other values and is made by the code that uses it. */
 export function unchecked<Value>(accepts: string): Option<Value | undefined> {
   return option(accepts, (value) => value as Value);

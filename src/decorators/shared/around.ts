@@ -111,7 +111,12 @@ function wrap(
   const method = original as Method;
   const advice = advise({ ...known, method });
   const wrapper = function (this: unknown, ...args: unknown[]): unknown {
-    return advice(this, args, method);
+    try {
+      return advice(this, args, method);
+    } catch (error) {
+      // Callers of an async method get every error from its promise.
+      return Promise.reject(error as Error);
+    }
   };
   copyFunction(method, wrapper);
   originals.set(wrapper, method);

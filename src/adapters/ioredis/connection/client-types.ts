@@ -34,6 +34,7 @@ export interface RedisClient extends CommandClient {
   readonly stream: Stream | undefined;
   duplicate(options: object): RedisClient;
   subscribe(channel: string): Promise<unknown>;
+  call(command: string, ...args: string[]): Promise<unknown>;
 }
 
 export interface ClusterClient extends CommandClient {

@@ -1,4 +1,6 @@
+import type { ChangeSubscription } from '../../../core/ports/change-feed.js';
 import type { Clock } from '../../../core/ports/clock.js';
+import { ChangeFeed } from '../changes/change-feed.js';
 import type { CircuitBreaker } from '../commands/circuit-breaker.js';
 import type { RedisClient } from './client-types.js';
 import { ClusterTopology } from './cluster.js';
@@ -9,7 +11,7 @@ import { EntryReader } from '../entries/entry-reader.js';
 import { ScriptRunner } from '../commands/script.js';
 import type { Topology } from './topology.js';
 import { SingleServer } from './single-server.js';
-import { Subscriber } from './subscriber.js';
+import { Subscriber, type Subscription } from './subscriber.js';
 import type { Target } from './target.js';
 
 export interface ConnectionTargetSettings {
@@ -19,6 +21,8 @@ export interface ConnectionTargetSettings {
   readonly timeout: number;
   /** In ms. */
   readonly connectTimeout: number;
+  /** What must be reported about changes that others make; undefined: nothing. */
+  readonly changes?: (ChangeSubscription & { readonly sender: string }) | undefined;
   /** Called when a breaker opens, with the reason, and when it closes, with undefined. */
   readonly changed: (breaker: CircuitBreaker, reason: Error | undefined) => void;
 }
@@ -28,6 +32,7 @@ export class RedisConnection {
   readonly topology: Topology;
   readonly scripts: ScriptRunner;
   readonly #subscriber: Subscriber;
+  readonly #changes: ChangeFeed | undefined;
   readonly #readiness: ReadinessCheck;
 
   /** @param wake called with every published name: a key without the prefix of the client */
@@ -49,23 +54,35 @@ export class RedisConnection {
       ready: () => {
         this.#readiness.changed();
         this.#subscriber.retryNow();
+        this.#changes?.reconnect();
       },
       disconnected: (error) => this.#readiness.recordError(error),
       error: (error) => this.#readiness.recordError(error),
     });
-    this.#subscriber = new Subscriber(() => this.#subscriberClient(target, settings), channel, settings, {
-      message: (payload) => {
-        // Applications with other prefixes publish on the same channel, and the self-test publishes an empty text.
-        if (payload !== '' && payload.startsWith(target.keyPrefix)) {
-          wake(payload.slice(target.keyPrefix.length));
-        }
+    const subscription: Subscription = {
+      listen: (client) => {
+        client.on('message', (_channel: string, payload: string) => {
+          // Applications with other prefixes publish on the same channel, and the self-test publishes an empty text.
+          if (payload !== '' && payload.startsWith(target.keyPrefix)) {
+            wake(payload.slice(target.keyPrefix.length));
+          }
+        });
       },
-      subscribed: () => this.#readiness.changed(),
-      error: (error) => this.#readiness.recordError(error),
-    });
+      subscribe: (client) => client.subscribe(channel),
+    };
+    this.#subscriber = new Subscriber(
+      () => this.#subscriberClient(target, settings),
+      subscription,
+      settings,
+      {
+        subscribed: () => this.#readiness.changed(),
+        error: (error) => this.#readiness.recordError(error),
+      },
+    );
+    this.#changes = this.#openChanges(target, settings);
     this.scripts = new ScriptRunner(this.topology);
     const isConnected = (): boolean => this.topology.isUsable;
-    const isSubscribed = (): boolean => this.#subscriber.isSubscribed;
+    const isSubscribed = (): boolean => this.#subscriber.isSubscribed && this.#changes?.isConfirmed !== false;
     this.#readiness = new ReadinessCheck(
       target,
       { ...settings, channel, isConnected, isSubscribed },
@@ -78,6 +95,7 @@ export class RedisConnection {
   open(): void {
     this.topology.open();
     this.#subscriber.open();
+    this.#changes?.open();
   }
 
   /** @throws StoreSetupError */
@@ -88,7 +106,29 @@ export class RedisConnection {
   async close(): Promise<void> {
     this.#readiness.close();
     this.#subscriber.close();
+    this.#changes?.close();
     await this.topology.close();
+  }
+
+  #openChanges(target: Target, settings: ConnectionTargetSettings): ChangeFeed | undefined {
+    const { changes } = settings;
+    if (changes === undefined) return undefined;
+    const { source, listener, sender } = changes;
+    const confirmed = (time: number): void => {
+      const wasConfirmed = this.#changes?.isConfirmed === true;
+      listener.confirmed(time);
+      if (!wasConfirmed) this.#readiness.changed();
+    };
+    const subscription: ChangeSubscription = {
+      source,
+      listener: {
+        changed: (keys) => listener.changed(keys),
+        interrupted: () => listener.interrupted(),
+        confirmed,
+      },
+    };
+    const onError = (error: Error): void => this.#readiness.recordError(error);
+    return new ChangeFeed(target, this.topology, subscription, sender, settings, onError);
   }
 
   #subscriberClient(target: Target, settings: ConnectionTargetSettings): RedisClient | undefined {

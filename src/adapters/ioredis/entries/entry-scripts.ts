@@ -52,13 +52,21 @@ end
 `;
 
 export const leaseScript = script<
-  [key: string, token: string, leaseMs: number, replaces: string | undefined],
+  [
+    key: string,
+    token: string,
+    leaseMs: number,
+    replaces: string | undefined,
+    changeChannel: string,
+    changeMessage: string,
+  ],
   LeaseReply
 >({
   name: 'lease',
   lua: `
 -- KEYS[1] entry
 -- ARGV[1] token, [2] duration of the lease in ms, [3] token of the value it may replace, or * for any record, or ''
+-- ARGV[4] channel and [5] message about the change; '' for none
 -- Returns {0, now} if it is granted; {1, now, remaining ms} for a lease of another owner; {2, value} for a value; {3}
 -- for a key of another type
 ${RECORDS}
@@ -93,11 +101,13 @@ if found then
 end
 local granted_at = now()
 redis.call('SET', KEYS[1], string.char(${MAGIC}, ${WIRE_VERSION}, flags, 0) .. ARGV[1], 'PX', ARGV[2])
+-- guard: replaced-value-is-published-lua
+if ARGV[5] ~= '' then redis.call('PUBLISH', ARGV[4], ARGV[5]) end
 return {0, granted_at}
 `,
-  encode: (key, token, leaseMs, replaces) => ({
+  encode: (key, token, leaseMs, replaces, channel, message) => ({
     keys: [key],
-    values: [token, toWholeMs(leaseMs), replaces === undefined ? '' : tokenBytes(replaces)],
+    values: [token, toWholeMs(leaseMs), replaces === undefined ? '' : tokenBytes(replaces), channel, message],
   }),
   decode: (reply) => {
     const [status, first, forMs] = reply as [number, number | Buffer, number];
@@ -185,11 +195,14 @@ return 1
   decode: isOne,
 });
 
-export const removeScript = script<[keys: readonly string[], channel: string], void>({
+export const removeScript = script<
+  [keys: readonly string[], wakeChannel: string, changeChannel: string, changeMessage: string],
+  void
+>({
   name: 'remove',
   lua: `
 -- KEYS entries
--- ARGV[1] channel
+-- ARGV[1] channel of the waiters, [2] channel and [3] message about the change
 -- Keys of another type are not removed. Uses only commands that a server without memory accepts.
 ${RECORDS}
 for _, key in ipairs(KEYS) do
@@ -202,9 +215,12 @@ for _, key in ipairs(KEYS) do
     return found
   end
 end
+-- Also if there was no record: other processes may have it in memory.
+-- guard: removal-is-published-lua
+redis.call('PUBLISH', ARGV[2], ARGV[3])
 return 1
 `,
-  encode: (keys, channel) => ({ keys, values: [channel] }),
+  encode: (keys, ...values) => ({ keys, values }),
   decode: () => undefined,
 });
 
@@ -252,33 +268,72 @@ return values
 });
 
 export const removeNoncesScript = script<
-  [nonceKeys: readonly string[], tagChangesKey: string, buckets: readonly number[], fresh: string],
+  [
+    nonceKeys: readonly string[],
+    tagChangesKey: string,
+    buckets: readonly number[],
+    fresh: string,
+    changeChannel: string,
+    changeMessage: string,
+  ],
   void
 >({
   name: 'removeNonces',
   lua: `
 -- KEYS[1] tag changes, then nonces
--- ARGV[1] fresh nonce, then buckets
+-- ARGV[1] fresh nonce, [2] channel and [3] message about the change, then buckets
 -- A server without memory refuses SETRANGE. Then the record of tag changes is removed, which invalidates every tag for
 -- the loads that have read it.
 for i = 2, #KEYS do redis.call('UNLINK', KEYS[i]) end
+-- guard: removed-nonces-are-published-lua
+redis.call('PUBLISH', ARGV[2], ARGV[3])
 local length = redis.pcall('STRLEN', KEYS[1])
 if length == 0 then return 1 end
 local is_marked = length == ${TAG_CHANGES_LENGTH}
 local mark = string.sub(ARGV[1], 1, ${TAG_CHANGE_BYTES})
 -- guard: invalidated-tag-marks-its-bucket-lua
-for i = 2, #ARGV do
+for i = 4, #ARGV do
   local offset = ${TAG_CHANGES_IDENTITY} + ${TAG_CHANGE_BYTES} * ARGV[i]
   is_marked = is_marked and type(redis.pcall('SETRANGE', KEYS[1], offset, mark)) ~= 'table'
 end
 if not is_marked then redis.call('UNLINK', KEYS[1]) end
 return 1
 `,
-  encode: (nonceKeys, tagChangesKey, buckets, fresh) => ({
+  encode: (nonceKeys, tagChangesKey, buckets, fresh, channel, message) => ({
     keys: [tagChangesKey, ...nonceKeys],
-    values: [fresh, ...buckets],
+    values: [fresh, channel, message, ...buckets],
   }),
   decode: () => undefined,
+});
+
+export const checkScript = script<
+  [keys: readonly string[], tokens: readonly string[]],
+  readonly ('unchanged' | Buffer | null)[]
+>({
+  name: 'check',
+  lua: `
+-- KEYS entries
+-- ARGV for each the token of the value that the caller knows
+-- Returns for each 1 if the key has that value; otherwise what it has; false for none and for a key of another type
+${RECORDS}
+local found = {}
+for i, key in ipairs(KEYS) do
+  local head = redis.pcall('GETRANGE', key, 0, ${LEASE_LENGTH})
+  if type(head) ~= 'string' then
+    if not is_of_another_type(head) then return head end
+    found[i] = false
+  -- guard: record-with-the-known-token-is-unchanged-lua
+  elseif kind_of(head) == 'value' and token_of(head) == ARGV[i] then
+    found[i] = 1
+  else
+    found[i] = redis.call('GET', key)
+  end
+end
+return found
+`,
+  encode: (keys, tokens) => ({ keys, values: tokens.map(tokenBytes) }),
+  decode: (reply) =>
+    (reply as (number | Buffer | null)[]).map((one) => (one === 1 ? 'unchanged' : (one as Buffer))),
 });
 
 /** Encodes a token that was read from a record. It may have any bytes, and a string would be sent as UTF-8. */

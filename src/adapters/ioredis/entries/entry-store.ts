@@ -1,8 +1,18 @@
-import type { EntryStore, FillReply, LeaseReply, TagState } from '../../../core/ports/entry-store.js';
+import type {
+  EntryStore,
+  FillReply,
+  LeaseReply,
+  Snapshot,
+  TagState,
+} from '../../../core/ports/entry-store.js';
 import { NO_TAG_CHANGES } from '../../../core/ports/tag-changes.js';
 import type { ScriptRunner } from '../commands/script.js';
 import type { Topology } from '../connection/topology.js';
+import { changeChannel, encodeChanges } from '../changes/change-message.js';
+import { channelOf } from '../connection/redis-connection.js';
+import { EntryChecker } from './entry-checker.js';
 import { EntryReader, type EntryReaderSettings } from './entry-reader.js';
+import { StoreTimes } from './store-times.js';
 import {
   extendScript,
   fillScript,
@@ -25,14 +35,61 @@ const MAX_KEYS = 256;
 export class RedisEntryStore extends EntryReader implements EntryStore {
   readonly #scripts: ScriptRunner;
   readonly #topology: Topology;
-  readonly #channel: string;
+  /** On which the ends of leases are published. */
+  readonly #wakeChannel: string;
+  readonly #changes: { readonly channel: string; readonly sender: string };
+  readonly #checker: EntryChecker;
+  /** Undefined if nobody keeps what is read. */
+  readonly #times: StoreTimes | undefined;
 
-  /** @param channel on which the ends of leases are published */
-  constructor(topology: Topology, scripts: ScriptRunner, channel: string, settings: EntryReaderSettings) {
+  /** @param sender identifies this process in messages about changes */
+  constructor(
+    topology: Topology,
+    scripts: ScriptRunner,
+    namespace: string,
+    sender: string,
+    settings: EntryReaderSettings & { readonly readsStoreTime: boolean },
+  ) {
     super(topology, settings);
     this.#scripts = scripts;
     this.#topology = topology;
-    this.#channel = channel;
+    this.#wakeChannel = channelOf(namespace);
+    this.#changes = { channel: changeChannel(namespace), sender };
+    this.#checker = new EntryChecker(scripts, topology, settings);
+    this.#times = settings.readsStoreTime ? new StoreTimes(scripts, settings.clock) : undefined;
+  }
+
+  override read(
+    key: string,
+    nonceKeys: readonly string[],
+    timeout?: number,
+    known?: string,
+  ): Promise<Snapshot> {
+    if (known !== undefined) return this.#check(key, nonceKeys, timeout, known);
+    const read = super.read(key, nonceKeys, timeout);
+    return this.#times === undefined ? read : this.#withStoreTime(key, this.#times, read);
+  }
+
+  async #withStoreTime(key: string, times: StoreTimes, read: Promise<Snapshot>): Promise<Snapshot> {
+    const storeTime = times.now(this.#topology.breakerFor(this.#scripts.storeKey(key)), key);
+    return { ...(await read), storeTime };
+  }
+
+  /** Reads the nonces and compares the token, both in the round trip of this tick. */
+  async #check(
+    key: string,
+    nonceKeys: readonly string[],
+    timeout: number | undefined,
+    known: string,
+  ): Promise<Snapshot> {
+    const storeTime = this.#times?.now(this.#topology.breakerFor(this.#scripts.storeKey(key)), key);
+    const [found, nonces] = await Promise.all([
+      this.#checker.check(key, known, timeout),
+      this.nonces(nonceKeys, timeout),
+    ]);
+    return found === 'unchanged'
+      ? { record: null, nonces, isUnchanged: true, storeTime }
+      : { record: found, nonces, storeTime };
   }
 
   lease(
@@ -42,7 +99,12 @@ export class RedisEntryStore extends EntryReader implements EntryStore {
     replaces: string | undefined,
     timeout?: number,
   ): Promise<LeaseReply> {
-    return this.#scripts.run(leaseScript, [key, token, leaseMs, replaces], timeout);
+    const message = replaces === '*' ? this.#changeMessage([key]) : '';
+    return this.#scripts.run(
+      leaseScript,
+      [key, token, leaseMs, replaces, this.#changes.channel, message],
+      timeout,
+    );
   }
 
   extend(key: string, token: string, leaseMs: number): Promise<boolean> {
@@ -50,16 +112,23 @@ export class RedisEntryStore extends EntryReader implements EntryStore {
   }
 
   fill(key: string, token: string, record: Uint8Array, until: number): Promise<FillReply> {
-    return this.#scripts.run(fillScript, [key, token, record, until, this.#channel]);
+    return this.#scripts.run(fillScript, [key, token, record, until, this.#wakeChannel]);
   }
 
   release(key: string, token: string): Promise<boolean> {
-    return this.#scripts.run(releaseScript, [key, token, this.#channel]);
+    return this.#scripts.run(releaseScript, [key, token, this.#wakeChannel]);
   }
 
   async remove(keys: readonly string[]): Promise<void> {
     await Promise.all(
-      this.#keyGroups(keys).map((group) => this.#scripts.run(removeScript, [group, this.#channel])),
+      this.#keyGroups(keys).map((group) =>
+        this.#scripts.run(removeScript, [
+          group,
+          this.#wakeChannel,
+          this.#changes.channel,
+          this.#changeMessage(group),
+        ]),
+      ),
     );
   }
 
@@ -82,7 +151,22 @@ export class RedisEntryStore extends EntryReader implements EntryStore {
     buckets: readonly number[],
     fresh: string,
   ): Promise<void> {
-    return this.#scripts.run(removeNoncesScript, [nonceKeys, tagChangesKey, buckets, fresh]);
+    const message = this.#changeMessage(nonceKeys);
+    return this.#scripts.run(removeNoncesScript, [
+      nonceKeys,
+      tagChangesKey,
+      buckets,
+      fresh,
+      this.#changes.channel,
+      message,
+    ]);
+  }
+
+  #changeMessage(keys: readonly string[]): string {
+    return encodeChanges(
+      this.#changes.sender,
+      keys.map((key) => this.#scripts.storeKey(key)),
+    );
   }
 
   /** Splits keys into groups of one slot each, with at most `MAX_KEYS` keys. */

@@ -1,0 +1,204 @@
+/** The guards of the L1: values in memory in front of the store. See cache.js for the format. */
+const FLOW = 'test/l1/l1.test.ts';
+const UNIT = 'test/l1/l1-cache.test.ts';
+const REDIS = 'test/adapters/ioredis/changes.test.ts';
+
+export const l1Mutations = [
+  // --- what may be returned from memory -----------------------------------------------------------------------------
+  {
+    guard: 'l1-entry-ends-with-its-ttl',
+    test: FLOW,
+    title: 'bus*: E-CM2 a value that is read shortly before its end ends with the entry',
+  },
+  {
+    guard: 'l1-entry-ends-with-the-entry',
+    replace: 'entry.freshUntil',
+    by: 'Infinity',
+    test: FLOW,
+    title: 'bus*: E-CM2*',
+  },
+  {
+    guard: 'l1-is-not-trusted-without-heartbeats',
+    test: UNIT,
+    title: 'entries are returned while no heartbeat is missing',
+  },
+  {
+    guard: 'l1-entry-has-the-current-clear-nonce',
+    test: UNIT,
+    title: 'a nonce that has not changed after all makes its entries count again',
+  },
+  {
+    guard: 'l1-entry-has-the-current-tag-nonces',
+    test: UNIT,
+    title: 'a newer nonce ends the entries with the older one',
+  },
+  {
+    guard: 'l1-entry-has-the-tags-of-the-call',
+    test: FLOW,
+    title: 'bus*: a call that needs a tag that the entry in memory does not have loads again',
+  },
+  {
+    guard: 'call-with-its-own-l1-ttl',
+    replace: ' && now - entry.keptAt < maxAge',
+    test: FLOW,
+    title: 'an option of a call: false leaves the memory out*',
+  },
+  {
+    guard: 'l1-hit-passes-its-tags-on',
+    test: FLOW,
+    title: 'bus*: a load with inheritTags has the tags of a value in memory',
+  },
+  // --- what may be kept in memory -----------------------------------------------------------------------------------
+  {
+    guard: 'older-reply-does-not-replace-a-newer-one',
+    test: UNIT,
+    title: 'a reply that was requested earlier does not replace what a later one has brought',
+  },
+  {
+    guard: 'changed-since-it-was-requested-is-not-kept',
+    replace: ' || !this.#changes.isUnchanged(since, key, tags)',
+    test: FLOW,
+    title: 'bus*: I6 a reply that an invalidation by *key* has overtaken is not kept',
+  },
+  {
+    guard: 'only-a-validated-load-is-kept',
+    replace: ' && storedFrom !== NOT_VALIDATED',
+    test: FLOW,
+    title: 'bus*: a load that the store has not validated is not kept',
+  },
+  {
+    guard: 'of-two-nonces-none-is-current',
+    replace: ' || state.learnedAt <= since',
+    by: ' || true',
+    test: UNIT,
+    title: 'of two nonces of a tag, each of which may be the newer one, none counts',
+  },
+  {
+    guard: 'load-below-a-mark-is-not-kept',
+    replace: 'previousMark === undefined && ',
+    test: FLOW,
+    title: 'bus*: G4 a load that ends after a later one is not kept',
+  },
+  // --- older values end ---------------------------------------------------------------------------------------------
+  {
+    guard: 'value-that-the-l1-does-not-keep-ends-older-ones',
+    replace: 'context.l1?.observe(request.key, entry.token);',
+    test: FLOW,
+    title: 'bus*: G4 a call past the memory that gets a newer value ends the older one',
+  },
+  {
+    guard: 'uncached-load-ends-older-values-in-memory',
+    test: FLOW,
+    title: 'bus*: G4 after a load without a lease, the older value in memory is not returned',
+  },
+  {
+    guard: 'load-ends-older-values-in-memory',
+    test: FLOW,
+    title: 'bus*: a load that is not stored ends the older value in memory',
+  },
+  {
+    guard: 'set-ends-older-values-in-memory',
+    test: FLOW,
+    title: 'bus*: during a set, and after one that has failed, nothing older comes from memory',
+  },
+  {
+    guard: 'values-read-during-a-set-are-not-kept',
+    test: FLOW,
+    title: 'bus*: a value that is read during a set is not kept',
+  },
+  {
+    guard: 'memory-is-invalidated-before-the-store',
+    test: FLOW,
+    title: 'bus*: during an invalidation by key nothing comes from memory',
+  },
+  {
+    guard: 'memory-is-invalidated-after-the-store',
+    test: FLOW,
+    title:
+      'bus*: I8 a value that is read again during an invalidation by key, and whose message is late, is not kept',
+  },
+  // --- the store must confirm an entry ------------------------------------------------------------------------------
+  {
+    guard: 'confirmed-entry-has-the-clear-nonce',
+    replace: 'nonces[0] === known.clearNonce &&',
+    test: FLOW,
+    title: 'validate*: after an invalidation by *clear* neither process returns the old value',
+  },
+  {
+    guard: 'confirmed-entry-has-the-tags-of-the-call',
+    replace: 'tags.length === known.tags.length &&',
+    test: FLOW,
+    title: 'validate*: a call that needs a tag that the entry in memory does not have loads again',
+  },
+  {
+    guard: 'confirmed-entry-has-the-tag-nonces',
+    replace: 'nonces[tags.indexOf(tag) + 1] === nonce',
+    by: 'true',
+    test: FLOW,
+    title: 'validate*: after an invalidation by *tag* neither process returns the old value',
+  },
+  {
+    guard: 'record-with-the-known-token-is-unchanged-memory',
+    test: FLOW,
+    title: 'validate: a hit sends the token, and the store does not send the record',
+  },
+  {
+    guard: 'record-with-the-known-token-is-unchanged-lua',
+    replace: 'token_of(head) == ARGV[i]',
+    by: 'true',
+    test: REDIS,
+    title: 'validate*: what another process invalidates ends in memory*one Redis*6)',
+  },
+  // --- changes of others --------------------------------------------------------------------------------------------
+  { guard: 'replaced-value-is-reported-memory', test: FLOW, title: 'bus*: E-CB8*' },
+  { guard: 'removal-is-reported-memory', test: FLOW, title: 'bus*: after an invalidation by *key* neither*' },
+  {
+    guard: 'removed-nonces-are-reported-memory',
+    test: FLOW,
+    title: 'bus*: after an invalidation by *tag* neither*',
+  },
+  {
+    guard: 'replaced-value-is-published-lua',
+    test: REDIS,
+    title: 'bus*: what another process invalidates ends in memory*one Redis*6)',
+  },
+  {
+    guard: 'removal-is-published-lua',
+    test: REDIS,
+    title: 'bus*: what another process invalidates ends in memory*one Redis*6)',
+  },
+  {
+    guard: 'removed-nonces-are-published-lua',
+    test: REDIS,
+    title: 'bus*: what another process invalidates ends in memory*a Cluster*6)',
+  },
+  {
+    guard: 'unreadable-message-may-be-about-everything',
+    test: REDIS,
+    title: 'the bus: messages that nobody can read end everything in memory',
+  },
+  {
+    guard: 'all-masters-confirm',
+    replace: 'Math.min',
+    by: 'Math.max',
+    test: REDIS,
+    title: 'bus*: while one master of a Cluster does not answer, nothing comes from memory',
+  },
+  {
+    guard: 'own-messages-change-nothing',
+    test: REDIS,
+    title: 'a message of this process, and one of a process with another prefix, name no key of it',
+  },
+  {
+    guard: 'flush-is-about-everything',
+    test: REDIS,
+    title: 'tracking: writes of other programs, and FLUSHALL, end what is in memory',
+  },
+  {
+    guard: 'new-subscription-begins-with-nothing',
+    replace: 'lose',
+    by: '() => {}',
+    test: REDIS,
+    title: 'a new subscription ends what was read before it',
+  },
+];

@@ -1,0 +1,214 @@
+import type { ChangeListener } from '../ports/change-feed.js';
+import type { Clock } from '../ports/clock.js';
+import type { StoreKeys } from '../keys/store-keys.js';
+import { BoundedMap } from './bounded-map.js';
+import { ChangeLog } from './change-log.js';
+import { L1Entry, type L1Record } from './l1-entry.js';
+import type { L1Settings } from './l1-options.js';
+import { TagNonces, type NonceState } from './nonces.js';
+
+/**
+ * How long entries are trusted after the moment up to which all changes are known to have arrived. The adapter confirms
+ * every heartbeat, so that one heartbeat may be late.
+ */
+export const TRUST_MS = 1_000;
+
+/** What an invalidation of this process covers. */
+interface Target {
+  readonly keys: readonly string[];
+  readonly tags: readonly string[];
+  readonly all: boolean;
+}
+
+/**
+ * Values in the memory of this process, in front of the store.
+ *
+ * An entry is returned while four conditions hold: its time has not passed; its key has not changed; its nonces (of its
+ * tags, and of the namespace) are the current ones; and no change can have been missed, which the adapter confirms with
+ * every heartbeat. Changes come from this process (`invalidate`, `supersede`) and from the adapter (`changed`).
+ *
+ * Comparing the nonces of an entry at every hit would make tags slow. So the L1 counts *epochs*: a new one begins when a
+ * nonce stops being current. An entry whose nonces were compared in this epoch needs no comparison.
+ *
+ * @see G2, G3, G4 in docs/coherence.md
+ */
+export class L1Cache implements ChangeListener {
+  readonly settings: L1Settings;
+  readonly #clock: Clock;
+  readonly #names: StoreKeys;
+  readonly #entries: BoundedMap<L1Entry>;
+  readonly #tags = new TagNonces();
+  readonly #changes = new ChangeLog();
+  #clear: NonceState = { value: undefined, learnedAt: 0, entries: 0 };
+  #epoch = 0;
+  /** By this process' clock. */
+  #trustedUntil: number;
+  #isClosed = false;
+
+  constructor(settings: L1Settings, names: StoreKeys, clock: Clock) {
+    this.settings = settings;
+    this.#clock = clock;
+    this.#names = names;
+    this.#trustedUntil = settings.coherence === 'validate' ? Infinity : -Infinity;
+    const release = (entry: L1Entry): void => this.#tags.release(entry.tags, entry.nonces);
+    const limits = { maxEntries: settings.maxEntries, maxWeight: settings.maxBytes };
+    this.#entries = new BoundedMap(limits, release, Math.trunc(clock.random() * 2 ** 32));
+  }
+
+  /**
+   * Returns an entry that may be returned to callers without asking the store. Under `validate` it may not: the store must
+   * confirm it.
+   *
+   * @param now this process' clock
+   */
+  find(key: string, now: number): L1Entry | undefined {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return undefined;
+    // guard: l1-entry-ends-with-its-ttl
+    if (now >= entry.expiresAt) {
+      this.#drop(key);
+      return undefined;
+    }
+    // guard: l1-is-not-trusted-without-heartbeats
+    if (now >= this.#trustedUntil) return undefined;
+    if (entry.epoch === this.#epoch || this.#hasCurrentNonces(entry)) return entry;
+    return undefined;
+  }
+
+  /** True if the store must confirm an entry at every hit. */
+  get mustConfirm(): boolean {
+    return this.settings.coherence === 'validate';
+  }
+
+  /** The number to pass to `keep` for a request that is sent now. */
+  get sequence(): number {
+    return this.#changes.now;
+  }
+
+  /**
+   * Keeps a record that the store has returned or stored, unless something that it depends on has changed since it was
+   * requested.
+   *
+   * @param since `sequence` when the request was sent
+   */
+  keep(key: string, record: L1Record, since: number): void {
+    const known = this.#entries.peek(key);
+    // guard: older-reply-does-not-replace-a-newer-one
+    if (known !== undefined && known.keptSequence > since) return;
+    this.#drop(key);
+    const { clearNonce, tags } = record.entry;
+    // guard: changed-since-it-was-requested-is-not-kept
+    if (this.#isClosed || !this.#changes.isUnchanged(since, key, tags)) return;
+    const now = this.#clock.now();
+    const expiresAt = Math.min(record.expiresAt, now + this.settings.ttl);
+    if (expiresAt <= now) return;
+    const nonces = this.#tags.retain(tags);
+    const isCurrent = [
+      this.#learn(this.#clear, clearNonce, since),
+      ...nonces.map((state, i) => this.#learn(state, tags[i]!.nonce, since)),
+    ].every(Boolean);
+    if (!isCurrent) {
+      this.#tags.release(tags, nonces);
+      return;
+    }
+    const kept = { at: now, sequence: this.#changes.next(), epoch: this.#epoch };
+    this.#entries.set(new L1Entry(key, { ...record, expiresAt }, nonces, this.settings, kept));
+  }
+
+  /**
+   * A call has got a value of this key that is not kept, or will not be until it is stored. Older values must not be
+   * returned after it.
+   *
+   * @see G4
+   */
+  supersede(key: string): void {
+    this.#drop(key);
+    this.#changes.key(key);
+  }
+
+  /** A call has got this record of the key past the L1. Another one in memory may be older. @see G4 */
+  observe(key: string, token: string): void {
+    if (this.#entries.peek(key)?.token !== token) this.supersede(key);
+  }
+
+  /** This process invalidates entries. @see G3 */
+  invalidate({ keys, tags, all }: Target): void {
+    for (const key of keys) this.supersede(key);
+    for (const tag of tags) this.#forgetTag(tag);
+    if (all) this.interrupted(this.#trustedUntil);
+  }
+
+  changed(storeKeys: readonly string[]): void {
+    for (const storeKey of storeKeys) {
+      const name = this.#names.parse(storeKey);
+      if (name?.kind === 'entry') this.supersede(name.key);
+      else if (name?.kind === 'tag') this.#forgetTag(name.tag);
+      else if (name?.kind === 'clear') this.#forget(this.#clear, () => this.#changes.all());
+    }
+  }
+
+  confirmed(time: number): void {
+    if (!this.#isClosed) this.#trustedUntil = Math.max(this.#trustedUntil, time + TRUST_MS);
+  }
+
+  /** @param trustedUntil what remains trusted: by default nothing is until the next confirmation */
+  interrupted(trustedUntil = -Infinity): void {
+    this.#trustedUntil = trustedUntil;
+    this.#entries.clear();
+    this.#tags.clear();
+    this.#clear = { value: undefined, learnedAt: 0, entries: 0 };
+    this.#changes.all();
+  }
+
+  /** Drops everything, and keeps nothing from now on. */
+  close(): void {
+    this.#isClosed = true;
+    this.interrupted();
+  }
+
+  /** For tests and benchmarks. */
+  get size(): { readonly entries: number; readonly bytes: number; readonly tags: number } {
+    return { entries: this.#entries.size, bytes: this.#entries.weight, tags: this.#tags.size };
+  }
+
+  #hasCurrentNonces(entry: L1Entry): boolean {
+    const { clearNonce, tags, nonces } = entry;
+    // guard: l1-entry-has-the-current-clear-nonce
+    if (this.#clear.value !== clearNonce) return false;
+    // guard: l1-entry-has-the-current-tag-nonces
+    if (nonces.some((state, i) => state.value !== tags[i]!.nonce)) return false;
+    entry.epoch = this.#epoch;
+    return true;
+  }
+
+  #drop(key: string): void {
+    const entry = this.#entries.delete(key);
+    if (entry !== undefined) this.#tags.release(entry.tags, entry.nonces);
+  }
+
+  #forgetTag(tag: string): void {
+    this.#changes.tag(tag);
+    const state = this.#tags.get(tag);
+    if (state !== undefined) this.#forget(state, () => {});
+  }
+
+  #forget(state: NonceState, log: () => void): void {
+    log();
+    state.value = undefined;
+    this.#epoch += 1;
+  }
+
+  /**
+   * Records the current value of a nonce. If another one was learned after the request was sent, either may be the newer
+   * one, and none is taken for current.
+   */
+  #learn(state: NonceState, value: string, since: number): boolean {
+    if (state.value === value) return true;
+    if (state.value !== undefined) this.#epoch += 1;
+    // guard: of-two-nonces-none-is-current
+    const isNewer = state.value === undefined || state.learnedAt <= since;
+    state.value = isNewer ? value : undefined;
+    state.learnedAt = this.#changes.next();
+    return isNewer;
+  }
+}

@@ -1,0 +1,102 @@
+import { Buffer } from 'node:buffer';
+import type { Entry, TagVersion } from '../ports/entry-format.js';
+import { decodeValue } from '../values/value-codec.js';
+import { BoundedEntry } from './bounded-map.js';
+import { deepFreeze } from './deep-freeze.js';
+import type { L1Settings } from './l1-options.js';
+import type { NonceState } from './nonces.js';
+
+/** What an entry takes beside its value, in bytes: measured by benchmarks/l1-memory.js. */
+const ENTRY_BYTES = 350;
+/** A decoded value takes more than its encoded text. Measured for rows with short fields. */
+const DECODED_BYTES_PER_BYTE = 2.5;
+
+/** A record of the store that the L1 may keep. */
+export interface L1Record {
+  readonly entry: Pick<Entry, 'token' | 'codec' | 'clearNonce' | 'tags' | 'payload'>;
+  /** The decoded value, if it was decoded: the first hit decodes it otherwise. */
+  readonly decoded: { readonly value: unknown } | undefined;
+  /** The end of the ttl, by this process' clock. */
+  readonly expiresAt: number;
+}
+
+/** An entry in the memory of this process. */
+export class L1Entry extends BoundedEntry {
+  /** Of the load that stored it: two records with the same token are the same. */
+  readonly token: string;
+  readonly clearNonce: string;
+  readonly tags: readonly TagVersion[];
+  /** The state of the nonce of each tag, in the same order. */
+  readonly nonces: readonly NonceState[];
+  /** When it is dropped, by this process' clock. */
+  readonly expiresAt: number;
+  /** When it was read or stored, by this process' clock. */
+  readonly keptAt: number;
+  /** The sequence number of the L1 when it was kept. */
+  readonly keptSequence: number;
+  /** The epoch in which its nonces were last compared. @see L1Cache */
+  epoch: number;
+  /** The decorated method that has found all tags of its calls in this entry: they follow from the key. */
+  checkedBy: object | undefined;
+  /** What `hasTags` was last called with, so that a list that is the same at every call is compared once. */
+  #checkedTags: readonly string[] | undefined;
+  readonly #codec: number;
+  #payload: Buffer | undefined;
+  #value: Promise<unknown> | undefined;
+  readonly #isCloned: boolean;
+  readonly #isFrozen: boolean;
+
+  constructor(
+    key: string,
+    { entry, decoded, expiresAt }: L1Record,
+    nonces: readonly NonceState[],
+    { values }: Pick<L1Settings, 'values'>,
+    kept: { readonly at: number; readonly sequence: number; readonly epoch: number },
+  ) {
+    const { payload } = entry;
+    super(key, Math.ceil(ENTRY_BYTES + 2 * key.length + DECODED_BYTES_PER_BYTE * payload.length));
+    this.token = entry.token;
+    this.clearNonce = entry.clearNonce;
+    this.tags = entry.tags;
+    this.nonces = nonces;
+    this.expiresAt = expiresAt;
+    this.keptAt = kept.at;
+    this.keptSequence = kept.sequence;
+    this.epoch = kept.epoch;
+    this.#codec = entry.codec;
+    this.#isFrozen = values === 'frozen';
+    this.#isCloned =
+      values === 'cloned' || (this.#isFrozen && decoded !== undefined && !deepFreeze(decoded.value));
+    if (decoded !== undefined && !this.#isCloned) this.#value = Promise.resolve(decoded.value);
+    // Payloads of the store are slices of larger buffers, which would stay in memory as a whole.
+    else this.#payload = ownBytes(payload);
+  }
+
+  /** True if it has these tags. An entry without a tag of the call would not be invalidated with it. */
+  hasTags(tags: readonly string[]): boolean {
+    if (tags.length === 0 || tags === this.#checkedTags) return true;
+    // guard: l1-entry-has-the-tags-of-the-call
+    if (!tags.every((tag) => this.tags.some((one) => one.tag === tag))) return false;
+    this.#checkedTags = tags;
+    return true;
+  }
+
+  /** The value. Under `reference` and `frozen`, always the same promise, so that a hit allocates nothing. */
+  read(): Promise<unknown> {
+    return this.#value ?? this.#decode();
+  }
+
+  #decode(): Promise<unknown> {
+    const { value } = decodeValue(this.#codec, this.#payload!)!;
+    const promise = Promise.resolve(value);
+    if (this.#isCloned || (this.#isFrozen && !deepFreeze(value))) return promise;
+    this.#payload = undefined;
+    return (this.#value = promise);
+  }
+}
+
+function ownBytes(bytes: Buffer): Buffer {
+  const own = Buffer.allocUnsafeSlow(bytes.length);
+  bytes.copy(own);
+  return own;
+}

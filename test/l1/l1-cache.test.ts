@@ -1,0 +1,150 @@
+import { Buffer } from 'node:buffer';
+import test from 'ava';
+import { StoreKeys } from '../../src/core/keys/store-keys.js';
+import { L1Cache, TRUST_MS } from '../../src/core/l1/l1-cache.js';
+import { l1Options, type L1Settings } from '../../src/core/l1/l1-options.js';
+import type { TagVersion } from '../../src/core/ports/entry-format.js';
+import { defaultsOf } from '../../src/core/shared/option-schema.js';
+import { encodeValue } from '../../src/core/values/value-codec.js';
+import { fakeClock } from '../../src/testing/fake-clock.js';
+
+function l1(settings: Partial<L1Settings> = {}) {
+  const clock = fakeClock();
+  const names = new StoreKeys('test');
+  const cache = new L1Cache({ ...defaultsOf(l1Options), ...settings }, names, clock);
+  cache.confirmed(Infinity);
+  const record = (
+    value: unknown,
+    { tags = [], clearNonce = 'clear' }: { tags?: TagVersion[]; clearNonce?: string } = {},
+  ) => ({
+    entry: {
+      token: `token of ${String(value)}`,
+      clearNonce,
+      tags,
+      ...encodeValue(value, { maxBytes: 1e6, maxDepth: 10 }),
+    },
+    decoded: undefined,
+    expiresAt: clock.now() + 60_000,
+  });
+  const found = async (key: string): Promise<unknown> => cache.find(key, clock.now())?.read();
+  return { clock, names, cache, record, found };
+}
+
+test('a reply that was requested earlier does not replace what a later one has brought', async (t) => {
+  const { cache, record, found } = l1();
+  const earlier = cache.sequence;
+  cache.keep('key', record('new'), cache.sequence);
+  cache.keep('key', record('old'), earlier);
+  t.is(await found('key'), 'new');
+});
+
+test('of two nonces of a tag, each of which may be the newer one, none counts', async (t) => {
+  const { cache, record, found } = l1();
+  const since = cache.sequence;
+  cache.keep('one', record(1, { tags: [{ tag: 'org', nonce: 'a' }] }), since);
+  cache.keep('other', record(2, { tags: [{ tag: 'org', nonce: 'b' }] }), since);
+  t.is(await found('one'), undefined);
+  t.is(await found('other'), undefined);
+  cache.keep('other', record(3, { tags: [{ tag: 'org', nonce: 'b' }] }), cache.sequence);
+  t.is(await found('one'), undefined);
+  t.is(await found('other'), 3);
+});
+
+test('a newer nonce ends the entries with the older one', async (t) => {
+  const { cache, record, found } = l1();
+  cache.keep('one', record(1, { tags: [{ tag: 'org', nonce: 'a' }] }), cache.sequence);
+  t.is(await found('one'), 1);
+  cache.keep('other', record(2, { tags: [{ tag: 'org', nonce: 'b' }] }), cache.sequence);
+  t.is(await found('one'), undefined);
+  t.is(await found('other'), 2);
+});
+
+test('a nonce that has not changed after all makes its entries count again', async (t) => {
+  const { cache, names, record, found } = l1();
+  const tags = [{ tag: 'org', nonce: 'a' }];
+  cache.keep('one', record(1, { tags }), cache.sequence);
+  cache.changed([...names.tags(['org']), names.clear]);
+  t.is(await found('one'), undefined);
+  cache.keep('other', record(2, { tags }), cache.sequence);
+  t.is(await found('one'), 1);
+});
+
+test('entries are returned while no heartbeat is missing', async (t) => {
+  const { clock, cache, record, found } = l1();
+  cache.interrupted();
+  cache.keep('key', record(1), cache.sequence);
+  t.is(await found('key'), undefined);
+  cache.confirmed(clock.now());
+  t.is(await found('key'), 1);
+  await clock.advance(TRUST_MS - 1);
+  t.is(await found('key'), 1);
+  await clock.advance(1);
+  t.is(await found('key'), undefined);
+  cache.confirmed(clock.now() - 1);
+  t.is(await found('key'), 1);
+});
+
+test('an interruption ends all entries, and what was requested before it', async (t) => {
+  const { cache, record, found } = l1();
+  const since = cache.sequence;
+  cache.keep('key', record(1), since);
+  cache.interrupted();
+  cache.confirmed(Infinity);
+  t.is(await found('key'), undefined);
+  cache.keep('key', record(1), since);
+  t.is(await found('key'), undefined);
+});
+
+test('a message about the keys of others changes nothing', async (t) => {
+  const { cache, record, found } = l1();
+  cache.keep('key', record(1), cache.sequence);
+  cache.changed(['test:lock:{key}', 'other:cache:key', 'test:tag-changes:{test}', 'test:cache:key:more', '']);
+  t.is(await found('key'), 1);
+});
+
+test('after close nothing is kept', async (t) => {
+  const { cache, record, found } = l1();
+  cache.close();
+  cache.confirmed(Infinity);
+  cache.keep('key', record(1), cache.sequence);
+  t.is(await found('key'), undefined);
+});
+
+test('the tags of entries that are dropped are forgotten', (t) => {
+  const { cache, record } = l1({ maxEntries: 2 });
+  for (let i = 0; i < 50; i++) {
+    cache.keep(
+      `key ${i}`,
+      record(i, {
+        tags: [
+          { tag: `org ${i}`, nonce: 'a' },
+          { tag: 'all', nonce: 'b' },
+        ],
+      }),
+      cache.sequence,
+    );
+  }
+  t.true(cache.size.entries <= 2);
+  t.true(cache.size.tags <= 3, String(cache.size.tags));
+  cache.invalidate({ keys: Array.from({ length: 50 }, (_, i) => `key ${i}`), tags: [], all: false });
+  t.deepEqual(cache.size, { entries: 0, bytes: 0, tags: 0 });
+});
+
+test('entries are bounded by bytes, and one that is larger than all is not kept', async (t) => {
+  const { cache, record, found } = l1({ maxBytes: 10_000 });
+  for (let i = 0; i < 100; i++) cache.keep(`key ${i}`, record('x'.repeat(500)), cache.sequence);
+  t.true(cache.size.bytes <= 10_000);
+  cache.keep('large', record('x'.repeat(10_000)), cache.sequence);
+  t.is(await found('large'), undefined);
+});
+
+test('a kept payload is a copy: the reply of the store is not kept in memory as a whole', async (t) => {
+  const { cache, record, found } = l1({ values: 'cloned' });
+  const reply = Buffer.alloc(1_000_000);
+  const one = record({ id: 1 });
+  const payload = reply.subarray(0, one.entry.payload.length);
+  one.entry.payload.copy(payload);
+  cache.keep('key', { ...one, entry: { ...one.entry, payload } }, cache.sequence);
+  reply.fill(0);
+  t.deepEqual(await found('key'), { id: 1 });
+});
