@@ -14,6 +14,7 @@ export {
   DecorationError,
   InvalidationError,
   KeyError,
+  LoadShedError,
   LockLostError,
   LockNotObtainedError,
   LockUnavailableError,

@@ -11,7 +11,7 @@ import { Limits } from './limits/limits.js';
 import { LockEngine } from './locks/lock-engine.js';
 import { lockTimes, type LockTimes } from './locks/lock-options.js';
 import { Locks } from './locks/locks.js';
-import { flag, parseOptions, unchecked, type Option } from './shared/option-schema.js';
+import { flag, integer, parseOptions, unchecked, type Option } from './shared/option-schema.js';
 import { brand, shared } from './shared/registry.js';
 import { cacheOptions, type CacheOptions } from './cache/cache-options.js';
 import type { Adapter, Backend } from './ports/adapter.js';
@@ -34,6 +34,12 @@ export interface CachingOptions {
   /** The defaults of all locks. Options of a call take precedence. @default those of each option */
   readonly locks?: LockTimes | undefined;
   /**
+   * How many loads of this `Caching` may run at the same time in this process, 1 or more. Loads beyond that wait for
+   * `loadQueueTimeout` (docs/outage.md).
+   * @default not bounded
+   */
+  readonly maxConcurrentLoads?: number | undefined;
+  /**
    * False: decorated methods run as if they were not decorated, and the verbs neither read nor store anything.
    * @default true
    */
@@ -49,6 +55,7 @@ export const cachingOptions = {
   defaults: unchecked<CacheOptions>('an object of options'),
   limits: unchecked<LimitOptions>('an object of options'),
   locks: unchecked<LockTimes>('an object of options'),
+  maxConcurrentLoads: integer({ min: 1 }),
   enabled: flag(true),
   clock: unchecked<Clock>('a clock'),
 } satisfies Record<keyof CachingOptions, Option<unknown>>;
@@ -94,7 +101,11 @@ export class Caching {
    */
   constructor(options: CachingOptions) {
     const label = 'new Caching({ ... })';
-    const { clock = systemClock, enabled = true } = parseOptions(cachingOptions, options, label);
+    const {
+      clock = systemClock,
+      enabled = true,
+      maxConcurrentLoads,
+    } = parseOptions(cachingOptions, options, label);
     const { adapter, namespace = 'cachement' } = options;
     if (typeof adapter?.open !== 'function') {
       throw new OptionsError(
@@ -124,7 +135,13 @@ export class Caching {
     const common = { namespace, clock, enabled };
     const locks = new LockEngine({ ...common, store: lockStore, defaults: parsed.locks });
     this.engines = {
-      cache: new CacheEngine({ ...common, store: entries, defaults: parsed.cache, loadLocks: locks }),
+      cache: new CacheEngine({
+        ...common,
+        store: entries,
+        defaults: parsed.cache,
+        loadLocks: locks,
+        maxConcurrentLoads,
+      }),
       limits: new LimitEngine({ ...common, store: rates, defaults: parsed.limits }),
       locks,
     };

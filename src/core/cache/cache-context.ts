@@ -2,6 +2,7 @@ import type { Clock } from '../ports/clock.js';
 import type { EntryStore } from '../ports/entry-store.js';
 import { HighWaterMarks } from '../shared/high-water-marks.js';
 import { InFlightLoads } from './in-flight-loads.js';
+import { LoadBulkhead } from './load-bulkhead.js';
 import type { LoadLocks } from './load-lock.js';
 import { PendingInvalidations, type InvalidationTarget } from './pending-invalidations.js';
 import { StoreKeys } from '../keys/store-keys.js';
@@ -28,6 +29,8 @@ export interface CacheContext {
   /** The load leases that this process holds: store key to token. */
   readonly heldLeases: Map<string, string>;
   readonly loadLocks: LoadLocks;
+  /** Bounds all loads; undefined if they are not bounded. */
+  readonly bulkhead: LoadBulkhead | undefined;
   /** The last sequence number. Calls, lookups and loads of this process take the next one, which orders them. */
   sequence: number;
 }
@@ -37,9 +40,16 @@ export interface CacheContextSetup {
   readonly store: EntryStore;
   readonly clock: Clock;
   readonly loadLocks: LoadLocks;
+  readonly maxConcurrentLoads: number | undefined;
 }
 
-export function createCacheContext({ namespace, store, clock, loadLocks }: CacheContextSetup): CacheContext {
+export function createCacheContext({
+  namespace,
+  store,
+  clock,
+  loadLocks,
+  maxConcurrentLoads,
+}: CacheContextSetup): CacheContext {
   const names = new StoreKeys(namespace);
   return {
     store,
@@ -54,6 +64,7 @@ export function createCacheContext({ namespace, store, clock, loadLocks }: Cache
     wakeups: new Wakeups(),
     heldLeases: new Map(),
     loadLocks,
+    bulkhead: maxConcurrentLoads === undefined ? undefined : new LoadBulkhead(maxConcurrentLoads),
     sequence: 0,
   };
 }
