@@ -34,6 +34,10 @@ export const QUESTIONS = {
     asks: 'What do callers feel while Redis is killed, restarted, paused and resumed?',
     onRequest: true,
   },
+  'outage-database': {
+    asks: 'Redis is killed under 2,000 callers: what reaches the database, and how long does everybody wait?',
+    onRequest: true,
+  },
   admissions: {
     asks: 'What does each algorithm of a rate limit let through over time? Draws the pictures of the docs.',
     onRequest: true,

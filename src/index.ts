@@ -16,6 +16,7 @@ export {
   DecorationError,
   InvalidationError,
   KeyError,
+  LoadShedError,
   LockLostError,
   LockNotObtainedError,
   LockUnavailableError,

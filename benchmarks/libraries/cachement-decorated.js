@@ -5,8 +5,9 @@ import { openCaching } from './cachement.js';
 export const name = 'cachement (decorated)';
 export const rootPackages = ['cachement', 'ioredis'];
 
-export async function open({ url, prefix, ttlSeconds, tag }) {
-  const cache = await openCaching({ url, prefix });
+/** `caching`: further options of `new Caching`. */
+export async function open({ url, prefix, ttlSeconds, tag, caching }) {
+  const cache = await openCaching({ url, prefix }, caching);
   const ttl = ttlSeconds * 1_000;
 
   class Rows {

@@ -191,3 +191,65 @@ function timelinePanel({ title, note, limit, seconds, barMs, bars, steps }, line
     ],
   };
 }
+
+/**
+ * Small pictures of what happened over time: a row for each course, a column for each figure. A column has one scale.
+ *
+ * @param {string} title
+ * @param {readonly { label: string, points: readonly Record<string, number>[] }[]} rows `at` of a point: seconds
+ * @param {readonly { field: string, title: string, mark?: number }[]} columns `mark`: where a dashed line is drawn
+ * @param {{ from: number, until: number }} shaded seconds
+ */
+export function courses(title, rows, columns, shaded) {
+  const highest = ({ field, mark = 0 }) =>
+    Math.max(mark, ...rows.flatMap(({ points }) => points.map((point) => point[field] ?? 0)));
+  const panel = ({ label, points }, column, i) => {
+    const { field, mark } = column;
+    const color = label.startsWith('cachement') ? OURS : FAINT;
+    const y = {
+      type: 'quantitative',
+      scale: { domain: [0, highest(column)], nice: true },
+      axis: { gridColor: GRID, labelColor: FAINT, tickCount: 3 },
+    };
+    return {
+      // An empty title has no subtitle.
+      title: { text: i === 0 ? label : '\u00A0', subtitle: column.title, subtitleFontSize: 12 },
+      width: 270,
+      height: 80,
+      layer: [
+        {
+          data: { values: [shaded] },
+          mark: { type: 'rect', color: CELLS.none },
+          encoding: { x: { field: 'from', type: 'quantitative' }, x2: { field: 'until' } },
+        },
+        ...(mark === undefined
+          ? []
+          : [
+              {
+                data: { values: [{}] },
+                mark: { type: 'rule', strokeDash: [3, 3], color: FAINT },
+                encoding: { y: { ...y, datum: mark } },
+              },
+            ]),
+        {
+          data: { values: points.filter((point) => point[field] !== undefined) },
+          mark: { type: 'line', interpolate: 'step-after', color, strokeWidth: 1.8 },
+          encoding: {
+            x: {
+              field: 'at',
+              type: 'quantitative',
+              scale: { domain: [0, Math.max(...points.map(({ at }) => at))] },
+              axis: { grid: false, labelExpr: "datum.value + ' s'", labelColor: FAINT, tickCount: 6 },
+            },
+            y: { ...y, field },
+          },
+        },
+      ],
+    };
+  };
+  return draw(title, {
+    columns: columns.length,
+    spacing: 16,
+    concat: rows.flatMap((row) => columns.map((column, i) => panel(row, column, i))),
+  });
+}

@@ -684,6 +684,104 @@ export const cacheMutations = [
     test: 'test/shared/system-clock.test.ts',
     title: 'a timer longer than the maximum of Node.js does not fire at once',
   },
+  // --- how many loads run --------------------------------------------------------------------------------------------
+  {
+    guard: 'loads-are-bounded',
+    replace: 'mayWait && !missing.every(({ hasRoom }) => hasRoom)',
+    by: 'false',
+    test: 'test/cache/load-bulkhead.test.ts',
+    title: 'loads beyond maxConcurrentLoads wait for their turn',
+  },
+  {
+    guard: 'load-with-a-turn-does-not-wait',
+    replace: 'mayWait && ',
+    test: 'test/cache/load-bulkhead.test.ts',
+    title: 'a load that a load of another bounded method makes does not wait, and counts in its own method',
+  },
+  {
+    guard: 'nested-load-runs-in-the-turn-of-its-caller',
+    replace: 'path.filter((one) => !held.has(one))',
+    by: 'path',
+    test: 'test/cache/load-bulkhead.test.ts',
+    title: 'a load that a load of the same bulkhead makes runs in the turn of that one, and takes none',
+  },
+  {
+    guard: 'nested-loads-go-first',
+    test: 'test/cache/load-bulkhead.test.ts',
+    title:
+      'a load that a load with the turn of the Caching alone makes waits for its method, before all others',
+  },
+  {
+    guard: 'oldest-load-of-all-methods-is-next',
+    replace: 'first.order < longest.order',
+    by: 'true',
+    test: 'test/cache/load-bulkhead.test.ts',
+    title: 'a turn of the Caching goes to the load that has waited longest, of whichever method',
+  },
+  {
+    guard: 'waits-of-a-load-are-one',
+    replace: ' - this.#waitedMs',
+    test: 'test/cache/load-bulkhead.test.ts',
+    title: 'a load that waits again has only the rest of its time',
+  },
+  {
+    guard: 'hung-loader-gives-its-turn-back',
+    test: 'test/cache/load-bulkhead.test.ts',
+    title: 'a load that hangs gives its turn back after loadTimeout',
+  },
+  {
+    guard: 'ended-load-lends-no-turn',
+    replace: ' || !isActive',
+    test: 'test/cache/load-bulkhead.test.ts',
+    title: 'work that a load has left running when it ended has no turn of it',
+  },
+  {
+    guard: 'joined-load-does-not-wait-for-its-caller',
+    test: 'test/cache/load-bulkhead.test.ts',
+    title: 'no deadlock: a load joins one that waits for its turn',
+  },
+  {
+    guard: 'load-of-another-process-takes-no-turn',
+    test: 'test/cache/load-bulkhead.test.ts',
+    title: 'while another process loads the key, the load has no turn',
+  },
+  {
+    guard: 'holder-of-a-load-lock-keeps-its-turn',
+    replace: "if (call.policy.stampede === 'lease') ",
+    test: 'test/cache/load-bulkhead.test.ts',
+    title: "under stampede: 'lock', too, a load keeps its turn while it waits for a lease",
+  },
+  {
+    guard: 'turns-are-lent-through-other-loads',
+    test: 'test/cache/load-bulkhead.test.ts',
+    title: 'a waiting load starts when a load with its turn joins the load that has called it',
+  },
+  {
+    guard: 'shed-load-leaves-the-queue',
+    test: 'test/cache/load-bulkhead.test.ts',
+    title: 'a load that has waited too long leaves the queue, and takes no turn later',
+  },
+  {
+    guard: 'load-without-a-turn-keeps-no-lease',
+    test: 'test/cache/load-bulkhead.test.ts',
+    title: 'a load that gets its lease without a turn gives the lease back, and waits for both',
+  },
+  {
+    guard: 'store-time-begins-after-the-queue',
+    replace: ' + (turn?.waitedMs ?? 0)',
+    test: 'test/cache/load-bulkhead.test.ts',
+    title: 'time in the queue is not store time: the load has its lease, and is stored',
+  },
+  {
+    guard: 'loaded-value-gives-its-turn-back',
+    test: 'test/cache/load-bulkhead.test.ts',
+    title: 'a load has no turn while its value is stored',
+  },
+  {
+    guard: 'load-of-another-process-ends-the-turn',
+    test: 'test/cache/load-bulkhead.test.ts',
+    title: 'a load that another process has done while it waited takes no turn for longer than it asks',
+  },
   // --- one library, whichever copy; one name, one method ---------------------------------------------------------------
   {
     guard: 'kept-bytes-are-of-their-own',

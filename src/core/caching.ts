@@ -16,6 +16,7 @@ import { Locks } from './locks/locks.js';
 import {
   defaultsOf,
   flag,
+  integer,
   parseOptions,
   resolveOptions,
   unchecked,
@@ -49,6 +50,12 @@ export interface CachingOptions {
   /** The defaults of all locks. Options of a call take precedence. @default those of each option */
   readonly locks?: LockTimes | undefined;
   /**
+   * How many loads of this `Caching` may run at the same time in this process, 1 or more. Loads beyond that wait for
+   * `loadQueueTimeout` (docs/outage.md).
+   * @default not bounded
+   */
+  readonly maxConcurrentLoads?: number | undefined;
+  /**
    * False: decorated methods run as if they were not decorated, and the verbs neither read nor store anything.
    * @default true
    */
@@ -65,6 +72,7 @@ export const cachingOptions = {
   l1: unchecked<boolean | L1Options>('true, false or an object of options'),
   limits: unchecked<LimitOptions>('an object of options'),
   locks: unchecked<LockTimes>('an object of options'),
+  maxConcurrentLoads: integer({ min: 1 }),
   enabled: flag(true),
   clock: unchecked<Clock>('a clock'),
 } satisfies Record<keyof CachingOptions, Option<unknown>>;
@@ -110,7 +118,11 @@ export class Caching {
    */
   constructor(options: CachingOptions) {
     const label = 'new Caching({ ... })';
-    const { clock = systemClock, enabled = true } = parseOptions(cachingOptions, options, label);
+    const {
+      clock = systemClock,
+      enabled = true,
+      maxConcurrentLoads,
+    } = parseOptions(cachingOptions, options, label);
     const { adapter, namespace = 'cachement' } = options;
     if (typeof adapter?.open !== 'function') {
       throw new OptionsError(
@@ -152,6 +164,7 @@ export class Caching {
         loadLocks: locks,
         names,
         l1,
+        maxConcurrentLoads,
       }),
       limits: new LimitEngine({ ...common, store: rates, defaults: parsed.limits }),
       locks,

@@ -2,7 +2,7 @@ import type { Key } from '../core/cache/cache.js';
 import { KeyError } from '../core/shared/errors.js';
 import { placeholdersOf } from '../core/keys/key-template.js';
 import { defaultKey } from '../core/keys/argument-key.js';
-import { oneOf, parseOptions, unchecked, type Option } from '../core/shared/option-schema.js';
+import { integer, oneOf, parseOptions, unchecked, type Option } from '../core/shared/option-schema.js';
 import {
   CACHE_DEFAULTS,
   cacheOptions,
@@ -55,6 +55,12 @@ export interface CachedOptions<
    */
   readonly cache?: CachingSource<This> | undefined;
   /**
+   * How many loads of this method may run at the same time in this process, over all instances and for each `Caching`:
+   * 1 or more. Loads beyond that wait for `loadQueueTimeout` (docs/outage.md).
+   * @default not bounded
+   */
+  readonly maxConcurrentLoads?: number | undefined;
+  /**
    * What to do if the call has no valid key: an argument is a cycle, a function or a class instance, or another class
    * of the same name uses the default keys. `bypass`: the method runs uncached, and an `error` event is published.
    * `throw`: the call rejects with the KeyError.
@@ -77,6 +83,7 @@ export const cachedOptions = {
   unless: decoratorOptions.when as Option<
     ((this: unknown, result: unknown, ...args: readonly unknown[]) => boolean) | undefined
   >,
+  maxConcurrentLoads: integer({ min: 1 }),
   onKeyError: oneOf(['bypass', 'throw'], 'bypass'),
 } satisfies Record<
   keyof CachedOptions<unknown, readonly unknown[], unknown, string, string>,
@@ -93,6 +100,7 @@ export const cachedOptions = {
  * @throws DecorationError, OptionsError while the class is defined
  * @throws ValueError (rejection) if the result would not be read back equal, and `onUnsupported` is `'throw'`
  * @throws KeyError (rejection) if the call has no valid key, and `onKeyError` is `'throw'`
+ * @throws LoadShedError (rejection) if `maxConcurrentLoads` is reached, and the load does not start in time
  * @throws MissingCachingError (rejection) if no `Caching` is found
  * @throws (rejection) the errors of the method and of the functions in the options
  * @see G1, G3 to G6 and G10 in docs/coherence.md
@@ -133,8 +141,11 @@ export function decorateCached<This, A extends readonly unknown[], R>(
     resolveCachePolicy(options, { ...CACHE_DEFAULTS, ttl: 1 }, label);
     const keyOf = compileKey(options.key, `key of ${label}`);
     const tags = compileTags(options.tags, label);
-    const policyOf = perCaching(({ engines }) => engines.cache.policy(options, label));
     const keyDecidesTags = decidesTags(options.key, options.tags);
+    const setupOf = perCaching(({ engines }) => ({
+      policy: engines.cache.policy(options, label),
+      bulkhead: engines.cache.bulkhead(options.maxConcurrentLoads),
+    }));
     return (self, args, original) => {
       const caching = resolveCaching(self, cache, () => name.forErrors(self));
       const run = (): Promise<unknown> => callAsync(original, self, args, () => name.forErrors(self));
@@ -145,7 +156,7 @@ export function decorateCached<This, A extends readonly unknown[], R>(
         engine.bypass();
         return run();
       }
-      const policy = policyOf(caching);
+      const { policy, bulkhead } = setupOf(caching);
       let key: string;
       let argumentTags: readonly string[];
       try {
@@ -172,6 +183,7 @@ export function decorateCached<This, A extends readonly unknown[], R>(
         resultTags: tags.ofResult === undefined ? undefined : (result) => tags.ofResult!(self, result, args),
         unless: unless === undefined ? undefined : (result) => unless.apply(self, [result, ...args]),
         policy,
+        bulkhead,
         method,
         site: joinPoint,
       });

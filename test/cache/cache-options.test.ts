@@ -25,6 +25,7 @@ test('an omitted option has its documented default', (t) => {
       lease: 5_000,
       lockTimeout: 5_000,
       loadTimeout: 5_000,
+      loadQueueTimeout: 1_000,
       stampede: 'lease',
       storeTimeout: 250,
       inheritTags: false,

@@ -1,6 +1,16 @@
 import test, { type ExecutionContext } from 'ava';
 import { memory } from '../../src/adapters/memory/index.js';
-import { Cached, Caching, createDecorators, KeyError, OptionsError, ValueError } from '../../src/index.js';
+import {
+  Cached,
+  Cached as CachedAnywhere,
+  Caching,
+  createDecorators,
+  KeyError,
+  LoadShedError,
+  OptionsError,
+  ValueError,
+  withCaching,
+} from '../../src/index.js';
 import { recordingCaching, type Recording } from '../../src/testing/index.js';
 import { chaosAdapter } from '../support/chaos-adapter.js';
 
@@ -511,6 +521,76 @@ test('two methods with one key share its load and its entry', async (t) => {
   t.deepEqual(await Promise.all([first, ...others]), [1, 1, 1, 1]);
   t.is(await users.get('1'), 1);
   t.deepEqual(keys(recording), ['shared:1']);
+});
+
+test('maxConcurrentLoads bounds the loads of a method over all instances, for each Caching, beside that of the Caching', async (t) => {
+  const { recording, Cached } = setup(t, { maxConcurrentLoads: 3 });
+  const other = setup(t).recording;
+  let running: string[] = [];
+  const gates: (() => void)[] = [];
+  const load = async (name: string): Promise<string> => {
+    running.push(name);
+    await new Promise<void>((resolve) => gates.push(resolve));
+    return name;
+  };
+  const options = { maxConcurrentLoads: 2, loadQueueTimeout: '1h' } as const;
+  class Users {
+    @Cached({ key: 'user:{0}', ...options })
+    async find(id: string): Promise<string> {
+      return load(`user ${id}`);
+    }
+    @Cached({ key: 'org:{0}', ...options })
+    async org(id: string): Promise<string> {
+      return load(`org ${id}`);
+    }
+  }
+  class Elsewhere {
+    @CachedAnywhere({ key: 'user:{0}', ...options })
+    async find(id: string): Promise<string> {
+      return load(`user ${id}`);
+    }
+  }
+  const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  const end = async (calls: readonly Promise<string>[]): Promise<void> => {
+    for (let i = 0; i < 10; i++) {
+      for (const open of gates.splice(0)) open();
+      await pause();
+    }
+    await Promise.all(calls);
+    running = [];
+  };
+  const [a, b] = [new Users(), new Users()];
+  const first = [a.find('1'), b.find('2'), a.find('3'), a.org('1'), a.org('2')];
+  await pause();
+  t.deepEqual(running, ['user 1', 'user 2', 'org 1']);
+  await end(first);
+  const there = new Elsewhere();
+  const second = [recording, other].flatMap(({ caching }) =>
+    withCaching(caching, () => [there.find('4'), there.find('5'), there.find('6')]),
+  );
+  await pause();
+  t.deepEqual(running, ['user 4', 'user 5', 'user 4', 'user 5']);
+  await end(second);
+});
+
+test('a load of a bounded method that is shed rejects with a LoadShedError that names the method', async (t) => {
+  const { recording, Cached } = setup(t);
+  let open!: () => void;
+  const gate = new Promise<void>((resolve) => (open = resolve));
+  class Users {
+    @Cached({ key: 'user:{0}', maxConcurrentLoads: 1, loadQueueTimeout: 0 })
+    async find(_id: string): Promise<void> {
+      await gate;
+    }
+  }
+  const users = new Users();
+  const first = users.find('1');
+  const error = await t.throwsAsync(users.find('2'), { instanceOf: LoadShedError });
+  t.like(error, { key: 'user:2', method: 'Users.find', limit: 1, waitedMs: 0 });
+  t.regex(error.message, /^'user:2' \(Users\.find\) was not loaded: /);
+  t.like(recording.of('loadShed')[0], { method: 'Users.find', limit: 1 });
+  open();
+  await first;
 });
 
 test('while the store is unavailable the method runs, and an error event names it', async (t) => {

@@ -13,6 +13,7 @@ const PAGES = [
   'docs/invalidation.md',
   'docs/keys.md',
   'docs/locks.md',
+  'docs/outage.md',
   'docs/rate-limits.md',
   'docs/redis.md',
   'docs/stampede.md',

@@ -275,6 +275,8 @@ export class Durations {
     lease: '1.5s',
     lockTimeout: '2h',
     loadTimeout: '90 s',
+    loadQueueTimeout: '200ms',
+    maxConcurrentLoads: 10,
     storeTimeout: '30d',
   })
   async texts(): Promise<void> {}

@@ -463,3 +463,12 @@ export class Invalidations {
   @Invalidates({ all: 'yes' })
   async method19(): Promise<void> {}
 }
+
+export class Bounds {
+  // error: Type 'string' is not assignable to type 'number'
+  @Cached({ maxConcurrentLoads: '10' })
+  async method20(): Promise<void> {}
+}
+
+// error: 'maxConcurrentLoads' does not exist in type 'GetOrSetOptions<number>'
+void caching.cache.getOrSet('key', () => 1, { maxConcurrentLoads: 10 });

@@ -1,4 +1,4 @@
-import { RateLimitExceededError, StoreUnavailableError } from '../../core/shared/errors.js';
+import { LoadShedError, RateLimitExceededError, StoreUnavailableError } from '../../core/shared/errors.js';
 import { rateLimitHeaders, type RateLimitHeadersOptions } from './rate-limit-headers.js';
 
 /** The parts of an HTTP response to a refused request. */
@@ -13,8 +13,8 @@ export interface ErrorResponse {
 const PROBLEM = { 'Content-Type': 'application/problem+json' } as const;
 
 /**
- * Returns the HTTP response to an error of a rate limit: 429 for a RateLimitExceededError, 503 for a
- * StoreUnavailableError. The latter reaches an error handler only under `onUnavailable: 'deny'`.
+ * Returns the HTTP response to an error of a rate limit or of `maxConcurrentLoads`: 429 for a RateLimitExceededError, 503
+ * for a LoadShedError or a StoreUnavailableError. The latter reaches an error handler only under `onUnavailable: 'deny'`.
  *
  * @returns undefined for every other error: pass it on
  * @throws OptionsError
@@ -28,7 +28,7 @@ export function errorResponse(
   options: RateLimitHeadersOptions = {},
 ): ErrorResponse | undefined {
   if (error instanceof RateLimitExceededError) return tooManyRequests(error, options);
-  if (!(error instanceof StoreUnavailableError)) return undefined;
+  if (!(error instanceof StoreUnavailableError || error instanceof LoadShedError)) return undefined;
   return {
     status: 503,
     headers: PROBLEM,

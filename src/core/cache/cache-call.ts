@@ -2,6 +2,7 @@ import type { StoreUnavailableError } from '../shared/errors.js';
 import type { MethodLabel } from '../shared/event-publisher.js';
 import type { TagVersion } from '../ports/entry-format.js';
 import type { CachePolicy } from './cache-options.js';
+import type { LoadBulkhead } from './load-bulkhead.js';
 
 /** One cached call, as decorators and verbs pass it to the engine. */
 export interface CacheCall<T> {
@@ -14,6 +15,8 @@ export interface CacheCall<T> {
   readonly resultTags: ((value: T) => readonly string[]) | undefined;
   readonly unless: ((value: T) => boolean) | undefined;
   readonly policy: CachePolicy;
+  /** Bounds the loads of the decorated method; undefined if only the bound of the `Caching` applies, if it has one. */
+  readonly bulkhead: LoadBulkhead | undefined;
   /** `Class.method` in events; undefined for the plain verbs. */
   readonly method: MethodLabel | undefined;
   /** The decorated method that loads; undefined for the plain verbs. */

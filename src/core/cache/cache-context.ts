@@ -3,6 +3,7 @@ import type { EntryStore } from '../ports/entry-store.js';
 import { HighWaterMarks } from '../shared/high-water-marks.js';
 import type { L1Cache } from '../l1/l1-cache.js';
 import { InFlightLoads } from './in-flight-loads.js';
+import { LoadBulkhead } from './load-bulkhead.js';
 import type { LoadLocks } from './load-lock.js';
 import { PendingInvalidations, type InvalidationTarget } from './pending-invalidations.js';
 import type { StoreKeys } from '../keys/store-keys.js';
@@ -31,6 +32,8 @@ export interface CacheContext {
   readonly loadLocks: LoadLocks;
   /** Values in the memory of this process; undefined without the option `l1`. */
   readonly l1: L1Cache | undefined;
+  /** Bounds all loads; undefined if they are not bounded. */
+  readonly bulkhead: LoadBulkhead | undefined;
   /** The last sequence number. Calls, lookups and loads of this process take the next one, which orders them. */
   sequence: number;
 }
@@ -42,10 +45,11 @@ export interface CacheContextSetup {
   readonly loadLocks: LoadLocks;
   readonly names: StoreKeys;
   readonly l1: L1Cache | undefined;
+  readonly maxConcurrentLoads: number | undefined;
 }
 
 export function createCacheContext(setup: CacheContextSetup): CacheContext {
-  const { namespace, store, clock, names, loadLocks, l1 } = setup;
+  const { namespace, store, clock, names, loadLocks, l1, maxConcurrentLoads } = setup;
   return {
     store,
     clock,
@@ -60,6 +64,7 @@ export function createCacheContext(setup: CacheContextSetup): CacheContext {
     heldLeases: new Map(),
     loadLocks,
     l1,
+    bulkhead: maxConcurrentLoads === undefined ? undefined : new LoadBulkhead(maxConcurrentLoads),
     sequence: 0,
   };
 }

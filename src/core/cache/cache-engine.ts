@@ -9,6 +9,7 @@ import {
 import { prepareEntry, writeEntry } from './entry-writer.js';
 import { KeyError, type StoreUnavailableError } from '../shared/errors.js';
 import { InFlightLoad, type LoadResult } from './in-flight-loads.js';
+import { LoadBulkhead, LoadTurn, reconsiderWaitingTurns } from './load-bulkhead.js';
 import { currentLoadContext, enclosingLoadOf, type LoadContext } from './load-context.js';
 import { releaseAll, releaseLater, requestLease, type LoadLease } from './load-lease.js';
 import { loadMissing } from './loader.js';
@@ -68,12 +69,17 @@ export class CacheEngine {
     return resolveCachePolicy(options, this.#defaults, label);
   }
 
+  /** The bulkhead of a decorated method. @param limit undefined: only the bound of the `Caching` applies */
+  bulkhead(limit: number | undefined): LoadBulkhead | undefined {
+    return limit === undefined ? undefined : new LoadBulkhead(limit, this.#context.bulkhead);
+  }
+
   /**
    * Returns the stored value, or loads and stores it. The returned value was valid at some time after the call started: it
    * comes from this call's lookup, from a load started later, or from an earlier load that was validated since (lease and
    * tag nonces unchanged).
    *
-   * @throws what the loader, `unless` and `resultTags` throw; ValueError. Failures of the store are not thrown
+   * @throws what the loader, `unless` and `resultTags` throw; ValueError; LoadShedError. Failures of the store are not thrown
    * @see G1, G4, G5, G10
    */
   read<T>(call: CacheCall<T>): Promise<T> {
@@ -117,7 +123,8 @@ export class CacheEngine {
         outer?.tracker?.add(found.tags);
         return found.value as T;
       }
-      load ??= inFlight.get(call.key) ?? (startedLoad = this.#startLoad(call, keys, found, requestedAt));
+      load ??=
+        this.#join(call.key, outer) ?? (startedLoad = this.#startLoad(call, keys, found, requestedAt, outer));
       // guard: hung-load-is-left
       const finished = await this.#waitForResult(load, hung, load === startedLoad ? undefined : loadTimeout);
       if (finished === undefined) {
@@ -314,10 +321,33 @@ export class CacheEngine {
     return { entry: names.entry(key), nonces: names.nonces(tags) };
   }
 
-  #startLoad<T>(call: CacheCall<T>, keys: CallKeys, found: LookupResult, requestedAt: number): InFlightLoad {
+  /** The load of a key that is in progress. @param outer the load that makes the call */
+  #join(key: string, outer: LoadContext | undefined): InFlightLoad | undefined {
+    const load = this.#context.inFlight.get(key);
+    if (load === undefined || outer === undefined) return load;
+    load.addCaller(outer);
+    // guard: joined-load-does-not-wait-for-its-caller
+    reconsiderWaitingTurns();
+    return load;
+  }
+
+  #startLoad<T>(
+    call: CacheCall<T>,
+    keys: CallKeys,
+    found: LookupResult,
+    requestedAt: number,
+    outer: LoadContext | undefined,
+  ): InFlightLoad {
     // guard: inherited-tags-are-unknown-during-the-load
     const dependsOnResult = call.resultTags !== undefined || call.policy.inheritTags;
     const load = new InFlightLoad(call.key, dependsOnResult ? undefined : call.tags);
+    if (outer !== undefined) load.addCaller(outer);
+    const bulkhead = call.bulkhead ?? this.#context.bulkhead;
+    if (bulkhead !== undefined) {
+      const { clock, events } = this.#context;
+      const timeout = call.policy.loadQueueTimeout;
+      load.turn = new LoadTurn({ bulkhead, load, subject: call, timeout, clock, events });
+    }
     this.#context.inFlight.add(load);
     void loadMissing(this.#context, load, call, keys, found, requestedAt);
     return load;

@@ -53,6 +53,12 @@ export interface CacheOptions {
    */
   readonly loadTimeout?: Duration | undefined;
   /**
+   * How long a load waits for its turn if `maxConcurrentLoads` bounds it: 0 ms or more. Then its calls reject with a
+   * LoadShedError. 0: it does not wait. The wait counts for no other timeout.
+   * @default '1s'
+   */
+  readonly loadQueueTimeout?: Duration | undefined;
+  /**
    * How the processes agree on one that loads a missing key. `lease`: a lease in the key of the entry. `lock`: also the
    * lock `cache:<key>`, for two more round trips. If the locks have servers of their own, a load then runs once even if
    * the server of the entries fails over meanwhile. If the lock cannot be acquired in time, the load continues with the
@@ -104,6 +110,7 @@ export const cacheOptions = {
   lease: duration({ min: 1, default: '5s' }),
   lockTimeout: duration({ default: '5s' }),
   loadTimeout: duration({ min: 1, default: '5s' }),
+  loadQueueTimeout: duration({ default: '1s' }),
   stampede: oneOf(['lease', 'lock'], 'lease'),
   storeTimeout: duration({ default: '250ms' }),
   inheritTags: flag(false),
@@ -156,6 +163,7 @@ export function resolveCachePolicy(
     lease: options.lease ?? defaults.lease,
     lockTimeout: options.lockTimeout ?? defaults.lockTimeout,
     loadTimeout: options.loadTimeout ?? defaults.loadTimeout,
+    loadQueueTimeout: options.loadQueueTimeout ?? defaults.loadQueueTimeout,
     stampede: options.stampede ?? defaults.stampede,
     storeTimeout: options.storeTimeout ?? defaults.storeTimeout,
     inheritTags: options.inheritTags ?? defaults.inheritTags,

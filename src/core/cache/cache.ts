@@ -120,6 +120,7 @@ export class Cache {
    * @throws OptionsError for invalid options and a missing ttl
    * @throws KeyError for an invalid key or tag
    * @throws ValueError for a loaded value that would not come back equal, unless `onUnsupported` is `'bypass'`
+   * @throws LoadShedError if `maxConcurrentLoads` of the `Caching` is reached, and the load does not start in time
    * @throws what `loader`, `unless` and the function `tags` throw
    * @see G1, G3, G4, G5, G6, G7, G10 in docs/coherence.md
    * @example
@@ -136,6 +137,7 @@ export class Cache {
       resultTags: typeof tags === 'function' ? (value) => normaliseTags(tags(value), label) : undefined,
       unless: options.unless,
       policy: this.#engine.policy(parsed, label),
+      bulkhead: undefined,
       method: undefined,
       site: undefined,
     });
@@ -226,6 +228,7 @@ export class Cache {
       resultTags: undefined,
       unless: undefined,
       policy: this.#engine.policy(parsed, label),
+      bulkhead: undefined,
       method: undefined,
       site: undefined,
     };

@@ -1,3 +1,4 @@
+import type { AwaitedLoad, CallingLoad, LoadTurn } from './load-bulkhead.js';
 import type { TagVersion } from '../ports/entry-format.js';
 
 export interface LoadResult {
@@ -10,8 +11,11 @@ export interface LoadResult {
   readonly tags: readonly TagVersion[] | undefined;
 }
 
+/** Most loads have none, and share this list. */
+const NO_CALLERS: CallingLoad[] = [];
+
 /** A load of a key in this process. Several calls may share it. @see G5 */
-export class InFlightLoad {
+export class InFlightLoad implements AwaitedLoad {
   readonly key: string;
   /** The tags that the load depends on; undefined if they are known only from its result. */
   readonly tags: readonly string[] | undefined;
@@ -24,13 +28,16 @@ export class InFlightLoad {
   readonly validated: Promise<number>;
   /** True after an invalidation of this process that covers the load: no call may join it, and it is not stored. */
   isDetached = false;
-  /** When the loader was called, by this process' clock; undefined while the load waits for its lease. */
+  /** Its turn in the bulkheads that bound it; undefined if none does. */
+  turn: LoadTurn | undefined;
+  /** When the loader was called, by this process' clock; undefined while the load waits for its turn or its lease. */
   loaderStartedAt: number | undefined;
   /** How long the load has waited for the store so far, in ms. `storeTimeout` limits the sum. */
   storeTimeSpent = 0;
   resolve!: (result: LoadResult) => void;
   reject!: (error: unknown) => void;
   settleValidation!: (validFrom: number) => void;
+  #callers: CallingLoad[] = NO_CALLERS;
 
   constructor(key: string, tags: readonly string[] | undefined) {
     this.key = key;
@@ -42,6 +49,16 @@ export class InFlightLoad {
     // The call that started this load may have returned another load's result, so a rejection may have no handler.
     this.result.catch(() => {});
     this.validated = new Promise((resolve) => (this.settleValidation = resolve));
+  }
+
+  /** The running loads whose calls wait for this one: such a call has started it, or has joined it. */
+  get callers(): readonly CallingLoad[] {
+    return this.#callers;
+  }
+
+  addCaller(caller: CallingLoad): void {
+    if (this.#callers === NO_CALLERS) this.#callers = [caller];
+    else if (this.#callers.at(-1) !== caller) this.#callers.push(caller);
   }
 }
 

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { LoadSite } from './cache-call.js';
+import type { AwaitedLoad } from './load-bulkhead.js';
 import type { TagVersion } from '../ports/entry-format.js';
 import { shared } from '../shared/registry.js';
 
@@ -9,6 +10,7 @@ export interface LoadContext {
   readonly engine: object;
   readonly key: string;
   readonly site: LoadSite | undefined;
+  readonly load?: AwaitedLoad | undefined;
   /** Of this load, or of the nearest one around it that has one. */
   readonly tracker: TagTracker | undefined;
   readonly outer: LoadContext | undefined;
@@ -40,7 +42,7 @@ export function enclosingLoadOf(
 
 /** Runs a loader within its own LoadContext, which the cached calls it makes can find. */
 export async function runLoader<T>(
-  identity: { readonly engine: object; readonly key: string; readonly site: LoadSite | undefined },
+  identity: Pick<LoadContext, 'engine' | 'key' | 'site' | 'load'>,
   tracker: TagTracker | undefined,
   load: () => Promise<T>,
 ): Promise<T> {

@@ -105,6 +105,10 @@ export async function acquireLoadLease<T>(
           const remainingMs = waitUntil - clock.now();
           // guard: wait-for-another-process-ends
           if (remainingMs <= 0) return NONE;
+          // The load runs in another process. Under `stampede: 'lock'` whoever holds the lock keeps its turn (loader.ts).
+          // guard: load-of-another-process-takes-no-turn
+          // guard: holder-of-a-load-lock-keeps-its-turn
+          if (call.policy.stampede === 'lease') load.turn?.giveBack();
           await wakeup.within(Math.max(1, Math.min(remainingMs, polls.next(), reply.forMs + 1)));
           // The store answers: the call waits for another process, not for the store. The timeout starts again.
           load.storeTimeSpent = 0;

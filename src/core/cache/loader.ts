@@ -11,13 +11,19 @@ import { channels } from '../shared/events.js';
 import type { InFlightLoad } from './in-flight-loads.js';
 import type { TagVersion } from '../ports/entry-format.js';
 import { mergeTags, runLoader, TagTracker } from './load-context.js';
-import { acquireLoadLease, keepExtending, releaseLater, type LoadLease } from './load-lease.js';
+import {
+  acquireLoadLease,
+  keepExtending,
+  releaseLater,
+  type LoadLease,
+  type LoadLeaseResult,
+} from './load-lease.js';
 import { acquireLoadLock, type LoadLock } from './load-lock.js';
 import { zipTagVersions } from './tags.js';
 
 /**
- * Loads a missing key: acquires the lock (`stampede: 'lock'`) and the lease, calls the loader, and writes the entry. Never
- * rejects: the result or the error is passed to all waiting calls through `load`.
+ * Loads a missing key: takes its turn (`maxConcurrentLoads`), acquires the lock (`stampede: 'lock'`) and the lease, calls
+ * the loader, and writes the entry. Never rejects: the result or the error is passed to all waiting calls through `load`.
  *
  * @param requestedAt when the call started, by this process' clock
  */
@@ -30,17 +36,22 @@ export async function loadMissing<T>(
   requestedAt: number,
 ): Promise<void> {
   let validFrom = NOT_VALIDATED;
+  const { turn } = load;
   let lock: LoadLock | undefined;
   try {
+    if (turn !== undefined && !turn.tryTake()) await turn.wait();
     if (found.status !== 'miss') {
       await loadUncached(context, load, call);
       return;
     }
-    if (call.policy.stampede === 'lock') lock = await acquireLoadLock(context, call, requestedAt);
+    // Time in the queue is not time spent on the store.
+    // guard: store-time-begins-after-the-queue
+    const startedAt = requestedAt + (turn?.waitedMs ?? 0);
+    if (call.policy.stampede === 'lock') lock = await acquireLoadLock(context, call, startedAt);
     const waitedMs = lock?.waitedMs ?? 0;
-    const storeAskedSince = requestedAt + waitedMs;
+    const storeAskedSince = startedAt + waitedMs;
     // guard: value-that-does-not-count-is-named-at-once
-    const acquired = await acquireLoadLease(
+    const acquired = await acquireLeaseAndTurn(
       context,
       load,
       call,
@@ -63,6 +74,43 @@ export async function loadMissing<T>(
     context.inFlight.remove(load);
     load.settleValidation(validFrom);
     lock?.release();
+    // guard: load-of-another-process-ends-the-turn
+    turn?.giveBack();
+  }
+}
+
+/**
+ * Acquires the lease of a load that has its turn. While another process loads the key, the load gives its turn back, and
+ * asks again without one: most times the value is there then.
+ *
+ * No load waits for its turn while it holds a lease or a lock: other processes would wait for it, and loads whose turns
+ * it waits for might be among them.
+ *
+ * @throws LoadShedError
+ */
+async function acquireLeaseAndTurn<T>(
+  context: CacheContext,
+  load: InFlightLoad,
+  call: CacheCall<T>,
+  keys: CallKeys,
+  replaces: string | undefined,
+  requestedAt: number,
+  waitedMs: number,
+): Promise<LoadLeaseResult> {
+  const { clock } = context;
+  const { turn } = load;
+  for (;;) {
+    const askedAt = clock.now();
+    const acquired = await acquireLoadLease(context, load, call, keys, replaces, requestedAt, waitedMs);
+    if (acquired.status === 'loaded' || turn === undefined || turn.tryTake()) return acquired;
+    waitedMs += clock.now() - askedAt;
+    // guard: load-without-a-turn-keeps-no-lease
+    if (acquired.status === 'granted') {
+      releaseLater(context, keys.entry, acquired.lease.token, call.policy.lease);
+    }
+    await turn.wait();
+    if (acquired.status === 'none') return acquired;
+    requestedAt = clock.now();
   }
 }
 
@@ -71,7 +119,7 @@ async function loadUncached<T>(context: CacheContext, load: InFlightLoad, call: 
   const { clock, highWaterMarks } = context;
   const validFrom = ++context.sequence;
   const loadedAt = (load.loaderStartedAt = clock.now());
-  const value = await callLoader(context, call, false, undefined);
+  const value = await callLoader(context, load, call, false, undefined);
   // guard: uncached-load-raises-the-mark
   highWaterMarks.record(call.key, loadedAt);
   // guard: uncached-load-ends-older-values-in-memory
@@ -103,7 +151,7 @@ async function loadWithLease<T>(
     load.isDetached = false;
     const validFrom = ++context.sequence;
     const loadedAt = (load.loaderStartedAt = clock.now());
-    const value = await callLoader(context, call, true, tracker);
+    const value = await callLoader(context, load, call, true, tracker);
     const entry = call.unless?.(value) === true ? undefined : prepareEntry(context, call, value);
     const argumentTagVersions = mergeTags(zipTagVersions(call.tags, lease.tagState.nonces, 1), tracker);
     const resultTags = (call.resultTags?.(value) ?? []).filter(
@@ -183,13 +231,16 @@ function keepStored(
 
 async function callLoader<T>(
   context: CacheContext,
+  load: InFlightLoad,
   call: CacheCall<T>,
   leased: boolean,
   tracker: TagTracker | undefined,
 ): Promise<T> {
   const { clock, events } = context;
-  const identity = { engine: context, key: call.key, site: call.site };
-  if (!channels.load.hasSubscribers) return runLoader(identity, tracker, call.load);
+  const { turn } = load;
+  const identity = { engine: context, key: call.key, site: call.site, load };
+  turn?.giveBackAfter(call.policy.loadTimeout);
+  if (!channels.load.hasSubscribers && turn === undefined) return runLoader(identity, tracker, call.load);
   const startedAt = clock.now();
   let failure: unknown;
   try {
@@ -198,6 +249,9 @@ async function callLoader<T>(
     failure = error;
     throw error;
   } finally {
+    // The value is stored without a turn: that is no work for what it was loaded from.
+    // guard: loaded-value-gives-its-turn-back
+    turn?.giveBack();
     const ms = clock.now() - startedAt;
     events.publish('load', call.method, { key: call.key, ms, error: failure, leased });
   }

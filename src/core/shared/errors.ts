@@ -140,6 +140,28 @@ export function invalidationQueued(failure: StoreUnavailableError, result: unkno
   );
 }
 
+/**
+ * A load did not start: as many loads as `maxConcurrentLoads` allows were running, and its turn did not come within
+ * `loadQueueTimeout`. All calls that waited for this load get it. `code`: `E_LOAD_SHED`.
+ */
+export class LoadShedError extends CachementError {
+  /** The logical key. */
+  readonly key: string;
+  /** `Class.method` of the decorated method; undefined for the plain verbs. */
+  readonly method: string | undefined;
+  /** The bound that was reached: of the method, or of the `Caching`. */
+  readonly limit: number;
+  /** How long the load waited for its turn, in ms. */
+  readonly waitedMs: number;
+  constructor(message: string, key: string, method: string | undefined, limit: number, waitedMs: number) {
+    super('E_LOAD_SHED', message);
+    this.key = key;
+    this.method = method;
+    this.limit = limit;
+    this.waitedMs = waitedMs;
+  }
+}
+
 /** A rate limit is exceeded. Never thrown because of a failure of the store. `code`: `E_RATE_LIMIT_EXCEEDED`. */
 export class RateLimitExceededError extends CachementError {
   /** The logical key. */
@@ -235,6 +257,7 @@ const KINDS = {
   StoreUnavailableError,
   StoreSetupError,
   InvalidationError,
+  LoadShedError,
   RateLimitExceededError,
   LockNotObtainedError,
   LockLostError,

@@ -43,6 +43,8 @@ export interface CachementEvents {
     /** False if it ran without a lease, so that its result is not stored. */
     readonly leased: boolean;
   };
+  /** A load did not start: `limit` loads were running (`maxConcurrentLoads`), and it has waited `waitedMs` for its turn. */
+  readonly loadShed: KeyEvent & { readonly limit: number; readonly waitedMs: number };
   /** A call returned the result of another call's load: of this process (`process`) or of another one (`fleet`). */
   readonly coalesced: KeyEvent & { readonly with: 'process' | 'fleet' };
   /** A value was stored. `bytes`: the size of the record. `ttlMs`: its remaining ttl. */
@@ -103,6 +105,7 @@ export const channels: Channels = {
   hit: channel('cachement:hit'),
   miss: channel('cachement:miss'),
   load: channel('cachement:load'),
+  loadShed: channel('cachement:loadShed'),
   coalesced: channel('cachement:coalesced'),
   fill: channel('cachement:fill'),
   notStored: channel('cachement:notStored'),

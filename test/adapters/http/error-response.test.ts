@@ -3,6 +3,7 @@ import { rateLimitHeaders, errorResponse } from '../../../src/adapters/http/inde
 import { memory } from '../../../src/adapters/memory/index.js';
 import { Caching } from '../../../src/core/caching.js';
 import {
+  LoadShedError,
   LockNotObtainedError,
   RateLimitExceededError,
   StoreUnavailableError,
@@ -51,6 +52,12 @@ test('an unavailable store is 503 and never 429, and its error is not exposed', 
   t.is(refusal?.status, 503);
   t.is(refusal?.body['status'], 503);
   t.notRegex(JSON.stringify(refusal), /redis/);
+});
+
+test('a load that was shed is 503, without its key and its bound', (t) => {
+  const refusal = errorResponse(new LoadShedError('user:secret', 'user:secret', 'Users.find', 7, 1_000));
+  t.is(refusal?.status, 503);
+  t.notRegex(JSON.stringify(refusal), /secret|Users|7/);
 });
 
 test('other errors return undefined', (t) => {

@@ -115,7 +115,7 @@ test('tracking: writes of other programs, and FLUSHALL, end what is in memory', 
 });
 
 for (const coherence of ['bus', 'tracking'] as const) {
-  test(`${coherence}: I13, I14 without an answer of the server nothing comes from memory, and what was missed is not returned`, async (t) => {
+  test(`${coherence}: G2 bounded staleness: I13, I14 without an answer of the server nothing comes from memory, and what was missed is not returned`, async (t) => {
     const proxy = await startProxy({ host: '127.0.0.1', port: server.port });
     t.teardown(() => proxy.stop());
     const { cachings, inMemory } = await open(t, coherence, [
