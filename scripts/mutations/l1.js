@@ -39,9 +39,20 @@ export const l1Mutations = [
   },
   {
     guard: 'call-with-its-own-l1-ttl',
-    replace: ' && now - entry.keptAt < maxAge',
     test: FLOW,
     title: 'an option of a call: false leaves the memory out*',
+  },
+  {
+    guard: 'memo-that-does-not-pay-ends',
+    test: 'test/keys/key-memo.test.ts',
+    title: 'a memo whose keys are not asked for again ends',
+  },
+  {
+    guard: 'reading-ends-with-the-tick',
+    replace: '(--usesLeft > 0 ? reading : readForTick())',
+    by: '(reading === 0 ? readForTick() : reading)',
+    test: 'test/shared/system-clock.test.ts',
+    title: 'tickNow advances with every tick, and within a long one',
   },
   {
     guard: 'l1-hit-passes-its-tags-on',

@@ -143,48 +143,45 @@ export function decorateCached<This, A extends readonly unknown[], R>(
     const tags = compileTags(options.tags, label);
     const keyDecidesTags = decidesTags(options.key, options.tags);
     const setupOf = perCaching(({ engines }) => ({
+      engine: engines.cache,
       policy: engines.cache.policy(options, label),
       bulkhead: engines.cache.bulkhead(options.maxConcurrentLoads),
     }));
     return (self, args, original) => {
-      const caching = resolveCaching(self, cache, () => name.forErrors(self));
-      const run = (): Promise<unknown> => callAsync(original, self, args, () => name.forErrors(self));
-      const engine = caching.engines.cache;
-      const method = (): string => name.forEvents(self);
-      if (!engine.enabled) return run();
+      const { engine, policy, bulkhead } = setupOf(resolveCaching(self, cache, name));
+      if (!engine.enabled) return callAsync(original, self, args, name);
       if (when !== undefined && !when.apply(self, args)) {
         engine.bypass();
-        return run();
+        return callAsync(original, self, args, name);
       }
-      const { policy, bulkhead } = setupOf(caching);
       let key: string;
       let argumentTags: readonly string[];
       try {
         key = keyOf === undefined ? defaultKey(name.forKeys(self), args) : keyOf(args, self);
         const known = engine.findInMemory(key, policy.l1);
         if (known !== undefined && keyDecidesTags && known.checkedBy === joinPoint) {
-          return engine.hit(known, method);
+          return engine.hit(known, self, name);
         }
         argumentTags = tags.ofArguments(args);
         if (known?.hasTags(argumentTags) === true) {
           if (keyDecidesTags) known.checkedBy = joinPoint;
-          return engine.hit(known, method);
+          return engine.hit(known, self, name);
         }
       } catch (error) {
         if (!(error instanceof KeyError) || onKeyError === 'throw') throw error;
-        engine.report('key', method, error);
+        engine.report('key', () => name.forEvents(self), error);
         engine.bypass();
-        return run();
+        return callAsync(original, self, args, name);
       }
       return engine.read({
         key,
-        load: run,
+        load: () => callAsync(original, self, args, name),
         tags: argumentTags,
         resultTags: tags.ofResult === undefined ? undefined : (result) => tags.ofResult!(self, result, args),
         unless: unless === undefined ? undefined : (result) => unless.apply(self, [result, ...args]),
         policy,
         bulkhead,
-        method,
+        method: () => name.forEvents(self),
         site: joinPoint,
       });
     };

@@ -163,8 +163,8 @@ export function decorateInvalidates<This, A extends readonly unknown[], R>(
       }
     };
     return async (self, args, original) => {
-      const caching = resolveCaching(self, cache, () => name.forErrors(self));
-      const run = (): Promise<unknown> => callAsync(original, self, args, () => name.forErrors(self));
+      const caching = resolveCaching(self, cache, name);
+      const run = (): Promise<unknown> => callAsync(original, self, args, name);
       const engine = caching.engines.cache;
       if (!engine.enabled || (when !== undefined && !when.apply(self, args))) return run();
       const invalidate = async (result: unknown): Promise<void> => {

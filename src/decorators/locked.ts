@@ -74,8 +74,8 @@ export function decorateLocked<This, A extends readonly unknown[], R>(
     if (Array.isArray(keys)) checkPossible(checked, keys.length, true, label);
     const policyOf = perCaching(({ engines }) => engines.locks.policy(options, label));
     return async (self, args, original) => {
-      const caching = resolveCaching(self, cache, () => name.forErrors(self));
-      const run = (): Promise<unknown> => callAsync(original, self, args, () => name.forErrors(self));
+      const caching = resolveCaching(self, cache, name);
+      const run = (): Promise<unknown> => callAsync(original, self, args, name);
       const engine = caching.engines.locks;
       if (!engine.enabled || (when !== undefined && !when.apply(self, args))) {
         return engine.runUnlocked([], run);

@@ -109,8 +109,8 @@ export function decorateRateLimited<This, A extends readonly unknown[], R>(
     const runOptionsOf = compileRunOptions(options, label);
     const policyOf = perCaching(({ engines }) => engines.limits.policy(options));
     return async (self, args, original) => {
-      const caching = resolveCaching(self, cache, () => name.forErrors(self));
-      const run = (): Promise<unknown> => callAsync(original, self, args, () => name.forErrors(self));
+      const caching = resolveCaching(self, cache, name);
+      const run = (): Promise<unknown> => callAsync(original, self, args, name);
       const engine = caching.engines.limits;
       if (!engine.enabled || (when !== undefined && !when.apply(self, args))) return run();
       const method = (): string => name.forEvents(self);

@@ -13,6 +13,7 @@ import { LoadBulkhead, LoadTurn, reconsiderWaitingTurns } from './load-bulkhead.
 import { currentLoadContext, enclosingLoadOf, type LoadContext } from './load-context.js';
 import { releaseAll, releaseLater, requestLease, type LoadLease } from './load-lease.js';
 import { loadMissing } from './loader.js';
+import { channels } from '../shared/events.js';
 import { lookup, peek, publishL1Hit } from './lookup.js';
 import type { L1Entry } from '../l1/l1-entry.js';
 import {
@@ -27,15 +28,6 @@ import type { InvalidationTarget } from './pending-invalidations.js';
 import { quote } from '../shared/describe.js';
 import { zipTagVersions } from './tags.js';
 import { newToken } from '../shared/token.js';
-
-/** Returns the entry in memory of a key that is not older than `maxAge` ms. */
-function findKnown({ clock, l1 }: CacheContext, key: string, maxAge: number): L1Entry | undefined {
-  if (l1 === undefined || maxAge === 0) return undefined;
-  const now = clock.now();
-  const entry = l1.find(key, now);
-  // guard: call-with-its-own-l1-ttl
-  return entry !== undefined && now - entry.keptAt < maxAge ? entry : undefined;
-}
 
 export interface CacheEngineSetup extends CacheContextSetup {
   readonly defaults: ParsedOptions<typeof cacheOptions>;
@@ -90,7 +82,7 @@ export class CacheEngine {
     // guard: load-does-not-wait-for-itself
     if (sameKeyLoad !== undefined) return this.#loadWithinItself(call, sameKeyLoad, outer);
 
-    const known = findKnown(context, call.key, call.policy.l1);
+    const known = context.l1?.find(call.key, call.policy.l1);
     if (known === undefined || context.l1?.mustConfirm === true || !known.hasTags(call.tags)) {
       return this.#readStore(call, outer, known);
     }
@@ -176,7 +168,7 @@ export class CacheEngine {
   async peek(key: string): Promise<LookupResult> {
     if (!this.enabled) return MISS;
     const context = this.#context;
-    const known = findKnown(context, key, Infinity);
+    const known = context.l1?.find(key, Infinity);
     if (known === undefined || context.l1?.mustConfirm === true) return peek(context, key, known);
     publishL1Hit(context, { key, method: undefined });
     return { status: 'hit', value: await known.read(), tags: known.tags, tier: 'l1' };
@@ -192,12 +184,17 @@ export class CacheEngine {
     const { l1 } = this.#context;
     // Within a load, `read` has more to do.
     if (l1 === undefined || l1.mustConfirm || currentLoadContext() !== undefined) return undefined;
-    return findKnown(this.#context, key, maxAge);
+    return l1.find(key, maxAge);
   }
 
-  /** Returns the value of an entry that `findInMemory` has found. */
-  hit(entry: L1Entry, method: MethodLabel): Promise<unknown> {
-    publishL1Hit(this.#context, { key: entry.key, method });
+  /**
+   * Returns the value of an entry that `findInMemory` has found.
+   * @param name names the method of `self` in events
+   */
+  hit(entry: L1Entry, self: unknown, name: { forEvents(self: unknown): string }): Promise<unknown> {
+    if (channels.hit.hasSubscribers) {
+      publishL1Hit(this.#context, { key: entry.key, method: () => name.forEvents(self) });
+    }
     return entry.read();
   }
 

@@ -17,8 +17,22 @@ const everyUnsafe = new RegExp(unsafe, 'gu');
 const unsafeInPart = new RegExp(`[${UNSAFE}${STRUCTURE}]`, 'u');
 const everyUnsafeInPart = new RegExp(unsafeInPart, 'gu');
 
+/** By character code below 128: 1 if a part may have the character as it is. */
+const isSafeInPart = Uint8Array.from({ length: 128 }, (_, code) =>
+  unsafeInPart.test(String.fromCharCode(code)) ? 0 : 1,
+);
+/** Up to this length a loop is faster than the expression. */
+const MAX_LOOP_LENGTH = 48;
+
 /** Escapes a string part. Different strings give different texts. */
 export function escapePart(text: string): string {
+  const { length } = text;
+  if (length <= MAX_LOOP_LENGTH) {
+    let i = 0;
+    // Beyond 127 the table has nothing: undefined ends the loop, too.
+    while (i < length && isSafeInPart[text.charCodeAt(i)] === 1) i++;
+    if (i === length) return text;
+  }
   return unsafeInPart.test(text) ? text.replace(everyUnsafeInPart, escapeCharacter) : text;
 }
 

@@ -2,6 +2,7 @@ import { describe, quote } from '../shared/describe.js';
 import { KeyError, OptionsError } from '../shared/errors.js';
 import { escapeCharacter, escapeText } from './escape.js';
 import { finishKey, renderPart } from './key.js';
+import { KeyMemo } from './key-memo.js';
 
 interface Placeholder {
   readonly source: string;
@@ -35,7 +36,7 @@ export function compileTemplate(template: string, label: string): (args: readonl
   const { literals, placeholders } = parse(template, refuse);
   const separators = separatorsOf(literals, refuse);
   const labels = placeholders.map(({ source }) => `${label} (${quote(template)}): {${source}}`);
-  return (args) => {
+  const render = (args: readonly unknown[]): string => {
     let text = literals[0]!;
     for (let i = 0; i < placeholders.length; i++) {
       const placeholder = placeholders[i]!;
@@ -45,6 +46,24 @@ export function compileTemplate(template: string, label: string): (args: readonl
       text += escapeSeparator(renderPart(value, labels[i]!), separators[i]) + literals[i + 1]!;
     }
     return finishKey(text, label);
+  };
+  const [only] = placeholders;
+  return placeholders.length === 1 && only!.path.length === 0 ? withMemo(render, only!.position) : render;
+}
+
+function withMemo(
+  render: (args: readonly unknown[]) => string,
+  position: number,
+): (args: readonly unknown[]) => string {
+  const memo = new KeyMemo();
+  return (args) => {
+    const argument = args[position];
+    if (typeof argument !== 'string') return render(args);
+    const known = memo.get(argument);
+    if (known !== undefined) return known;
+    const key = render(args);
+    memo.set(argument, key);
+    return key;
   };
 }
 

@@ -35,6 +35,7 @@ interface Target {
 export class L1Cache implements ChangeListener {
   readonly settings: L1Settings;
   readonly #clock: Clock;
+  readonly #now: () => number;
   readonly #names: StoreKeys;
   readonly #entries: BoundedMap<L1Entry>;
   readonly #tags = new TagNonces();
@@ -44,12 +45,15 @@ export class L1Cache implements ChangeListener {
   /** By this process' clock. */
   #trustedUntil: number;
   #isClosed = false;
+  readonly #mustConfirm: boolean;
 
   constructor(settings: L1Settings, names: StoreKeys, clock: Clock) {
     this.settings = settings;
     this.#clock = clock;
+    this.#now = clock.tickNow?.bind(clock) ?? (() => clock.now());
     this.#names = names;
-    this.#trustedUntil = settings.coherence === 'validate' ? Infinity : -Infinity;
+    this.#mustConfirm = settings.coherence === 'validate';
+    this.#trustedUntil = this.#mustConfirm ? Infinity : -Infinity;
     const release = (entry: L1Entry): void => this.#tags.release(entry.tags, entry.nonces);
     const limits = { maxEntries: settings.maxEntries, maxWeight: settings.maxBytes };
     this.#entries = new BoundedMap(limits, release, Math.trunc(clock.random() * 2 ** 32));
@@ -59,11 +63,13 @@ export class L1Cache implements ChangeListener {
    * Returns an entry that may be returned to callers without asking the store. Under `validate` it may not: the store must
    * confirm it.
    *
-   * @param now this process' clock
+   * @param maxAge how long ago it may have been kept, in ms; 0: no entry may be returned
    */
-  find(key: string, now: number): L1Entry | undefined {
+  find(key: string, maxAge: number): L1Entry | undefined {
+    if (maxAge === 0) return undefined;
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
+    const now = this.#now();
     // guard: l1-entry-ends-with-its-ttl
     if (now >= entry.expiresAt) {
       this.#drop(key);
@@ -71,13 +77,15 @@ export class L1Cache implements ChangeListener {
     }
     // guard: l1-is-not-trusted-without-heartbeats
     if (now >= this.#trustedUntil) return undefined;
+    // guard: call-with-its-own-l1-ttl
+    if (now - entry.keptAt >= maxAge) return undefined;
     if (entry.epoch === this.#epoch || this.#hasCurrentNonces(entry)) return entry;
     return undefined;
   }
 
   /** True if the store must confirm an entry at every hit. */
   get mustConfirm(): boolean {
-    return this.settings.coherence === 'validate';
+    return this.#mustConfirm;
   }
 
   /** The number to pass to `keep` for a request that is sent now. */

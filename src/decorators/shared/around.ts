@@ -40,6 +40,12 @@ export interface JoinPoint {
   readonly place: () => string;
 }
 
+/** The name of a decorated method, computed when an error needs it. */
+export interface NameForErrors {
+  /** Returns `@Cached on Users.find`. */
+  forErrors(self: unknown): string;
+}
+
 /** Runs in place of the method. Receives `this` and the arguments of the call, and the method. */
 export type Advice = (self: unknown, args: unknown[], original: Method) => Promise<unknown>;
 
@@ -173,19 +179,19 @@ function decorationError(decorator: string, what: string, name: string | symbol)
 /**
  * Calls the decorated method.
  *
- * @param label names the method in errors: `@Cached on Users.find`
+ * @param name names the method in errors
  * @throws DecorationError if it does not return a promise
  */
 export async function callAsync(
   original: Method,
   self: unknown,
   args: unknown[],
-  label: () => string,
+  name: NameForErrors,
 ): Promise<unknown> {
   const result = original.apply(self, args);
   if (typeof (result as PromiseLike<unknown> | null | undefined)?.then !== 'function') {
     throw new DecorationError(
-      `${label()} returned ${describe(result)} instead of a promise. ` +
+      `${name.forErrors(self)} returned ${describe(result)} instead of a promise. ` +
         'Only async methods can be decorated, because their callers always get a promise. Make the method async.',
     );
   }

@@ -4,6 +4,7 @@ import { Caching, cachingTokens } from '../../core/caching.js';
 import { describe } from '../../core/shared/describe.js';
 import { MissingCachingError, OptionsError } from '../../core/shared/errors.js';
 import { shared } from '../../core/shared/registry.js';
+import type { NameForErrors } from './around.js';
 
 /**
  * A dependency injection container with `get` (NestJS, Inversify, TypeDI) or `resolve` (tsyringe). The token is the
@@ -113,16 +114,16 @@ export type CachingSource<This> = Caching | ((self: This) => Caching);
  *
  * @param self the instance, or the class for a static method
  * @param source the `cache` option of the decorator
- * @param label names the method in errors: `@Cached on Users.find`
+ * @param name names the method in errors
  * @throws MissingCachingError if there is none: a method never runs silently uncached
  * @throws OptionsError if the function of the `cache` option does not return a `Caching`
  */
 export function resolveCaching(
   self: unknown,
   source: CachingSource<never> | undefined,
-  label: () => string,
+  name: NameForErrors,
 ): Caching {
-  if (source !== undefined) return fromOption(self, source, label);
+  if (source !== undefined) return fromOption(self, source, name);
   if (state.isScoped) {
     const scoped = state.scope.getStore();
     if (scoped !== undefined) return scoped;
@@ -131,24 +132,24 @@ export function resolveCaching(
   if (isObject) {
     const known = state.found.get(self);
     if (known !== undefined) return known;
-    const found = fromBinding(self) ?? fromField(self, label) ?? fromContainer(label);
+    const found = fromBinding(self) ?? fromField(self, name) ?? fromContainer(self, name);
     if (found !== undefined) {
       state.found.set(self, found);
       return found;
     }
   }
-  const fallback = (isObject ? undefined : fromContainer(label)) ?? Caching.getDefault();
-  if (fallback === undefined) throw missing(label());
+  const fallback = (isObject ? undefined : fromContainer(self, name)) ?? Caching.getDefault();
+  if (fallback === undefined) throw missing(name.forErrors(self));
   return fallback;
 }
 
 /** A `Caching` is checked when the class is defined; the result of a function is checked here. */
-function fromOption(self: unknown, source: CachingSource<never>, label: () => string): Caching {
+function fromOption(self: unknown, source: CachingSource<never>, name: NameForErrors): Caching {
   if (typeof source !== 'function') return source;
   const caching: unknown = source(self as never);
   if (Caching.is(caching)) return caching;
   throw new OptionsError(
-    `The cache option of ${label()} is a function that returns a Caching, and it returned ${describe(caching)}.`,
+    `The cache option of ${name.forErrors(self)} is a function that returns a Caching, and it returned ${describe(caching)}.`,
   );
 }
 
@@ -162,7 +163,7 @@ function fromBinding(self: object): Caching | undefined {
   return undefined;
 }
 
-function fromField(self: object, label: () => string): Caching | undefined {
+function fromField(self: object, name: NameForErrors): Caching | undefined {
   let found: Caching | undefined;
   for (const key of Reflect.ownKeys(self)) {
     const value: unknown = Object.getOwnPropertyDescriptor(self, key)?.value;
@@ -170,7 +171,7 @@ function fromField(self: object, label: () => string): Caching | undefined {
     if (types.isProxy(value) || !Caching.is(value) || value === found) continue;
     if (found !== undefined) {
       throw new MissingCachingError(
-        `${label()} found two different Caching in the fields of its instance. Choose one of them: give the decorator ` +
+        `${name.forErrors(self)} found two different Caching in the fields of its instance. Choose one of them: give the decorator ` +
           '{ cache: (self) => self.caching }.',
       );
     }
@@ -179,7 +180,7 @@ function fromField(self: object, label: () => string): Caching | undefined {
   return found;
 }
 
-function fromContainer(label: () => string): Caching | undefined {
+function fromContainer(self: unknown, name: NameForErrors): Caching | undefined {
   const { container } = state;
   if (container === undefined) return undefined;
   const tokens = cachingTokens().filter((token) => container.isRegistered?.(token, true) !== false);
@@ -197,13 +198,13 @@ function fromContainer(label: () => string): Caching | undefined {
   if (caching === undefined || caching === null) {
     if (failure === undefined) return undefined;
     throw new MissingCachingError(
-      `${label()} looked up Caching in the container of useContainer, and the container threw. Register one: ` +
+      `${name.forErrors(self)} looked up Caching in the container of useContainer, and the container threw. Register one: ` +
         'container.registerInstance(Caching, new Caching({ ... })).',
       failure,
     );
   }
   throw new MissingCachingError(
-    `${label()} looked up Caching in the container of useContainer, and the container returned ${describe(caching)}. Give ` +
+    `${name.forErrors(self)} looked up Caching in the container of useContainer, and the container returned ${describe(caching)}. Give ` +
       'useContainer a container that returns a Caching: useContainer({ get: () => caching }).',
   );
 }
