@@ -22,6 +22,11 @@ const SETUPS = [
     library: 'cachement-decorated',
     caching: { maxConcurrentLoads: 40 },
   },
+  {
+    name: 'cachement, both, and outage: { l1: 2s }',
+    library: 'cachement-decorated',
+    caching: { maxConcurrentLoads: 40, defaults: { outage: { l1: '2s' } } },
+  },
   { name: 'bentocache', library: 'bentocache' },
   { name: 'cacheable', library: 'cacheable' },
   { name: 'cache-manager', library: 'cache-manager' },

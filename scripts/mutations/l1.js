@@ -1,6 +1,7 @@
 /** The guards of the L1: values in memory in front of the store. See cache.js for the format. */
 const FLOW = 'test/l1/l1.test.ts';
 const UNIT = 'test/l1/l1-cache.test.ts';
+const OUTAGE = 'test/cache/outage-cache.test.ts';
 const REDIS = 'test/adapters/ioredis/changes.test.ts';
 
 export const l1Mutations = [
@@ -25,7 +26,7 @@ export const l1Mutations = [
   {
     guard: 'l1-entry-has-the-current-clear-nonce',
     test: UNIT,
-    title: 'a nonce that has not changed after all makes its entries count again',
+    title: 'an entry is not returned while the nonce of the namespace may have changed',
   },
   {
     guard: 'l1-entry-has-the-current-tag-nonces',
@@ -211,5 +212,29 @@ export const l1Mutations = [
     by: '() => {}',
     test: REDIS,
     title: 'a new subscription ends what was read before it',
+  },
+  // --- while the store is away --------------------------------------------------------------------------------------
+  {
+    guard: 'outage-value-ends',
+    replace: 'this.#clock.now() < entry.expiresAt && ',
+    test: OUTAGE,
+    title:
+      'while the store is away, a loaded value is returned for the time of the option, and then loaded again',
+  },
+  {
+    guard: 'invalidated-outage-value-ends',
+    replace: ' && this.#changes.isUnchanged(entry.keptSequence, key, entry.tags)',
+    test: OUTAGE,
+    title: 'G3 read your writes: an invalidation by *key* ends a value at once, though the store is away',
+  },
+  {
+    guard: 'outage-values-are-invalidated',
+    test: OUTAGE,
+    title: 'a value is ended before the invalidation is sent',
+  },
+  {
+    guard: 'outage-value-has-unknown-tags',
+    test: OUTAGE,
+    title: 'a load that asks for a value of an outage has unknown tags',
   },
 ];

@@ -22,6 +22,7 @@ test('an omitted option has its documented default', (t) => {
       negativeTtl: 1_000,
       jitter: 0.1,
       l1: Infinity,
+      outage: 0,
       lease: 5_000,
       lockTimeout: 5_000,
       loadTimeout: 5_000,

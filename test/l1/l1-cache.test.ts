@@ -69,6 +69,16 @@ test('a nonce that has not changed after all makes its entries count again', asy
   t.is(await found('one'), 1);
 });
 
+test('an entry is not returned while the nonce of the namespace may have changed', async (t) => {
+  const { cache, names, record, found } = l1();
+  cache.keep('one', record(1), cache.sequence);
+  cache.changed([names.clear]);
+  t.is(await found('one'), undefined);
+  cache.keep('other', record(2, { clearNonce: 'newer' }), cache.sequence);
+  t.is(await found('one'), undefined);
+  t.is(await found('other'), 2);
+});
+
 test('entries are returned while no heartbeat is missing', async (t) => {
   const { clock, cache, record, found } = l1();
   cache.interrupted();

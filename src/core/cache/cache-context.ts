@@ -2,6 +2,9 @@ import type { Clock } from '../ports/clock.js';
 import type { EntryStore } from '../ports/entry-store.js';
 import { HighWaterMarks } from '../shared/high-water-marks.js';
 import type { L1Cache } from '../l1/l1-cache.js';
+import { l1Options } from '../l1/l1-options.js';
+import { OutageCache } from './outage-cache.js';
+import { defaultsOf } from '../shared/option-schema.js';
 import { InFlightLoads } from './in-flight-loads.js';
 import { LoadBulkhead } from './load-bulkhead.js';
 import type { LoadLocks } from './load-lock.js';
@@ -32,6 +35,8 @@ export interface CacheContext {
   readonly loadLocks: LoadLocks;
   /** Values in the memory of this process; undefined without the option `l1`. */
   readonly l1: L1Cache | undefined;
+  /** Values loaded while the store is away. */
+  readonly outage: OutageCache;
   /** Bounds all loads; undefined if they are not bounded. */
   readonly bulkhead: LoadBulkhead | undefined;
   /** The last sequence number. Calls, lookups and loads of this process take the next one, which orders them. */
@@ -64,6 +69,7 @@ export function createCacheContext(setup: CacheContextSetup): CacheContext {
     heldLeases: new Map(),
     loadLocks,
     l1,
+    outage: new OutageCache(l1?.settings ?? defaultsOf(l1Options), clock),
     bulkhead: maxConcurrentLoads === undefined ? undefined : new LoadBulkhead(maxConcurrentLoads),
     sequence: 0,
   };

@@ -115,6 +115,15 @@ export class CacheEngine {
         outer?.tracker?.add(found.tags);
         return found.value as T;
       }
+      if (found.status === 'unavailable' && call.policy.outage > 0) {
+        const kept = context.outage.find(call.key, call.tags);
+        if (kept !== undefined) {
+          publishL1Hit(context, call);
+          // guard: outage-value-has-unknown-tags
+          outer?.tracker?.add(undefined);
+          return kept.read() as Promise<T>;
+        }
+      }
       load ??=
         this.#join(call.key, outer) ?? (startedLoad = this.#startLoad(call, keys, found, requestedAt, outer));
       // guard: hung-load-is-left
@@ -216,6 +225,7 @@ export class CacheEngine {
     const token = newToken();
     // guard: set-ends-older-values-in-memory
     l1?.supersede(call.key);
+    context.outage.invalidate({ keys: [call.key], tags: [], all: false });
     try {
       const [reply, tagState] = await requestLease(context, call, keys, token, '*');
       if (reply.status !== 'granted') return false;
@@ -260,6 +270,8 @@ export class CacheEngine {
     inFlight.detach(keys, tags, all);
     // guard: memory-is-invalidated-before-the-store
     l1?.invalidate(target);
+    // guard: outage-values-are-invalidated
+    this.#context.outage.invalidate(target);
     try {
       await sendInvalidation(store, names, target);
       // guard: acknowledged-invalidation-clears-its-keys
@@ -273,6 +285,7 @@ export class CacheEngine {
     inFlight.detach(keys, tags, all);
     // guard: memory-is-invalidated-after-the-store
     l1?.invalidate(target);
+    this.#context.outage.invalidate(target);
     events.publish('invalidate', method, { keys, tags, all, acknowledged: storeError === undefined });
     return storeError;
   }
@@ -308,6 +321,7 @@ export class CacheEngine {
     const { l1, pending } = this.#context;
     pending.close();
     l1?.close();
+    this.#context.outage.clear();
     // guard: close-releases-leases
     await Promise.allSettled([pending.retry(), releaseAll(this.#context)]);
     pending.close();

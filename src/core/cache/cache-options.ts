@@ -94,6 +94,14 @@ export interface CacheOptions {
    * @default true
    */
   readonly l1?: boolean | { readonly ttl: Duration } | undefined;
+  /**
+   * What happens while the store is away. `'load'`: every call runs its loader, except those that share a running load.
+   * `{ l1: '2s' }`: a loaded value is also returned to the calls of this process in the next 2 seconds. Invalidations of
+   * this process end it at once, those of others do not. The functions `unless` and `tags` are then called for values that
+   * are loaded while the store is away, too.
+   * @default 'load'
+   */
+  readonly outage?: 'load' | { readonly l1: Duration } | undefined;
 }
 
 /**
@@ -117,6 +125,7 @@ export const cacheOptions = {
   onUnsupported: oneOf(['throw', 'bypass'], 'throw'),
   maxValueBytes: integer({ min: 1, default: 8 * 1024 * 1024, of: 'bytes' }),
   l1: custom("true, false or { ttl: '5s' }", readMaxL1Age, true),
+  outage: custom("'load' or { l1: '2s' }", readOutage, 'load'),
 } satisfies Record<keyof CacheOptions, Option<unknown>>;
 
 /** The maximum age in the L1, in ms: 0 to leave the L1 out, Infinity for no limit of the call's own. */
@@ -126,7 +135,14 @@ function readMaxL1Age(value: unknown): number | undefined {
   return readDuration((value as { ttl: unknown }).ttl, { min: 1 });
 }
 
-/** The options of one call, resolved. Durations are in ms; `l1` is a maximum age. */
+/** How long values that are loaded while the store is away are kept, in ms; 0: they are not. */
+function readOutage(value: unknown): number | undefined {
+  if (value === 'load') return 0;
+  if (typeof value !== 'object' || value === null || Object.keys(value).join() !== 'l1') return undefined;
+  return readDuration((value as { l1: unknown }).l1, { min: 1 });
+}
+
+/** The options of one call, resolved. Durations are in ms; `l1` is a maximum age, `outage` a ttl. */
 export interface CachePolicy extends Resolved<typeof cacheOptions> {
   readonly ttl: number;
   readonly negativeTtl: number;
@@ -170,5 +186,6 @@ export function resolveCachePolicy(
     onUnsupported: options.onUnsupported ?? defaults.onUnsupported,
     maxValueBytes: options.maxValueBytes ?? defaults.maxValueBytes,
     l1: options.l1 ?? defaults.l1,
+    outage: options.outage ?? defaults.outage,
   });
 }

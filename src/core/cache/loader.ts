@@ -119,12 +119,35 @@ async function loadUncached<T>(context: CacheContext, load: InFlightLoad, call: 
   const { clock, highWaterMarks } = context;
   const validFrom = ++context.sequence;
   const loadedAt = (load.loaderStartedAt = clock.now());
+  const { sequence } = context.outage;
   const value = await callLoader(context, load, call, false, undefined);
   // guard: uncached-load-raises-the-mark
   highWaterMarks.record(call.key, loadedAt);
   // guard: uncached-load-ends-older-values-in-memory
   context.l1?.supersede(call.key);
+  // Before the callers have it: those that may not share this load look for it there.
+  if (call.policy.outage > 0) keepForOutage(context, call, value, loadedAt, sequence);
   load.resolve({ value, validFrom, loadedAt, tags: undefined });
+}
+
+/** Never throws: the value is returned in any case, also if it cannot be kept. */
+function keepForOutage<T>(
+  context: CacheContext,
+  call: CacheCall<T>,
+  value: T,
+  loadedAt: number,
+  sequence: number,
+): void {
+  try {
+    if (call.unless?.(value) === true) return;
+    const tags = [...call.tags, ...(call.resultTags?.(value) ?? [])];
+    const entry = prepareEntry(context, call, value);
+    if (entry === undefined) return;
+    const expiresAt = loadedAt + Math.min(call.policy.outage, entry.ttl);
+    context.outage.keep(call.key, { encoded: entry.encoded, tags, expiresAt }, sequence);
+  } catch (error) {
+    context.events.error('outage', call, error);
+  }
 }
 
 /**
