@@ -233,3 +233,19 @@ test('a message of this process, and one of a process with another prefix, name 
   t.deepEqual(decodeChanges(message, 'you', 'app:'), ['test:cache:a']);
   t.deepEqual(decodeChanges(message, 'me', 'app:'), []);
 });
+
+test('the bus: a storm of invalidations in one tick is a few messages', async (t) => {
+  const { cachings, namespace } = await open(t, 'bus', [ioredis(server.url, PATIENT)]);
+  const side = new Redis(server.url);
+  t.teardown(() => side.disconnect());
+  const messages: string[] = [];
+  side.on('message', (_channel, payload) => messages.push(payload));
+  await side.subscribe(`${namespace}:changes`);
+  const keys = Array.from({ length: 600 }, (_, i) => `key ${i}`);
+  const all = await Promise.all(keys.map((key) => cachings[0]!.cache.invalidate({ keys: [key] })));
+  t.true(all.every(({ acknowledged }) => acknowledged));
+  const named = (): string[] => messages.flatMap((payload) => (JSON.parse(payload) as string[]).slice(1));
+  await eventually('all keys', () => named().length === keys.length);
+  t.is(new Set(named()).size, keys.length);
+  t.true(messages.length <= 5, `${messages.length} messages`);
+});

@@ -11,6 +11,7 @@ import type { Topology } from '../connection/topology.js';
 import { changeChannel, encodeChanges } from '../changes/change-message.js';
 import { channelOf } from '../connection/redis-connection.js';
 import { EntryChecker } from './entry-checker.js';
+import { EntryRemover } from './entry-remover.js';
 import { EntryReader, type EntryReaderSettings } from './entry-reader.js';
 import { StoreTimes } from './store-times.js';
 import {
@@ -20,11 +21,7 @@ import {
   leaseScript,
   releaseScript,
   removeNoncesScript,
-  removeScript,
 } from './entry-scripts.js';
-
-/** The maximum number of keys in one script. Redis serves no other client while it runs. */
-const MAX_KEYS = 256;
 
 /**
  * Entries and nonces in Redis. Reads are MGETs (entry-reader.ts). Everything else is a script (entry-scripts.ts),
@@ -39,6 +36,7 @@ export class RedisEntryStore extends EntryReader implements EntryStore {
   readonly #wakeChannel: string;
   readonly #changes: { readonly channel: string; readonly sender: string };
   readonly #checker: EntryChecker;
+  readonly #remover: EntryRemover;
   /** Undefined if nobody keeps what is read. */
   readonly #times: StoreTimes | undefined;
 
@@ -56,6 +54,7 @@ export class RedisEntryStore extends EntryReader implements EntryStore {
     this.#wakeChannel = channelOf(namespace);
     this.#changes = { channel: changeChannel(namespace), sender };
     this.#checker = new EntryChecker(scripts, topology, settings);
+    this.#remover = new EntryRemover(topology, scripts, namespace, sender, settings);
     this.#times = settings.readsStoreTime ? new StoreTimes(scripts, settings.clock) : undefined;
   }
 
@@ -119,17 +118,8 @@ export class RedisEntryStore extends EntryReader implements EntryStore {
     return this.#scripts.run(releaseScript, [key, token, this.#wakeChannel]);
   }
 
-  async remove(keys: readonly string[]): Promise<void> {
-    await Promise.all(
-      this.#keyGroups(keys).map((group) =>
-        this.#scripts.run(removeScript, [
-          group,
-          this.#wakeChannel,
-          this.#changes.channel,
-          this.#changeMessage(group),
-        ]),
-      ),
-    );
+  remove(keys: readonly string[]): Promise<void> {
+    return this.#remover.remove(keys);
   }
 
   async getOrCreateNonces(
@@ -167,22 +157,5 @@ export class RedisEntryStore extends EntryReader implements EntryStore {
       this.#changes.sender,
       keys.map((key) => this.#scripts.storeKey(key)),
     );
-  }
-
-  /** Splits keys into groups of one slot each, with at most `MAX_KEYS` keys. */
-  #keyGroups(keys: readonly string[]): string[][] {
-    const { slotOf } = this.#topology;
-    const openGroups = new Map<number, string[]>();
-    const groups: string[][] = [];
-    for (const key of keys) {
-      const slot = slotOf === undefined ? 0 : slotOf(this.#scripts.storeKey(key));
-      let group = openGroups.get(slot);
-      if (group === undefined || group.length >= MAX_KEYS) {
-        groups.push((group = []));
-        openGroups.set(slot, group);
-      }
-      group.push(key);
-    }
-    return groups;
   }
 }
