@@ -21,6 +21,7 @@ const LIBRARIES = [
   'type-cacheable',
   'cachement-imperative',
   'cachement-decorated',
+  'cachement-validate',
 ];
 const WAYS = ['key', 'tag', 'clear'];
 const PROCESSES = [1, 2];
@@ -39,7 +40,8 @@ const explanation = `**stale**: a read that started after the acknowledged inval
 row; in brackets how long Redis would still return it (of a ttl of ${TTL_SECONDS} s). **fresh**: it returned the new one, from the cache or by
 loading it. **-**: the library has no such invalidation. Each library is set up on Redis as its documentation shows, with
 memory in front of it where it offers that (and its bus, where it has one). In two processes, one loads and the other changes
-the row and invalidates; the verdict is what the process that invalidated reads; the reads of the other one are in the JSON. Before
+the row and invalidates; the verdict is what the process that invalidated reads. The second table says which libraries
+return the old row in the other process, too, ${SETTLE_MS} ms later. Before
 each race the same steps run one after the other, without overlap. The race counts only if the entry is cached then, and
 the process that invalidated no longer reads it.`;
 
@@ -241,11 +243,27 @@ async function present(data, names) {
   const notes = data
     .filter(({ verdict }) => verdict === 'invalid')
     .map(({ library, way, processes, why }) => `invalid: ${library}, by ${way}, ${processes}: ${why}`);
+  // In the process that did not invalidate.
+  const elsewhere = (library) => {
+    const old = data.filter((one) => one.library === library && one.later?.loader.text === 'OLD');
+    return old.length === 0
+      ? 'the new row'
+      : `the old row: ${old.map(({ way, processes }) => nameOf({ way, processes })).join('; ')}`;
+  };
   return {
-    table: table(
-      ['', ...columns.map(nameOf)],
-      lines.map(({ label, cells: line }) => [label, ...line.map(shown)]),
-    ),
+    table: [
+      table(
+        ['', ...columns.map(nameOf)],
+        lines.map(({ label, cells: line }) => [label, ...line.map(shown)]),
+      ),
+      '',
+      `What the process that loaded reads ${SETTLE_MS} ms later`,
+      '',
+      table(
+        ['', 'reads'],
+        [...names].map(([library, label]) => [label, elsewhere(library)]),
+      ),
+    ].join('\n'),
     picture: await cells(
       title,
       columns.map(nameOf),

@@ -16,6 +16,7 @@ const LIBRARIES = [
   'bare-mget',
   'cachement-decorated',
   'cachement-imperative',
+  'cachement-validate',
   'bentocache',
   'cacheable',
   'cache-manager',

@@ -6,6 +6,7 @@ const files = {
   'by-hand': 'by-hand.js',
   'cachement-decorated': 'cachement-decorated.js',
   'cachement-imperative': 'cachement-imperative.js',
+  'cachement-validate': 'cachement-validate.js',
   bentocache: 'bentocache.js',
   cacheable: 'cacheable.js',
   'cache-manager': 'cache-manager.js',

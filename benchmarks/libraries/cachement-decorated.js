@@ -5,9 +5,9 @@ import { openCaching } from './cachement.js';
 export const name = 'cachement (decorated)';
 export const rootPackages = ['cachement', 'ioredis'];
 
-/** `caching`: further options of `new Caching`. */
-export async function open({ url, prefix, ttlSeconds, tag, caching }) {
-  const cache = await openCaching({ url, prefix }, caching);
+/** `near`: with the L1. `caching`: further options of `new Caching`. */
+export async function open({ url, prefix, ttlSeconds, near, tag, caching }) {
+  const cache = await openCaching({ url, prefix }, { l1: near === true, ...caching });
   const ttl = ttlSeconds * 1_000;
 
   class Rows {

@@ -3,8 +3,8 @@ import { openCaching } from './cachement.js';
 export const name = 'cachement (imperative)';
 export const rootPackages = ['cachement', 'ioredis'];
 
-export async function open({ url, prefix, ttlSeconds, tag }) {
-  const caching = await openCaching({ url, prefix });
+export async function open({ url, prefix, ttlSeconds, near, tag }) {
+  const caching = await openCaching({ url, prefix }, { l1: near === true });
   const { cache } = caching;
   const options = { ttl: ttlSeconds * 1_000, ...(tag === undefined ? {} : { tags: [tag] }) };
   return {
