@@ -857,4 +857,10 @@ export const cacheMutations = [
     test: 'test/l1/frequency-sketch.test.ts',
     title: 'the sketch grows without losing counts',
   },
+  // --- connections --------------------------------------------------------------------------------------------------
+  {
+    guard: 'ended-connections-are-closed',
+    test: 'test/adapters/ioredis/connection/watch-client.test.ts',
+    title: 'an ended connection is waited for until its socket is closed',
+  },
 ];

@@ -10,6 +10,9 @@ export interface Stream {
   readonly writableLength: number;
   cork(): void;
   uncork(): void;
+  /** True after the event `close`. */
+  readonly closed: boolean;
+  once(event: 'close', listener: () => void): unknown;
   destroy(): unknown;
 }
 

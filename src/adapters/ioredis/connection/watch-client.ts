@@ -89,16 +89,27 @@ export function cutConnection(client: RedisClient): void {
   client.stream?.destroy();
 }
 
+/** The sockets that were destroyed and are not closed yet. */
+const closingSockets = new Set<Promise<void>>();
+
 /**
- * Ends a client for good, without waiting for the server, which may not answer. ioredis keeps a timer of a millisecond
- * after that: see `waitForEndedConnections`.
+ * Ends a client for good, without waiting for the server, which may not answer. When the socket is closed, ioredis sets
+ * timers of a millisecond: see `waitForEndedConnections`.
  */
 export function endConnection(client: RedisClient): void {
+  const { stream } = client;
   client.disconnect();
-  client.stream?.destroy();
+  if (stream === undefined || stream.closed) return;
+  const closed = new Promise<void>((resolve) => stream.once('close', () => resolve()));
+  closingSockets.add(closed);
+  void closed.then(() => closingSockets.delete(closed));
+  stream.destroy();
 }
 
-/** Resolves when the timers of ioredis for connections that were just ended have run. */
-export function waitForEndedConnections(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 5));
+/** Resolves when the connections that were just ended are closed, and the timers of ioredis have run. */
+export async function waitForEndedConnections(): Promise<void> {
+  // On a busy machine a socket is closed some milliseconds after it was destroyed.
+  // guard: ended-connections-are-closed
+  await Promise.all(closingSockets);
+  await new Promise((resolve) => setTimeout(resolve, 5));
 }
