@@ -1,4 +1,4 @@
-import { Socket } from 'node:net';
+import { Duplex } from 'node:stream';
 import test from 'ava';
 import {
   endConnection,
@@ -7,16 +7,18 @@ import {
 
 test('an ended connection is waited for until its socket is closed', async (t) => {
   const order: string[] = [];
-  const stream = new Socket();
-  const destroy = stream._destroy.bind(stream);
-  // As on a busy machine, where the event loop comes to it late.
-  stream._destroy = (error, done) => void setTimeout(() => destroy(error, done), 100);
+  const stream = new Duplex({
+    read() {},
+    // As on a busy machine, where the event loop comes to it late.
+    destroy: (error, done) => void setTimeout(() => done(error), 100),
+  });
   stream.on('close', () => order.push('closed'));
-  endConnection({ stream, disconnect: () => order.push('disconnected') } as never);
+  const client = { stream, disconnect: () => order.push('disconnected') };
+  endConnection(client as never);
   await waitForEndedConnections();
   t.deepEqual(order, ['disconnected', 'closed']);
-  // Once more, for a socket that is closed.
-  endConnection({ stream, disconnect: () => order.push('disconnected') } as never);
+  // Once more, with a socket that is closed.
+  endConnection(client as never);
   await waitForEndedConnections();
   t.is(order.length, 3);
 });
