@@ -14,6 +14,9 @@ export const QUESTIONS = {
   throughput: {
     asks: 'How many hits in Redis does one process get in a second, beside the bare client?',
   },
+  'memory-hits': {
+    asks: 'What does a hit in the memory of the process cost, beside lru-cache by hand?',
+  },
   races: {
     asks: 'A row changes while it is being loaded: what does the next reader get?',
   },
@@ -36,6 +39,10 @@ export const QUESTIONS = {
   },
   'outage-database': {
     asks: 'Redis is killed under 2,000 callers: what reaches the database, and how long does everybody wait?',
+    onRequest: true,
+  },
+  staleness: {
+    asks: 'How long does another process return the old value from its memory, and what does an invalidation cost?',
     onRequest: true,
   },
   admissions: {

@@ -7,10 +7,17 @@ const files = {
   'cachement-decorated': 'cachement-decorated.js',
   'cachement-imperative': 'cachement-imperative.js',
   'cachement-validate': 'cachement-validate.js',
+  'cachement-tracking': 'cachement-tracking.js',
+  'cachement-tagged': 'cachement-tagged.js',
+  'cachement-observed': 'cachement-observed.js',
+  'lru-by-hand': 'lru-by-hand.js',
+  'node-redis': 'node-redis.js',
   bentocache: 'bentocache.js',
   cacheable: 'cacheable.js',
   'cache-manager': 'cache-manager.js',
+  'cache-manager-memory': 'cache-manager-memory.js',
   'async-cache-dedupe': 'async-cache-dedupe.js',
+  'async-cache-dedupe-memory': 'async-cache-dedupe-memory.js',
   cachified: 'cachified.js',
   'layered-loader': 'layered-loader/layered-loader.js',
   'type-cacheable': 'type-cacheable.js',
@@ -33,7 +40,8 @@ const files = {
  * - `setup`: the `url` of Redis, a `prefix` of its own, `ttlSeconds`, `near` (true: with memory in front of Redis,
  *   as its documentation sets that up; false: Redis alone), and a `tag` that every entry gets, or undefined;
  * - the result: `read(key, load)`; `invalidate.key / tag / clear (key, update)`, where it has them, which run
- *   `update` and have invalidated when they resolve; `close()`.
+ *   `update` and have invalidated when they resolve; `close()`; `hit(key)`, where a read of what is in memory needs
+ *   less than `read`.
  *
  * For `locks.js`, `open({ url, prefix, leaseMs })` gives `hold(key, work)`, which runs `work` under the lock, and
  * `close()`.

@@ -86,7 +86,8 @@ test('a record with a token that is not ASCII costs one load and is replaced', a
   const ask = (): Promise<unknown> => caching.cache.getOrSet('user:1', () => ++loads);
   await ask();
   await redis.setrange(name, 5, Buffer.from([255]) as unknown as string);
-  await redis.setrange(name, 40, 'A');
+  // Another character of the clear nonce than the one that is there: one in 64 is an 'A'.
+  await redis.setrange(name, 40, (await redis.getrange(name, 40, 40)) === 'A' ? 'B' : 'A');
   const before = await scripts(redis);
   for (let call = 0; call < 5; call++) t.is(await ask(), 2);
   t.true((await scripts(redis)) - before <= 3);

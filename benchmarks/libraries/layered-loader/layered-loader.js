@@ -31,7 +31,7 @@ export async function open({ url, prefix, ttlSeconds, tag, near }) {
       });
   const loads = new Map();
   const config = {
-    inMemoryCache: near ? { ttlInMsecs } : false,
+    inMemoryCache: near ? { ttlInMsecs, maxItems: 10_000 } : false,
     asyncCache: grouped
       ? new RedisGroupCache(clients[0], cacheOptions)
       : new RedisCache(clients[0], cacheOptions),
@@ -54,6 +54,8 @@ export async function open({ url, prefix, ttlSeconds, tag, near }) {
       loads.set(key, load);
       return grouped ? loader.get(key, tag) : loader.get(key);
     },
+    /** Without the loader, which a hit does not need. */
+    hit: (key) => (grouped ? loader.get(key, tag) : loader.get(key)),
     invalidate: {
       key: async (key, update) => {
         await update();

@@ -1,0 +1,149 @@
+/**
+ * What does a hit in the memory of the process cost? 1,000 keys in turn, one caller that awaits each call, beside a
+ * `Map` with a ttl (lru-cache) in front of the method, written by hand.
+ */
+import { namesOf } from './libraries/all.js';
+import { inTurns } from './support/in-turns.js';
+import { startMembers } from './support/members.js';
+import { bars } from './support/plots.js';
+import { median, quartiles } from './support/statistics.js';
+import { table } from './support/table.js';
+
+const REFERENCE = 'lru-by-hand';
+const LIBRARIES = [
+  REFERENCE,
+  'cachement-decorated',
+  'cachement-tagged',
+  'cachement-observed',
+  'cachement-imperative',
+  'layered-loader',
+  'bentocache',
+  'cacheable',
+  'cache-manager-memory',
+  'async-cache-dedupe-memory',
+  'node-redis',
+];
+const KEYS = 1_000;
+
+export const title = 'Hits in memory, against lru-cache by hand';
+const explanation = `Time of one hit, awaited by one caller, over ${KEYS.toLocaleString('en')} keys in turn. Each library runs in a process of its own, with
+memory in front of Redis as its documentation sets that up; the processes take turns in short slices, and each figure is the
+median over the rounds. The reference is \`get\` of lru-cache with a ttl in an async method: it is not coherent with anything.
+Before and after, the same reads are made without a command to Redis, which shows that all of them are hits in memory.`;
+
+export async function ask({ redis, quick, say }) {
+  const rounds = quick ? 7 : 41;
+  const reads = quick ? 20_000 : 50_000;
+  say(`starting ${LIBRARIES.length} processes`);
+  const members = await startMembers(import.meta.url, LIBRARIES);
+  const all = (verb, argument) =>
+    Promise.all(LIBRARIES.map((library) => members.get(library).call(verb, argument?.(library))));
+  await all('open', (library) => ({ url: redis.url, library }));
+  say('checking that every read is a hit in memory');
+  const verify = async () => {
+    for (const library of LIBRARIES) {
+      const before = await commandsOf(redis.client);
+      const loads = await members.get(library).call('read', { reads: 2 * KEYS });
+      const commands = (await commandsOf(redis.client)) - before;
+      // Some send heartbeats.
+      if (loads > 0 || commands > KEYS / 10) {
+        throw new Error(
+          `${library}: ${2 * KEYS} reads made ${loads} loads and ${commands} commands to Redis.`,
+        );
+      }
+    }
+  };
+  await verify();
+  for (const library of LIBRARIES) await members.get(library).call('read', { reads: 5 * reads });
+  const slices = await inTurns(LIBRARIES, rounds, (library, round) => {
+    say(`round ${round + 1} of ${rounds}`);
+    return members.get(library).call('slice', { reads });
+  });
+  await verify();
+  const data = LIBRARIES.map((library) => {
+    const ratios = slices.get(library).map((ns, i) => ns / slices.get(REFERENCE)[i]);
+    return { library, ns: median(slices.get(library)), ratio: median(ratios), quartiles: quartiles(ratios) };
+  });
+  const names = await namesOf(LIBRARIES);
+  await Promise.all([...members.values()].map(({ stop }) => stop()));
+  return { ...(await present(data, names)), data, explanation, libraries: LIBRARIES };
+}
+
+/** GET, MGET and scripts that Redis has executed. */
+async function commandsOf(client) {
+  const stats = await client.info('commandstats');
+  return [...stats.matchAll(/cmdstat_(?:get|mget|evalsha|eval|hget):calls=(\d+)/g)].reduce(
+    (sum, [, calls]) => sum + Number(calls),
+    0,
+  );
+}
+
+/** What one of the processes does. */
+export function member({ open }) {
+  const keys = Array.from({ length: KEYS }, (_, i) => String(i));
+  let read;
+  let loads = 0;
+  const load = async () => {
+    loads += 1;
+    return {
+      id: '42',
+      name: 'Ada Lovelace',
+      email: 'ada@example.org',
+      organisation: 'analytical-engines',
+      roles: ['admin', 'author'],
+      active: true,
+      score: 0.8125,
+      createdAt: '2026-01-31T08:15:30.000Z',
+    };
+  };
+  const readInTurn = async (reads) => {
+    for (let i = 0; i < reads; i += 1) await read(keys[i % KEYS], load);
+  };
+  return {
+    open: async ({ url, library }) => {
+      const cache = await open({ url, prefix: `memory-${library}`, ttlSeconds: 3_600, near: true });
+      read = cache.read;
+      await readInTurn(KEYS);
+      // Some libraries need some time until they keep what they read.
+      for (let i = 0; i < 5; i += 1) {
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        await readInTurn(KEYS);
+      }
+      read = cache.hit ?? cache.read;
+    },
+    read: async ({ reads }) => {
+      loads = 0;
+      await readInTurn(reads);
+      return loads;
+    },
+    slice: async ({ reads }) => {
+      const begun = performance.now();
+      await readInTurn(reads);
+      return ((performance.now() - begun) / reads) * 1e6;
+    },
+  };
+}
+
+async function present(data, names) {
+  const rows = data.map(({ library, ns, ratio }) => [
+    names.get(library),
+    `${ns.toFixed(0)} ns`,
+    `${ratio.toFixed(2)}x`,
+  ]);
+  return {
+    table: table(['one hit in memory', 'time', 'of the reference'], rows),
+    picture: await bars(title, [
+      {
+        title: 'one caller, 1,000 keys in turn',
+        unit: 'time of a hit, as a multiple of lru-cache by hand; less is better',
+        mark: 1,
+        bars: data.map(({ library, ratio }) => ({
+          label: names.get(library),
+          value: ratio,
+          text: `${ratio.toFixed(2)}x`,
+          ours: library.startsWith('cachement'),
+        })),
+      },
+    ]),
+  };
+}
