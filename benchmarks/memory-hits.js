@@ -41,17 +41,7 @@ export async function ask({ redis, quick, say }) {
   await all('open', (library) => ({ url: redis.url, library }));
   say('checking that every read is a hit in memory');
   const verify = async () => {
-    for (const library of LIBRARIES) {
-      const before = await commandsOf(redis.client);
-      const loads = await members.get(library).call('read', { reads: 2 * KEYS });
-      const commands = (await commandsOf(redis.client)) - before;
-      // Some send heartbeats.
-      if (loads > 0 || commands > KEYS / 10) {
-        throw new Error(
-          `${library}: ${2 * KEYS} reads made ${loads} loads and ${commands} commands to Redis.`,
-        );
-      }
-    }
+    for (const library of LIBRARIES) await onlyHitsInMemory(redis.client, library, members.get(library));
   };
   await verify();
   for (const library of LIBRARIES) await members.get(library).call('read', { reads: 5 * reads });
@@ -67,6 +57,20 @@ export async function ask({ redis, quick, say }) {
   const names = await namesOf(LIBRARIES);
   await Promise.all([...members.values()].map(({ stop }) => stop()));
   return { ...(await present(data, names)), data, explanation, libraries: LIBRARIES };
+}
+
+/** Reads again if some reads were no hits: on a busy machine a heartbeat may be late. */
+async function onlyHitsInMemory(client, library, { call }) {
+  let loads;
+  let commands;
+  for (let attempt = 1; attempt <= 5; attempt += 1) {
+    const before = await commandsOf(client);
+    loads = await call('read', { reads: 2 * KEYS });
+    commands = (await commandsOf(client)) - before;
+    // Some libraries send heartbeats.
+    if (loads === 0 && commands < KEYS / 10) return;
+  }
+  throw new Error(`${library}: ${2 * KEYS} reads made ${loads} loads and ${commands} commands to Redis.`);
 }
 
 /** GET, MGET and scripts that Redis has executed. */
