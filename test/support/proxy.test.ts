@@ -157,6 +157,25 @@ test('timeout in both directions looks like a connection that is only silent', a
   t.is(await reply, 'PONG');
 });
 
+test('timeoutOf holds what passes on the connections that have sent the text, and on no other', async (t) => {
+  const proxy = await proxyFor(t);
+  const [one, other] = [connectTo(t, proxy), connectTo(t, proxy)];
+  await one.client('SETNAME', 'held');
+  await other.client('SETNAME', 'passes');
+  const undo = proxy.timeoutOf('held', 'downstream');
+  const reply = one.ping();
+  t.true(await isHeld(reply));
+  t.is(await other.ping(), 'PONG');
+  await undo();
+  t.is(await reply, 'PONG');
+
+  proxy.timeoutOf('held');
+  const again = one.ping();
+  t.true(await isHeld(again));
+  await proxy.heal();
+  t.is(await again, 'PONG');
+});
+
 test('resetPeer resets open and new connections until it is undone', async (t) => {
   const proxy = await proxyFor(t);
   const open = await rawSocket(t, proxy);

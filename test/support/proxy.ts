@@ -40,6 +40,11 @@ export interface Proxy {
    * Default: both.
    */
   timeout(direction?: Direction): Undo;
+  /**
+   * A black hole for some connections alone: those whose client has sent this text among its first bytes, such as the name
+   * that it gives itself. Default: both.
+   */
+  timeoutOf(text: string, direction?: Direction): Undo;
   /** Resets all connections, and new ones as soon as they are made. */
   resetPeer(): Undo;
   /** Resets the connections of this moment, and nothing after. */
@@ -87,6 +92,15 @@ interface Connection {
   readonly flows: Record<Side, ProxyFlow>;
 }
 
+/** What `timeoutOf` has set. */
+interface BlackHole {
+  readonly text: string;
+  readonly sides: readonly Side[];
+}
+
+/** Of so many bytes `timeoutOf` knows what a client has sent. */
+const FIRST_BYTES = 4_096;
+
 const HOST = '127.0.0.1';
 
 class ToxicProxy implements Proxy {
@@ -97,6 +111,7 @@ class ToxicProxy implements Proxy {
   readonly #server: Server;
   readonly #connections = new Set<Connection>();
   readonly #toxics: Record<Side, Toxics> = { upstream: {}, downstream: {} };
+  readonly #blackHoles = new Set<BlackHole>();
   #onConnect: 'forward' | 'close' | 'reset' = 'forward';
   #losing: { readonly matching: string; readonly happened: () => void } | undefined;
   #accepted = 0;
@@ -145,6 +160,16 @@ class ToxicProxy implements Proxy {
     return this.#set(direction, 'blackHole', true);
   }
 
+  timeoutOf(text: string, direction: Direction = 'both'): Undo {
+    const blackHole = { text, sides: sidesOf(direction) };
+    this.#blackHoles.add(blackHole);
+    this.#changed();
+    return async () => {
+      this.#blackHoles.delete(blackHole);
+      this.#changed();
+    };
+  }
+
   resetPeer(): Undo {
     const undo = this.#setOnConnect('reset');
     this.resetConnections();
@@ -183,7 +208,8 @@ class ToxicProxy implements Proxy {
   async heal(): Promise<void> {
     this.#losing = undefined;
     this.#onConnect = 'forward';
-    for (const side of ['upstream', 'downstream'] as const) this.#toxics[side] = {};
+    for (const side of sidesOf('both')) this.#toxics[side] = {};
+    this.#blackHoles.clear();
     this.#changed();
     await this.listen();
   }
@@ -200,7 +226,7 @@ class ToxicProxy implements Proxy {
   }
 
   #set<Name extends keyof Toxics>(direction: Direction, name: Name, value: NonNullable<Toxics[Name]>): Undo {
-    const sides: readonly Side[] = direction === 'both' ? ['upstream', 'downstream'] : [direction];
+    const sides = sidesOf(direction);
     for (const side of sides) this.#toxics[side] = { ...this.#toxics[side], [name]: value };
     this.#changed();
     return async () => {
@@ -239,12 +265,22 @@ class ToxicProxy implements Proxy {
 
     const server = connect({ ...this.#target, allowHalfOpen: true, noDelay: true });
     server.on('error', () => {});
+    let sent = '';
+    client.on('data', (chunk: Buffer) => {
+      if (sent.length < FIRST_BYTES) sent += chunk.toString('latin1');
+    });
+    const toxicsOf = (side: Side): Toxics => {
+      for (const { text, sides } of this.#blackHoles) {
+        if (sides.includes(side) && sent.includes(text)) return { ...this.#toxics[side], blackHole: true };
+      }
+      return this.#toxics[side];
+    };
     const connection: Connection = {
       client,
       server,
       flows: {
-        upstream: new ProxyFlow(client, server, () => this.#toxics.upstream),
-        downstream: new ProxyFlow(server, client, () => this.#toxics.downstream),
+        upstream: new ProxyFlow(client, server, () => toxicsOf('upstream')),
+        downstream: new ProxyFlow(server, client, () => toxicsOf('downstream')),
       },
     };
     this.#loseReplyOf(connection);
@@ -279,4 +315,8 @@ class ToxicProxy implements Proxy {
 function reset({ client, server }: Connection): void {
   client.resetAndDestroy();
   server.resetAndDestroy();
+}
+
+function sidesOf(direction: Direction): readonly Side[] {
+  return direction === 'both' ? ['upstream', 'downstream'] : [direction];
 }
