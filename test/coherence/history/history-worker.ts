@@ -1,9 +1,12 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Redis } from 'ioredis';
 import { ioredis } from '../../../src/adapters/ioredis/index.js';
 import type { Adapter } from '../../../src/core/ports/adapter.js';
 import type { EntryStore } from '../../../src/core/ports/entry-store.js';
-import { Cached, Caching, Invalidates } from '../../../src/index.js';
+import { Cached, Caching, Invalidates, subscribe } from '../../../src/index.js';
 import { serveWorker, type WorkerContext } from '../../support/process.js';
 import type { HistoryEvent } from './check-history.js';
 
@@ -15,7 +18,50 @@ export interface HistoryWorkerInit {
   readonly keys: number;
   /** False: a fill is stored even if its lease is lost, like a plain SET. */
   readonly fenced: boolean;
+  /** Undefined: no L1. */
+  readonly coherence: 'bus' | 'tracking' | 'validate' | undefined;
+  /** Fewer than there are keys, so that the store is asked all the time: replies race with messages. */
+  readonly maxEntries: number;
+  /** How long the store may take to answer: a call, and a command. */
+  readonly timeout: `${number}ms`;
+  readonly pace: Pace;
 }
+
+/** How often a process reads and writes. */
+export interface Pace {
+  readonly readers: number;
+  readonly writers: number;
+  /** The longest pause of a reader and of a writer between two calls. The shortest is none. */
+  readonly readEveryMs: number;
+  readonly writeEveryMs: number;
+  /** The part of the turns to clear that do. If every turn cleared all entries, none would exist that could be stale. */
+  readonly clears: number;
+  /** 1: all keys are invalidated equally often. Above that, some are invalidated rarely. */
+  readonly skew: number;
+}
+
+/** What a process emits about itself, as `sample`. */
+export interface HistorySample {
+  readonly process: number;
+  /** In seconds, since its start. */
+  readonly at: number;
+  readonly calls: number;
+  readonly l1Hits: number;
+  readonly hits: number;
+  readonly rejections: number;
+  readonly rss: number;
+  readonly heapUsed: number;
+  readonly arrayBuffers: number;
+}
+
+/** What a process emits while it runs, as `events`. @see HistoryChecker.add */
+export interface HistoryReport {
+  readonly events: readonly HistoryEvent[];
+  readonly until: number;
+}
+
+const REPORT_EVERY_MS = 200;
+const SAMPLE_EVERY_MS = 5_000;
 
 /** Replaces the lease just before each fill, which makes a fill equivalent to an unfenced SET. */
 function unfenced(adapter: Adapter): Adapter {
@@ -47,6 +93,22 @@ function unfenced(adapter: Adapter): Adapter {
 interface Row {
   readonly version: number;
   readonly group: string;
+  readonly began: number;
+  readonly asked: number;
+}
+
+/** A call, as the code that it runs knows it. */
+interface Call {
+  readonly start: number;
+  acknowledged: boolean;
+  fromMemory: boolean;
+}
+
+const calls = new AsyncLocalStorage<Call>();
+
+/** In ms, by the clock that all processes of a host share. */
+function now(): number {
+  return Number(process.hrtime.bigint()) / 1e6;
 }
 
 /** Items of four kinds, one for each way to invalidate: by key, by tag, by result tag, and all. */
@@ -93,10 +155,11 @@ class Items {
   }
 
   async #load(id: string): Promise<Row> {
+    const began = now();
     await delay(Math.random() * 3);
     const version = Number((await this.#database.get(`version:${id}`)) ?? 0);
     await delay(Math.random() * 12);
-    return { version, group: `group:${id}` };
+    return { version, group: `group:${id}`, began, asked: calls.getStore()!.start };
   }
 
   async #store(id: string): Promise<number> {
@@ -104,15 +167,19 @@ class Items {
   }
 }
 
-export async function serve({ init }: WorkerContext<HistoryWorkerInit>): Promise<{
-  run(ms: number): Promise<HistoryEvent[]>;
+export async function serve({ init, emit }: WorkerContext<HistoryWorkerInit>): Promise<{
+  /** Resolves with what nobody has caught. */
+  run(ms: number): Promise<readonly string[]>;
 }> {
   const database = new Redis(init.databaseUrl);
-  const adapter = ioredis(init.cacheUrl, { timeout: '2s' });
+  const adapter = ioredis(init.cacheUrl, { timeout: init.timeout, connectTimeout: '1s' });
   const caching = new Caching({
     adapter: init.fenced ? adapter : unfenced(adapter),
     namespace: 'history',
-    defaults: { storeTimeout: '2s' },
+    defaults: { storeTimeout: init.timeout },
+    ...(init.coherence === undefined
+      ? {}
+      : { l1: { coherence: init.coherence, maxEntries: init.maxEntries } }),
   });
   await caching.ready();
   Caching.setDefault(caching);
@@ -127,40 +194,109 @@ export async function serve({ init }: WorkerContext<HistoryWorkerInit>): Promise
     },
     { name: 'clear', read: (id: string) => items.byKey(id), update: (id: string) => items.updateByClear(id) },
   ];
+  const counts = { calls: 0, hits: 0, l1Hits: 0 };
+  subscribe('hit', ({ tier }) => {
+    counts.hits += 1;
+    if (tier === 'l1') counts.l1Hits += 1;
+    const call = calls.getStore();
+    if (call !== undefined && tier === 'l1' && init.coherence !== 'validate') call.fromMemory = true;
+  });
+  // Published by the call that invalidates, before it returns.
+  subscribe('invalidate', ({ acknowledged }) => {
+    const call = calls.getStore();
+    if (call !== undefined) call.acknowledged = acknowledged;
+  });
+  const uncaught: string[] = [];
+  const note = (error: unknown): void =>
+    void uncaught.push(error instanceof Error ? error.stack! : String(error));
+  process.on('unhandledRejection', note);
+  process.on('uncaughtException', note);
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+
   return {
     async run(ms) {
-      const events: HistoryEvent[] = [];
-      const until = performance.now() + ms;
-      const one = (): { kind: (typeof kinds)[number]; id: string } => {
+      const { readers, writers, readEveryMs, writeEveryMs, clears, skew } = init.pace;
+      let events: HistoryEvent[] = [];
+      /** The calls that are under way. */
+      const open = new Set<Call>();
+      const begun = performance.now();
+      const until = begun + ms;
+      const one = (skew: number): { kind: (typeof kinds)[number]; id: string } => {
         const kind = kinds[Math.floor(Math.random() * kinds.length)]!;
-        return { kind, id: `${kind.name}-${Math.floor(Math.random() * init.keys)}` };
+        return { kind, id: `${kind.name}-${Math.floor(Math.random() ** skew * init.keys)}` };
+      };
+      const call = async <T>(run: () => Promise<T>): Promise<{ result: T; call: Call }> => {
+        counts.calls += 1;
+        const call: Call = { start: now(), acknowledged: false, fromMemory: false };
+        open.add(call);
+        try {
+          return { result: await calls.run(call, run), call };
+        } finally {
+          open.delete(call);
+        }
       };
       const reader = async (): Promise<void> => {
         while (performance.now() < until) {
-          const { kind, id } = one();
-          const start = process.hrtime.bigint();
-          const { version } = await kind.read(id);
-          const end = process.hrtime.bigint();
-          events.push({ type: 'read', process: init.index, key: id, start, end, version });
-          await delay(Math.random() * 2);
+          const { kind, id } = one(1);
+          const { result, call: made } = await call(() => kind.read(id));
+          const { start, fromMemory } = made;
+          const { version, began, asked } = result;
+          const read = { process: init.index, key: id, start, end: now(), version, began, asked, fromMemory };
+          events.push({ type: 'read', ...read });
+          await delay(Math.random() * readEveryMs);
         }
       };
       const writer = async (): Promise<void> => {
         while (performance.now() < until) {
-          const { kind, id } = one();
-          // If every turn cleared all entries, no entry would exist that could be stale.
-          if (kind.name !== 'clear' || Math.random() < 0.2) {
-            const version = await kind.update(id);
-            const acknowledged = process.hrtime.bigint();
-            events.push({ type: 'invalidation', process: init.index, key: id, version, acknowledged });
+          const { kind, id } = one(skew);
+          if (kind.name !== 'clear' || Math.random() < clears) {
+            const { result: version, call: made } = await call(() => kind.update(id));
+            const { acknowledged } = made;
+            events.push({
+              type: 'invalidation',
+              process: init.index,
+              key: id,
+              version,
+              ended: now(),
+              acknowledged,
+            });
           }
-          await delay(Math.random() * 20);
+          await delay(Math.random() * writeEveryMs);
         }
       };
-      await Promise.all([...Array.from({ length: 12 }, reader), writer(), writer()]);
+      const report = (): void => {
+        // A call that is under way will be reported with its start.
+        const until = Math.min(now(), ...[...open].map(({ start }) => start));
+        emit('events', { events, until } satisfies HistoryReport);
+        events = [];
+      };
+      const sample = (): void => {
+        collect();
+        const { rss, heapUsed, arrayBuffers } = process.memoryUsage();
+        const at = (performance.now() - begun) / 1_000;
+        emit('sample', {
+          process: init.index,
+          at,
+          ...counts,
+          rejections: uncaught.length,
+          rss,
+          heapUsed,
+          arrayBuffers,
+        } satisfies HistorySample);
+      };
+      sample();
+      const timers = [setInterval(report, REPORT_EVERY_MS), setInterval(sample, SAMPLE_EVERY_MS)];
+      await Promise.all([
+        ...Array.from({ length: readers }, reader),
+        ...Array.from({ length: writers }, writer),
+      ]);
+      for (const timer of timers) clearInterval(timer);
+      sample();
+      report();
       await caching.close();
       database.disconnect();
-      return events;
+      return uncaught;
     },
   };
 }
