@@ -49,13 +49,6 @@ export const l1Mutations = [
     title: 'a memo whose keys are not asked for again ends',
   },
   {
-    guard: 'reading-ends-with-the-tick',
-    replace: '(--usesLeft > 0 ? reading : readForTick())',
-    by: '(reading === 0 ? readForTick() : reading)',
-    test: 'test/shared/system-clock.test.ts',
-    title: 'tickNow advances with every tick, and within a long one',
-  },
-  {
     guard: 'l1-hit-passes-its-tags-on',
     test: FLOW,
     title: 'bus*: a load with inheritTags has the tags of a value in memory',

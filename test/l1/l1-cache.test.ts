@@ -3,13 +3,19 @@ import test from 'ava';
 import { StoreKeys } from '../../src/core/keys/store-keys.js';
 import { L1Cache, TRUST_MS } from '../../src/core/l1/l1-cache.js';
 import { l1Options, type L1Settings } from '../../src/core/l1/l1-options.js';
+import type { Clock } from '../../src/core/ports/clock.js';
 import type { TagVersion } from '../../src/core/ports/entry-format.js';
 import { defaultsOf } from '../../src/core/shared/option-schema.js';
+import { systemClock } from '../../src/core/shared/system-clock.js';
 import { encodeValue } from '../../src/core/values/value-codec.js';
 import { fakeClock } from '../../src/testing/fake-clock.js';
 
 function l1(settings: Partial<L1Settings> = {}) {
   const clock = fakeClock();
+  return { clock, ...l1With(clock, settings) };
+}
+
+function l1With(clock: Clock, settings: Partial<L1Settings>) {
   const names = new StoreKeys('test');
   const cache = new L1Cache({ ...defaultsOf(l1Options), ...settings }, names, clock);
   cache.confirmed(Infinity);
@@ -27,7 +33,7 @@ function l1(settings: Partial<L1Settings> = {}) {
     expiresAt: clock.now() + 60_000,
   });
   const found = async (key: string): Promise<unknown> => cache.find(key, Infinity)?.read();
-  return { clock, names, cache, record, found };
+  return { names, cache, record, found };
 }
 
 test('a reply that was requested earlier does not replace what a later one has brought', async (t) => {
@@ -157,4 +163,17 @@ test('a kept payload is a copy: the reply of the store is not kept in memory as 
   cache.keep('key', { ...one, entry: { ...one.entry, payload } }, cache.sequence);
   reply.fill(0);
   t.deepEqual(await found('key'), { id: 1 });
+});
+
+test('G2 bounded staleness: a computation between two calls of one tick takes time, too', async (t) => {
+  const { cache, record, found } = l1With(systemClock, {});
+  cache.interrupted();
+  cache.keep('key', record('value'), cache.sequence);
+  const trustedMs = 300;
+  cache.confirmed(systemClock.now() + trustedMs - TRUST_MS);
+  t.is(await found('key'), 'value');
+  // Messages are late as long as the process is busy.
+  const until = systemClock.now() + trustedMs;
+  while (systemClock.now() < until);
+  t.is(await found('key'), undefined);
 });

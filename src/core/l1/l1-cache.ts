@@ -35,7 +35,6 @@ interface Target {
 export class L1Cache implements ChangeListener {
   readonly settings: L1Settings;
   readonly #clock: Clock;
-  readonly #now: () => number;
   readonly #names: StoreKeys;
   readonly #entries: BoundedMap<L1Entry>;
   readonly #tags = new TagNonces();
@@ -50,7 +49,6 @@ export class L1Cache implements ChangeListener {
   constructor(settings: L1Settings, names: StoreKeys, clock: Clock) {
     this.settings = settings;
     this.#clock = clock;
-    this.#now = clock.tickNow?.bind(clock) ?? (() => clock.now());
     this.#names = names;
     this.#mustConfirm = settings.coherence === 'validate';
     this.#trustedUntil = this.#mustConfirm ? Infinity : -Infinity;
@@ -69,7 +67,8 @@ export class L1Cache implements ChangeListener {
     if (maxAge === 0) return undefined;
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
-    const now = this.#now();
+    // Not a reading of the same tick: a computation between two calls takes time, in which messages do not arrive.
+    const now = this.#clock.now();
     // guard: l1-entry-ends-with-its-ttl
     if (now >= entry.expiresAt) {
       this.#drop(key);

@@ -2,11 +2,6 @@
 export interface Clock {
   /** Milliseconds of a monotonic clock. Only differences are meaningful. */
   now(): number;
-  /**
-   * `now()` at a recent call of this method in the same tick, for uses that are more frequent than the reading of a clock
-   * is cheap. Within a tick nothing from outside reaches this process. @default now()
-   */
-  tickNow?(): number;
   /** Runs `task` once, after `ms` milliseconds. Does not keep the process alive. */
   after(ms: number, task: () => void): Timer;
   /** A number in [0, 1). */

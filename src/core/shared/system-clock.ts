@@ -6,38 +6,9 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 /** Loaded by the first call, which makes the import faster. Not the global object, because fake timers replace it. */
 let performance: (typeof import('node:perf_hooks'))['performance'] | undefined;
 
-/** How many times `tickNow` returns one reading at most, so that a long tick does not keep it. */
-const USES_OF_READING = 32;
-/** Taken when this module is loaded, because fake timers replace it. */
-const { nextTick } = process;
-let reading = 0;
-let usesLeft = 0;
-let endIsScheduled = false;
-
-function now(): number {
-  return (performance ??= process.getBuiltinModule('node:perf_hooks').performance).now();
-}
-
-function readForTick(): number {
-  reading = now();
-  usesLeft = USES_OF_READING;
-  if (!endIsScheduled) {
-    endIsScheduled = true;
-    nextTick(endTick);
-  }
-  return reading;
-}
-
-function endTick(): void {
-  endIsScheduled = false;
-  usesLeft = 0;
-}
-
 /** The monotonic clock of this process. Its timers do not keep the process alive. */
 export const systemClock: Clock = {
-  now,
-  // guard: reading-ends-with-the-tick
-  tickNow: () => (--usesLeft > 0 ? reading : readForTick()),
+  now: () => (performance ??= process.getBuiltinModule('node:perf_hooks').performance).now(),
   after: (ms, task) => {
     let timer: NodeJS.Timeout;
     const start = (remainingMs: number): void => {
