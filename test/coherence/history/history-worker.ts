@@ -236,15 +236,28 @@ export async function serve({ init, emit }: WorkerContext<HistoryWorkerInit>): P
           open.delete(call);
         }
       };
+      const read = async (): Promise<void> => {
+        const { kind, id } = one(1);
+        const { result, call: made } = await call(() => kind.read(id));
+        const { start, fromMemory } = made;
+        const { version, began, asked } = result;
+        const read = { process: init.index, key: id, start, end: now(), version, began, asked, fromMemory };
+        events.push({ type: 'read', ...read });
+      };
       const reader = async (): Promise<void> => {
         while (performance.now() < until) {
-          const { kind, id } = one(1);
-          const { result, call: made } = await call(() => kind.read(id));
-          const { start, fromMemory } = made;
-          const { version, began, asked } = result;
-          const read = { process: init.index, key: id, start, end: now(), version, began, asked, fromMemory };
-          events.push({ type: 'read', ...read });
+          await read();
           await delay(Math.random() * readEveryMs);
+        }
+      };
+      /** Computes between its reads. As long as they come from memory, no message arrives. */
+      const busy = async (): Promise<void> => {
+        while (performance.now() < until) {
+          await delay(Math.min(Math.random() * 8_000, until - performance.now()));
+          for (let i = 0; i < 20 && performance.now() < until; i++) {
+            await read();
+            for (const end = performance.now() + Math.random() * 150; performance.now() < end;);
+          }
         }
       };
       const writer = async (): Promise<void> => {
@@ -290,6 +303,7 @@ export async function serve({ init, emit }: WorkerContext<HistoryWorkerInit>): P
       await Promise.all([
         ...Array.from({ length: readers }, reader),
         ...Array.from({ length: writers }, writer),
+        init.coherence === undefined ? undefined : busy(),
       ]);
       for (const timer of timers) clearInterval(timer);
       sample();
