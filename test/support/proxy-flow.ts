@@ -80,7 +80,7 @@ export class ProxyFlow {
       if (this.#discarded) break;
       this.#queue.shift();
       if (next.what === 'end') this.#sink.end();
-      else if (next.what === 'reset') this.#sink.resetAndDestroy();
+      else if (next.what === 'reset') resetSocket(this.#sink);
       else await this.#pass(next.what);
     }
     this.#running = false;
@@ -162,4 +162,10 @@ export class ProxyFlow {
       };
     });
   }
+}
+
+/** Resets a socket. One that is being ended is closed: Node.js would keep it, spin on it, and never exit. */
+export function resetSocket(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
 }

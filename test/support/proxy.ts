@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, connect, type Server, type Socket } from 'node:net';
 import { freePort } from './free-port.js';
-import { ProxyFlow, type Side, type Toxics } from './proxy-flow.js';
+import { ProxyFlow, resetSocket, type Side, type Toxics } from './proxy-flow.js';
 
 /** `upstream` is from the client to the server, `downstream` from the server to the client. */
 export type Direction = Side | 'both';
@@ -261,7 +261,7 @@ class ToxicProxy implements Proxy {
     this.#accepted += 1;
     client.on('error', () => {});
     if (this.#onConnect === 'close') return void client.destroy();
-    if (this.#onConnect === 'reset') return void client.resetAndDestroy();
+    if (this.#onConnect === 'reset') return void resetSocket(client);
 
     const server = connect({ ...this.#target, allowHalfOpen: true, noDelay: true });
     server.on('error', () => {});
@@ -306,15 +306,15 @@ class ToxicProxy implements Proxy {
       downstream.discard();
       // The server is only told the end: a reset would take away from it what it has not read yet.
       server.once('close', losing.happened);
-      client.resetAndDestroy();
+      resetSocket(client);
       server.end();
     };
   }
 }
 
 function reset({ client, server }: Connection): void {
-  client.resetAndDestroy();
-  server.resetAndDestroy();
+  resetSocket(client);
+  resetSocket(server);
 }
 
 function sidesOf(direction: Direction): readonly Side[] {
