@@ -36,6 +36,7 @@ export class ChangeFeed {
   readonly #links = new Map<string, Link>();
   #timer: Timer | undefined;
   #confirmedAt = -Infinity;
+  #hasBeenReady = false;
   #closed = false;
 
   constructor(
@@ -68,9 +69,10 @@ export class ChangeFeed {
     this.#follow();
   }
 
-  /** Called when the connection for commands is made again: the server may be another one. */
-  reconnect(): void {
-    for (const { subscriber } of this.#links.values()) subscriber.reconnect();
+  /** Called when the connection for commands is usable. After the first time, the server may be another one. */
+  onReady(): void {
+    if (this.#hasBeenReady) for (const { subscriber } of this.#links.values()) subscriber.reconnect();
+    this.#hasBeenReady = true;
     this.#follow();
   }
 

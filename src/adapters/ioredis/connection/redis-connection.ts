@@ -54,7 +54,7 @@ export class RedisConnection {
       ready: () => {
         this.#readiness.changed();
         this.#subscriber.retryNow();
-        this.#changes?.reconnect();
+        this.#changes?.onReady();
       },
       disconnected: (error) => this.#readiness.recordError(error),
       error: (error) => this.#readiness.recordError(error),
