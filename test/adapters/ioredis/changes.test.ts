@@ -86,7 +86,7 @@ for (const { major, Redis: Client, Cluster: ClusterClient } of MAJORS) {
           await here!.cache.clear();
         }
         await inMemory(here!, 'key', async () => 'old');
-        await there!.cache.set('key', 'new', TAGS);
+        t.true(await there!.cache.set('key', 'new', TAGS));
         await eventually('set', async () => (await here!.cache.get('key')) === 'new');
       });
     }
@@ -94,9 +94,12 @@ for (const { major, Redis: Client, Cluster: ClusterClient } of MAJORS) {
 }
 
 test('tracking: writes of other programs, and FLUSHALL, end what is in memory', async (t) => {
-  const { cachings, namespace, inMemory } = await open(t, 'tracking', [ioredis(server.url, PATIENT)]);
+  // Of its own: the other tests go on at the same time, and need what they have stored.
+  const own = await startRedis();
+  t.teardown(() => own.stop());
+  const { cachings, namespace, inMemory } = await open(t, 'tracking', [ioredis(own.url, PATIENT)]);
   const [here] = cachings;
-  const redis = new Redis(server.url);
+  const redis = new Redis(own.url);
   t.teardown(() => redis.disconnect());
   const row = new Row();
   const newValue = async (): Promise<boolean> =>
