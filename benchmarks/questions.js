@@ -45,6 +45,10 @@ export const QUESTIONS = {
     asks: 'How long does another process return the old value from its memory, and what does an invalidation cost?',
     onRequest: true,
   },
+  'l1-memory': {
+    asks: 'How much memory does an entry of the L1 take, and how much does maxBytes count for it?',
+    onRequest: true,
+  },
   admissions: {
     asks: 'What does each algorithm of a rate limit let through over time? Draws the pictures of the docs.',
     onRequest: true,

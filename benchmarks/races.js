@@ -21,6 +21,7 @@ const LIBRARIES = [
   'type-cacheable',
   'cachement-imperative',
   'cachement-decorated',
+  'cachement-tracking',
   'cachement-validate',
 ];
 const WAYS = ['key', 'tag', 'clear'];
@@ -40,8 +41,8 @@ const explanation = `**stale**: a read that started after the acknowledged inval
 row; in brackets how long Redis would still return it (of a ttl of ${TTL_SECONDS} s). **fresh**: it returned the new one, from the cache or by
 loading it. **-**: the library has no such invalidation. Each library is set up on Redis as its documentation shows, with
 memory in front of it where it offers that (and its bus, where it has one). In two processes, one loads and the other changes
-the row and invalidates; the verdict is what the process that invalidated reads. The second table says which libraries
-return the old row in the other process, too, ${SETTLE_MS} ms later. Before
+the row and invalidates. Each of them reads: *the one* that has invalidated, and *the other*, which has loaded, ${SETTLE_MS} ms later.
+Before
 each race the same steps run one after the other, without overlap. The race counts only if the entry is cached then, and
 the process that invalidated no longer reads it.`;
 
@@ -175,10 +176,16 @@ async function race({ redis, scene, way, processes, members }) {
   const atOnce = await readBoth(scene, loader, other, key);
   await pause(SETTLE_MS);
   const later = await readBoth(scene, loader, other, key);
-  const stale = later.invalidator.text !== 'NEW';
+  const verdictOf = ({ text }) => (text === 'NEW' ? 'fresh' : 'stale');
+  const verdict = verdictOf(later.invalidator);
+  const otherVerdict = verdictOf(later.loader);
   return {
-    verdict: stale ? 'stale' : 'fresh',
-    ttlLeftMs: stale || later.loader.text !== 'NEW' ? await oldestLeft(redis.client, scene.name) : undefined,
+    verdict,
+    otherVerdict,
+    ttlLeftMs:
+      verdict === 'stale' || otherVerdict === 'stale'
+        ? await oldestLeft(redis.client, scene.name)
+        : undefined,
     invalidationWaitedForTheLoad: waited,
     firstReturned: returned.text,
     atOnce,
@@ -224,54 +231,56 @@ function pause(ms) {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
+/** Who reads after the race. */
+const READERS = [
+  { processes: 1, reader: 'verdict', whose: 'one process' },
+  { processes: 2, reader: 'verdict', whose: 'the one of two' },
+  { processes: 2, reader: 'otherVerdict', whose: 'the other one' },
+];
+
 async function present(data, names) {
-  const columns = PROCESSES.flatMap((processes) => WAYS.map((way) => ({ processes, way })));
-  const nameOf = ({ processes, way }) =>
-    `${way === 'clear' ? 'clear' : `by ${way}`}, ${processes === 1 ? 'one process' : 'two processes'}`;
-  const shown = ({ verdict, ttlLeftMs }) => {
+  const columns = READERS.flatMap((one) => WAYS.map((way) => ({ ...one, way })));
+  const nameOf = ({ whose, way }) => `${way === 'clear' ? 'clear' : `by ${way}`}, ${whose}`;
+  const shown = ({ verdict, ttlLeftMs, ...one }, { reader }) => {
     if (verdict === 'none') return '-';
-    if (verdict !== 'stale') return verdict;
+    if (verdict === 'invalid') return verdict;
+    if ((reader === 'verdict' ? verdict : one[reader]) === 'fresh') return 'fresh';
     return ttlLeftMs === undefined ? 'stale (in memory)' : `stale (${(ttlLeftMs / 1_000).toFixed(0)} s left)`;
   };
   const lines = [...names].map(([library, label]) => ({
     label,
-    cells: columns.map(({ processes, way }) =>
-      data.find((one) => one.library === library && one.processes === processes && one.way === way),
+    cells: columns.map((column) =>
+      shown(
+        data.find(
+          (one) => one.library === library && one.processes === column.processes && one.way === column.way,
+        ),
+        column,
+      ),
     ),
   }));
-  const isOf = { stale: 'bad', fresh: 'good' };
+  const isOf = (text) => (text.startsWith('stale') ? 'bad' : text === 'fresh' ? 'good' : 'none');
   const notes = data
     .filter(({ verdict }) => verdict === 'invalid')
     .map(({ library, way, processes, why }) => `invalid: ${library}, by ${way}, ${processes}: ${why}`);
-  // In the process that did not invalidate.
-  const elsewhere = (library) => {
-    const old = data.filter((one) => one.library === library && one.later?.loader.text === 'OLD');
-    return old.length === 0
-      ? 'the new row'
-      : `the old row: ${old.map(({ way, processes }) => nameOf({ way, processes })).join('; ')}`;
-  };
+  const wrong = data
+    .filter(({ library }) => library.startsWith('cachement'))
+    .filter(({ verdict, otherVerdict }) => verdict !== 'fresh' || otherVerdict !== 'fresh')
+    .map(({ library, way, processes }) => `${library}, by ${way}, in ${processes}`);
   return {
-    table: [
-      table(
-        ['', ...columns.map(nameOf)],
-        lines.map(({ label, cells: line }) => [label, ...line.map(shown)]),
-      ),
-      '',
-      `What the process that loaded reads ${SETTLE_MS} ms later`,
-      '',
-      table(
-        ['', 'reads'],
-        [...names].map(([library, label]) => [label, elsewhere(library)]),
-      ),
-    ].join('\n'),
+    table: table(
+      ['', ...columns.map(nameOf)],
+      lines.map(({ label, cells: line }) => [label, ...line]),
+    ),
     picture: await cells(
       title,
       columns.map(nameOf),
-      lines.map((line) => ({
-        ...line,
-        cells: line.cells.map((cell) => ({ text: shown(cell), is: isOf[cell.verdict] ?? 'none' })),
+      lines.map(({ label, cells: line }) => ({
+        label,
+        cells: line.map((text) => ({ text, is: isOf(text) })),
       })),
+      130,
     ),
     ...(notes.length > 0 ? { notes: notes.join('\n') } : {}),
+    ...(wrong.length > 0 ? { failure: `cachement is not fresh: ${wrong.join('; ')}.` } : {}),
   };
 }

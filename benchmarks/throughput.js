@@ -1,6 +1,6 @@
 /**
- * How many hits in Redis does one process get in a second, with one caller and with 64? No library has memory in front
- * of Redis, and the bare clients run beside them, so that the difference is the cost of the library.
+ * How many hits in Redis does one process get in a second, with one caller and with 64? No library answers from memory
+ * alone, and the bare clients run beside them, so that the difference is the cost of the library.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { namesOf } from './libraries/all.js';
@@ -38,7 +38,8 @@ const WARM_UP = [
 
 export const title = 'Hits in Redis, against the bare client';
 const explanation = `Hits per second of one process, and the ratio to bare \`ioredis.get\` with \`JSON.parse\` in the same round.
-Each library runs in a process of its own with memory in front of Redis switched off; the processes take turns in short
+Each library runs in a process of its own with memory in front of Redis switched off; only "l1 that asks Redis" keeps values in
+memory, and asks Redis at each hit whether they still stand. The processes take turns in short
 slices, in an order that changes, and each figure is the median over the rounds, so that a machine that gets slower gets
 slower for all of them. Redis runs on the same machine. Every read is checked to be a hit. The second table is the
 processor time of the process for one hit: it depends least on what else the machine does.`;

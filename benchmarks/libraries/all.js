@@ -9,6 +9,7 @@ const files = {
   'cachement-validate': 'cachement-validate.js',
   'cachement-tracking': 'cachement-tracking.js',
   'cachement-tagged': 'cachement-tagged.js',
+  'cachement-fixed-tags': 'cachement-fixed-tags.js',
   'cachement-observed': 'cachement-observed.js',
   'lru-by-hand': 'lru-by-hand.js',
   'node-redis': 'node-redis.js',

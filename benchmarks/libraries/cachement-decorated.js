@@ -5,8 +5,16 @@ import { openCaching } from './cachement.js';
 export const name = 'cachement (decorated)';
 export const rootPackages = ['cachement', 'ioredis'];
 
-/** `near`: with the L1. `caching`: further options of `new Caching`. */
-export async function open({ url, prefix, ttlSeconds, near, tag, caching }) {
+/** `near`: with the L1. `caching`: further options of `new Caching`. `tags`: templates, in place of `tag`. */
+export async function open({
+  url,
+  prefix,
+  ttlSeconds,
+  near,
+  tag,
+  caching,
+  tags = tag === undefined ? [] : [tag],
+}) {
   const cache = await openCaching({ url, prefix }, { l1: near === true, ...caching });
   const ttl = ttlSeconds * 1_000;
 
@@ -24,11 +32,7 @@ export async function open({ url, prefix, ttlSeconds, near, tag, caching }) {
       await update();
     }
   }
-  decorate(
-    Rows,
-    'find',
-    Cached({ key: 'row:{0}', ttl, cache, ...(tag === undefined ? {} : { tags: [tag] }) }),
-  );
+  decorate(Rows, 'find', Cached({ key: 'row:{0}', ttl, cache, ...(tags.length === 0 ? {} : { tags }) }));
   decorate(Rows, 'save', Invalidates({ keys: 'row:{0}', cache }));
   if (tag !== undefined) decorate(Rows, 'saveByTag', Invalidates({ tags: [tag], cache }));
   decorate(Rows, 'saveAll', Invalidates({ all: true, cache }));

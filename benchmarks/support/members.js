@@ -13,12 +13,13 @@ const program = fileURLToPath(new URL('member.js', import.meta.url));
  *
  * @param {string} question the URL of the module of the question
  * @param {string} [library] the URL of the library's module, the argument of `member`
- * @param {{ handlers?: Record<string, (argument: any) => unknown>, execPath?: string }} [options] `handlers`: what the
- * process may call here; `execPath`: the Node.js that runs it
+ * @param {{ handlers?: Record<string, (argument: any) => unknown>, execPath?: string, execArgv?: string[] }} [options]
+ * `handlers`: what the process may call here; `execPath`, `execArgv`: the Node.js that runs it, and its flags
  */
-export async function startMember(question, library, { handlers = {}, execPath = process.execPath } = {}) {
+export async function startMember(question, library, options = {}) {
+  const { handlers = {}, execPath = process.execPath, execArgv = process.execArgv } = options;
   const args = library === undefined ? [question] : [question, library];
-  const child = fork(program, args, { execPath, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const child = fork(program, args, { execPath, execArgv, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   const failed = once(child, 'exit').then(([code]) => {
     throw new Error(`The process for ${library ?? question} ended with ${code} before it was ready.`);
   });

@@ -111,7 +111,12 @@ export function cells(title, head, rows, column = 156) {
     height: { step: 26 },
     data: { values },
     encoding: {
-      x: { field: 'column', sort: null, axis: { orient: 'top', labelAngle: 0, labelColor: FAINT } },
+      x: {
+        field: 'column',
+        sort: null,
+        // A comma begins a new line.
+        axis: { orient: 'top', labelAngle: 0, labelColor: FAINT, labelExpr: "split(datum.label, ', ')" },
+      },
       y: { field: 'label', sort: null, axis: { labelPadding: 10, labelFontWeight: BOLD_IF_OURS } },
     },
     layer: [
