@@ -154,6 +154,18 @@ test('entries are bounded by bytes, and one that is larger than all is not kept'
   t.is(await found('large'), undefined);
 });
 
+test('the tags of an entry count towards maxBytes, and a value that is not decoded counts once', (t) => {
+  const bytesOf = (settings: Partial<L1Settings>, tags: TagVersion[] = []): number => {
+    const { cache, record } = l1(settings);
+    cache.keep('key', record('x'.repeat(10_000), { tags }), cache.sequence);
+    return cache.size.bytes;
+  };
+  const tags = ['org', 'user'].map((tag) => ({ tag, nonce: 'a' }));
+  t.true(bytesOf({}, tags) >= bytesOf({}) + 2 * 250);
+  t.true(bytesOf({}) > 20_000);
+  t.true(bytesOf({ values: 'cloned' }) < 11_000);
+});
+
 test('a kept payload is a copy: the reply of the store is not kept in memory as a whole', async (t) => {
   const { cache, record, found } = l1({ values: 'cloned' });
   const reply = Buffer.alloc(1_000_000);

@@ -6,10 +6,15 @@ import { deepFreeze } from './deep-freeze.js';
 import type { L1Settings } from './l1-options.js';
 import type { NonceState } from './nonces.js';
 
-/** What an entry takes beside its value, in bytes: measured by benchmarks/l1-memory.js. */
-const ENTRY_BYTES = 350;
-/** A decoded value takes more than its encoded text. Measured for rows with short fields. */
-const DECODED_BYTES_PER_BYTE = 2.5;
+/**
+ * What an entry takes beside its key and its value, in bytes. Measured by benchmarks/l1-memory.js: 600 for an entry with its
+ * encoded value, and what the allocator adds to that. One with a decoded value takes 430.
+ */
+const ENTRY_BYTES = 700;
+/** What a tag of an entry takes beside its name, in bytes. */
+const TAG_BYTES = 250;
+/** A decoded value takes more than its encoded text: 1.75 bytes for each, in rows with short strings. */
+const DECODED_BYTES_PER_BYTE = 2;
 
 /** A record of the store that the L1 may keep. */
 export interface L1Record {
@@ -54,7 +59,7 @@ export class L1Entry extends BoundedEntry {
     kept: { readonly at: number; readonly sequence: number; readonly epoch: number },
   ) {
     const { payload } = entry;
-    super(key, Math.ceil(ENTRY_BYTES + 2 * key.length + DECODED_BYTES_PER_BYTE * payload.length));
+    super(key, bytesOf(key, entry, values));
     this.token = entry.token;
     this.clearNonce = entry.clearNonce;
     this.tags = entry.tags;
@@ -93,6 +98,13 @@ export class L1Entry extends BoundedEntry {
     this.#payload = undefined;
     return (this.#value = promise);
   }
+}
+
+/** An estimate for `maxBytes`: at least what the entry takes, for typical rows. */
+function bytesOf(key: string, { tags, payload }: L1Record['entry'], values: L1Settings['values']): number {
+  let bytes = ENTRY_BYTES + 2 * key.length;
+  for (const { tag } of tags) bytes += TAG_BYTES + 2 * tag.length;
+  return bytes + payload.length * (values === 'cloned' ? 1 : DECODED_BYTES_PER_BYTE);
 }
 
 function ownBytes(bytes: Buffer): Buffer {
