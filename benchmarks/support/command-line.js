@@ -13,7 +13,7 @@ ${NAMES.map(helpOf).join('\n')}
 Without a name all questions run but those marked with *.
 
 Options:
-  --quick   short runs, in two minutes; written to benchmarks/results/quick/
+  --quick   short runs, in three minutes; written to benchmarks/results/quick/
   --help    this text
 
 Environment:
