@@ -114,8 +114,14 @@ export function cells(title, head, rows, column = 156) {
       x: {
         field: 'column',
         sort: null,
-        // A comma begins a new line.
-        axis: { orient: 'top', labelAngle: 0, labelColor: FAINT, labelExpr: "split(datum.label, ', ')" },
+        axis: {
+          orient: 'top',
+          labelAngle: 0,
+          labelColor: FAINT,
+          // A comma begins a second line, for which Vega leaves no room.
+          labelExpr: "split(datum.label, ', ')",
+          labelPadding: head.some((one) => one.includes(', ')) ? 20 : 2,
+        },
       },
       y: { field: 'label', sort: null, axis: { labelPadding: 10, labelFontWeight: BOLD_IF_OURS } },
     },
