@@ -67,7 +67,7 @@ async function report() {
   const { courses } = await import('../benchmarks/support/plots.js');
   const { environment, writeResult } = await import('../benchmarks/support/results.js');
   const { table } = await import('../benchmarks/support/table.js');
-  const { examples, uncaught, faults, ...counts } = result;
+  const { examples, uncaught, faults, redis: version, ...counts } = result;
   const calls = sum('calls');
   const rows = [
     ['calls', whole(calls)],
@@ -98,7 +98,7 @@ async function report() {
     'and held, messages are late, the server and the processes are paused, and the server is emptied. What ' +
     'counts as a violation: test/coherence/history/check-history.ts.';
   const data = { minutes, coherence, ...counts, calls, faults, examples, uncaught, samples };
-  const redis = { version: 'Redis', where: 'this machine' };
+  const redis = { version, where: 'this machine' };
   const isQuick = minutes < FULL_MINUTES;
   const written = { title, explanation, table: table(['', ''], rows), picture, data };
   writeResult('soak', written, environment(redis, isQuick), [], isQuick);

@@ -1,3 +1,4 @@
+import { Redis } from 'ioredis';
 import { startRedis } from '../../support/servers.js';
 import { startWorker, type ServedBy } from '../../support/process.js';
 import { startProxy } from '../../support/proxy.js';
@@ -40,6 +41,8 @@ export interface HistoryResult extends Verdict {
   readonly faults: Readonly<Record<string, number>>;
   /** What nobody has caught in the processes. */
   readonly uncaught: readonly string[];
+  /** Version of the server. */
+  readonly redis: string;
 }
 
 /** Runs readers and writers in several processes on one real Redis for `ms`, and checks the whole history. */
@@ -48,6 +51,7 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
   const indices = Array.from({ length: processes }, (_, index) => index);
   // The fault that pauses the server is a signal.
   const [server, database] = await Promise.all([startRedis({ local: true }), startRedis()]);
+  const redis = await versionOf(server.url);
   const proxies = await Promise.all(coherence === undefined ? [] : indices.map(() => startProxy(server)));
   const workers = await Promise.all(
     indices.map((index) => {
@@ -98,6 +102,7 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
         l1Hits: l1Hits.reduce((sum, one) => sum + one),
         faults,
         uncaught: uncaught.flat(),
+        redis,
       };
     } finally {
       clearTimeout(timer);
@@ -107,5 +112,14 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
     await Promise.all(workers.map((worker) => worker.stop()));
     await Promise.all(proxies.map((proxy) => proxy.stop()));
     await Promise.all([server.stop(), database.stop()]);
+  }
+}
+
+async function versionOf(url: string): Promise<string> {
+  const client = new Redis(url);
+  try {
+    return /redis_version:(\S+)/.exec(await client.info('server'))?.[1] ?? 'unknown';
+  } finally {
+    client.disconnect();
   }
 }
