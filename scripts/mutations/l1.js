@@ -24,6 +24,17 @@ export const l1Mutations = [
     title: 'entries are returned while no heartbeat is missing',
   },
   {
+    guard: 'remembered-key-keeps-no-removed-entry',
+    test: UNIT,
+    title: 'a remembered key does not lead to an entry that has left the memory, and keeps none',
+  },
+  {
+    guard: 'remembered-entry-is-of-this-memory',
+    replace: 'entry.owner === this && ',
+    test: UNIT,
+    title: 'a remembered key of two memories finds the entry of each',
+  },
+  {
     guard: 'l1-entry-has-the-current-clear-nonce',
     test: UNIT,
     title: 'an entry is not returned while the nonce of the namespace may have changed',

@@ -157,8 +157,9 @@ export function decorateCached<This, A extends readonly unknown[], R>(
       let key: string;
       let argumentTags: readonly string[];
       try {
-        key = keyOf === undefined ? defaultKey(name.forKeys(self), args) : keyOf(args, self);
-        const known = engine.findInMemory(key, policy.l1);
+        const remembered = keyOf?.recall?.(args);
+        key = remembered?.text ?? keyOf?.(args, self) ?? defaultKey(name.forKeys(self), args);
+        const known = engine.findInMemory(remembered ?? key, policy.l1);
         if (known !== undefined && keyDecidesTags && known.checkedBy === joinPoint) {
           return engine.hit(known, self, name);
         }

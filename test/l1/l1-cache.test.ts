@@ -1,7 +1,10 @@
+import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import test from 'ava';
+import { RememberedKey } from '../../src/core/keys/key-memo.js';
 import { StoreKeys } from '../../src/core/keys/store-keys.js';
 import { L1Cache, TRUST_MS } from '../../src/core/l1/l1-cache.js';
+import type { L1Record } from '../../src/core/l1/l1-entry.js';
 import { l1Options, type L1Settings } from '../../src/core/l1/l1-options.js';
 import type { Clock } from '../../src/core/ports/clock.js';
 import type { TagVersion } from '../../src/core/ports/entry-format.js';
@@ -32,8 +35,18 @@ function l1With(clock: Clock, settings: Partial<L1Settings>) {
     decoded: undefined,
     expiresAt: clock.now() + 60_000,
   });
-  const found = async (key: string): Promise<unknown> => cache.find(key, Infinity)?.read();
-  return { names, cache, record, found };
+  const keys = new Map<string, RememberedKey>();
+  const remembered = (key: string): RememberedKey => {
+    if (!keys.has(key)) keys.set(key, new RememberedKey(key));
+    return keys.get(key)!;
+  };
+  /** By a remembered key, which must find what the key itself finds. */
+  const found = async (key: string): Promise<unknown> => {
+    const entry = cache.findRemembered(remembered(key), Infinity);
+    assert.equal(entry, cache.find(key, Infinity));
+    return entry?.read();
+  };
+  return { names, cache, record, found, remembered };
 }
 
 test('a reply that was requested earlier does not replace what a later one has brought', async (t) => {
@@ -42,6 +55,48 @@ test('a reply that was requested earlier does not replace what a later one has b
   cache.keep('key', record('new'), cache.sequence);
   cache.keep('key', record('old'), earlier);
   t.is(await found('key'), 'new');
+});
+
+test('a remembered key does not lead to an entry that has left the memory, and keeps none', async (t) => {
+  const leave: Record<string, (cache: L1Cache, record: (value: unknown) => L1Record) => void> = {
+    invalidated: (cache) => cache.invalidate({ keys: ['key'], tags: [], all: false }),
+    'invalidated with all': (cache) => cache.invalidate({ keys: [], tags: [], all: true }),
+    'replaced by a newer one': (cache, record) => cache.keep('key', record('new'), cache.sequence),
+    'evicted by another one': (cache, record) => cache.keep('other', record('b'), cache.sequence),
+    'ended with the memory': (cache) => cache.close(),
+  };
+  for (const [how, end] of Object.entries(leave)) {
+    const { cache, record, found, remembered } = l1({ maxEntries: 1 });
+    cache.keep('key', record('old'), cache.sequence);
+    t.is(await found('key'), 'old');
+    const entry = remembered('key').found;
+    t.not(entry, undefined);
+    end(cache, record);
+    t.not(remembered('key').found, entry, how);
+    t.not(await found('key'), 'old', how);
+  }
+});
+
+test('a remembered key of two memories finds the entry of each', async (t) => {
+  const one = l1();
+  const other = l1();
+  const key = new RememberedKey('key');
+  one.cache.keep('key', one.record('one'), one.cache.sequence);
+  other.cache.keep('key', other.record('other'), other.cache.sequence);
+  for (let round = 0; round < 2; round++) {
+    t.is(await one.cache.findRemembered(key, Infinity)?.read(), 'one');
+    t.is(await other.cache.findRemembered(key, Infinity)?.read(), 'other');
+  }
+  other.cache.invalidate({ keys: ['key'], tags: [], all: false });
+  t.is(other.cache.findRemembered(key, Infinity), undefined);
+  t.is(await one.cache.findRemembered(key, Infinity)?.read(), 'one');
+});
+
+test('a call that may not use the memory does not use it by a remembered key', async (t) => {
+  const { cache, record, found, remembered } = l1();
+  cache.keep('key', record('value'), cache.sequence);
+  t.is(await found('key'), 'value');
+  t.is(cache.findRemembered(remembered('key'), 0), undefined);
 });
 
 test('of two nonces of a tag, each of which may be the newer one, none counts', async (t) => {

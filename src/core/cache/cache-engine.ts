@@ -7,6 +7,7 @@ import {
   type CacheContextSetup,
 } from './cache-context.js';
 import { prepareEntry, writeEntry } from './entry-writer.js';
+import type { RememberedKey } from '../keys/key-memo.js';
 import { KeyError, type StoreUnavailableError } from '../shared/errors.js';
 import { InFlightLoad, type LoadResult } from './in-flight-loads.js';
 import { LoadBulkhead, LoadTurn, reconsiderWaitingTurns } from './load-bulkhead.js';
@@ -189,11 +190,11 @@ export class CacheEngine {
    *
    * @param maxAge in ms; 0: none
    */
-  findInMemory(key: string, maxAge: number): L1Entry | undefined {
+  findInMemory(key: string | RememberedKey, maxAge: number): L1Entry | undefined {
     const { l1 } = this.#context;
     // Within a load, `read` has more to do.
     if (l1 === undefined || l1.mustConfirm || currentLoadContext() !== undefined) return undefined;
-    return l1.find(key, maxAge);
+    return typeof key === 'string' ? l1.find(key, maxAge) : l1.findRemembered(key, maxAge);
   }
 
   /**

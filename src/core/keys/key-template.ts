@@ -2,7 +2,7 @@ import { describe, quote } from '../shared/describe.js';
 import { KeyError, OptionsError } from '../shared/errors.js';
 import { escapeCharacter, escapeText } from './escape.js';
 import { finishKey, renderPart } from './key.js';
-import { KeyMemo } from './key-memo.js';
+import { KeyMemo, type RememberedKey } from './key-memo.js';
 
 interface Placeholder {
   readonly source: string;
@@ -16,6 +16,13 @@ interface Placeholder {
  */
 const SEPARATORS = `: - . / , ; | @ # & = + ! $ ^ < > ( ) "`;
 
+/** Renders a template with the arguments of a method. */
+export interface RenderTemplate {
+  (args: readonly unknown[]): string;
+  /** The rendered key, if it was remembered. Absent on templates whose keys are not. */
+  readonly recall?: (args: readonly unknown[]) => RememberedKey | undefined;
+}
+
 /**
  * Compiles a key template to a function of a method's arguments: `'user:{0}'`, `'order:{0.customer.id}:{1}'`. A path reads
  * own properties and getters of the class, and calls no methods. A path through null or undefined ends as undefined.
@@ -24,7 +31,7 @@ const SEPARATORS = `: - . / , ; | @ # & = + ! $ ^ < > ( ) "`;
  * @returns a function that throws a KeyError for an argument that is not a `KeyPart`
  * @throws OptionsError for an invalid template
  */
-export function compileTemplate(template: string, label: string): (args: readonly unknown[]) => string {
+export function compileTemplate(template: string, label: string): RenderTemplate {
   if (typeof template !== 'string' || template === '') {
     const received = template === '' ? 'an empty string' : describe(template);
     throw new OptionsError(`${label} is a template such as 'user:{0}', and ${received} was given.`);
@@ -51,20 +58,14 @@ export function compileTemplate(template: string, label: string): (args: readonl
   return placeholders.length === 1 && only!.path.length === 0 ? withMemo(render, only!.position) : render;
 }
 
-function withMemo(
-  render: (args: readonly unknown[]) => string,
-  position: number,
-): (args: readonly unknown[]) => string {
+function withMemo(render: (args: readonly unknown[]) => string, position: number): RenderTemplate {
   const memo = new KeyMemo();
-  return (args) => {
+  const recall = (args: readonly unknown[]): RememberedKey | undefined => {
     const argument = args[position];
-    if (typeof argument !== 'string') return render(args);
-    const known = memo.get(argument);
-    if (known !== undefined) return known;
-    const key = render(args);
-    memo.set(argument, key);
-    return key;
+    if (typeof argument !== 'string') return undefined;
+    return memo.get(argument) ?? memo.set(argument, render(args));
   };
+  return Object.assign((args: readonly unknown[]) => recall(args)?.text ?? render(args), { recall });
 }
 
 /** The placeholders of a valid template, without braces: `0`, `0.id`. */

@@ -35,6 +35,9 @@ export abstract class BoundedEntry implements Linked<BoundedEntry> {
     this.key = key;
     this.weight = weight;
   }
+
+  /** Called when the entry has left the map. */
+  removed(): void {}
 }
 
 /**
@@ -109,10 +112,14 @@ export class BoundedMap<E extends BoundedEntry> {
   /** The entry of the key. Counts as a use. */
   get(key: string): E | undefined {
     const entry = this.#entries.get(key);
-    if (entry === undefined) return undefined;
+    if (entry !== undefined) this.use(entry);
+    return entry;
+  }
+
+  /** Counts a use of an entry of this map. */
+  use(entry: E): void {
     entry.isUsed = true;
     this.#hits += 1;
-    return entry;
   }
 
   /** The entry of the key. Does not count as a use. */
@@ -234,6 +241,7 @@ export class BoundedMap<E extends BoundedEntry> {
 
   #remove(entry: E): void {
     this.#entries.delete(entry.key);
+    entry.removed();
     this.#weight -= entry.weight;
     if (entry.isInWindow) this.#removeFromWindow(entry);
     else {

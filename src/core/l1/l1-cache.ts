@@ -1,5 +1,6 @@
 import type { ChangeListener } from '../ports/change-feed.js';
 import type { Clock } from '../ports/clock.js';
+import type { RememberedKey } from '../keys/key-memo.js';
 import type { StoreKeys } from '../keys/store-keys.js';
 import { BoundedMap } from './bounded-map.js';
 import { ChangeLog } from './change-log.js';
@@ -66,20 +67,35 @@ export class L1Cache implements ChangeListener {
   find(key: string, maxAge: number): L1Entry | undefined {
     if (maxAge === 0) return undefined;
     const entry = this.#entries.get(key);
-    if (entry === undefined) return undefined;
+    return entry !== undefined && this.#mayReturn(entry, maxAge) ? entry : undefined;
+  }
+
+  /** As `find`. From the second call on, the remembered key leads to its entry without a lookup. */
+  findRemembered(key: RememberedKey, maxAge: number): L1Entry | undefined {
+    const entry = key.found as L1Entry | undefined;
+    // guard: remembered-entry-is-of-this-memory
+    if (entry !== undefined && entry.owner === this && maxAge !== 0) {
+      this.#entries.use(entry);
+      return this.#mayReturn(entry, maxAge) ? entry : undefined;
+    }
+    const found = this.find(key.text, maxAge);
+    found?.rememberIn(key);
+    return found;
+  }
+
+  #mayReturn(entry: L1Entry, maxAge: number): boolean {
     // Not a reading of the same tick: a computation between two calls takes time, in which messages do not arrive.
     const now = this.#clock.now();
     // guard: l1-entry-ends-with-its-ttl
     if (now >= entry.expiresAt) {
-      this.#drop(key);
-      return undefined;
+      this.#drop(entry.key);
+      return false;
     }
     // guard: l1-is-not-trusted-without-heartbeats
-    if (now >= this.#trustedUntil) return undefined;
+    if (now >= this.#trustedUntil) return false;
     // guard: call-with-its-own-l1-ttl
-    if (now - entry.keptAt >= maxAge) return undefined;
-    if (entry.epoch === this.#epoch || this.#hasCurrentNonces(entry)) return entry;
-    return undefined;
+    if (now - entry.keptAt >= maxAge) return false;
+    return entry.epoch === this.#epoch || this.#hasCurrentNonces(entry);
   }
 
   /** True if the store must confirm an entry at every hit. */
@@ -118,7 +134,7 @@ export class L1Cache implements ChangeListener {
       this.#tags.release(tags, nonces);
       return;
     }
-    const kept = { at: now, sequence: this.#changes.next(), epoch: this.#epoch };
+    const kept = { at: now, sequence: this.#changes.next(), epoch: this.#epoch, by: this };
     this.#entries.set(new L1Entry(key, { ...record, expiresAt }, nonces, this.settings, kept));
   }
 

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import type { Entry, TagVersion } from '../ports/entry-format.js';
+import type { RememberedKey } from '../keys/key-memo.js';
 import { decodeValue } from '../values/value-codec.js';
 import { BoundedEntry } from './bounded-map.js';
 import { deepFreeze } from './deep-freeze.js';
@@ -39,12 +40,16 @@ export class L1Entry extends BoundedEntry {
   readonly keptAt: number;
   /** The sequence number of the L1 when it was kept. */
   readonly keptSequence: number;
+  /** The memory that it is in. */
+  readonly owner: object | undefined;
   /** The epoch in which its nonces were last compared. @see L1Cache */
   epoch: number;
   /** The decorated method that has found all tags of its calls in this entry: they follow from the key. */
   checkedBy: object | undefined;
   /** What `hasTags` was last called with, so that a list that is the same at every call is compared once. */
   #checkedTags: readonly string[] | undefined;
+  /** The key that leads to this entry without a lookup. */
+  #remembered: RememberedKey | undefined;
   readonly #codec: number;
   #payload: Buffer | undefined;
   #value: Promise<unknown> | undefined;
@@ -56,7 +61,7 @@ export class L1Entry extends BoundedEntry {
     { entry, decoded, expiresAt }: L1Record,
     nonces: readonly NonceState[],
     { values }: Pick<L1Settings, 'values'>,
-    kept: { readonly at: number; readonly sequence: number; readonly epoch: number },
+    kept: { readonly at: number; readonly sequence: number; readonly epoch: number; readonly by?: object },
   ) {
     const { payload } = entry;
     super(key, bytesOf(key, entry, values));
@@ -68,6 +73,7 @@ export class L1Entry extends BoundedEntry {
     this.keptAt = kept.at;
     this.keptSequence = kept.sequence;
     this.epoch = kept.epoch;
+    this.owner = kept.by;
     this.#codec = entry.codec;
     this.#isFrozen = values === 'frozen';
     this.#isCloned =
@@ -84,6 +90,18 @@ export class L1Entry extends BoundedEntry {
     if (!tags.every((tag) => this.tags.some((one) => one.tag === tag))) return false;
     this.#checkedTags = tags;
     return true;
+  }
+
+  /** Lets `key` lead to this entry, until the entry leaves the memory. */
+  rememberIn(key: RememberedKey): void {
+    this.removed();
+    this.#remembered = key;
+    key.found = this;
+  }
+
+  override removed(): void {
+    // guard: remembered-key-keeps-no-removed-entry
+    if (this.#remembered?.found === this) this.#remembered.found = undefined;
   }
 
   /** The value. Under `reference` and `frozen`, always the same promise, so that a hit allocates nothing. */

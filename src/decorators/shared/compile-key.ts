@@ -1,6 +1,6 @@
 import { describe } from '../../core/shared/describe.js';
 import { OptionsError } from '../../core/shared/errors.js';
-import { compileTemplate } from '../../core/keys/key-template.js';
+import { compileTemplate, type RenderTemplate } from '../../core/keys/key-template.js';
 import { logicalKey, type Key } from '../../core/keys/key.js';
 
 /** The `key` option of a decorator: a template, or a function of the arguments that returns a key or its parts. */
@@ -14,7 +14,10 @@ export type KeysOption =
   | undefined;
 
 /** Returns the logical key of a call. @throws KeyError */
-export type RenderKey = (args: unknown[], self: unknown) => string;
+export interface RenderKey {
+  (args: unknown[], self: unknown): string;
+  readonly recall?: RenderTemplate['recall'];
+}
 
 /**
  * Returns the keys of a call.
