@@ -66,9 +66,20 @@ export const l1Mutations = [
   },
   // --- what may be kept in memory -----------------------------------------------------------------------------------
   {
-    guard: 'older-reply-does-not-replace-a-newer-one',
+    guard: 'older-reply-is-not-kept-after-a-newer-one',
     test: UNIT,
-    title: 'a reply that was requested earlier does not replace what a later one has brought',
+    title: 'G4 monotonic reads: a reply that was requested earlier is not kept after a newer one*',
+  },
+  {
+    guard: 'record-that-is-not-kept-ends-older-ones',
+    test: UNIT,
+    title: 'G4 monotonic reads: a record that may not be kept ends another one of its key',
+  },
+  {
+    guard: 'outage-value-is-not-below-the-high-water-mark',
+    replace: ' && context.highWaterMarks.permits(call.key, kept.keptAt)',
+    test: OUTAGE,
+    title: 'G4 monotonic reads: a load that started earlier and ends later is not returned after a newer one',
   },
   {
     guard: 'changed-since-it-was-requested-is-not-kept',
@@ -227,7 +238,7 @@ export const l1Mutations = [
   },
   {
     guard: 'invalidated-outage-value-ends',
-    replace: ' && this.#changes.isUnchanged(entry.keptSequence, key, entry.tags)',
+    replace: ' && this.#changes.isUnchanged(entry.since, key, entry.tags)',
     test: OUTAGE,
     title: 'G3 read your writes: an invalidation by *key* ends a value at once, though the store is away',
   },

@@ -157,3 +157,21 @@ test('a value is ended before the invalidation is sent', async (t) => {
   removal.release();
   await invalidated;
 });
+
+test('G4 monotonic reads: a load that started earlier and ends later is not returned after a newer one', async (t) => {
+  const { openers, clock } = rig(t, 1, OUTAGE);
+  const { cache, chaos } = openers[0]!;
+  chaos.setDown(true);
+  const row = new Row();
+  const held = new HeldLoad(row);
+  const hung = cache.getOrSet('key', held.run);
+  await held.entered;
+  row.write();
+  const second = cache.getOrSet('key', row.load, { loadTimeout: '500ms' });
+  // The second call leaves the load that hangs, and starts another one.
+  await clock.advance(500);
+  t.is(await second, 2);
+  held.finish();
+  t.is(await hung, 1);
+  t.is(await cache.getOrSet('key', row.load), 2);
+});

@@ -49,12 +49,48 @@ function l1With(clock: Clock, settings: Partial<L1Settings>) {
   return { names, cache, record, found, remembered };
 }
 
-test('a reply that was requested earlier does not replace what a later one has brought', async (t) => {
+// All of these have returned the newer record to a call before the older reply arrives.
+const NEWER: Record<string, (one: ReturnType<typeof l1>) => void> = {
+  'that is kept': ({ cache, record }) => cache.keep('key', record('new'), cache.sequence),
+  'that is evicted': ({ cache, record }) => {
+    cache.keep('key', record('new'), cache.sequence);
+    cache.keep('other', record('other'), cache.sequence);
+    assertEvicted(cache);
+  },
+  'whose ttl has passed': ({ cache, record }) =>
+    cache.keep('key', { ...record('new'), expiresAt: 0 }, cache.sequence),
+  'of another clear nonce': ({ cache, record }) => {
+    const since = cache.sequence;
+    cache.keep('other', record('other', { clearNonce: 'another' }), since);
+    cache.keep('key', record('new'), since);
+  },
+  'that the L1 does not keep': ({ cache }) => cache.observe('key', 'token of new'),
+};
+
+function assertEvicted(cache: L1Cache): void {
+  assert.equal(cache.find('key', Infinity), undefined);
+}
+
+for (const [which, newer] of Object.entries(NEWER)) {
+  test(`G4 monotonic reads: a reply that was requested earlier is not kept after a newer one ${which}`, async (t) => {
+    const one = l1({ maxEntries: 1 });
+    const earlier = one.cache.sequence;
+    newer(one);
+    one.cache.keep('key', one.record('old'), earlier);
+    t.not(await one.found('key'), 'old');
+  });
+}
+
+test('G4 monotonic reads: a record that may not be kept ends another one of its key', async (t) => {
   const { cache, record, found } = l1();
   const earlier = cache.sequence;
-  cache.keep('key', record('new'), cache.sequence);
-  cache.keep('key', record('old'), earlier);
-  t.is(await found('key'), 'new');
+  cache.supersede('key');
+  cache.keep('key', record('one'), cache.sequence);
+  cache.keep('key', record('other'), earlier);
+  t.is(await found('key'), undefined);
+  cache.keep('key', record('one'), cache.sequence);
+  cache.keep('key', record('one'), earlier);
+  t.is(await found('key'), 'one');
 });
 
 test('a remembered key does not lead to an entry that has left the memory, and keeps none', async (t) => {

@@ -118,7 +118,8 @@ export class CacheEngine {
       }
       if (found.status === 'unavailable' && call.policy.outage > 0) {
         const kept = context.outage.find(call.key, call.tags);
-        if (kept !== undefined) {
+        // guard: outage-value-is-not-below-the-high-water-mark
+        if (kept !== undefined && context.highWaterMarks.permits(call.key, kept.keptAt)) {
           publishL1Hit(context, call);
           // guard: outage-value-has-unknown-tags
           outer?.tracker?.add(undefined);

@@ -144,7 +144,7 @@ function keepForOutage<T>(
     const entry = prepareEntry(context, call, value);
     if (entry === undefined) return;
     const expiresAt = loadedAt + Math.min(call.policy.outage, entry.ttl);
-    context.outage.keep(call.key, { encoded: entry.encoded, tags, expiresAt }, sequence);
+    context.outage.keep(call.key, { encoded: entry.encoded, tags, loadedAt, expiresAt }, sequence);
   } catch (error) {
     context.events.error('outage', call, error);
   }

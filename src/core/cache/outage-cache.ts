@@ -1,6 +1,6 @@
 import { BoundedMap } from '../l1/bounded-map.js';
 import { ChangeLog } from '../l1/change-log.js';
-import { L1Entry } from '../l1/l1-entry.js';
+import { L1Entry, type L1Record } from '../l1/l1-entry.js';
 import type { L1Settings } from '../l1/l1-options.js';
 import type { Clock } from '../ports/clock.js';
 import type { EncodedValue } from '../values/value-codec.js';
@@ -10,8 +10,25 @@ import type { InvalidationTarget } from './pending-invalidations.js';
 export interface LoadedValue {
   readonly encoded: EncodedValue;
   readonly tags: readonly string[];
+  /** When its load started, by this process' clock. */
+  readonly loadedAt: number;
   /** By this process' clock. */
   readonly expiresAt: number;
+}
+
+class OutageEntry extends L1Entry {
+  /** The sequence number of the changes when its load started. */
+  readonly since: number;
+
+  constructor(
+    key: string,
+    { entry, expiresAt, loadedAt }: Omit<L1Record, 'decoded'> & { readonly loadedAt: number },
+    settings: L1Settings,
+    since: number,
+  ) {
+    super(key, { entry, decoded: undefined, expiresAt }, [], settings, { at: loadedAt, epoch: 0 });
+    this.since = since;
+  }
 }
 
 /**
@@ -22,7 +39,7 @@ export interface LoadedValue {
 export class OutageCache {
   readonly #clock: Clock;
   readonly #settings: L1Settings;
-  readonly #entries: BoundedMap<L1Entry>;
+  readonly #entries: BoundedMap<OutageEntry>;
   readonly #changes = new ChangeLog();
 
   constructor(settings: L1Settings, clock: Clock) {
@@ -44,16 +61,15 @@ export class OutageCache {
     // guard: outage-value-ends
     // guard: invalidated-outage-value-ends
     const isCurrent =
-      this.#clock.now() < entry.expiresAt && this.#changes.isUnchanged(entry.keptSequence, key, entry.tags);
+      this.#clock.now() < entry.expiresAt && this.#changes.isUnchanged(entry.since, key, entry.tags);
     if (!isCurrent) this.#entries.delete(key);
     return isCurrent && entry.hasTags(tags) ? entry : undefined;
   }
 
   /** @param since `sequence` before the load: what was invalidated since then is not kept */
-  keep(key: string, { encoded, tags, expiresAt }: LoadedValue, since: number): void {
+  keep(key: string, { encoded, tags, loadedAt, expiresAt }: LoadedValue, since: number): void {
     const entry = { token: '', clearNonce: '', tags: tags.map((tag) => ({ tag, nonce: '' })), ...encoded };
-    const kept = { at: this.#clock.now(), sequence: since, epoch: 0 };
-    this.#entries.set(new L1Entry(key, { entry, decoded: undefined, expiresAt }, [], this.#settings, kept));
+    this.#entries.set(new OutageEntry(key, { entry, expiresAt, loadedAt }, this.#settings, since));
   }
 
   /** This process invalidates entries. */

@@ -115,13 +115,17 @@ export class L1Cache implements ChangeListener {
    * @param since `sequence` when the request was sent
    */
   keep(key: string, record: L1Record, since: number): void {
-    const known = this.#entries.peek(key);
-    // guard: older-reply-does-not-replace-a-newer-one
-    if (known !== undefined && known.keptSequence > since) return;
-    this.#drop(key);
-    const { clearNonce, tags } = record.entry;
+    const { token, clearNonce, tags } = record.entry;
     // guard: changed-since-it-was-requested-is-not-kept
-    if (this.#isClosed || !this.#changes.isUnchanged(since, key, tags)) return;
+    if (this.#isClosed || !this.#changes.isUnchanged(since, key, tags)) {
+      // A call has got the record all the same.
+      // guard: record-that-is-not-kept-ends-older-ones
+      this.observe(key, token);
+      return;
+    }
+    // What was requested earlier may be older, also if this record is not kept, or is evicted at once.
+    // guard: older-reply-is-not-kept-after-a-newer-one
+    this.supersede(key);
     const now = this.#clock.now();
     const expiresAt = Math.min(record.expiresAt, now + this.settings.ttl);
     if (expiresAt <= now) return;
@@ -134,7 +138,7 @@ export class L1Cache implements ChangeListener {
       this.#tags.release(tags, nonces);
       return;
     }
-    const kept = { at: now, sequence: this.#changes.next(), epoch: this.#epoch, by: this };
+    const kept = { at: now, epoch: this.#epoch, by: this };
     this.#entries.set(new L1Entry(key, { ...record, expiresAt }, nonces, this.settings, kept));
   }
 

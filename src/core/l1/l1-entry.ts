@@ -38,8 +38,6 @@ export class L1Entry extends BoundedEntry {
   readonly expiresAt: number;
   /** When it was read or stored, by this process' clock. */
   readonly keptAt: number;
-  /** The sequence number of the L1 when it was kept. */
-  readonly keptSequence: number;
   /** The memory that it is in. */
   readonly owner: object | undefined;
   /** The epoch in which its nonces were last compared. @see L1Cache */
@@ -61,7 +59,7 @@ export class L1Entry extends BoundedEntry {
     { entry, decoded, expiresAt }: L1Record,
     nonces: readonly NonceState[],
     { values }: Pick<L1Settings, 'values'>,
-    kept: { readonly at: number; readonly sequence: number; readonly epoch: number; readonly by?: object },
+    kept: { readonly at: number; readonly epoch: number; readonly by?: object },
   ) {
     const { payload } = entry;
     super(key, bytesOf(key, entry, values));
@@ -71,7 +69,6 @@ export class L1Entry extends BoundedEntry {
     this.nonces = nonces;
     this.expiresAt = expiresAt;
     this.keptAt = kept.at;
-    this.keptSequence = kept.sequence;
     this.epoch = kept.epoch;
     this.owner = kept.by;
     this.#codec = entry.codec;
