@@ -18,6 +18,7 @@ import { findGuards, takeOut } from './mutations/guards.js';
 import { l1Mutations } from './mutations/l1.js';
 import { limitsMutations } from './mutations/limits.js';
 import { locksMutations } from './mutations/locks.js';
+import { stalenessMutations } from './mutations/staleness.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 /** Some guards keep calls from hanging: a test that hangs has failed. */
@@ -25,7 +26,13 @@ const MAX_TEST_MS = 40_000;
 const TEST_FILE = /\.ts$/;
 
 const guards = findGuards(root);
-const mutations = [...cacheMutations, ...l1Mutations, ...limitsMutations, ...locksMutations];
+const mutations = [
+  ...cacheMutations,
+  ...l1Mutations,
+  ...limitsMutations,
+  ...locksMutations,
+  ...stalenessMutations,
+];
 const args = process.argv.slice(2);
 const words = args.filter((arg) => !arg.startsWith('--')).join(' ');
 const problems = check();

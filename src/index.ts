@@ -9,6 +9,7 @@ export type {
 export { Caching, type CachingOptions } from './core/caching.js';
 export type { L1Options } from './core/l1/l1-options.js';
 export { currentLease } from './core/locks/current-lease.js';
+export { currentLoad, type CurrentLoad } from './core/cache/load-context.js';
 export type { Decision, RuleDecision } from './core/ports/decision.js';
 export type { Duration } from './core/shared/duration.js';
 export {
@@ -17,6 +18,7 @@ export {
   InvalidationError,
   KeyError,
   LoadShedError,
+  LoadTimeoutError,
   LockLostError,
   LockNotObtainedError,
   LockUnavailableError,

@@ -30,14 +30,15 @@ export const cacheMutations = [
   },
   {
     guard: 'fill-needs-own-lease-lua',
-    replace: ' or token_of(found) ~= ARGV[1]',
+    replace: 'not has_lease(found, ARGV[1])',
+    by: 'kind_of(found) == nil',
     test: 'test/contract/ioredis.test.ts',
     on: 'one Redis',
     title: 'G1 no resurrection: refuses a fill over another lease, which stays',
   },
   {
     guard: 'value-is-no-lease-memory',
-    replace: ' && isLease(record)',
+    replace: 'isLease(record) && ',
     test: 'test/contract/memory.test.ts',
     on: 'memory',
     title: 'accepts a repeated fill and leaves the value as it is',
@@ -318,7 +319,7 @@ export const cacheMutations = [
   },
   {
     guard: 'record-is-of-this-key',
-    replace: " || record.toString('utf8', KEY_AT, keyEnd) !== key",
+    replace: " || record.toString('utf8', keyAt, keyEnd) !== key",
     test: 'test/ports/entry-format.test.ts',
     title: 'Property: a record of another key does not decode',
   },
@@ -571,15 +572,15 @@ export const cacheMutations = [
   // --- leases that end, and waits that end -----------------------------------------------------------------------------
   {
     guard: 'value-that-does-not-count-is-named',
-    replace: 'replaces = found.replaces',
+    replace: 'replaced = next',
     by: 'return NONE',
     test: 'test/cache/load-lease.test.ts',
     title: 'an invalidated value that was stored during the lookup is replaced',
   },
   {
     guard: 'value-that-does-not-count-is-named-at-once',
-    replace: 'found.replaces',
-    by: 'undefined',
+    replace: ' replaced,',
+    by: ' { token: undefined, keeps: undefined, tags: [] },',
     test: 'test/cache/load-lease.test.ts',
     title: 'an invalidated value is replaced in the round trip of the lease',
   },

@@ -2,7 +2,14 @@ import type { Key } from '../core/cache/cache.js';
 import { KeyError } from '../core/shared/errors.js';
 import { placeholdersOf } from '../core/keys/key-template.js';
 import { defaultKey } from '../core/keys/argument-key.js';
-import { integer, oneOf, parseOptions, unchecked, type Option } from '../core/shared/option-schema.js';
+import {
+  callback,
+  integer,
+  oneOf,
+  parseOptions,
+  unchecked,
+  type Option,
+} from '../core/shared/option-schema.js';
 import {
   CACHE_DEFAULTS,
   cacheOptions,
@@ -45,6 +52,11 @@ export interface CachedOptions<
   /** A function of the result and the arguments. If it returns true, the result is returned and not stored. */
   readonly unless?: NoInfer<(this: This, result: R, ...args: A) => boolean> | undefined;
   /**
+   * A function of the arguments that returns the AbortSignal of the call. The call rejects when it aborts. The load goes on for
+   * the other calls that wait for it; if there are none, the signal of the load aborts (`currentLoad`).
+   */
+  readonly signal?: NoInfer<(this: This, ...args: A) => AbortSignal | undefined> | undefined;
+  /**
    * Replaces class and method name in default keys and events. Give a name if class names are minified or not unique.
    * @default class and method name: `Users.find`
    */
@@ -83,6 +95,7 @@ export const cachedOptions = {
   unless: decoratorOptions.when as Option<
     ((this: unknown, result: unknown, ...args: readonly unknown[]) => boolean) | undefined
   >,
+  signal: callback<(this: unknown, ...args: readonly unknown[]) => AbortSignal | undefined>(),
   maxConcurrentLoads: integer({ min: 1 }),
   onKeyError: oneOf(['bypass', 'throw'], 'bypass'),
 } satisfies Record<
@@ -130,7 +143,7 @@ export function decorateCached<This, A extends readonly unknown[], R>(
   return around('@Cached', entry, (joinPoint) => {
     const label = `@Cached on ${String(joinPoint.name)}`;
     const options = parseOptions(cachedOptions, rawOptions, label);
-    const { when, unless, cache, onKeyError } = options;
+    const { when, unless, signal, cache, onKeyError } = options;
     const name = new MethodName(
       '@Cached',
       joinPoint,
@@ -182,6 +195,7 @@ export function decorateCached<This, A extends readonly unknown[], R>(
         unless: unless === undefined ? undefined : (result) => unless.apply(self, [result, ...args]),
         policy,
         bulkhead,
+        signal: signal?.apply(self, args),
         method: () => name.forEvents(self),
         site: joinPoint,
       });

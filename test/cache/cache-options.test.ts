@@ -20,6 +20,12 @@ test('an omitted option has its documented default', (t) => {
     {
       ttl: 1_000,
       negativeTtl: 1_000,
+      grace: 0,
+      graceBackoff: 10_000,
+      softTimeout: undefined,
+      hardTimeout: undefined,
+      refreshAhead: { by: 'never' },
+      abortOnLostLease: false,
       jitter: 0.1,
       l1: Infinity,
       outage: 0,

@@ -1,11 +1,13 @@
 import { Buffer } from 'node:buffer';
 import type { ExecutionContext, TestFn } from 'ava';
 import {
+  decodeEntry,
   encodeEntry,
   encodeLease,
   LEASE_LENGTH,
   TOKEN_AT,
   tokenOf,
+  type Refreshable,
   WIRE_VERSION,
 } from '../../src/core/ports/entry-format.js';
 import { StoreUnavailableError } from '../../src/core/shared/errors.js';
@@ -593,6 +595,142 @@ export function entryStoreContract(
     await ends(tagChanges, 9_000);
   });
 
+  // --- refreshable values --------------------------------------------------------------------------------------------
+
+  it('a lease that keeps the value leaves it readable, and the new value replaces it', async (t, opened) => {
+    const { store, entry } = opened;
+    const old = await fill(store, entry('k'), { refreshable: true });
+    const token = newToken();
+    t.is((await store.lease(entry('k'), token, 10_000, old.token, undefined, 'value')).status, 'granted');
+    const kept = (await store.read(entry('k'), [])).record!;
+    t.is(tokenOf(kept), old.token);
+    const { refreshingUntil } = decodeEntry('k', kept)!.refreshable!;
+    t.true(refreshingUntil > 0);
+    const record = valueOf(token);
+    t.is(await store.fill(entry('k'), token, record, LATER), 'stored');
+    t.is(await store.fill(entry('k'), token, record, LATER), 'stored');
+    t.deepEqual(bytesOf((await store.read(entry('k'), [])).record), record);
+  });
+
+  it('a kept value has one lease, which its holder may ask for again', async (t, { store, entry }) => {
+    const old = await fill(store, entry('k'), { refreshable: true });
+    const [first, second] = [newToken(), newToken()];
+    const lease = (token: string, replaces = old.token) =>
+      store.lease(entry('k'), token, 10_000, replaces, undefined, 'value');
+    t.is((await lease(first)).status, 'granted');
+    const held = await lease(second);
+    t.true(held.status === 'held' && held.forMs > 9_000 && held.forMs <= 10_000);
+    t.is((await lease(first)).status, 'granted');
+    t.is((await lease(second, newToken())).status, 'present');
+    t.is(await store.fill(entry('k'), second, valueOf(second), LATER), 'refused');
+    t.false(await store.extend(entry('k'), second, 10_000));
+    t.false(await store.release(entry('k'), second));
+    t.true(await store.extend(entry('k'), first, 10_000));
+  });
+
+  it('the lease of a kept value ends, and another one is granted', async (t, { store, entry, gone }) => {
+    const old = await fill(store, entry('k'), { refreshable: true });
+    const [first, second] = [newToken(), newToken()];
+    await store.lease(entry('k'), first, 1, old.token, undefined, 'value');
+    await fill(store, entry('timer'), { ttl: 5 });
+    await gone(entry('timer'));
+    const reply = await store.lease(entry('k'), second, 10_000, old.token, undefined, 'value');
+    t.is(reply.status, 'granted');
+    t.is(await store.fill(entry('k'), first, valueOf(first), LATER), 'refused');
+    t.is(await store.fill(entry('k'), second, valueOf(second), LATER), 'stored');
+  });
+
+  it('a kept value lives as long as its lease', async (t, { store, entry, ends }) => {
+    const old = await fill(store, entry('k'), { refreshable: true, ttl: 5_000 });
+    const token = newToken();
+    await store.lease(entry('k'), token, 60_000, old.token, undefined, 'value');
+    await ends(entry('k'), 60_000);
+    t.pass();
+  });
+
+  it('an extension of the lease lets the kept value live on, too', async (t, { store, entry, ends }) => {
+    const old = await fill(store, entry('k'), { refreshable: true, ttl: 5_000 });
+    const token = newToken();
+    await store.lease(entry('k'), token, 1_000, old.token, undefined, 'value');
+    t.true(await store.extend(entry('k'), token, 60_000));
+    await ends(entry('k'), 60_000);
+  });
+
+  it('release keeps a kept value, with or without a time before which it is not loaded again', async (t, opened) => {
+    const { store, entry } = opened;
+    const old = await fill(store, entry('k'), { refreshable: true });
+    const refreshable = async () =>
+      decodeEntry('k', (await store.read(entry('k'), [])).record!)!.refreshable!;
+    const lease = (keeps: 'value' | 'back-off') =>
+      store.lease(entry('k'), newToken(), 10_000, old.token, undefined, keeps);
+    const token = newToken();
+    await store.lease(entry('k'), token, 10_000, old.token, undefined, 'value');
+    t.true(await store.release(entry('k'), token));
+    t.like(await refreshable(), { retryAt: 0, refreshingUntil: 0 });
+    await store.lease(entry('k'), token, 10_000, old.token, undefined, 'back-off');
+    const before = await store.time(entry('k'));
+    t.true(await store.release(entry('k'), token, 20_000));
+    t.false(await store.release(entry('k'), token, 20_000));
+    const { retryAt, refreshingUntil } = await refreshable();
+    t.is(refreshingUntil, 0);
+    t.true(Math.abs(retryAt - before - 20_000) < 10_000);
+    const present = await lease('back-off');
+    t.true(present.status === 'present' && tokenOf(present.record) === old.token);
+    t.is((await lease('value')).status, 'granted');
+  });
+
+  it('a removal ends the lease of a kept value, and so does a lease that keeps nothing', async (t, opened) => {
+    const { store, entry } = opened;
+    const ends = [
+      () => store.remove([entry('k')]),
+      () => store.lease(entry('k'), newToken(), 10_000, '*'),
+      (token: string) => store.lease(entry('k'), newToken(), 10_000, token),
+    ];
+    for (const end of ends) {
+      await store.remove([entry('k')]);
+      const old = await fill(store, entry('k'), { refreshable: true });
+      const token = newToken();
+      await store.lease(entry('k'), token, 10_000, old.token, undefined, 'value');
+      await end(old.token);
+      t.is(await store.fill(entry('k'), token, valueOf(token), LATER), 'refused');
+    }
+  });
+
+  for (const how of ['fill', 'release', 'remove'] as const) {
+    it(`${how} wakes those that wait for the lease of a kept value`, async (t, {
+      store,
+      entry,
+      told,
+      woken,
+    }) => {
+      const old = await fill(store, entry('k'), { refreshable: true });
+      const token = newToken();
+      await store.lease(entry('k'), token, 10_000, old.token, undefined, 'value');
+      await store.lease(entry('k'), newToken(), 10_000, old.token, undefined, 'value');
+      if (how === 'fill') await store.fill(entry('k'), token, valueOf(token), LATER);
+      else if (how === 'release') await store.release(entry('k'), token);
+      else await store.remove([entry('k')]);
+      await told([entry('k')]);
+      t.deepEqual(woken(), [entry('k')]);
+    });
+  }
+
+  it('a value that is not refreshable is not kept', async (t, { store, entry }) => {
+    const old = await fill(store, entry('k'));
+    const token = newToken();
+    t.is((await store.lease(entry('k'), token, 10_000, old.token, undefined, 'value')).status, 'granted');
+    t.is((await store.read(entry('k'), [])).record?.length, LEASE_LENGTH);
+    t.true(await store.release(entry('k'), token, 1_000));
+    t.is((await store.read(entry('k'), [])).record, null);
+  });
+
+  it('tells its time, which does not go back', async (t, { store, entry }) => {
+    const first = await store.time(entry('k'));
+    const granted = await store.lease(entry('k'), newToken(), 1_000, undefined);
+    t.true(granted.status === 'granted' && granted.storeTime + 1 >= first - 1_000);
+    t.true((await store.time(entry('k'))) >= first);
+  });
+
   // --- close ---------------------------------------------------------------------------------------------------------
 
   it('refuses every verb after close', async (t, { store, entry, tag, tagChanges, close }) => {
@@ -600,6 +738,7 @@ export function entryStoreContract(
     await close();
     const verbs: Record<keyof EntryStore, () => Promise<unknown>> = {
       read: () => store.read(entry('k'), []),
+      time: () => store.time(entry('k')),
       nonces: () => store.nonces([tag('a')]),
       lease: () => store.lease(entry('k'), newToken(), 1_000, undefined),
       extend: () => store.extend(entry('k'), newToken(), 1_000),
@@ -621,7 +760,7 @@ export function entryStoreContract(
   });
 }
 
-function valueOf(token: string, payload: Buffer = Buffer.from('"value"')): Buffer {
+function valueOf(token: string, payload: Buffer = Buffer.from('"value"'), refreshable?: Refreshable): Buffer {
   return encodeEntry('k', {
     token,
     codec: 1,
@@ -630,21 +769,28 @@ function valueOf(token: string, payload: Buffer = Buffer.from('"value"')): Buffe
     clearNonce: newToken(),
     tags: [],
     payload,
+    refreshable,
   });
 }
 
 async function fill(
   store: EntryStore,
   name: string,
-  { ttl = 60_000, payload }: { readonly ttl?: number; readonly payload?: Buffer } = {},
+  {
+    ttl = 60_000,
+    payload,
+    refreshable = false,
+  }: { readonly ttl?: number; readonly payload?: Buffer; readonly refreshable?: boolean } = {},
 ): Promise<{ readonly token: string; readonly record: Buffer }> {
   const token = newToken();
-  const record = valueOf(token, payload);
+  const record = valueOf(token, payload, refreshable ? NOT_REFRESHED : undefined);
   const reply = await store.lease(name, token, 10_000, undefined);
   if (reply.status !== 'granted') throw new Error(`Expected ${name} to be free.`);
   await store.fill(name, token, record, reply.storeTime + ttl);
   return { token, record };
 }
+
+const NOT_REFRESHED: Refreshable = { staleUntil: LATER, loadMs: 1, retryAt: 0, refreshingUntil: 0 };
 
 function bytesOf(bytes: Uint8Array | null): Buffer | null {
   return bytes === null ? null : Buffer.from(bytes);

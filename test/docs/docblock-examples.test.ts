@@ -49,7 +49,7 @@ function isMember(code: string): boolean {
 const IMPORTS = `
 import 'reflect-metadata';
 import {
-  bindCaching, Cached, Caching, createDecorators, currentLease, Invalidates, key, Locked, RateLimited, subscribe,
+  bindCaching, Cached, Caching, createDecorators, currentLease, currentLoad, Invalidates, key, Locked, RateLimited, subscribe,
   useContainer, withCaching,
 } from 'cachement';
 import { memory } from 'cachement/memory';

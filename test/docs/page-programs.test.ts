@@ -14,6 +14,7 @@ const PAGES = [
   'docs/keys.md',
   'docs/locks.md',
   'docs/outage.md',
+  'docs/staleness.md',
   'docs/rate-limits.md',
   'docs/redis.md',
   'docs/stampede.md',

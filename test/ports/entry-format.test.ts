@@ -27,6 +27,13 @@ const entries: fc.Arbitrary<Entry> = fc.record(
     clearNonce: token,
     tags: fc.array(fc.record({ tag: text, nonce: token }, { noNullPrototype: true }), { maxLength: 4 }),
     payload,
+    refreshable: fc.option(
+      fc.record(
+        { staleUntil: fc.double(), loadMs: fc.double(), retryAt: fc.double(), refreshingUntil: fc.double() },
+        { noNullPrototype: true },
+      ),
+      { nil: undefined },
+    ),
   },
   { noNullPrototype: true },
 );

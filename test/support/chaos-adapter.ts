@@ -156,7 +156,7 @@ class Chaos implements ChaosAdapter {
     const backend = this.inner.open({ ...host, changes, wake: (name) => this.#wake(host, name) });
     return {
       entries: this.#store(backend.entries, [
-        ...(['read', 'nonces', 'lease', 'extend', 'fill', 'release', 'remove'] as const),
+        ...(['read', 'time', 'nonces', 'lease', 'extend', 'fill', 'release', 'remove'] as const),
         ...(['getOrCreateNonces', 'removeNonces'] as const),
       ]),
       rates: this.#store(backend.rates, ['consume', 'refund', 'renew', 'block', 'reset']),

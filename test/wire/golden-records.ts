@@ -24,6 +24,7 @@ const untagged: Header = {
   freshUntil: 1_700_000_300_123.5,
   clearNonce: 'clear-nonce-0001',
   tags: [],
+  refreshable: undefined,
 };
 const oneTag: Header = { ...untagged, tags: [{ tag: 'users', nonce: 'nonce-of-users-1' }] };
 const threeTags: Header = {
@@ -66,6 +67,21 @@ export const GOLDEN_ENTRIES: readonly GoldenEntry[] = [
     value: { 'naïve 日本 🎈': '\ud800 \u0000 "quoted" __proto__ </script>' },
   },
   { name: 'json-null', key: 'user:none', header: untagged, codec: 1, value: null },
+  {
+    name: 'json-refreshable-one-tag',
+    key: 'user:2',
+    header: {
+      ...oneTag,
+      refreshable: {
+        staleUntil: 1_700_003_900_123.5,
+        loadMs: 12.5,
+        retryAt: 1_700_000_310_123,
+        refreshingUntil: 1_700_000_305_123,
+      },
+    },
+    codec: 1,
+    value: { id: 2, name: 'Grace' },
+  },
   { name: 'rich-undefined', key: 'user:none', header: oneTag, codec: 2, value: undefined },
   {
     name: 'rich-mix-three-tags',

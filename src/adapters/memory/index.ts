@@ -42,7 +42,7 @@ export function memory(options: MemoryOptions = {}): Adapter {
       const isClosed = (): boolean => closed;
       return {
         entries: whileOpen(entries, isClosed, [
-          ...(['read', 'nonces', 'lease', 'extend', 'fill', 'release', 'remove'] as const),
+          ...(['read', 'time', 'nonces', 'lease', 'extend', 'fill', 'release', 'remove'] as const),
           ...(['getOrCreateNonces', 'removeNonces'] as const),
         ]),
         rates: whileOpen(rates, isClosed, ['consume', 'refund', 'renew', 'block', 'reset']),

@@ -1,16 +1,28 @@
 import { LRUCache } from 'lru-cache';
 import {
   encodeLease,
+  isRefreshable,
   LEASE,
   LEASE_LENGTH,
   MAGIC,
+  REFRESH_LEASE_AT,
+  REFRESH_TOKEN_AT,
+  REFRESHABLE_HEAD,
+  RETRY_AT,
   tokenOf,
   VALUE,
   HAS_WAITERS,
   WIRE_VERSION,
 } from '../../core/ports/entry-format.js';
 import type { Clock } from '../../core/ports/clock.js';
-import type { EntryStore, FillReply, LeaseReply, TagState, Snapshot } from '../../core/ports/entry-store.js';
+import type {
+  EntryStore,
+  FillReply,
+  Keeps,
+  LeaseReply,
+  TagState,
+  Snapshot,
+} from '../../core/ports/entry-store.js';
 import { TAG_CHANGE_BYTES, TAG_CHANGES_IDENTITY, TAG_CHANGES_LENGTH } from '../../core/ports/tag-changes.js';
 
 export interface MemoryLimits {
@@ -64,6 +76,10 @@ export class MemoryEntryStore implements EntryStore {
     return { record, nonces, storeTime };
   }
 
+  async time(): Promise<number> {
+    return this.#clock.now();
+  }
+
   async nonces(nonceKeys: readonly string[]): Promise<readonly (string | null)[]> {
     return this.#nonces(nonceKeys);
   }
@@ -73,6 +89,8 @@ export class MemoryEntryStore implements EntryStore {
     token: string,
     leaseMs: number,
     replaces: string | undefined,
+    _timeout?: number,
+    keeps?: Keeps,
   ): Promise<LeaseReply> {
     const now = this.#clock.now();
     const record = this.#records.get(key);
@@ -85,6 +103,9 @@ export class MemoryEntryStore implements EntryStore {
       }
       // guard: lease-replaces-named-value-only-memory
       if (holder !== replaces) return { status: 'present', record };
+      if (keeps !== undefined && isRefreshable(record)) {
+        return this.#leaseRefresh(key, record, token, leaseMs, keeps);
+      }
     }
     if (holder !== token) this.#records.set(key, ownBytes(encodeLease(token)), { ttl: leaseMs });
     // guard: replaced-value-is-reported-memory
@@ -92,10 +113,37 @@ export class MemoryEntryStore implements EntryStore {
     return { status: 'granted', storeTime: now };
   }
 
+  /** A refreshable value stays, and gets the lease. */
+  #leaseRefresh(key: string, record: Uint8Array, token: string, leaseMs: number, keeps: Keeps): LeaseReply {
+    const now = this.#clock.now();
+    // guard: refresh-waits-for-the-back-off-memory
+    if (keeps === 'back-off' && asBuffer(record).readDoubleBE(RETRY_AT) > now) {
+      return { status: 'present', record };
+    }
+    const lease = refreshLeaseOf(record);
+    // guard: one-refresh-at-a-time-memory
+    if (lease.until > now && lease.token !== token) {
+      record[2]! |= HAS_WAITERS;
+      return { status: 'held', forMs: lease.until - now, storeTime: now };
+    }
+    this.#setRefreshLease(key, record, token, leaseMs);
+    return { status: 'granted', storeTime: now };
+  }
+
+  #setRefreshLease(key: string, record: Uint8Array, token: string, leaseMs: number): void {
+    const view = asBuffer(record);
+    view.writeDoubleBE(this.#clock.now() + leaseMs, REFRESH_LEASE_AT);
+    view.write(token, REFRESH_TOKEN_AT, 'latin1');
+    // guard: value-lives-as-long-as-its-refresh-memory
+    if (this.#records.getRemainingTTL(key) < leaseMs) this.#records.set(key, record, { ttl: leaseMs });
+  }
+
   async extend(key: string, token: string, leaseMs: number): Promise<boolean> {
     const lease = this.#leaseOf(key, token);
-    if (lease !== undefined) this.#records.set(key, lease, { ttl: leaseMs });
-    return lease !== undefined;
+    if (lease === undefined) return false;
+    if (isRefreshable(lease)) this.#setRefreshLease(key, lease, token, leaseMs);
+    else this.#records.set(key, lease, { ttl: leaseMs });
+    return true;
   }
 
   async fill(key: string, token: string, record: Uint8Array, until: number): Promise<FillReply> {
@@ -114,12 +162,20 @@ export class MemoryEntryStore implements EntryStore {
     return remainingMs > 0 ? 'stored' : 'expired';
   }
 
-  async release(key: string, token: string): Promise<boolean> {
+  async release(key: string, token: string, retryAfterMs = 0): Promise<boolean> {
     const lease = this.#leaseOf(key, token);
     // guard: release-by-holder-only-memory
     if (lease === undefined) return false;
-    this.#records.delete(key);
+    // guard: release-keeps-the-value-memory
+    if (isRefreshable(lease)) {
+      const view = asBuffer(lease);
+      if (retryAfterMs > 0) view.writeDoubleBE(this.#clock.now() + retryAfterMs, RETRY_AT);
+      view.fill(0, REFRESH_LEASE_AT, REFRESHABLE_HEAD);
+    } else {
+      this.#records.delete(key);
+    }
     this.#wakeIfAwaited(key, lease);
+    lease[2]! &= ~HAS_WAITERS;
     return true;
   }
 
@@ -197,13 +253,15 @@ export class MemoryEntryStore implements EntryStore {
 
   #leaseOf(key: string, token: string): Uint8Array | undefined {
     const record = this.#records.get(key);
+    if (record === undefined) return undefined;
+    if (isRefreshable(record)) return refreshLeaseOf(record).token === token ? record : undefined;
     // guard: fill-needs-own-lease-memory
     // guard: value-is-no-lease-memory
-    return record !== undefined && isLease(record) && tokenOf(record) === token ? record : undefined;
+    return isLease(record) && tokenOf(record) === token ? record : undefined;
   }
 
   #wakeIfAwaited(key: string, record: Uint8Array): void {
-    if (isLease(record) && (record[2]! & HAS_WAITERS) !== 0) this.#wake(key);
+    if ((isLease(record) || isRefreshable(record)) && (record[2]! & HAS_WAITERS) !== 0) this.#wake(key);
   }
 }
 
@@ -216,6 +274,18 @@ function isLease(record: Uint8Array): boolean {
     record[1] === WIRE_VERSION &&
     (record[2]! & (LEASE | VALUE)) === LEASE
   );
+}
+
+function refreshLeaseOf(record: Uint8Array): { readonly until: number; readonly token: string } {
+  const view = asBuffer(record);
+  return {
+    until: view.readDoubleBE(REFRESH_LEASE_AT),
+    token: view.toString('latin1', REFRESH_TOKEN_AT, REFRESHABLE_HEAD),
+  };
+}
+
+function asBuffer(record: Uint8Array): Buffer {
+  return Buffer.from(record.buffer, record.byteOffset, record.byteLength);
 }
 
 function bytes(text: string): Uint8Array {
@@ -232,5 +302,5 @@ function ownBytes(bytes: Uint8Array): Uint8Array {
 }
 
 function latin1(record: Uint8Array): string {
-  return Buffer.from(record.buffer, record.byteOffset, record.byteLength).toString('latin1');
+  return asBuffer(record).toString('latin1');
 }

@@ -1,6 +1,7 @@
 import type { StoreUnavailableError } from '../shared/errors.js';
 import type { MethodLabel } from '../shared/event-publisher.js';
 import type { TagVersion } from '../ports/entry-format.js';
+import type { Keeps } from '../ports/entry-store.js';
 import type { CachePolicy } from './cache-options.js';
 import type { LoadBulkhead } from './load-bulkhead.js';
 
@@ -17,6 +18,8 @@ export interface CacheCall<T> {
   readonly policy: CachePolicy;
   /** Bounds the loads of the decorated method; undefined if only the bound of the `Caching` applies, if it has one. */
   readonly bulkhead: LoadBulkhead | undefined;
+  /** The caller's own signal: it ends the call, and the load only if no other call waits for it. */
+  readonly signal: AbortSignal | undefined;
   /** `Class.method` in events; undefined for the plain verbs. */
   readonly method: MethodLabel | undefined;
   /** The decorated method that loads; undefined for the plain verbs. */
@@ -41,13 +44,63 @@ export type LookupResult =
       readonly value: unknown;
       readonly tags: readonly TagVersion[];
       readonly tier: 'l1' | 'l2';
+      /** The token of the stored value, if it is time to load it again in the background. */
+      readonly refreshes?: string | undefined;
     }
-  /** `replaces`: the token of the stored value if it is no longer valid; undefined if no value is stored. */
-  | { readonly status: 'miss'; readonly replaces: string | undefined }
+  | StaleResult
+  | MissResult
   /** The store did not answer, which is `error`, or an invalidation of this key is still queued. */
   | { readonly status: 'unavailable'; readonly error: StoreUnavailableError | undefined };
 
-export const MISS: LookupResult = { status: 'miss', replaces: undefined };
+/** No valid value is stored. */
+export interface MissResult {
+  readonly status: 'miss';
+  /** The token of the stored value, which is no longer valid; undefined if no value is stored. */
+  readonly replaces: string | undefined;
+  /** True if the stored value has only expired: callers with `grace` may still return it. */
+  readonly keeps: boolean;
+}
+
+/** A value after its ttl, which may be returned if the load fails or takes too long. */
+export interface StaleResult {
+  readonly status: 'stale';
+  readonly value: unknown;
+  readonly tags: readonly TagVersion[];
+  /** Its token. */
+  readonly replaces: string;
+  /** True if a load has failed lately, so that it is returned without a load. */
+  readonly isBackedOff: boolean;
+  /** Until when it may be returned, by this process' clock. */
+  readonly until: number;
+  /** When its load started, by this process' clock; undefined if that is not known. */
+  readonly loadedAt: number | undefined;
+}
+
+/** What a load replaces in the store. */
+export interface Replaced {
+  /** The token of the stored value; undefined if no value is stored. */
+  readonly token: string | undefined;
+  /** What the lease of the load keeps of it. */
+  readonly keeps: Keeps;
+  /** The tags of the value, which must be unchanged if it is to be returned after the load has failed. */
+  readonly tags: readonly TagVersion[];
+}
+
+/** Returns what a load that follows a lookup replaces; undefined if the store is unavailable: the load is not stored. */
+export function replacedBy(found: LookupResult): Replaced | undefined {
+  switch (found.status) {
+    case 'hit':
+      return { token: found.refreshes, keeps: 'back-off', tags: found.tags };
+    case 'stale':
+      return { token: found.replaces, keeps: 'back-off', tags: found.tags };
+    case 'miss':
+      return { token: found.replaces, keeps: found.keeps ? 'value' : undefined, tags: [] };
+    case 'unavailable':
+      return undefined;
+  }
+}
+
+export const MISS: MissResult = { status: 'miss', replaces: undefined, keeps: false };
 /** An invalidation of the key is queued, so the store is not asked. */
 export const INVALIDATION_PENDING: LookupResult = { status: 'unavailable', error: undefined };
 /** The sequence number of a value that the store did not validate. It is lower than that of every call. */

@@ -1,5 +1,15 @@
 import type { MethodLabel } from '../shared/event-publisher.js';
-import { MISS, NOT_VALIDATED, type CacheCall, type CallKeys, type LookupResult } from './cache-call.js';
+import {
+  MISS,
+  NOT_VALIDATED,
+  replacedBy,
+  type CacheCall,
+  type CallKeys,
+  type LookupResult,
+  type Replaced,
+  type StaleResult,
+} from './cache-call.js';
+import { CallWait } from './call-wait.js';
 import {
   createCacheContext,
   sendInvalidation,
@@ -14,7 +24,8 @@ import { LoadBulkhead, LoadTurn, reconsiderWaitingTurns } from './load-bulkhead.
 import { currentLoadContext, enclosingLoadOf, type LoadContext } from './load-context.js';
 import { releaseAll, releaseLater, requestLease, type LoadLease } from './load-lease.js';
 import { loadMissing } from './loader.js';
-import { channels } from '../shared/events.js';
+import { waitForLoad, type LoadOutcome, type LoadWaitLimits } from './load-wait.js';
+import { channels, type CachementEvents } from '../shared/events.js';
 import { lookup, peek, publishL1Hit } from './lookup.js';
 import type { L1Entry } from '../l1/l1-entry.js';
 import {
@@ -29,6 +40,9 @@ import type { InvalidationTarget } from './pending-invalidations.js';
 import { quote } from '../shared/describe.js';
 import { zipTagVersions } from './tags.js';
 import { newToken } from '../shared/token.js';
+
+/** `set` replaces whatever is stored. */
+const ANY_RECORD: Replaced = { token: '*', keeps: undefined, tags: [] };
 
 export interface CacheEngineSetup extends CacheContextSetup {
   readonly defaults: ParsedOptions<typeof cacheOptions>;
@@ -110,12 +124,16 @@ export class CacheEngine {
     let hung: InFlightLoad[] = [];
     // guard: load-timeout-is-for-this-process
     let loadTimeout = call.policy.loadTimeout;
+    let wait: CallWait | undefined;
     for (;;) {
       if (found.status === 'hit') {
+        if (found.refreshes !== undefined) this.#refresh(call, keys, found, requestedAt);
         // guard: hit-passes-its-tags-on
         outer?.tracker?.add(found.tags);
         return found.value as T;
       }
+      if (found.status === 'stale' && found.isBackedOff)
+        return this.#returnStale(call, found, outer, 'back-off');
       if (found.status === 'unavailable' && call.policy.outage > 0) {
         const kept = context.outage.find(call.key, call.tags);
         // guard: outage-value-is-not-below-the-high-water-mark
@@ -126,11 +144,42 @@ export class CacheEngine {
           return kept.read() as Promise<T>;
         }
       }
+      wait ??= new CallWait(clock, call);
       load ??=
         this.#join(call.key, outer) ?? (startedLoad = this.#startLoad(call, keys, found, requestedAt, outer));
-      // guard: hung-load-is-left
-      const finished = await this.#waitForResult(load, hung, load === startedLoad ? undefined : loadTimeout);
-      if (finished === undefined) {
+      const limits = {
+        // guard: hung-load-is-left
+        loadTimeout: load === startedLoad ? undefined : loadTimeout,
+        deadline: wait.deadline(found),
+        signal: call.signal,
+      };
+      let finished: LoadOutcome;
+      try {
+        finished = await this.#waitForLoad(load, hung, limits);
+      } catch (error) {
+        if (found.status === 'stale' && load.permitsStale && this.#mayReturnStale(call, found)) {
+          return this.#returnStale(call, found, outer, load.isBackedOff ? 'back-off' : 'error');
+        }
+        // guard: call-without-a-stale-value-loads-in-the-back-off
+        if (!load.isBackedOff || found.status === 'stale') throw error;
+        load = undefined;
+        continue;
+      }
+      if (finished.status === 'timeout') {
+        // guard: own-invalidation-ends-a-stale-value-at-hand
+        if (found.status === 'stale' && !load.isDetached && this.#mayReturnStale(call, found)) {
+          // guard: load-behind-a-stale-value-goes-on
+          load.isInBackground = true;
+          load.leave();
+          return this.#returnStale(call, found, outer, 'timeout');
+        }
+        if (wait.goesOn()) {
+          load.leave();
+          continue;
+        }
+        throw this.#leave(load, wait.error());
+      }
+      if (finished.status === 'hung') {
         // All calls that wait for a hung load leave it at the same time, so they start one new load together.
         // guard: hung-load-is-joined-no-more
         inFlight.remove(load);
@@ -229,10 +278,16 @@ export class CacheEngine {
     l1?.supersede(call.key);
     context.outage.invalidate({ keys: [call.key], tags: [], all: false });
     try {
-      const [reply, tagState] = await requestLease(context, call, keys, token, '*');
+      const [reply, tagState] = await requestLease(context, call, keys, token, ANY_RECORD);
       if (reply.status !== 'granted') return false;
       inFlight.detach([call.key], [], false);
-      const lease: LoadLease = { token, tagState, grantedAt: reply.storeTime, requestedAt: askedAt };
+      const lease: LoadLease = {
+        token,
+        tagState,
+        grantedAt: reply.storeTime,
+        requestedAt: askedAt,
+        replaced: ANY_RECORD,
+      };
       const tags = zipTagVersions(call.tags, tagState.nonces, 1);
       if (tags === undefined) {
         await store.release(keys.entry, token);
@@ -344,6 +399,58 @@ export class CacheEngine {
     return load;
   }
 
+  /** Waits for a load, and leaves it if the caller's signal aborts. */
+  async #waitForLoad(
+    load: InFlightLoad,
+    hung: readonly InFlightLoad[],
+    limits: LoadWaitLimits,
+  ): Promise<LoadOutcome> {
+    load.join();
+    try {
+      const outcome = await waitForLoad(this.#context.clock, load, hung, limits);
+      if (outcome.status !== 'timeout') load.leave();
+      return outcome;
+    } catch (error) {
+      const { signal } = limits;
+      if (signal?.aborted === true && error === signal.reason) this.#leave(load, error);
+      else load.leave();
+      throw error;
+    }
+  }
+
+  /** The call does not wait for the load any more. If no other one does, its loader is told to stop. */
+  #leave<E>(load: InFlightLoad, cause: E): E {
+    // guard: aborted-load-is-not-joined
+    if (load.leave({ cause })) this.#context.inFlight.remove(load);
+    return cause;
+  }
+
+  /** Loads a valid value again before its ttl ends. Nobody waits for it. */
+  #refresh<T>(call: CacheCall<T>, keys: CallKeys, found: LookupResult, requestedAt: number): void {
+    if (this.#context.inFlight.get(call.key) !== undefined) return;
+    const load = this.#startLoad(call, keys, found, requestedAt, undefined);
+    load.isInBackground = true;
+  }
+
+  /** True if a stale value may still be returned after a wait. */
+  #mayReturnStale<T>({ key }: CacheCall<T>, { until, loadedAt }: StaleResult): boolean {
+    const { clock, highWaterMarks } = this.#context;
+    // guard: stale-value-ends-while-a-call-waits
+    // guard: stale-value-is-not-below-the-high-water-mark
+    return clock.now() < until && highWaterMarks.permits(key, loadedAt);
+  }
+
+  #returnStale<T>(
+    { key, method }: CacheCall<T>,
+    { value, tags }: StaleResult,
+    outer: LoadContext | undefined,
+    stale: NonNullable<CachementEvents['hit']['stale']>,
+  ): T {
+    this.#context.events.publish('hit', method, { key, tier: 'l2', stale });
+    outer?.tracker?.add(tags);
+    return value as T;
+  }
+
   #startLoad<T>(
     call: CacheCall<T>,
     keys: CallKeys,
@@ -362,7 +469,7 @@ export class CacheEngine {
       load.turn = new LoadTurn({ bulkhead, load, subject: call, timeout, clock, events });
     }
     this.#context.inFlight.add(load);
-    void loadMissing(this.#context, load, call, keys, found, requestedAt);
+    void loadMissing(this.#context, load, call, keys, replacedBy(found), requestedAt);
     return load;
   }
 
@@ -387,41 +494,6 @@ export class CacheEngine {
     }
     outer?.tracker?.add(undefined);
     return call.load();
-  }
-
-  /**
-   * Waits for the first result of `load` or of a load that the call has left because it hung.
-   *
-   * @param timeout how long the loader of `load` may run before it counts as hung, in ms; undefined: no limit
-   * @returns undefined when the timeout has passed
-   * @throws what the loader of `load` throws
-   */
-  async #waitForResult(
-    load: InFlightLoad,
-    hung: readonly InFlightLoad[],
-    timeout: number | undefined,
-  ): Promise<{ readonly load: InFlightLoad; readonly result: LoadResult } | undefined> {
-    if (hung.length === 0 && timeout === undefined) return { load, result: await load.result };
-    const { clock } = this.#context;
-    return new Promise((resolve, reject) => {
-      const leaveWhenHung = (): void => {
-        const remainingMs = (load.loaderStartedAt ?? clock.now()) + timeout! - clock.now();
-        if (remainingMs > 0) timer = clock.after(remainingMs, leaveWhenHung);
-        else resolve(undefined);
-      };
-      let timer = timeout === undefined ? undefined : clock.after(timeout, leaveWhenHung);
-      const end = (one: InFlightLoad) => (result: LoadResult) => {
-        timer?.cancel();
-        resolve({ load: one, result });
-      };
-      load.result.then(end(load), (error: unknown) => {
-        timer?.cancel();
-        reject(error as Error);
-      });
-      // Ignore the error of a hung load: this call now waits for a newer one.
-      // guard: slow-load-still-counts
-      for (const one of hung) one.result.then(end(one), () => {});
-    });
   }
 
   /** Resolves with the sequence number of the validation, or with NOT_VALIDATED after `ms`. */

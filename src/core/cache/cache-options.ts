@@ -1,4 +1,5 @@
 import { readDuration, type Duration } from '../shared/duration.js';
+import { readRefreshAhead } from './refresh-ahead.js';
 import { OptionsError } from '../shared/errors.js';
 import {
   custom,
@@ -28,6 +29,36 @@ export interface CacheOptions {
    * @default the ttl
    */
   readonly negativeTtl?: Duration | undefined;
+  /**
+   * How long after its ttl a value may still be returned as stale: if its load fails, if it takes longer than `softTimeout`,
+   * and until `graceBackoff` has passed after a failure. 0 ms or more. An invalidated value is never returned.
+   * @default 0
+   */
+  readonly grace?: Duration | undefined;
+  /**
+   * After a load has failed and a stale value was returned: how long no process loads the key again. 0 ms or more.
+   * @default '10s'
+   */
+  readonly graceBackoff?: Duration | undefined;
+  /**
+   * How long a call waits for a load if there is a stale value, which is returned then: 0 ms or more. The load continues, and
+   * its value is stored. 0: the stale value is returned at once (stale-while-revalidate).
+   * @default none: the call waits for the load
+   */
+  readonly softTimeout?: Duration | undefined;
+  /**
+   * How long a call waits for a load in any case: 1 ms or more. Then it returns a stale value if there is one, and rejects
+   * with a LoadTimeoutError otherwise. The load continues, and its value is stored.
+   * @default none
+   */
+  readonly hardTimeout?: Duration | undefined;
+  /**
+   * When a call that finds a value also loads it again, in the background, so that callers do not wait when its ttl ends. A
+   * number between 0 and 1: after that part of the ttl, such as 0.8. A duration: that long before the end of the ttl.
+   * `{ beta: 1 }`: at random, more likely towards the end and for slow loads (XFetch). `false`: never.
+   * @default false
+   */
+  readonly refreshAhead?: number | Duration | { readonly beta: number } | false | undefined;
   /**
    * Up to this share of the ttl, from 0 to 0.9, is subtracted at random, so that entries that are stored together do not
    * expire together. 0: every entry has the full ttl.
@@ -77,6 +108,11 @@ export interface CacheOptions {
    */
   readonly inheritTags?: boolean | undefined;
   /**
+   * True: the signal of a load (`currentLoad`) aborts if its lease is lost, because its value will not be stored.
+   * @default false
+   */
+  readonly abortOnLostLease?: boolean | undefined;
+  /**
    * What happens with a value that would not come back equal from the store (a class instance, a function). `throw`: the
    * call rejects with a ValueError. `bypass`: the value is returned and not stored, and a `notStored` event is published.
    * @default 'throw'
@@ -114,6 +150,11 @@ export type OnUnavailable = 'queue' | 'throw';
 export const cacheOptions = {
   ttl: duration({ min: 1 }),
   negativeTtl: duration(),
+  grace: duration({ default: 0 }),
+  graceBackoff: duration({ default: '10s' }),
+  softTimeout: duration(),
+  hardTimeout: duration({ min: 1 }),
+  refreshAhead: custom("0.8, '30s', { beta: 1 } or false", readRefreshAhead, false),
   jitter: fraction({ max: 0.9, default: 0.1 }),
   lease: duration({ min: 1, default: '5s' }),
   lockTimeout: duration({ default: '5s' }),
@@ -122,6 +163,7 @@ export const cacheOptions = {
   stampede: oneOf(['lease', 'lock'], 'lease'),
   storeTimeout: duration({ default: '250ms' }),
   inheritTags: flag(false),
+  abortOnLostLease: flag(false),
   onUnsupported: oneOf(['throw', 'bypass'], 'throw'),
   maxValueBytes: integer({ min: 1, default: 8 * 1024 * 1024, of: 'bytes' }),
   l1: custom("true, false or { ttl: '5s' }", readMaxL1Age, true),
@@ -175,6 +217,11 @@ export function resolveCachePolicy(
   return Object.freeze({
     ttl,
     negativeTtl,
+    grace: options.grace ?? defaults.grace,
+    graceBackoff: options.graceBackoff ?? defaults.graceBackoff,
+    softTimeout: options.softTimeout ?? defaults.softTimeout,
+    hardTimeout: options.hardTimeout ?? defaults.hardTimeout,
+    refreshAhead: options.refreshAhead ?? defaults.refreshAhead,
     jitter: options.jitter ?? defaults.jitter,
     lease: options.lease ?? defaults.lease,
     lockTimeout: options.lockTimeout ?? defaults.lockTimeout,
@@ -183,6 +230,7 @@ export function resolveCachePolicy(
     stampede: options.stampede ?? defaults.stampede,
     storeTimeout: options.storeTimeout ?? defaults.storeTimeout,
     inheritTags: options.inheritTags ?? defaults.inheritTags,
+    abortOnLostLease: options.abortOnLostLease ?? defaults.abortOnLostLease,
     onUnsupported: options.onUnsupported ?? defaults.onUnsupported,
     maxValueBytes: options.maxValueBytes ?? defaults.maxValueBytes,
     l1: options.l1 ?? defaults.l1,

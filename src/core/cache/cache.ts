@@ -3,6 +3,7 @@ import { describe } from '../shared/describe.js';
 import { invalidationQueued, OptionsError } from '../shared/errors.js';
 import { logicalKey, type Key } from '../keys/key.js';
 import {
+  abortSignal,
   callback,
   flag,
   list,
@@ -35,6 +36,12 @@ export interface GetOrSetOptions<T> extends CacheOptions {
    * @default every value is stored
    */
   readonly unless?: ((value: T) => boolean) | undefined;
+  /**
+   * Ends this call: it rejects with the reason of the signal. The load goes on for the other calls that wait for it; if there
+   * are none, the signal of the load aborts (`currentLoad`).
+   * @default none
+   */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface InvalidateOptions {
@@ -83,6 +90,7 @@ export const getOrSetOptions = {
     'a list of strings, or a function',
   ),
   unless: callback<(value: never) => boolean>(),
+  signal: abortSignal(),
 } satisfies Record<keyof GetOrSetOptions<unknown>, Option<unknown>>;
 
 export const invalidationTarget = {
@@ -138,6 +146,7 @@ export class Cache {
       unless: options.unless,
       policy: this.#engine.policy(parsed, label),
       bulkhead: undefined,
+      signal: options.signal,
       method: undefined,
       site: undefined,
     });
@@ -226,6 +235,7 @@ export class Cache {
       load: async () => value,
       tags: normaliseTags(options.tags, label),
       resultTags: undefined,
+      signal: undefined,
       unless: undefined,
       policy: this.#engine.policy(parsed, label),
       bulkhead: undefined,

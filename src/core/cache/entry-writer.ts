@@ -4,7 +4,6 @@ import { encodeEntry, tagNames, type TagVersion } from '../ports/entry-format.js
 import { ValueError } from '../shared/errors.js';
 import { nonceTtl, type LoadLease } from './load-lease.js';
 import type { FillReply } from '../ports/entry-store.js';
-import type { EventSubject } from '../shared/event-publisher.js';
 import { zipTagVersions } from './tags.js';
 import { unchangedBuckets } from '../ports/tag-changes.js';
 import { newToken } from '../shared/token.js';
@@ -53,34 +52,38 @@ export function prepareEntry<T>(
  */
 export async function writeEntry(
   { clock, events, store }: CacheContext,
-  subject: EventSubject,
+  { key, method, policy }: Pick<CacheCall<unknown>, 'key' | 'method' | 'policy'>,
   keys: CallKeys,
   lease: LoadLease,
   tags: readonly TagVersion[],
   entry: PreparedEntry | undefined,
 ): Promise<FillReply | 'released'> {
-  const ttlMs = entry === undefined ? 0 : Math.floor(entry.ttl - (clock.now() - lease.requestedAt));
-  if (entry === undefined || ttlMs <= 0) {
-    if (entry !== undefined) events.notStored(subject, 'expired');
+  const loadMs = clock.now() - lease.requestedAt;
+  const ttlMs = entry === undefined ? 0 : Math.floor(entry.ttl - loadMs);
+  if (entry === undefined || ttlMs + policy.grace <= 0) {
+    if (entry !== undefined) events.notStored({ key, method }, 'expired');
     return (await store.release(keys.entry, lease.token)) ? 'released' : 'refused';
   }
   const { encoded, ttl } = entry;
   // guard: ttl-from-load-start
-  const until = lease.grantedAt + ttl;
-  const record = encodeEntry(subject.key, {
+  const freshUntil = lease.grantedAt + ttl;
+  const staleUntil = freshUntil + policy.grace;
+  const isRefreshable = policy.grace > 0 || policy.refreshAhead.by !== 'never';
+  const record = encodeEntry(key, {
     token: lease.token,
     codec: encoded.codec,
     loadStart: lease.grantedAt,
-    freshUntil: until,
+    freshUntil,
     clearNonce: lease.tagState.nonces[0]!,
     tags,
     payload: encoded.payload,
+    refreshable: isRefreshable ? { staleUntil, loadMs, retryAt: 0, refreshingUntil: 0 } : undefined,
   });
-  const reply = await store.fill(keys.entry, lease.token, record, until);
+  const reply = await store.fill(keys.entry, lease.token, record, staleUntil);
   if (reply === 'stored') {
-    events.publish('fill', subject.method, { key: subject.key, bytes: record.length, ttlMs });
+    events.publish('fill', method, { key, bytes: record.length, ttlMs });
   } else {
-    events.notStored(subject, reply === 'expired' ? 'expired' : 'invalidated');
+    events.notStored({ key, method }, reply === 'expired' ? 'expired' : 'invalidated');
   }
   return reply;
 }

@@ -34,6 +34,15 @@ export class InFlightLoad implements AwaitedLoad {
   loaderStartedAt: number | undefined;
   /** How long the load has waited for the store so far, in ms. `storeTimeout` limits the sum. */
   storeTimeSpent = 0;
+  /** True if its calls may return stale values after it has failed: nothing has invalidated them. */
+  permitsStale = false;
+  /** True if it did not call the loader, because a load of another process has failed lately. */
+  isBackedOff = false;
+  /** True if its value is wanted also when no call waits for it: a refresh, or a call has returned a stale value. */
+  isInBackground = false;
+  #waiting = 0;
+  #controller: AbortController | undefined;
+  #abortReason: { readonly reason: unknown } | undefined;
   resolve!: (result: LoadResult) => void;
   reject!: (error: unknown) => void;
   settleValidation!: (validFrom: number) => void;
@@ -54,6 +63,40 @@ export class InFlightLoad implements AwaitedLoad {
   /** The running loads whose calls wait for this one: such a call has started it, or has joined it. */
   get callers(): readonly CallingLoad[] {
     return this.#callers;
+  }
+
+  /** Aborts when no call waits for the load any more. */
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#abortReason !== undefined) this.#controller.abort(this.#abortReason.reason);
+    return this.#controller.signal;
+  }
+
+  get isAwaited(): boolean {
+    return this.#waiting > 0;
+  }
+
+  /** A call begins to wait for the load. */
+  join(): void {
+    this.#waiting += 1;
+  }
+
+  /**
+   * A call has stopped waiting.
+   * @param reason why it has left before the load has ended; undefined: the load has ended
+   * @returns true if nobody wants the value any more: the load is aborted
+   */
+  leave(reason?: { readonly cause: unknown }): boolean {
+    this.#waiting -= 1;
+    // guard: load-with-callers-is-not-aborted
+    if (reason === undefined || this.#waiting > 0 || this.isInBackground) return false;
+    this.abort(reason.cause);
+    return true;
+  }
+
+  abort(reason: unknown): void {
+    this.#abortReason ??= { reason };
+    this.#controller?.abort(reason);
   }
 
   addCaller(caller: CallingLoad): void {

@@ -4,6 +4,33 @@ import type { AwaitedLoad } from './load-bulkhead.js';
 import type { TagVersion } from '../ports/entry-format.js';
 import { shared } from '../shared/registry.js';
 
+/** The load that runs the current method or loader. */
+export interface CurrentLoad {
+  /** The logical key. */
+  readonly key: string;
+  /**
+   * Aborts when no call waits for the load any more: all of them have left after `hardTimeout`, or by their own signals; and
+   * under `abortOnLostLease`. A load whose calls have got a stale value goes on.
+   */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Returns the load that runs the current method or loader, or undefined: the call is not cached (`enabled: false`, `when`), or
+ * this is no load.
+ *
+ * @example
+ * @Cached({ key: 'report:{0}', ttl: '1h', hardTimeout: '5s' })
+ * async report(id: string): Promise<string> {
+ *   const response = await fetch(`http://reports/${id}`, { signal: currentLoad()?.signal ?? null });
+ *   return response.text();
+ * }
+ */
+export function currentLoad(): CurrentLoad | undefined {
+  const context = currentLoadContext();
+  return context?.isActive === true ? context.current : undefined;
+}
+
 /** A running load, and the load that called it. */
 export interface LoadContext {
   /** The engine it belongs to: another `Caching` may load the same key. */
@@ -11,6 +38,8 @@ export interface LoadContext {
   readonly key: string;
   readonly site: LoadSite | undefined;
   readonly load?: AwaitedLoad | undefined;
+  /** What the loader can ask and tell about its load. */
+  readonly current?: CurrentLoad | undefined;
   /** Of this load, or of the nearest one around it that has one. */
   readonly tracker: TagTracker | undefined;
   readonly outer: LoadContext | undefined;
@@ -42,7 +71,7 @@ export function enclosingLoadOf(
 
 /** Runs a loader within its own LoadContext, which the cached calls it makes can find. */
 export async function runLoader<T>(
-  identity: Pick<LoadContext, 'engine' | 'key' | 'site' | 'load'>,
+  identity: Pick<LoadContext, 'engine' | 'key' | 'site' | 'load' | 'current'>,
   tracker: TagTracker | undefined,
   load: () => Promise<T>,
 ): Promise<T> {

@@ -1,4 +1,4 @@
-import type { CacheCall, CallKeys } from './cache-call.js';
+import { replacedBy, type CacheCall, type CallKeys, type Replaced } from './cache-call.js';
 import type { CachePolicy } from './cache-options.js';
 import type { CacheContext } from './cache-context.js';
 import { Backoff } from '../shared/backoff.js';
@@ -18,12 +18,15 @@ export interface LoadLease {
   readonly grantedAt: number;
   /** When it was requested, by this process' clock. Earlier than the grant, so ages computed from it are not too small. */
   readonly requestedAt: number;
+  readonly replaced: Replaced;
 }
 
 export type LoadLeaseResult =
   | { readonly status: 'granted'; readonly lease: LoadLease }
   /** Another process has loaded and stored the value. */
   | { readonly status: 'loaded'; readonly result: LoadResult }
+  /** A load of another process has failed, and there is a stale value to return meanwhile. */
+  | { readonly status: 'backed-off' }
   /** The load continues without a lease: the store is unavailable, the wait has ended, or the key has a foreign value. */
   | { readonly status: 'none' };
 
@@ -36,15 +39,15 @@ const MAX_EXTENSIONS = 40;
 const NONCE_MARGIN_MS = 60_000;
 
 /** How long nonces must live for the entry of a call, in ms: its value is not known yet. */
-export function nonceTtl({ ttl, negativeTtl }: CachePolicy): number {
-  return Math.max(ttl, negativeTtl) + NONCE_MARGIN_MS;
+export function nonceTtl({ ttl, negativeTtl, grace }: CachePolicy): number {
+  return Math.max(ttl, negativeTtl) + grace + NONCE_MARGIN_MS;
 }
 
 /**
  * Acquires the lease of a load. If another process holds it, waits for that process and returns the value it stored.
  * Failures of the store are published and returned as `none`, not thrown.
  *
- * @param replaces the token of a stored value that is no longer valid and may be replaced
+ * @param replaced a stored value that may be replaced
  * @param requestedAt when the call started, by this process' clock
  * @param waitedMs how long the call has already waited for other processes
  */
@@ -53,7 +56,7 @@ export async function acquireLoadLease<T>(
   load: InFlightLoad,
   call: CacheCall<T>,
   keys: CallKeys,
-  replaces: string | undefined,
+  replaced: Replaced,
   requestedAt: number,
   waitedMs: number,
 ): Promise<LoadLeaseResult> {
@@ -72,33 +75,37 @@ export async function acquireLoadLease<T>(
       wakeup.reset();
       const askedAt = clock.now();
       const validFrom = ++context.sequence;
-      const [reply, tagState] = await requestLease(context, call, keys, token, replaces, timeout);
+      const [reply, tagState] = await requestLease(context, call, keys, token, replaced, timeout);
       load.storeTimeSpent += clock.now() - askedAt;
       switch (reply.status) {
         case 'granted':
           return {
             status: 'granted',
-            lease: { token, tagState, grantedAt: reply.storeTime, requestedAt: askedAt },
+            lease: { token, tagState, grantedAt: reply.storeTime, requestedAt: askedAt, replaced },
           };
         case 'foreign':
           events.error('lease', call, foreignError(keys.entry));
           return NONE;
         case 'present': {
           const snapshot = { record: reply.record, nonces: tagState.nonces };
-          const found = await validate(context, call, snapshot, askedAt + timeout, undefined);
-          if (found.status === 'hit') {
-            const { value, tags } = found;
+          const present = await validate(context, call, snapshot, askedAt + timeout, undefined, call.policy);
+          if (present.status === 'hit') {
+            const { value, tags } = present;
             return { status: 'loaded', result: { value, validFrom, loadedAt: askedAt, tags } };
           }
-          if (found.status === 'unavailable') return NONE;
+          const next = replacedBy(present);
+          if (next === undefined) return NONE;
+          if (present.status === 'stale' && (present.isBackedOff || next.token === replaced.token)) {
+            return { status: 'backed-off' };
+          }
           // Each round must name a value other than the previous one; otherwise the loop would not end.
           // guard: each-round-names-another-value
-          if (found.replaces === undefined || found.replaces === replaces) {
+          if (next.token === undefined || next.token === replaced.token) {
             events.error('lease', call, notReplacedError(keys.entry));
             return NONE;
           }
           // guard: value-that-does-not-count-is-named
-          replaces = found.replaces;
+          replaced = next;
           break;
         }
         case 'held': {
@@ -135,13 +142,13 @@ export async function requestLease<T>(
   { policy, resultTags }: CacheCall<T>,
   keys: CallKeys,
   token: string,
-  replaces: string | undefined,
+  { token: replaces, keeps }: Replaced,
   timeout?: number,
 ): Promise<readonly [LeaseReply, TagState]> {
   const askedAt = clock.now();
   const tagChanges = resultTags === undefined ? undefined : names.tagChanges;
   const both = await Promise.all([
-    store.lease(keys.entry, token, policy.lease, replaces, timeout),
+    store.lease(keys.entry, token, policy.lease, replaces, timeout, keeps),
     store.getOrCreateNonces(keys.nonces, tagChanges, newToken(), nonceTtl(policy), timeout),
   ]);
   const [reply] = both;
@@ -151,6 +158,7 @@ export async function requestLease<T>(
 
 /**
  * Extends the lease while a load runs. A lost lease is not requested again: the store will refuse the value.
+ * @param onLost called if the lease no longer exists
  * @returns a function that stops the extensions
  */
 export function keepExtending(
@@ -158,6 +166,7 @@ export function keepExtending(
   entryKey: string,
   token: string,
   leaseMs: number,
+  onLost: () => void,
 ): () => void {
   heldLeases.set(entryKey, token);
   let extensionsLeft = MAX_EXTENSIONS;
@@ -168,7 +177,9 @@ export function keepExtending(
     timer = clock.after(leaseMs / 2, extend);
     events.background(
       store.extend(entryKey, token, leaseMs).then((held) => {
-        if (!held) extensionsLeft = 0;
+        if (held) return;
+        if (extensionsLeft > 0) onLost();
+        extensionsLeft = 0;
       }),
     );
   };

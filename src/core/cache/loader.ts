@@ -1,4 +1,5 @@
-import { NOT_VALIDATED, type CacheCall, type CallKeys, type LookupResult } from './cache-call.js';
+import { NOT_VALIDATED, type CacheCall, type CallKeys, type Replaced } from './cache-call.js';
+import { LoadShedError } from '../shared/errors.js';
 import type { CacheContext } from './cache-context.js';
 import {
   finishAndValidate,
@@ -9,8 +10,9 @@ import {
 } from './entry-writer.js';
 import { channels } from '../shared/events.js';
 import type { InFlightLoad } from './in-flight-loads.js';
-import type { TagVersion } from '../ports/entry-format.js';
+import { tagNames, type TagVersion } from '../ports/entry-format.js';
 import { mergeTags, runLoader, TagTracker } from './load-context.js';
+import { longestRefreshLead } from './refresh-ahead.js';
 import {
   acquireLoadLease,
   keepExtending,
@@ -25,6 +27,7 @@ import { zipTagVersions } from './tags.js';
  * Loads a missing key: takes its turn (`maxConcurrentLoads`), acquires the lock (`stampede: 'lock'`) and the lease, calls
  * the loader, and writes the entry. Never rejects: the result or the error is passed to all waiting calls through `load`.
  *
+ * @param replaced undefined: the store is unavailable
  * @param requestedAt when the call started, by this process' clock
  */
 export async function loadMissing<T>(
@@ -32,7 +35,7 @@ export async function loadMissing<T>(
   load: InFlightLoad,
   call: CacheCall<T>,
   keys: CallKeys,
-  found: LookupResult,
+  replaced: Replaced | undefined,
   requestedAt: number,
 ): Promise<void> {
   let validFrom = NOT_VALIDATED;
@@ -40,7 +43,7 @@ export async function loadMissing<T>(
   let lock: LoadLock | undefined;
   try {
     if (turn !== undefined && !turn.tryTake()) await turn.wait();
-    if (found.status !== 'miss') {
+    if (replaced === undefined) {
       await loadUncached(context, load, call);
       return;
     }
@@ -56,12 +59,20 @@ export async function loadMissing<T>(
       load,
       call,
       keys,
-      found.replaces,
+      replaced,
       storeAskedSince,
       waitedMs,
     );
     if (acquired.status === 'granted') {
       validFrom = await loadWithLease(context, load, call, keys, acquired.lease);
+    } else if (acquired.status === 'backed-off') {
+      load.isBackedOff = true;
+      load.permitsStale = !load.isDetached;
+      load.reject(new Error('A load of another process has failed.'));
+    } else if (load.isInBackground && !load.isAwaited) {
+      // Nobody waits for this refresh, and its value would not be stored.
+      // guard: refresh-without-a-lease-does-not-load
+      load.reject(new Error('The lease of a refresh was not granted.'));
     } else if (acquired.status === 'loaded') {
       context.events.publish('coalesced', call.method, { key: call.key, with: 'fleet' });
       load.resolve(acquired.result);
@@ -69,6 +80,8 @@ export async function loadMissing<T>(
       await loadUncached(context, load, call);
     }
   } catch (error) {
+    // guard: shed-load-permits-stale-values
+    load.permitsStale ||= error instanceof LoadShedError && !load.isDetached;
     load.reject(error);
   } finally {
     context.inFlight.remove(load);
@@ -93,7 +106,7 @@ async function acquireLeaseAndTurn<T>(
   load: InFlightLoad,
   call: CacheCall<T>,
   keys: CallKeys,
-  replaces: string | undefined,
+  replaced: Replaced,
   requestedAt: number,
   waitedMs: number,
 ): Promise<LoadLeaseResult> {
@@ -101,8 +114,14 @@ async function acquireLeaseAndTurn<T>(
   const { turn } = load;
   for (;;) {
     const askedAt = clock.now();
-    const acquired = await acquireLoadLease(context, load, call, keys, replaces, requestedAt, waitedMs);
-    if (acquired.status === 'loaded' || turn === undefined || turn.tryTake()) return acquired;
+    const acquired = await acquireLoadLease(context, load, call, keys, replaced, requestedAt, waitedMs);
+    if (
+      acquired.status === 'loaded' ||
+      acquired.status === 'backed-off' ||
+      turn === undefined ||
+      turn.tryTake()
+    )
+      return acquired;
     waitedMs += clock.now() - askedAt;
     // guard: load-without-a-turn-keeps-no-lease
     if (acquired.status === 'granted') {
@@ -120,7 +139,14 @@ async function loadUncached<T>(context: CacheContext, load: InFlightLoad, call: 
   const validFrom = ++context.sequence;
   const loadedAt = (load.loaderStartedAt = clock.now());
   const { sequence } = context.outage;
-  const value = await callLoader(context, load, call, false, undefined);
+  let value: T;
+  try {
+    value = await callLoader(context, load, call, false, undefined);
+  } catch (error) {
+    // guard: uncached-load-that-fails-permits-stale-values
+    load.permitsStale = !load.isDetached;
+    throw error;
+  }
   // guard: uncached-load-raises-the-mark
   highWaterMarks.record(call.key, loadedAt);
   // guard: uncached-load-ends-older-values-in-memory
@@ -166,7 +192,9 @@ async function loadWithLease<T>(
   const { clock, highWaterMarks, pending, events, store } = context;
   const { policy } = call;
   const tracker = policy.inheritTags ? new TagTracker() : undefined;
-  const endExtending = keepExtending(context, keys.entry, lease.token, policy.lease);
+  const endExtending = keepExtending(context, keys.entry, lease.token, policy.lease, () => {
+    if (policy.abortOnLostLease) load.abort(new DOMException('The lease of the load is lost.', 'AbortError'));
+  });
   let isResolved = false;
   try {
     // Ignore invalidations that arrived while the load waited for its lease: they precede the load.
@@ -174,7 +202,13 @@ async function loadWithLease<T>(
     load.isDetached = false;
     const validFrom = ++context.sequence;
     const loadedAt = (load.loaderStartedAt = clock.now());
-    const value = await callLoader(context, load, call, true, tracker);
+    let value: T;
+    try {
+      value = await callLoader(context, load, call, true, tracker);
+    } catch (error) {
+      load.permitsStale = await permitsStale(context, load, call, keys, lease);
+      throw error;
+    }
     const entry = call.unless?.(value) === true ? undefined : prepareEntry(context, call, value);
     const argumentTagVersions = mergeTags(zipTagVersions(call.tags, lease.tagState.nonces, 1), tracker);
     const resultTags = (call.resultTags?.(value) ?? []).filter(
@@ -224,32 +258,71 @@ async function loadWithLease<T>(
     // guard: load-below-a-mark-is-not-kept
     // guard: only-a-validated-load-is-kept
     if (isStored && previousMark === undefined && storedFrom !== NOT_VALIDATED && policy.l1 > 0) {
-      keepStored(context, call.key, lease, tags, entry!, sequence);
+      keepStored(context, call, lease, tags, entry!, sequence);
     }
     return storedFrom;
   } catch (error) {
     // guard: failed-load-releases-its-lease
     releaseLater(context, keys.entry, lease.token, policy.lease);
     if (isResolved) events.error('fill', call, error);
-    else load.reject(error);
+    else {
+      if (load.isInBackground) events.error('refresh', call, error);
+      load.reject(error);
+    }
     return NOT_VALIDATED;
   } finally {
     endExtending();
   }
 }
 
+/**
+ * A load with a lease has failed. Releases its lease, for `graceBackoff`, and asks whether the stale value still stands.
+ *
+ * @returns false if the value was invalidated meanwhile: nothing may be returned then
+ */
+async function permitsStale<T>(
+  context: CacheContext,
+  load: InFlightLoad,
+  { policy }: CacheCall<T>,
+  keys: CallKeys,
+  { token, tagState, replaced }: LoadLease,
+): Promise<boolean> {
+  if (replaced.keeps !== 'back-off') return false;
+  const { names, store } = context;
+  const { storeTimeout, graceBackoff } = policy;
+  try {
+    const [isKept, nonces] = await Promise.all([
+      store.release(keys.entry, token, graceBackoff, storeTimeout),
+      store.nonces(names.nonces(tagNames(replaced.tags)), storeTimeout),
+    ]);
+    // guard: stale-value-stands-after-a-failure
+    // guard: stale-value-has-its-nonces-after-a-failure
+    return (
+      isKept &&
+      !load.isDetached &&
+      nonces[0] === tagState.nonces[0] &&
+      replaced.tags.every(({ nonce }, i) => nonces[i + 1] === nonce)
+    );
+  } catch {
+    // The store is unavailable, too. The value was valid when the calls that have it asked for it.
+    // guard: own-invalidation-ends-stale-values
+    return !load.isDetached;
+  }
+}
+
 /** Keeps a value in the L1 that this process has loaded and stored. */
 function keepStored(
-  { l1 }: CacheContext,
-  key: string,
+  { clock, l1 }: CacheContext,
+  { key, policy: { refreshAhead } }: Pick<CacheCall<unknown>, 'key' | 'policy'>,
   { token, tagState, requestedAt }: LoadLease,
   tags: readonly TagVersion[],
   { encoded, ttl }: PreparedEntry,
   sequence: number,
 ): void {
   const entry = { token, clearNonce: tagState.nonces[0]!, tags, ...encoded };
+  const lead = longestRefreshLead(refreshAhead, { ttl, loadMs: clock.now() - requestedAt });
   // Without the value that the loader has returned, which its owner may change: the first hit decodes a copy.
-  l1?.keep(key, { entry, decoded: undefined, expiresAt: requestedAt + ttl }, sequence);
+  l1?.keep(key, { entry, decoded: undefined, expiresAt: requestedAt + ttl - lead }, sequence);
 }
 
 async function callLoader<T>(
@@ -261,7 +334,7 @@ async function callLoader<T>(
 ): Promise<T> {
   const { clock, events } = context;
   const { turn } = load;
-  const identity = { engine: context, key: call.key, site: call.site, load };
+  const identity = { engine: context, key: call.key, site: call.site, load, current: load };
   turn?.giveBackAfter(call.policy.loadTimeout);
   if (!channels.load.hasSubscribers && turn === undefined) return runLoader(identity, tracker, call.load);
   const startedAt = clock.now();

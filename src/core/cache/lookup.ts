@@ -6,7 +6,16 @@ import {
   type LookupResult,
 } from './cache-call.js';
 import type { CacheContext } from './cache-context.js';
-import { decodeEntry, isLease, tagNames, tokenOf, type Entry } from '../ports/entry-format.js';
+import {
+  decodeEntry,
+  isLease,
+  tagNames,
+  tokenOf,
+  type Entry,
+  type Refreshable,
+} from '../ports/entry-format.js';
+import type { CachePolicy } from './cache-options.js';
+import { longestRefreshLead, refreshLead } from './refresh-ahead.js';
 import { channels, type CachementEvents } from '../shared/events.js';
 import type { Snapshot } from '../ports/entry-store.js';
 import type { L1Entry } from '../l1/l1-entry.js';
@@ -16,6 +25,9 @@ import { decodeValue } from '../values/value-codec.js';
 interface LookupRequest extends EventSubject {
   readonly tags: readonly string[];
 }
+
+/** What decides whether a value that is stored may be returned without a load, or besides one. */
+type StalenessPolicy = Pick<CachePolicy, 'grace' | 'refreshAhead'>;
 
 /** When a record was requested that the L1 may keep. */
 interface Requested {
@@ -51,7 +63,7 @@ export async function lookup<T>(
     return { status: 'unavailable', error: events.unavailable('read', call, error) };
   }
   if (known !== undefined && snapshot.isUnchanged === true) return confirm(context, call, known, snapshot);
-  return validate(context, call, snapshot, deadline, requested);
+  return validate(context, call, snapshot, deadline, requested, call.policy);
 }
 
 /**
@@ -79,7 +91,8 @@ export async function peek(context: CacheContext, key: string, known?: L1Entry):
  *
  * @param deadline for a second reading, of nonces, by this process' clock; undefined: the timeout of every command
  * @param requested undefined: the L1 must not keep the record
- * @see G1, G4, G7, G10
+ * @param policy undefined: a value after its ttl is a miss
+ * @see G1, G4, G6, G7, G10
  */
 export async function validate(
   context: CacheContext,
@@ -87,8 +100,9 @@ export async function validate(
   { record, nonces, storeTime }: Snapshot,
   deadline: number | undefined,
   requested: Requested | undefined,
+  policy?: StalenessPolicy,
 ): Promise<LookupResult> {
-  const { pending, highWaterMarks, storeClock, events } = context;
+  const { clock, pending, highWaterMarks, storeClock, events } = context;
   if (record === null) return miss(context, request, 'absent', undefined);
   const entry = decodeEntry(request.key, record);
   if (entry === undefined) {
@@ -117,6 +131,21 @@ export async function validate(
   ) {
     return miss(context, request, 'outdated', entry.token);
   }
+  const { refreshable } = entry;
+  if (refreshable !== undefined && storeTime === undefined) {
+    const timeout = deadline === undefined ? undefined : deadline - clock.now();
+    try {
+      storeTime = await context.store.time(context.names.entry(request.key), timeout);
+    } catch (error) {
+      return { status: 'unavailable', error: events.unavailable('read', request, error) };
+    }
+  }
+  // guard: stale-value-is-no-hit
+  if (refreshable !== undefined && storeTime! >= entry.freshUntil) {
+    // guard: stale-value-ends-older-ones-in-memory
+    context.l1?.observe(request.key, entry.token);
+    return staleOrExpired(context, request, entry, refreshable, storeTime!, policy);
+  }
   const decoded = decodeValue(entry.codec, entry.payload);
   // guard: damaged-value-is-named
   if (decoded === undefined) return miss(context, request, 'undecodable', entry.token);
@@ -125,11 +154,68 @@ export async function validate(
     context.l1?.observe(request.key, entry.token);
   } else {
     // guard: l1-entry-ends-with-the-entry
-    const expiresAt = requested.at + entry.freshUntil - storeTime;
+    // guard: l1-entry-ends-before-its-refresh
+    const expiresAt = requested.at + entry.freshUntil - storeTime - l1RefreshLead(entry, policy);
     context.l1?.keep(request.key, { entry, decoded, expiresAt }, requested.sequence);
   }
-  if (channels.hit.hasSubscribers) events.publish('hit', request.method, { key: request.key, tier: 'l2' });
-  return { status: 'hit', value: decoded.value, tags: entry.tags, tier: 'l2' };
+  if (channels.hit.hasSubscribers) {
+    events.publish('hit', request.method, { key: request.key, tier: 'l2' });
+  }
+  const refreshes = isRefreshDue(context, entry, storeTime, policy) ? entry.token : undefined;
+  return { status: 'hit', value: decoded.value, tags: entry.tags, tier: 'l2', refreshes };
+}
+
+/** A valid value after its ttl: a caller with `grace` may return it if its load fails or takes too long. */
+function staleOrExpired(
+  context: CacheContext,
+  request: LookupRequest,
+  entry: Entry,
+  refreshable: Refreshable,
+  storeTime: number,
+  policy: StalenessPolicy | undefined,
+): LookupResult {
+  const { clock, storeClock } = context;
+  // The shorter one of the grace that it was stored with, and of the caller's.
+  // guard: stale-value-has-a-bound
+  const staleUntil = Math.min(refreshable.staleUntil, entry.freshUntil + (policy?.grace ?? 0));
+  const decoded = storeTime < staleUntil ? decodeValue(entry.codec, entry.payload) : undefined;
+  if (decoded === undefined) {
+    publishMiss(context, request, 'expired');
+    return { status: 'miss', replaces: entry.token, keeps: true };
+  }
+  return {
+    status: 'stale',
+    value: decoded.value,
+    tags: entry.tags,
+    replaces: entry.token,
+    isBackedOff: storeTime < refreshable.retryAt,
+    until: clock.now() + staleUntil - storeTime,
+    loadedAt: storeClock.toLocalTime(entry.loadStart),
+  };
+}
+
+function isRefreshDue(
+  { clock }: CacheContext,
+  { refreshable, freshUntil, loadStart }: Entry,
+  storeTime: number | undefined,
+  policy: StalenessPolicy | undefined,
+): boolean {
+  if (refreshable === undefined || storeTime === undefined || policy === undefined) return false;
+  if (policy.refreshAhead.by === 'never') return false;
+  if (storeTime < refreshable.retryAt || storeTime < refreshable.refreshingUntil) return false;
+  const times = { ttl: freshUntil - loadStart, loadMs: refreshable.loadMs };
+  return storeTime >= freshUntil - refreshLead(policy.refreshAhead, times, clock.random());
+}
+
+function l1RefreshLead(
+  { refreshable, freshUntil, loadStart }: Entry,
+  policy: StalenessPolicy | undefined,
+): number {
+  if (refreshable === undefined || policy === undefined) return 0;
+  return longestRefreshLead(policy.refreshAhead, {
+    ttl: freshUntil - loadStart,
+    loadMs: refreshable.loadMs,
+  });
 }
 
 /** The entry in memory is the one in the store. It is valid if its nonces are unchanged, too. */
@@ -190,11 +276,19 @@ async function tagVersionsMatch(
 }
 
 function miss(
-  { events }: CacheContext,
-  { key, method }: EventSubject,
+  context: CacheContext,
+  subject: EventSubject,
   cause: CachementEvents['miss']['cause'],
   replaces: string | undefined,
 ): LookupResult {
+  publishMiss(context, subject, cause);
+  return replaces === undefined ? MISS : { status: 'miss', replaces, keeps: false };
+}
+
+function publishMiss(
+  { events }: CacheContext,
+  { key, method }: EventSubject,
+  cause: CachementEvents['miss']['cause'],
+): void {
   if (channels.miss.hasSubscribers) events.publish('miss', method, { key, cause });
-  return replaces === undefined ? MISS : { status: 'miss', replaces };
 }

@@ -5,7 +5,7 @@ import { Buffer } from 'node:buffer';
  *
  *     0      magic 0xCE
  *     1      wire version
- *     2      flags: 1 value, 2 lease, 4 has waiters
+ *     2      flags: 1 value, 2 lease, 4 has waiters, 8 refreshable
  *     3      codec of the payload (values/value-codec.ts)
  *     4      token, 16 ASCII bytes: of the holder of the lease, or of the load that stored the value
  *     --- a lease ends here ---
@@ -15,8 +15,18 @@ import { Buffer } from 'node:buffer';
  *     52     length of the key, u16 BE
  *     54     number of tags, u16 BE
  *     56     length of the payload, u32 BE: detects a record that was truncated or appended to
- *     60     key, UTF-8; then for each tag: u16 BE length, UTF-8, nonce (16 ASCII bytes)
+ *     --- only in a refreshable value
+ *     60     stale until, float64 BE, ms since the epoch by the store's clock
+ *     68     how long the load took, float64 BE, ms
+ *     76     no refresh before, float64 BE, ms since the epoch by the store's clock; 0: at any time
+ *     84     end of the lease of a refresh, float64 BE, ms since the epoch by the store's clock; 0: there is none
+ *     92     token of the lease of a refresh, 16 ASCII bytes
+ *     ---
+ *     60 or 108  key, UTF-8; then for each tag: u16 BE length, UTF-8, nonce (16 ASCII bytes)
  *     ...    payload, to the end
+ *
+ * A refreshable value stays readable while it is loaded again: the lease of that load is in the record, so that whatever
+ * removes the record also removes the lease.
  *
  * The version is in the record and not in the key, so that two versions of this library that share a Redis can invalidate
  * each other's entries. Each treats the other's records as a miss.
@@ -28,10 +38,16 @@ export const WIRE_VERSION = 2;
 export const VALUE = 1;
 export const LEASE = 2;
 export const HAS_WAITERS = 4;
+export const REFRESHABLE = 8;
 export const TOKEN_AT = 4;
 const TOKEN_LENGTH = 16;
 export const LEASE_LENGTH = TOKEN_AT + TOKEN_LENGTH;
 const KEY_AT = 60;
+export const RETRY_AT = 76;
+export const REFRESH_LEASE_AT = 84;
+export const REFRESH_TOKEN_AT = 92;
+/** The part of a refreshable value before its key. */
+export const REFRESHABLE_HEAD = REFRESH_TOKEN_AT + TOKEN_LENGTH;
 
 /** A tag and its nonce: an entry is valid while each of its tags has the same nonce in the store. */
 export interface TagVersion {
@@ -54,6 +70,20 @@ export interface Entry {
   readonly clearNonce: string;
   readonly tags: readonly TagVersion[];
   readonly payload: Buffer;
+  /** Undefined if the value ends with its ttl and is not refreshed before. */
+  readonly refreshable?: Refreshable | undefined;
+}
+
+/** What a record has that may be returned after its ttl, or is refreshed before the end of it. */
+export interface Refreshable {
+  /** The end of the grace period: ms since the epoch, by the store's clock. The end of the ttl or later. */
+  readonly staleUntil: number;
+  /** How long the load took, in ms. */
+  readonly loadMs: number;
+  /** No load before this time, because one has failed: ms since the epoch, by the store's clock. 0: at any time. */
+  readonly retryAt: number;
+  /** Until when a load that replaces it has a lease: ms since the epoch, by the store's clock. 0: none has. */
+  readonly refreshingUntil: number;
 }
 
 export function encodeLease(token: string): Buffer {
@@ -69,12 +99,22 @@ export function encodeLease(token: string): Buffer {
 /** @param key the logical key, stored in the record: a record that was copied to another key is not decoded */
 export function encodeEntry(key: string, entry: Entry): Buffer {
   const keyLength = Buffer.byteLength(key);
-  let size = KEY_AT + keyLength + entry.payload.length;
+  const { refreshable } = entry;
+  const keyAt = refreshable === undefined ? KEY_AT : REFRESHABLE_HEAD;
+  let size = keyAt + keyLength + entry.payload.length;
   for (const { tag } of entry.tags) size += 2 + Buffer.byteLength(tag) + TOKEN_LENGTH;
   const record = Buffer.allocUnsafe(size);
   record[0] = MAGIC;
   record[1] = WIRE_VERSION;
   record[2] = VALUE;
+  if (refreshable !== undefined) {
+    record[2] |= REFRESHABLE;
+    record.fill(0, KEY_AT, REFRESHABLE_HEAD);
+    record.writeDoubleBE(refreshable.staleUntil, 60);
+    record.writeDoubleBE(refreshable.loadMs, 68);
+    record.writeDoubleBE(refreshable.retryAt, RETRY_AT);
+    record.writeDoubleBE(refreshable.refreshingUntil, REFRESH_LEASE_AT);
+  }
   record[3] = entry.codec;
   record.write(entry.token, TOKEN_AT, 'latin1');
   record.writeDoubleBE(entry.loadStart, 20);
@@ -83,7 +123,7 @@ export function encodeEntry(key: string, entry: Entry): Buffer {
   record.writeUInt16BE(keyLength, 52);
   record.writeUInt16BE(entry.tags.length, 54);
   record.writeUInt32BE(entry.payload.length, 56);
-  let offset = KEY_AT + record.write(key, KEY_AT);
+  let offset = keyAt + record.write(key, keyAt);
   for (const { tag, nonce } of entry.tags) {
     const length = record.write(tag, offset + 2);
     record.writeUInt16BE(length, offset);
@@ -101,9 +141,11 @@ export function decodeEntry(key: string, bytes: Uint8Array): Entry | undefined {
   if (bytes.length < KEY_AT || bytes[0] !== MAGIC || bytes[1] !== WIRE_VERSION) return undefined;
   if ((bytes[2]! & VALUE) === 0) return undefined;
   const record = asBuffer(bytes);
-  const keyEnd = KEY_AT + record.readUInt16BE(52);
+  const isRefreshable = (bytes[2]! & REFRESHABLE) !== 0;
+  const keyAt = isRefreshable ? REFRESHABLE_HEAD : KEY_AT;
+  const keyEnd = keyAt + record.readUInt16BE(52);
   // guard: record-is-of-this-key
-  if (keyEnd > record.length || record.toString('utf8', KEY_AT, keyEnd) !== key) return undefined;
+  if (keyEnd > record.length || record.toString('utf8', keyAt, keyEnd) !== key) return undefined;
   let offset = keyEnd;
   let tags = NO_TAGS;
   const count = record.readUInt16BE(54);
@@ -132,6 +174,14 @@ export function decodeEntry(key: string, bytes: Uint8Array): Entry | undefined {
     clearNonce: record.toString('latin1', 36, 52),
     tags,
     payload: record.subarray(offset),
+    refreshable: isRefreshable
+      ? {
+          staleUntil: record.readDoubleBE(60),
+          loadMs: record.readDoubleBE(68),
+          retryAt: record.readDoubleBE(RETRY_AT),
+          refreshingUntil: record.readDoubleBE(REFRESH_LEASE_AT),
+        }
+      : undefined,
   };
 }
 
@@ -139,6 +189,17 @@ export function decodeEntry(key: string, bytes: Uint8Array): Entry | undefined {
 export function isLease(bytes: Uint8Array): boolean {
   if (bytes.length !== LEASE_LENGTH || bytes[0] !== MAGIC || bytes[1] !== WIRE_VERSION) return false;
   return (bytes[2]! & (LEASE | VALUE)) === LEASE;
+}
+
+/** True for a value that stays readable while it is loaded again. */
+export function isRefreshable(bytes: Uint8Array): boolean {
+  const flags = VALUE | REFRESHABLE;
+  return (
+    bytes.length >= REFRESHABLE_HEAD &&
+    bytes[0] === MAGIC &&
+    bytes[1] === WIRE_VERSION &&
+    (bytes[2]! & flags) === flags
+  );
 }
 
 /** The token of a record of this wire version, which the stores compare; undefined for other bytes. */

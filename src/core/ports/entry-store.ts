@@ -10,6 +10,9 @@ export interface Snapshot {
   readonly storeTime?: number | undefined;
 }
 
+/** What a lease keeps of the value that it is to replace. */
+export type Keeps = 'value' | 'back-off' | undefined;
+
 export type LeaseReply =
   /** The caller holds the lease. `storeTime`: ms since the epoch, by the store's clock. */
   | { readonly status: 'granted'; readonly storeTime: number }
@@ -49,12 +52,18 @@ export interface EntryStore {
    * @param known the token of a record that the caller has: if the key still has that record, it is not sent again
    */
   read(key: string, nonceKeys: readonly string[], timeout?: number, known?: string): Promise<Snapshot>;
+  /** The store's clock now, or more, in ms since the epoch. @param key decides which server is asked */
+  time(key: string, timeout?: number): Promise<number>;
   /** Reads nonces only. */
   nonces(nonceKeys: readonly string[], timeout?: number): Promise<readonly (string | null)[]>;
   /**
    * Stores a lease of `token` at `key`, unless the key has another lease or a value. A value is replaced if its token is
    * `replaces`; any record is replaced if `replaces` is `'*'`; bytes that are not a record of this wire version are always
    * replaced. A repeated request with the same token is granted again.
+   *
+   * @param keeps `value`: a refreshable value whose token is `replaces` is not replaced but stays readable, and gets the
+   * lease. Its record lives as long as the lease at least. `back-off`: the same, but within the time given to `release`
+   * the value is `present`
    */
   lease(
     key: string,
@@ -62,6 +71,7 @@ export interface EntryStore {
     leaseMs: number,
     replaces: string | undefined,
     timeout?: number,
+    keeps?: Keeps,
   ): Promise<LeaseReply>;
   /** Sets the end of the lease to `leaseMs` from now. Returns false if the lease no longer exists. */
   extend(key: string, token: string, leaseMs: number): Promise<boolean>;
@@ -70,8 +80,12 @@ export interface EntryStore {
    * store's clock), even if the request arrives late.
    */
   fill(key: string, token: string, record: Uint8Array, until: number): Promise<FillReply>;
-  /** Removes the lease and wakes the waiters. Returns false if it no longer exists. */
-  release(key: string, token: string): Promise<boolean>;
+  /**
+   * Removes the lease and wakes the waiters. A refreshable value that has the lease stays.
+   * @param retryAfterMs how long nobody should load a refreshable value again; 0: it is not written
+   * @returns false if the lease no longer exists
+   */
+  release(key: string, token: string, retryAfterMs?: number, timeout?: number): Promise<boolean>;
   /** Removes values and leases, and wakes the waiters. */
   remove(keys: readonly string[]): Promise<void>;
   /**

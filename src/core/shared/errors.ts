@@ -162,6 +162,25 @@ export class LoadShedError extends CachementError {
   }
 }
 
+/**
+ * A call has waited for a load for `hardTimeout`, and there is no stale value to return. The load continues, and its value is
+ * stored. `code`: `E_LOAD_TIMEOUT`.
+ */
+export class LoadTimeoutError extends CachementError {
+  /** The logical key. */
+  readonly key: string;
+  /** `Class.method` of the decorated method; undefined for the plain verbs. */
+  readonly method: string | undefined;
+  /** `hardTimeout`, in ms. */
+  readonly timeoutMs: number;
+  constructor(message: string, key: string, method: string | undefined, timeoutMs: number) {
+    super('E_LOAD_TIMEOUT', message);
+    this.key = key;
+    this.method = method;
+    this.timeoutMs = timeoutMs;
+  }
+}
+
 /** A rate limit is exceeded. Never thrown because of a failure of the store. `code`: `E_RATE_LIMIT_EXCEEDED`. */
 export class RateLimitExceededError extends CachementError {
   /** The logical key. */
@@ -258,6 +277,7 @@ const KINDS = {
   StoreSetupError,
   InvalidationError,
   LoadShedError,
+  LoadTimeoutError,
   RateLimitExceededError,
   LockNotObtainedError,
   LockLostError,

@@ -27,13 +27,23 @@ export interface LockEvent extends EventOrigin {
  * an event costs one property read.
  */
 export interface CachementEvents {
-  /** A stored value was returned: from the memory of this process (`l1`), or from the store (`l2`). */
-  readonly hit: KeyEvent & { readonly tier: 'l1' | 'l2' };
+  /**
+   * A stored value was returned: from the memory of this process (`l1`), or from the store (`l2`). `stale`: only if its ttl
+   * has passed, why it was returned: its load has failed (`error`), takes too long (`timeout`), or has failed lately
+   * (`back-off`).
+   */
+  readonly hit: KeyEvent & {
+    readonly tier: 'l1' | 'l2';
+    readonly stale?: 'error' | 'timeout' | 'back-off' | undefined;
+  };
   /**
    * No valid value was stored. `absent`: no entry. `invalidated`: an entry whose tags or namespace were invalidated.
    * `undecodable`: bytes that are not a valid entry. `outdated`: an entry older than a value that this process has returned.
+   * `expired`: an entry that is kept for its grace period, which the call has not, or that has ended.
    */
-  readonly miss: KeyEvent & { readonly cause: 'absent' | 'invalidated' | 'undecodable' | 'outdated' };
+  readonly miss: KeyEvent & {
+    readonly cause: 'absent' | 'invalidated' | 'undecodable' | 'outdated' | 'expired';
+  };
   /** The method or the loader has run. */
   readonly load: KeyEvent & {
     /** How long it ran, in ms. */

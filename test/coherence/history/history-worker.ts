@@ -76,6 +76,7 @@ function unfenced(adapter: Adapter): Adapter {
       };
       const open: EntryStore = {
         read: (...args) => entries.read(...args),
+        time: (...args) => entries.time(...args),
         nonces: (...args) => entries.nonces(...args),
         lease: (...args) => entries.lease(...args),
         extend: (...args) => entries.extend(...args),

@@ -3,12 +3,17 @@ import {
   LEASE,
   LEASE_LENGTH,
   MAGIC,
+  REFRESH_LEASE_AT,
+  REFRESH_TOKEN_AT,
+  REFRESHABLE,
+  REFRESHABLE_HEAD,
+  RETRY_AT,
   TOKEN_AT,
   VALUE,
   HAS_WAITERS,
   WIRE_VERSION,
 } from '../../../core/ports/entry-format.js';
-import type { FillReply, LeaseReply, TagState } from '../../../core/ports/entry-store.js';
+import type { FillReply, Keeps, LeaseReply, TagState } from '../../../core/ports/entry-store.js';
 import {
   NO_TAG_CHANGES,
   TAG_CHANGE_BUCKETS,
@@ -26,9 +31,10 @@ local function now()
 end
 `;
 
-/**
- * Lua: what a record is, by its first 21 bytes (core/ports/entry-format.ts). That is one byte more than a lease has.
- */
+/** The bytes that tell what a record is: those before the key of a refreshable value. A lease has fewer. */
+const HEAD_END = REFRESHABLE_HEAD - 1;
+
+/** Lua: what a record is, by its head (core/ports/entry-format.ts). */
 const RECORDS = `
 local function kind_of(bytes)
   if #bytes < ${LEASE_LENGTH} or string.sub(bytes, 1, 2) ~= string.char(${MAGIC}, ${WIRE_VERSION}) then return nil end
@@ -42,8 +48,36 @@ local function token_of(bytes)
   return string.sub(bytes, ${TOKEN_AT + 1}, ${LEASE_LENGTH})
 end
 
-local function is_awaited(lease)
-  return string.byte(lease, 3) % ${2 * HAS_WAITERS} >= ${HAS_WAITERS}
+local function is_refreshable(bytes)
+  return #bytes >= ${REFRESHABLE_HEAD} and kind_of(bytes) == 'value'
+    and string.byte(bytes, 3) % ${2 * REFRESHABLE} >= ${REFRESHABLE}
+end
+
+-- True if the record is the lease of this token, or has it beside its value
+local function has_lease(bytes, token)
+  if is_refreshable(bytes) then
+    return string.sub(bytes, ${REFRESH_TOKEN_AT + 1}, ${REFRESHABLE_HEAD}) == token
+  end
+  return kind_of(bytes) == 'lease' and token_of(bytes) == token
+end
+
+local function is_awaited(bytes)
+  return kind_of(bytes) ~= nil and string.byte(bytes, 3) % ${2 * HAS_WAITERS} >= ${HAS_WAITERS}
+end
+
+-- A server without memory refuses the mark. Then the waiters are not woken, and retry later.
+local function mark_awaited(key, bytes)
+  if not is_awaited(bytes) then
+    redis.pcall('SETRANGE', key, 2, string.char(string.byte(bytes, 3) + ${HAS_WAITERS}))
+  end
+end
+
+-- The record lives as long as the lease at least
+local function set_refresh_lease(key, token, ms, now)
+  local set = redis.pcall('SETRANGE', key, ${REFRESH_LEASE_AT}, struct.pack('>d', now + ms) .. token)
+  if type(set) == 'table' then return set end
+  -- guard: value-lives-as-long-as-its-refresh-lua
+  if redis.call('PTTL', key) < tonumber(ms) then redis.call('PEXPIRE', key, ms) end
 end
 
 local function is_of_another_type(reply)
@@ -59,6 +93,7 @@ export const leaseScript = script<
     replaces: string | undefined,
     changeChannel: string,
     changeMessage: string,
+    keeps: Keeps,
   ],
   LeaseReply
 >({
@@ -67,6 +102,7 @@ export const leaseScript = script<
 -- KEYS[1] entry
 -- ARGV[1] token, [2] duration of the lease in ms, [3] token of the value it may replace, or * for any record, or ''
 -- ARGV[4] channel and [5] message about the change; '' for none
+-- ARGV[6] value or back-off: a refreshable value is not replaced but gets the lease; back-off: not before its time
 -- Returns {0, now} if it is granted; {1, now, remaining ms} for a lease of another owner; {2, value} for a value; {3}
 -- for a key of another type
 ${RECORDS}
@@ -79,14 +115,25 @@ local flags = ${LEASE}
 if found then
   local kind = kind_of(found)
   -- guard: lease-replaces-named-value-only-lua
-  if kind == 'value' and ARGV[3] ~= '*' and token_of(found) ~= ARGV[3] then return {2, found} end
+  if kind == 'value' and ARGV[3] ~= '*' then
+    if token_of(found) ~= ARGV[3] then return {2, found} end
+    if ARGV[6] ~= '' and is_refreshable(found) then
+      local granted_at = now()
+      -- guard: refresh-waits-for-the-back-off-lua
+      if ARGV[6] == 'back-off' and struct.unpack('>d', found, ${RETRY_AT + 1}) > granted_at then return {2, found} end
+      local remaining = struct.unpack('>d', found, ${REFRESH_LEASE_AT + 1}) - granted_at
+      -- guard: one-refresh-at-a-time-lua
+      if remaining > 0 and not has_lease(found, ARGV[1]) then
+        mark_awaited(KEYS[1], found)
+        return {1, granted_at, math.ceil(remaining)}
+      end
+      return set_refresh_lease(KEYS[1], ARGV[1], ARGV[2], granted_at) or {0, granted_at}
+    end
+  end
   if kind == 'lease' then
     -- guard: one-lease-for-a-key-lua
     if token_of(found) ~= ARGV[1] and ARGV[3] ~= '*' then
-      -- A server without memory refuses the mark. Then the waiters are not woken, and retry later.
-      if not is_awaited(found) then
-        redis.pcall('SETRANGE', KEYS[1], 2, string.char(string.byte(found, 3) + ${HAS_WAITERS}))
-      end
+      mark_awaited(KEYS[1], found)
       local remaining = redis.call('PTTL', KEYS[1])
       if remaining < 0 then
         redis.call('PEXPIRE', KEYS[1], ARGV[2])
@@ -94,10 +141,10 @@ if found then
       end
       return {1, now(), remaining}
     end
-    -- The waiters of the replaced lease wait for this one now.
-    -- guard: waiters-wait-for-the-next-lease-lua
-    if is_awaited(found) then flags = flags + ${HAS_WAITERS} end
   end
+  -- The waiters of the replaced lease wait for this one now.
+  -- guard: waiters-wait-for-the-next-lease-lua
+  if is_awaited(found) then flags = flags + ${HAS_WAITERS} end
 end
 local granted_at = now()
 redis.call('SET', KEYS[1], string.char(${MAGIC}, ${WIRE_VERSION}, flags, 0) .. ARGV[1], 'PX', ARGV[2])
@@ -105,9 +152,16 @@ redis.call('SET', KEYS[1], string.char(${MAGIC}, ${WIRE_VERSION}, flags, 0) .. A
 if ARGV[5] ~= '' then redis.call('PUBLISH', ARGV[4], ARGV[5]) end
 return {0, granted_at}
 `,
-  encode: (key, token, leaseMs, replaces, channel, message) => ({
+  encode: (key, token, leaseMs, replaces, channel, message, keeps) => ({
     keys: [key],
-    values: [token, toWholeMs(leaseMs), replaces === undefined ? '' : tokenBytes(replaces), channel, message],
+    values: [
+      token,
+      toWholeMs(leaseMs),
+      replaces === undefined ? '' : tokenBytes(replaces),
+      channel,
+      message,
+      keeps ?? '',
+    ],
   }),
   decode: (reply) => {
     const [status, first, forMs] = reply as [number, number | Buffer, number];
@@ -125,11 +179,13 @@ export const extendScript = script<[key: string, token: string, leaseMs: number]
 -- ARGV[1] token, [2] new duration in ms, from now
 -- Returns 1; 0 if the lease does not exist
 ${RECORDS}
-local found = redis.pcall('GETRANGE', KEYS[1], 0, ${LEASE_LENGTH})
+${CLOCK}
+local found = redis.pcall('GETRANGE', KEYS[1], 0, ${HEAD_END})
 if is_of_another_type(found) then return 0 end
 if type(found) == 'table' then return found end
 -- guard: extend-by-holder-only-lua
-if kind_of(found) ~= 'lease' or token_of(found) ~= ARGV[1] then return 0 end
+if not has_lease(found, ARGV[1]) then return 0 end
+if is_refreshable(found) then return set_refresh_lease(KEYS[1], ARGV[1], ARGV[2], now()) or 1 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 `,
   encode: (key, token, leaseMs) => ({ keys: [key], values: [token, toWholeMs(leaseMs)] }),
@@ -147,15 +203,14 @@ export const fillScript = script<
 -- Returns 1, also if this value is stored already; 0 if the lease does not exist; 2 if the end has passed
 ${RECORDS}
 ${CLOCK}
-local found = redis.pcall('GETRANGE', KEYS[1], 0, ${LEASE_LENGTH})
+local found = redis.pcall('GETRANGE', KEYS[1], 0, ${HEAD_END})
 if is_of_another_type(found) then return 0 end
 if type(found) == 'table' then return found end
-local kind = kind_of(found)
+-- guard: repeated-fill-changes-nothing-lua
+if kind_of(found) == 'value' and token_of(found) == ARGV[1] then return 1 end
 -- guard: fill-needs-lease-lua
 -- guard: fill-needs-own-lease-lua
-if kind == nil or token_of(found) ~= ARGV[1] then return 0 end
--- guard: repeated-fill-changes-nothing-lua
-if kind == 'value' then return 1 end
+if not has_lease(found, ARGV[1]) then return 0 end
 -- The caller sends the end and not the ttl, because this script may run long after it was sent.
 -- guard: late-fill-is-not-stored-lua
 local remaining = ARGV[3] - now()
@@ -175,23 +230,41 @@ return remaining > 0 and 1 or 2
   decode: (reply) => (reply === 1 ? 'stored' : reply === 2 ? 'expired' : 'refused'),
 });
 
-export const releaseScript = script<[key: string, token: string, channel: string], boolean>({
+export const releaseScript = script<
+  [key: string, token: string, channel: string, retryAfterMs: number],
+  boolean
+>({
   name: 'release',
   lua: `
 -- KEYS[1] entry
--- ARGV[1] token, [2] channel
--- Returns 1; 0 if the lease does not exist
+-- ARGV[1] token, [2] channel, [3] how long a value should not be loaded again in ms, 0: not written
+-- Returns 1; 0 if the lease does not exist. A value that has the lease stays.
 ${RECORDS}
-local found = redis.pcall('GETRANGE', KEYS[1], 0, ${LEASE_LENGTH})
+${CLOCK}
+local found = redis.pcall('GETRANGE', KEYS[1], 0, ${HEAD_END})
 if is_of_another_type(found) then return 0 end
 if type(found) == 'table' then return found end
 -- guard: release-by-holder-only-lua
-if kind_of(found) ~= 'lease' or token_of(found) ~= ARGV[1] then return 0 end
-redis.call('UNLINK', KEYS[1])
+if not has_lease(found, ARGV[1]) then return 0 end
+-- guard: release-keeps-the-value-lua
+if is_refreshable(found) then
+  local no_lease = string.rep(string.char(0), ${REFRESHABLE_HEAD - REFRESH_LEASE_AT})
+  -- A server without memory refuses this. Then the lease ends by itself.
+  if ARGV[3] == '0' then redis.pcall('SETRANGE', KEYS[1], ${REFRESH_LEASE_AT}, no_lease)
+  else redis.pcall('SETRANGE', KEYS[1], ${RETRY_AT}, struct.pack('>d', now() + ARGV[3]) .. no_lease) end
+  if is_awaited(found) then
+    redis.pcall('SETRANGE', KEYS[1], 2, string.char(string.byte(found, 3) - ${HAS_WAITERS}))
+  end
+else
+  redis.call('UNLINK', KEYS[1])
+end
 if is_awaited(found) then redis.pcall('PUBLISH', ARGV[2], KEYS[1]) end
 return 1
 `,
-  encode: (key, token, channel) => ({ keys: [key], values: [token, channel] }),
+  encode: (key, token, channel, retryAfterMs) => ({
+    keys: [key],
+    values: [token, channel, Math.ceil(retryAfterMs)],
+  }),
   decode: isOne,
 });
 
@@ -210,7 +283,7 @@ for _, key in ipairs(KEYS) do
   -- guard: removal-removes-leases-lua
   if type(found) == 'string' then
     redis.call('UNLINK', key)
-    if kind_of(found) == 'lease' and is_awaited(found) then redis.pcall('PUBLISH', ARGV[1], key) end
+    if is_awaited(found) then redis.pcall('PUBLISH', ARGV[1], key) end
   elseif not is_of_another_type(found) then
     return found
   end

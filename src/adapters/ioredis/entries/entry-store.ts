@@ -1,6 +1,7 @@
 import type {
   EntryStore,
   FillReply,
+  Keeps,
   LeaseReply,
   Snapshot,
   TagState,
@@ -37,8 +38,9 @@ export class RedisEntryStore extends EntryReader implements EntryStore {
   readonly #changes: { readonly channel: string; readonly sender: string };
   readonly #checker: EntryChecker;
   readonly #remover: EntryRemover;
-  /** Undefined if nobody keeps what is read. */
-  readonly #times: StoreTimes | undefined;
+  readonly #times: StoreTimes;
+  /** False if nobody keeps what is read. */
+  readonly #readsStoreTime: boolean;
 
   /** @param sender identifies this process in messages about changes */
   constructor(
@@ -55,7 +57,8 @@ export class RedisEntryStore extends EntryReader implements EntryStore {
     this.#changes = { channel: changeChannel(namespace), sender };
     this.#checker = new EntryChecker(scripts, topology, settings);
     this.#remover = new EntryRemover(topology, scripts, namespace, sender, settings);
-    this.#times = settings.readsStoreTime ? new StoreTimes(scripts, settings.clock) : undefined;
+    this.#times = new StoreTimes(scripts, settings.clock);
+    this.#readsStoreTime = settings.readsStoreTime;
   }
 
   override read(
@@ -66,12 +69,21 @@ export class RedisEntryStore extends EntryReader implements EntryStore {
   ): Promise<Snapshot> {
     if (known !== undefined) return this.#check(key, nonceKeys, timeout, known);
     const read = super.read(key, nonceKeys, timeout);
-    return this.#times === undefined ? read : this.#withStoreTime(key, this.#times, read);
+    return this.#readsStoreTime ? this.#withStoreTime(key, read) : read;
   }
 
-  async #withStoreTime(key: string, times: StoreTimes, read: Promise<Snapshot>): Promise<Snapshot> {
-    const storeTime = times.now(this.#topology.breakerFor(this.#scripts.storeKey(key)), key);
+  async #withStoreTime(key: string, read: Promise<Snapshot>): Promise<Snapshot> {
+    const storeTime = this.#times.now(this.#serverOf(key), key);
     return { ...(await read), storeTime };
+  }
+
+  time(key: string, timeout?: number): Promise<number> {
+    return this.#times.read(this.#serverOf(key), key, timeout);
+  }
+
+  /** The object that stands for the server of a key. */
+  #serverOf(key: string): object {
+    return this.#topology.breakerFor(this.#scripts.storeKey(key));
   }
 
   /** Reads the nonces and compares the token, both in the round trip of this tick. */
@@ -81,7 +93,7 @@ export class RedisEntryStore extends EntryReader implements EntryStore {
     timeout: number | undefined,
     known: string,
   ): Promise<Snapshot> {
-    const storeTime = this.#times?.now(this.#topology.breakerFor(this.#scripts.storeKey(key)), key);
+    const storeTime = this.#readsStoreTime ? this.#times.now(this.#serverOf(key), key) : undefined;
     const [found, nonces] = await Promise.all([
       this.#checker.check(key, known, timeout),
       this.nonces(nonceKeys, timeout),
@@ -97,11 +109,12 @@ export class RedisEntryStore extends EntryReader implements EntryStore {
     leaseMs: number,
     replaces: string | undefined,
     timeout?: number,
+    keeps?: Keeps,
   ): Promise<LeaseReply> {
     const message = replaces === '*' ? this.#changeMessage([key]) : '';
     return this.#scripts.run(
       leaseScript,
-      [key, token, leaseMs, replaces, this.#changes.channel, message],
+      [key, token, leaseMs, replaces, this.#changes.channel, message, keeps],
       timeout,
     );
   }
@@ -114,8 +127,8 @@ export class RedisEntryStore extends EntryReader implements EntryStore {
     return this.#scripts.run(fillScript, [key, token, record, until, this.#wakeChannel]);
   }
 
-  release(key: string, token: string): Promise<boolean> {
-    return this.#scripts.run(releaseScript, [key, token, this.#wakeChannel]);
+  release(key: string, token: string, retryAfterMs = 0, timeout?: number): Promise<boolean> {
+    return this.#scripts.run(releaseScript, [key, token, this.#wakeChannel, retryAfterMs], timeout);
   }
 
   remove(keys: readonly string[]): Promise<void> {

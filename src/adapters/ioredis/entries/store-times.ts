@@ -31,17 +31,31 @@ export class StoreTimes {
    */
   now(server: object, key: string): number | undefined {
     const now = this.#clock.now();
-    let reading = this.#readings.get(server);
-    if (reading === undefined) {
-      reading = { offset: 0, readAt: -Infinity, isReading: false };
-      this.#readings.set(server, reading);
-    }
+    const reading = this.#readingOf(server);
     const age = now - reading.readAt;
-    if (age > MAX_AGE_MS / 2 && !reading.isReading) void this.#read(reading, key);
+    if (age > MAX_AGE_MS / 2) void this.#refresh(reading, key);
     return age > MAX_AGE_MS ? undefined : now + reading.offset;
   }
 
-  async #read(reading: Reading, key: string): Promise<void> {
+  /** Returns the server's clock now, or more. Asks the server if it was not read lately. @throws StoreUnavailableError */
+  async read(server: object, key: string, timeout?: number): Promise<number> {
+    const known = this.now(server, key);
+    if (known !== undefined) return known;
+    const askedAt = this.#clock.now();
+    const storeTime = await this.#scripts.run(timeScript, [key], timeout);
+    return storeTime + (this.#clock.now() - askedAt);
+  }
+
+  #readingOf(server: object): Reading {
+    const known = this.#readings.get(server);
+    if (known !== undefined) return known;
+    const reading = { offset: 0, readAt: -Infinity, isReading: false };
+    this.#readings.set(server, reading);
+    return reading;
+  }
+
+  async #refresh(reading: Reading, key: string): Promise<void> {
+    if (reading.isReading) return;
     reading.isReading = true;
     const askedAt = this.#clock.now();
     try {
