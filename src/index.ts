@@ -6,7 +6,8 @@ export type {
   InvalidateOptions,
   SetOptions,
 } from './core/cache/cache.js';
-export { Caching, type CachingOptions } from './core/caching.js';
+export { withRequestMemo } from './core/cache/request-memo.js';
+export { Caching, type CachingOptions, type Verbs, type VerbsOptions } from './core/caching.js';
 export type { L1Options } from './core/l1/l1-options.js';
 export { currentLease } from './core/locks/current-lease.js';
 export { currentLoad, type CurrentLoad } from './core/cache/load-context.js';
@@ -23,6 +24,7 @@ export {
   LockNotObtainedError,
   LockUnavailableError,
   MissingCachingError,
+  MissingContextError,
   OptionsError,
   RateLimitExceededError,
   StoreSetupError,
@@ -30,6 +32,7 @@ export {
   ValueError,
 } from './core/shared/errors.js';
 export { subscribe, type CachementEvents, type EventName } from './core/shared/events.js';
+export { withContext, type ContextParts } from './core/keys/context.js';
 export { key } from './core/keys/key-tag.js';
 export type { Key, KeyPart } from './core/keys/key.js';
 export type { Lease } from './core/locks/lease.js';

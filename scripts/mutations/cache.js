@@ -1,3 +1,5 @@
+const MEMO = 'test/cache/request-memo.test.ts';
+
 /**
  * The guards of cached calls and of the entry stores. Without its guard the test of this title must fail. A mutation
  * removes the statement that the guard marks, or replaces the text `replace` in it by `by` (by nothing, if there is no
@@ -863,5 +865,96 @@ export const cacheMutations = [
     guard: 'ended-connections-are-closed',
     test: 'test/adapters/ioredis/connection/watch-client.test.ts',
     title: 'an ended connection is waited for until its socket is closed',
+  },
+  // --- the context in keys ------------------------------------------------------------------------------------------
+  {
+    guard: 'remembered-key-has-no-context',
+    replace: 'parts === undefined ? keyOf?.recall?.(args) : undefined',
+    by: 'keyOf?.recall?.(args)',
+    test: 'test/decorators/context.test.ts',
+    title: 'a remembered key leads no tenant to the entry in memory that all share',
+  },
+  {
+    guard: 'missing-context-part-is-refused',
+    test: 'test/decorators/context.test.ts',
+    title: 'a call without its tenant rejects, and the method does not run, whatever onKeyError says (*',
+  },
+  {
+    guard: 'context-value-is-one-part',
+    replace: "escapeSeparator(part, ',')",
+    by: 'part',
+    test: 'test/keys/context.test.ts',
+    title: 'a value has the same text as in a template',
+  },
+  {
+    guard: 'tags-have-the-context',
+    replace: 'this.#ofTags + tag',
+    by: 'tag',
+    test: 'test/decorators/context.test.ts',
+    title: 'a tag of one tenant is not that of another: from templates, from results, and of the verbs',
+  },
+  {
+    guard: 'context-is-read-before-the-method',
+    replace: 'contextOf(caching).context?.read(() => name.forErrors(self))',
+    by: 'undefined',
+    test: 'test/decorators/context.test.ts',
+    title:
+      'without its tenant a method with @Invalidates does not run: its write could not be followed by an invalidation',
+  },
+  // --- what a request remembers -------------------------------------------------------------------------------------
+  {
+    guard: 'memo-is-not-used-within-a-load',
+    replace: 'outer === undefined && ',
+    test: MEMO,
+    title: 'a load does not read what its request remembers: its value is stored for all requests',
+  },
+  {
+    guard: 'memo-does-not-share-what-a-signal-may-end',
+    replace: ' && call.signal === undefined',
+    test: MEMO,
+    title: 'a call with a signal is not shared: its abort ends no other call',
+  },
+  {
+    guard: 'memo-precedes-the-memory',
+    test: MEMO,
+    title: 'a method with @Cached reads the snapshot of its request, and not the memory of the process',
+  },
+  {
+    guard: 'memo-is-invalidated-before-the-store',
+    test: MEMO,
+    title: 'a read during an invalidation by * is not answered from before it (*',
+  },
+  {
+    guard: 'memo-is-invalidated-after-the-store',
+    test: MEMO,
+    title: 'a read during an invalidation by * is not remembered after it (*',
+  },
+  {
+    guard: 'set-ends-what-the-request-remembers',
+    test: MEMO,
+    title: 'a read during a set in the request is not remembered after it',
+  },
+  {
+    guard: 'memo-ends-with-every-tag',
+    test: MEMO,
+    title: 'an invalidation by * in the request ends what it remembers (*',
+  },
+  {
+    guard: 'memo-forgets-errors',
+    test: MEMO,
+    title: 'an error is not remembered; calls at the same time share it',
+  },
+  {
+    guard: 'memo-keeps-no-value-beyond-its-ttl',
+    replace: ' && now < known.expiresAt',
+    test: MEMO,
+    title: 'a value is remembered for its ttl at most',
+  },
+  {
+    guard: 'memo-ends-with-its-request',
+    replace: 'memo.isActive = false',
+    by: 'memo.isActive = true',
+    test: MEMO,
+    title: 'the memo ends with the promise of the work: what goes on after it reads the cache',
   },
 ];

@@ -4,6 +4,7 @@ import { systemClock } from './shared/system-clock.js';
 import { describe } from './shared/describe.js';
 import { OptionsError } from './shared/errors.js';
 import { channels } from './shared/events.js';
+import { contextNames, contextOption, KeyContext } from './keys/context.js';
 import { checkNamespace, kindOf, StoreKeys } from './keys/store-keys.js';
 import { L1Cache } from './l1/l1-cache.js';
 import { l1Options, type L1Options, type L1Settings } from './l1/l1-options.js';
@@ -50,6 +51,12 @@ export interface CachingOptions {
   /** The defaults of all locks. Options of a call take precedence. @default those of each option */
   readonly locks?: LockTimes | undefined;
   /**
+   * Parts that every key and tag has, such as the tenant: names of values that `withContext` sets. A call without one of
+   * them rejects with a MissingContextError (docs/context.md).
+   * @default none
+   */
+  readonly context?: readonly string[] | undefined;
+  /**
    * How many loads of this `Caching` may run at the same time in this process, 1 or more. Loads beyond that wait for
    * `loadQueueTimeout` (docs/outage.md).
    * @default not bounded
@@ -72,10 +79,31 @@ export const cachingOptions = {
   l1: unchecked<boolean | L1Options>('true, false or an object of options'),
   limits: unchecked<LimitOptions>('an object of options'),
   locks: unchecked<LockTimes>('an object of options'),
+  context: contextNames,
   maxConcurrentLoads: integer({ min: 1 }),
   enabled: flag(true),
   clock: unchecked<Clock>('a clock'),
 } satisfies Record<keyof CachingOptions, Option<unknown>>;
+
+/** The options of `caching.verbs`. */
+export interface VerbsOptions {
+  /**
+   * Parts of the context that the keys have beside those of the `Caching`, or false: keys and tags have none, and are those
+   * of all contexts (docs/context.md).
+   * @default those of the `Caching`
+   */
+  readonly context?: readonly string[] | false | undefined;
+}
+
+/** The schema of `VerbsOptions`. */
+export const verbsOptions = { context: contextOption } satisfies Record<keyof VerbsOptions, Option<unknown>>;
+
+/** The plain verbs of a `Caching`. */
+export interface Verbs {
+  readonly cache: Cache;
+  readonly limits: Limits;
+  readonly locks: Locks;
+}
 
 const BRAND: unique symbol = brand('caching') as typeof BRAND;
 const defaults = shared<{ caching?: Caching | undefined }>('default', () => ({}));
@@ -109,6 +137,8 @@ export class Caching {
     readonly limits: LimitEngine;
     readonly locks: LockEngine;
   };
+  /** @internal the parts of the context in all keys */
+  readonly context: KeyContext | undefined;
   readonly #backend: Backend;
 
   /**
@@ -122,6 +152,7 @@ export class Caching {
       clock = systemClock,
       enabled = true,
       maxConcurrentLoads,
+      context = [],
     } = parseOptions(cachingOptions, options, label);
     const { adapter, namespace = 'cachement' } = options;
     if (typeof adapter?.open !== 'function') {
@@ -169,9 +200,33 @@ export class Caching {
       limits: new LimitEngine({ ...common, store: rates, defaults: parsed.limits }),
       locks,
     };
-    this.cache = new Cache(this.engines.cache);
-    this.limits = new Limits(this.engines.limits);
-    this.locks = new Locks(this.engines.locks);
+    this.context = enabled ? KeyContext.of(context) : undefined;
+    const { cache, limits, locks: lockVerbs } = this.#verbsIn(this.context);
+    this.cache = cache;
+    this.limits = limits;
+    this.locks = lockVerbs;
+  }
+
+  /**
+   * The plain verbs with other parts of the context in their keys.
+   *
+   * @throws OptionsError for invalid options
+   * @example
+   * const { cache } = caching.verbs({ context: false });
+   * await cache.invalidate({ tags: ['prices'] });
+   */
+  verbs(options: VerbsOptions): Verbs {
+    const { context } = parseOptions(verbsOptions, options, 'verbs');
+    return this.#verbsIn(this.enabled ? KeyContext.for(this.context, context) : undefined);
+  }
+
+  #verbsIn(context: KeyContext | undefined): Verbs {
+    const { cache, limits, locks } = this.engines;
+    return {
+      cache: new Cache(cache, context),
+      limits: new Limits(limits, context),
+      locks: new Locks(locks, context),
+    };
   }
 
   /**

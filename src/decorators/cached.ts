@@ -1,6 +1,7 @@
 import type { Key } from '../core/cache/cache.js';
 import { KeyError } from '../core/shared/errors.js';
 import { placeholdersOf } from '../core/keys/key-template.js';
+import { KeyContext, type ContextOfCall } from '../core/keys/context.js';
 import { defaultKey } from '../core/keys/argument-key.js';
 import {
   callback,
@@ -16,7 +17,7 @@ import {
   resolveCachePolicy,
   type CacheOptions,
 } from '../core/cache/cache-options.js';
-import { normaliseTags } from '../core/cache/tags.js';
+import { joinTags, normaliseTags } from '../core/cache/tags.js';
 import { around, callAsync, type AsyncMethodDecorator } from './shared/around.js';
 import { compileKey, compileTemplates, type KeyOption } from './shared/compile-key.js';
 import { decoratorOptions } from './shared/decorator-options.js';
@@ -47,6 +48,12 @@ export interface CachedOptions<
     | readonly Template<T, A>[]
     | NoInfer<(this: This, result: R, ...args: A) => readonly string[]>
     | undefined;
+  /**
+   * Tags that have no parts of the context, as fixed names: `@Invalidates` with `context: false` ends the entries of all
+   * contexts (docs/context.md).
+   * @default none
+   */
+  readonly sharedTags?: readonly string[] | undefined;
   /** A function of the arguments. If it returns false, the call runs the method, and reads and stores nothing. */
   readonly when?: NoInfer<(this: This, ...args: A) => boolean> | undefined;
   /** A function of the result and the arguments. If it returns true, the result is returned and not stored. */
@@ -56,6 +63,12 @@ export interface CachedOptions<
    * the other calls that wait for it; if there are none, the signal of the load aborts (`currentLoad`).
    */
   readonly signal?: NoInfer<(this: This, ...args: A) => AbortSignal | undefined> | undefined;
+  /**
+   * Parts of the context that the keys have beside those of the `Caching`, such as `['locale']`; or false: keys and tags have
+   * no parts of the context, and all contexts share the entries (docs/context.md).
+   * @default those of the `Caching`
+   */
+  readonly context?: readonly string[] | false | undefined;
   /**
    * Replaces class and method name in default keys and events. Give a name if class names are minified or not unique.
    * @default class and method name: `Users.find`
@@ -96,6 +109,7 @@ export const cachedOptions = {
     ((this: unknown, result: unknown, ...args: readonly unknown[]) => boolean) | undefined
   >,
   signal: callback<(this: unknown, ...args: readonly unknown[]) => AbortSignal | undefined>(),
+  sharedTags: unchecked<readonly string[]>('a list of strings'),
   maxConcurrentLoads: integer({ min: 1 }),
   onKeyError: oneOf(['bypass', 'throw'], 'bypass'),
 } satisfies Record<
@@ -115,6 +129,7 @@ export const cachedOptions = {
  * @throws KeyError (rejection) if the call has no valid key, and `onKeyError` is `'throw'`
  * @throws LoadShedError (rejection) if `maxConcurrentLoads` is reached, and the load does not start in time
  * @throws MissingCachingError (rejection) if no `Caching` is found
+ * @throws MissingContextError (rejection) if a part of the context that the keys must have is not set
  * @throws (rejection) the errors of the method and of the functions in the options
  * @see G1, G3 to G6 and G10 in docs/coherence.md
  * @example
@@ -155,28 +170,35 @@ export function decorateCached<This, A extends readonly unknown[], R>(
     const keyOf = compileKey(options.key, `key of ${label}`);
     const tags = compileTags(options.tags, label);
     const keyDecidesTags = decidesTags(options.key, options.tags);
-    const setupOf = perCaching(({ engines }) => ({
+    const sharedTags = normaliseTags(options.sharedTags, label);
+    const setupOf = perCaching(({ engines, context }) => ({
+      context: KeyContext.for(context, options.context),
       engine: engines.cache,
       policy: engines.cache.policy(options, label),
       bulkhead: engines.cache.bulkhead(options.maxConcurrentLoads),
     }));
     return (self, args, original) => {
-      const { engine, policy, bulkhead } = setupOf(resolveCaching(self, cache, name));
+      const { context, engine, policy, bulkhead } = setupOf(resolveCaching(self, cache, name));
       if (!engine.enabled) return callAsync(original, self, args, name);
       if (when !== undefined && !when.apply(self, args)) {
         engine.bypass();
         return callAsync(original, self, args, name);
       }
+      const parts = context?.read(() => name.forErrors(self));
       let key: string;
       let argumentTags: readonly string[];
       try {
-        const remembered = keyOf?.recall?.(args);
+        // guard: remembered-key-has-no-context
+        const remembered = parts === undefined ? keyOf?.recall?.(args) : undefined;
         key = remembered?.text ?? keyOf?.(args, self) ?? defaultKey(name.forKeys(self), args);
+        if (parts !== undefined) key = parts.key(key);
         const known = engine.findInMemory(remembered ?? key, policy.l1);
         if (known !== undefined && keyDecidesTags && known.checkedBy === joinPoint) {
           return engine.hit(known, self, name);
         }
         argumentTags = tags.ofArguments(args);
+        if (parts !== undefined) argumentTags = parts.tags(argumentTags);
+        argumentTags = joinTags(argumentTags, sharedTags);
         if (known?.hasTags(argumentTags) === true) {
           if (keyDecidesTags) known.checkedBy = joinPoint;
           return engine.hit(known, self, name);
@@ -191,7 +213,8 @@ export function decorateCached<This, A extends readonly unknown[], R>(
         key,
         load: () => callAsync(original, self, args, name),
         tags: argumentTags,
-        resultTags: tags.ofResult === undefined ? undefined : (result) => tags.ofResult!(self, result, args),
+        resultTags:
+          tags.ofResult === undefined ? undefined : (result) => tags.ofResult!(self, result, args, parts),
         unless: unless === undefined ? undefined : (result) => unless.apply(self, [result, ...args]),
         policy,
         bulkhead,
@@ -206,7 +229,14 @@ export function decorateCached<This, A extends readonly unknown[], R>(
 interface TagRenderers {
   readonly ofArguments: (args: unknown[]) => readonly string[];
   /** Undefined if no tag depends on the result. */
-  readonly ofResult: ((self: unknown, result: unknown, args: unknown[]) => readonly string[]) | undefined;
+  readonly ofResult:
+    | ((
+        self: unknown,
+        result: unknown,
+        args: unknown[],
+        parts: ContextOfCall | undefined,
+      ) => readonly string[])
+    | undefined;
 }
 
 const NO_TAGS: readonly string[] = [];
@@ -225,7 +255,10 @@ function compileTags(tags: AnyTags | undefined, label: string): TagRenderers {
   if (typeof tags === 'function') {
     return {
       ofArguments: () => NO_TAGS,
-      ofResult: (self, result, args) => normaliseTags(tags.apply(self, [result, ...args]), label),
+      ofResult: (self, result, args, parts) => {
+        const found = normaliseTags(tags.apply(self, [result, ...args]), label);
+        return parts === undefined ? found : parts.tags(found);
+      },
     };
   }
   const renders = compileTemplates(tags, `tags of ${label}`);

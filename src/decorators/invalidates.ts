@@ -1,5 +1,6 @@
 import type { Key } from '../core/cache/cache.js';
 import { InvalidationError, invalidationQueued, OptionsError } from '../core/shared/errors.js';
+import { KeyContext, type ContextOfCall } from '../core/keys/context.js';
 import { logicalKey } from '../core/keys/key.js';
 import { flag, oneOf, parseOptions, unchecked, type Option } from '../core/shared/option-schema.js';
 import type { OnUnavailable } from '../core/cache/cache-options.js';
@@ -9,7 +10,7 @@ import { around, callAsync, type AsyncMethodDecorator } from './shared/around.js
 import { compileKeys, type KeysOption } from './shared/compile-key.js';
 import { decoratorOptions } from './shared/decorator-options.js';
 import { MethodName } from './shared/method-name.js';
-import { resolveCaching, type CachingSource } from './shared/resolve-caching.js';
+import { perCaching, resolveCaching, type CachingSource } from './shared/resolve-caching.js';
 import type { Template } from './shared/key-template-type.js';
 
 /** When the invalidation is sent: after the method, before it, or both. */
@@ -63,6 +64,12 @@ export interface InvalidatesOptions<
    */
   readonly onUnavailable?: OnUnavailable | undefined;
   /**
+   * Parts of the context that the keys have beside those of the `Caching`, as on the `@Cached` methods of these keys; or
+   * false: keys and tags have no parts of the context (docs/context.md).
+   * @default those of the `Caching`
+   */
+  readonly context?: readonly string[] | false | undefined;
+  /**
    * Replaces class and method name in events.
    * @default class and method name: `Users.save`
    */
@@ -100,6 +107,7 @@ export const invalidatesOptions = {
  * @throws InvalidationError (rejection) if a key or tag cannot be computed from result and arguments, or if the store
  * does not confirm the invalidation and `onUnavailable` is `'throw'`; its `result` is that of the method
  * @throws MissingCachingError (rejection) if no `Caching` is found
+ * @throws MissingContextError (rejection) before the method runs, if a part of the context that the keys must have is not set
  * @throws (rejection) the errors of the method and of `when` and `unless`
  * @see G1, G3 and G7 in docs/coherence.md
  * @example
@@ -147,13 +155,22 @@ export function decorateInvalidates<This, A extends readonly unknown[], R>(
     const name = new MethodName('@Invalidates', joinPoint, options.name, undefined);
     const keysOf = compileKeys(keys, `keys of ${label}`);
     const tagsOf = compileKeys(tags, `tags of ${label}`);
-    const targetOf = (self: unknown, result: unknown, args: unknown[]): InvalidationTarget => {
+    // What covers all contexts needs none.
+    const isNamed = keys !== undefined || tags !== undefined;
+    const contextOf = perCaching(({ context }) => ({
+      context: isNamed ? KeyContext.for(context, options.context) : undefined,
+    }));
+    const targetOf = (
+      self: unknown,
+      result: unknown,
+      args: unknown[],
+      parts: ContextOfCall | undefined,
+    ): InvalidationTarget => {
       try {
-        return {
-          keys: keysOf(self, [result, ...args], args).map((key) => logicalKey(key, `keys of ${label}`)),
-          tags: normaliseTags(tagsOf(self, [result, ...args], args) as readonly string[], label),
-          all,
-        };
+        const named = keysOf(self, [result, ...args], args).map((key) => logicalKey(key, `keys of ${label}`));
+        const tagged = normaliseTags(tagsOf(self, [result, ...args], args) as readonly string[], label);
+        if (parts === undefined) return { keys: named, tags: tagged, all };
+        return { keys: named.map((key) => parts.key(key)), tags: parts.tags(tagged), all };
       } catch (cause) {
         throw new InvalidationError(
           `${name.forErrors(self)} invalidated nothing, because its keys or tags could not be computed: ${messageOf(cause)}`,
@@ -167,8 +184,11 @@ export function decorateInvalidates<This, A extends readonly unknown[], R>(
       const run = (): Promise<unknown> => callAsync(original, self, args, name);
       const engine = caching.engines.cache;
       if (!engine.enabled || (when !== undefined && !when.apply(self, args))) return run();
+      // guard: context-is-read-before-the-method
+      const parts = contextOf(caching).context?.read(() => name.forErrors(self));
       const invalidate = async (result: unknown): Promise<void> => {
-        const failure = await engine.invalidate(targetOf(self, result, args), () => name.forEvents(self));
+        const target = targetOf(self, result, args, parts);
+        const failure = await engine.invalidate(target, () => name.forEvents(self));
         if (failure !== undefined && onUnavailable === 'throw') throw invalidationQueued(failure, result);
       };
       if (timing !== 'after') await invalidate(undefined);

@@ -13,6 +13,12 @@ export interface LockedCallOptions<This, A extends readonly unknown[]> extends O
   /** A function of the arguments. If it returns false, the call runs the method without a lock. */
   readonly when?: NoInfer<(this: This, ...args: A) => boolean> | undefined;
   /**
+   * Parts of the context that the keys have beside those of the `Caching`: each value has a lock of its own; or false: all
+   * contexts share the lock (docs/context.md).
+   * @default those of the `Caching`
+   */
+  readonly context?: readonly string[] | false | undefined;
+  /**
    * Replaces class and method name in the default key and in events. Give a name if class names are minified or not
    * unique.
    * @default class and method name: `Invoices.settle`

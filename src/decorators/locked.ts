@@ -1,4 +1,5 @@
 import { OptionsError } from '../core/shared/errors.js';
+import { KeyContext } from '../core/keys/context.js';
 import { defaultKey } from '../core/keys/argument-key.js';
 import { logicalKey } from '../core/keys/key.js';
 import { LOCK_DEFAULTS, checkPossible, lockOptions, resolveLockPolicy } from '../core/locks/lock-options.js';
@@ -32,6 +33,7 @@ export const lockedOptions = {
  * @throws LockUnavailableError (rejection) if too few servers answer within `wait`, and `onUnavailable` is `'throw'`
  * @throws KeyError (rejection) if the call has no valid key
  * @throws MissingCachingError (rejection) if no `Caching` is found
+ * @throws MissingContextError (rejection) if a part of the context that the keys must have is not set
  * @throws (rejection) the reason of the signal, and the errors of the method
  * @see G8 in docs/coherence.md
  * @example
@@ -64,6 +66,7 @@ export function decorateLocked<This, A extends readonly unknown[], R>(
       cache,
       signal: signalOf,
       name: nameOption,
+      context: contextOption,
       ...options
     } = parseOptions(lockedOptions, rawOptions, label);
     const hasDefaultKey = key === undefined && keys === undefined;
@@ -72,7 +75,10 @@ export function decorateLocked<This, A extends readonly unknown[], R>(
     // Check now what does not depend on the defaults of the Caching.
     const checked = resolveLockPolicy(options, LOCK_DEFAULTS, label);
     if (Array.isArray(keys)) checkPossible(checked, keys.length, true, label);
-    const policyOf = perCaching(({ engines }) => engines.locks.policy(options, label));
+    const setupOf = perCaching(({ engines, context }) => ({
+      fixed: engines.locks.policy(options, label),
+      context: KeyContext.for(context, contextOption),
+    }));
     return async (self, args, original) => {
       const caching = resolveCaching(self, cache, name);
       const run = (): Promise<unknown> => callAsync(original, self, args, name);
@@ -81,14 +87,17 @@ export function decorateLocked<This, A extends readonly unknown[], R>(
         return engine.runUnlocked([], run);
       }
       const signal = signalOf?.apply(self, args);
-      const fixed = policyOf(caching);
+      const { fixed, context } = setupOf(caching);
       const method = (): string => name.forEvents(self);
       const callLabel = (): string => name.forErrors(self);
       const policy =
         signal === undefined
           ? fixed
           : { ...fixed, ...parseOptions({ signal: lockOptions.signal }, { signal }, callLabel()) };
-      return engine.run(engine.call(keysOf(self, args), policy, method, callLabel), run);
+      const named = keysOf(self, args);
+      const parts = context?.read(callLabel);
+      const keys = parts === undefined ? named : named.map((one) => parts.key(one));
+      return engine.run(engine.call(keys, policy, method, callLabel), run);
     };
   });
 }

@@ -34,6 +34,12 @@ interface CallOptions<This, A extends readonly unknown[], K extends string> exte
    */
   readonly dryRun?: boolean | undefined;
   /**
+   * Parts of the context that the key has beside those of the `Caching`: each value has a limit of its own; or false: all
+   * contexts share the limit (docs/context.md).
+   * @default those of the `Caching`
+   */
+  readonly context?: readonly string[] | false | undefined;
+  /**
    * Replaces class and method name in the default key and in events. Give a name if class names are minified or not
    * unique.
    * @default class and method name: `Sessions.login`

@@ -1,4 +1,5 @@
-import { KeyError, OptionsError } from '../core/shared/errors.js';
+import { KeyError, MissingContextError, OptionsError } from '../core/shared/errors.js';
+import { KeyContext } from '../core/keys/context.js';
 import { logicalKey } from '../core/keys/key.js';
 import type { LimitRunOptions } from '../core/limits/limit-engine.js';
 import { consumeOptions, limitOptions } from '../core/limits/limit-options.js';
@@ -69,6 +70,7 @@ type Options = ParsedOptions<typeof rateLimitedOptions>;
  * @throws KeyError (rejection) if the call has no valid key
  * @throws OptionsError (rejection) if a function in the options returns an invalid limit, cost or signal
  * @throws MissingCachingError (rejection) if no `Caching` is found
+ * @throws MissingContextError (rejection) if a part of the context that the key must have is not set
  * @throws (rejection) the reason of the signal, and the errors of the method
  * @see G9 in docs/coherence.md
  * @example
@@ -107,18 +109,24 @@ export function decorateRateLimited<This, A extends readonly unknown[], R>(
     const rulesOf = compileRules(options, rawOptions, label, labelOf);
     const costOf = compileCost(options, labelOf);
     const runOptionsOf = compileRunOptions(options, label);
-    const policyOf = perCaching(({ engines }) => engines.limits.policy(options));
+    const setupOf = perCaching(({ engines, context }) => ({
+      policy: engines.limits.policy(options),
+      context: KeyContext.for(context, options.context),
+    }));
     return async (self, args, original) => {
       const caching = resolveCaching(self, cache, name);
       const run = (): Promise<unknown> => callAsync(original, self, args, name);
       const engine = caching.engines.limits;
       if (!engine.enabled || (when !== undefined && !when.apply(self, args))) return run();
       const method = (): string => name.forEvents(self);
+      const { policy, context } = setupOf(caching);
       let key: string;
       try {
         key = keyOf(args, self);
+        if (context !== undefined) key = context.read(() => name.forErrors(self)).key(key);
       } catch (error) {
-        if (!(error instanceof KeyError) || dryRun !== true) throw error;
+        const hasNoKey = error instanceof KeyError || error instanceof MissingContextError;
+        if (!hasNoKey || dryRun !== true) throw error;
         engine.report('key', method, error);
         return run();
       }
@@ -126,7 +134,7 @@ export function decorateRateLimited<This, A extends readonly unknown[], R>(
         key,
         method,
         rules: rulesOf(self, args),
-        policy: policyOf(caching),
+        policy,
         cost: costOf(self, args),
       };
       const call = engine.call(request, () => name.forErrors(self));

@@ -37,6 +37,7 @@ test('an omitted option has its documented default', (t) => {
       storeTimeout: 250,
       inheritTags: false,
       onUnsupported: 'throw',
+      memo: true,
       maxValueBytes: 8 * 1024 * 1024,
     },
   );

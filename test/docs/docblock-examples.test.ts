@@ -50,7 +50,7 @@ const IMPORTS = `
 import 'reflect-metadata';
 import {
   bindCaching, Cached, Caching, createDecorators, currentLease, currentLoad, Invalidates, key, Locked, RateLimited, subscribe,
-  useContainer, withCaching,
+  useContainer, withCaching, withContext, withRequestMemo,
 } from 'cachement';
 import { memory } from 'cachement/memory';
 import { bypassCaching, fakeClock, recordingCaching } from 'cachement/testing';

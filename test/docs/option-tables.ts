@@ -13,7 +13,7 @@ import {
   invalidationTarget,
   setOptions,
 } from '../../src/core/cache/cache.js';
-import { cachingOptions } from '../../src/core/caching.js';
+import { cachingOptions, verbsOptions } from '../../src/core/caching.js';
 import { l1Options } from '../../src/core/l1/l1-options.js';
 import { consumeOptions, limitOptions, runOptions } from '../../src/core/limits/limit-options.js';
 import { concurrencyRule, windowRule } from '../../src/core/limits/rules.js';
@@ -40,6 +40,7 @@ const LOCKS = 'src/core/locks/lock-options.ts';
 /** Every set of options that there is, by the heading of its table in docs/options.md. */
 export const GROUPS: Readonly<Record<string, Group>> = {
   'new Caching': { schema: cachingOptions, documented: [['src/core/caching.ts', 'CachingOptions']] },
+  verbs: { schema: verbsOptions, documented: [['src/core/caching.ts', 'VerbsOptions']] },
   defaults: { schema: cacheOptions, documented: [['src/core/cache/cache-options.ts', 'CacheOptions']] },
   l1: { schema: l1Options, documented: [['src/core/l1/l1-options.ts', 'L1Options']] },
   '@Cached': {

@@ -9,6 +9,7 @@ import { compileProject } from './compiled-project.js';
 const PAGES = [
   'README.md',
   'docs/caching.md',
+  'docs/context.md',
   'docs/dependency-injection.md',
   'docs/invalidation.md',
   'docs/keys.md',

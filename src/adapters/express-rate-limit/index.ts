@@ -1,6 +1,7 @@
 import type { Caching } from '../../core/caching.js';
 import { OptionsError } from '../../core/shared/errors.js';
 import { parseOptions } from '../../core/shared/option-schema.js';
+import type { Limits } from '../../core/limits/limits.js';
 import type { WindowRule } from '../../core/limits/rules.js';
 import { checkCaching, hitsOf, UNLIMITED, DENY_ON_ERROR } from '../http/hit-counter.js';
 import { expressRateLimitStoreOptions, type ExpressRateLimitStoreOptions } from './store-options.js';
@@ -53,13 +54,14 @@ export function expressRateLimitStore(options: ExpressRateLimitStoreOptions): Ex
 class CachementStore implements ExpressRateLimitStore {
   readonly prefix: string;
   readonly localKeys = false;
-  readonly #caching: Caching;
+  readonly #limits: Limits;
   readonly #algorithm: 'fixed-window' | 'sliding-window-counter';
   readonly #name: string;
   #rule: WindowRule | undefined;
 
   constructor(caching: Caching, algorithm: 'fixed-window' | 'sliding-window-counter', name: string) {
-    this.#caching = caching;
+    // The keys of the plugin are complete, and it may count before a request has a context.
+    this.#limits = caching.verbs({ context: false }).limits;
     this.#algorithm = algorithm;
     this.#name = name;
     this.prefix = `${name}:`;
@@ -71,25 +73,25 @@ class CachementStore implements ExpressRateLimitStore {
 
   async get(key: string): Promise<HitInfo | undefined> {
     const { hits, resetMs } = hitsOf(
-      await this.#caching.limits.peek(this.#key(key), this.#ruleOrThrow(), DENY_ON_ERROR),
+      await this.#limits.peek(this.#key(key), this.#ruleOrThrow(), DENY_ON_ERROR),
     );
     return hits === 0 ? undefined : hitInfo(hits, resetMs);
   }
 
   async increment(key: string): Promise<HitInfo> {
     const { hits, resetMs } = hitsOf(
-      await this.#caching.limits.penalty(this.#key(key), this.#ruleOrThrow(), 1, DENY_ON_ERROR),
+      await this.#limits.penalty(this.#key(key), this.#ruleOrThrow(), 1, DENY_ON_ERROR),
     );
     // A Caching that is not enabled counts nothing. Report at least the present hit.
     return hitInfo(Math.max(1, hits), resetMs);
   }
 
   async decrement(key: string): Promise<void> {
-    await this.#caching.limits.refund(this.#key(key), this.#ruleOrThrow(), 1, DENY_ON_ERROR);
+    await this.#limits.refund(this.#key(key), this.#ruleOrThrow(), 1, DENY_ON_ERROR);
   }
 
   async resetKey(key: string): Promise<void> {
-    await this.#caching.limits.reset(this.#key(key), this.#ruleOrThrow());
+    await this.#limits.reset(this.#key(key), this.#ruleOrThrow());
   }
 
   #key(key: string): readonly string[] {

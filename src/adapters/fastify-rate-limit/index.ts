@@ -24,9 +24,11 @@ export function fastifyRateLimitStore(options: FastifyRateLimitStoreOptions): Fa
   const { name = 'fastify' } = parseOptions(fastifyRateLimitStoreOptions, options, LABEL);
   const { caching } = options;
   checkCaching(caching, LABEL);
+  // The keys of the plugin are complete, and it may count before a request has a context.
+  const { limits } = caching.verbs({ context: false });
   return class CachementStore extends RouteHits {
     constructor(options: RouteLimitOptions) {
-      super(caching, [name], options);
+      super(limits, [name], options);
     }
   };
 }

@@ -1,4 +1,4 @@
-import type { Caching } from '../../core/caching.js';
+import type { Limits } from '../../core/limits/limits.js';
 import type { WindowRule } from '../../core/limits/rules.js';
 import { hitsOf, UNLIMITED, DENY_ON_ERROR } from '../http/hit-counter.js';
 
@@ -42,12 +42,12 @@ const EXCEEDING: WindowRule = {
 };
 
 export class RouteHits implements FastifyRateLimitStore {
-  readonly #caching: Caching;
+  readonly #limits: Limits;
   readonly #name: readonly string[];
   readonly #options: RouteLimitOptions;
 
-  constructor(caching: Caching, name: readonly string[], options: RouteLimitOptions) {
-    this.#caching = caching;
+  constructor(limits: Limits, name: readonly string[], options: RouteLimitOptions) {
+    this.#limits = limits;
     this.#name = name;
     this.#options = options;
   }
@@ -65,11 +65,11 @@ export class RouteHits implements FastifyRateLimitStore {
     const { groupId, routeInfo = {} } = routeOptions;
     const route = `${String(routeInfo.method ?? '')}${routeInfo.url ?? ''}`;
     const name = groupId === undefined ? ['route', route] : ['group', groupId];
-    return new RouteHits(this.#caching, [...this.#name, ...name], routeOptions);
+    return new RouteHits(this.#limits, [...this.#name, ...name], routeOptions);
   }
 
   async #count(key: readonly string[], timeWindow: number, max: number): Promise<Hits> {
-    const decision = await this.#caching.limits.penalty(key, window(timeWindow), 1, DENY_ON_ERROR);
+    const decision = await this.#limits.penalty(key, window(timeWindow), 1, DENY_ON_ERROR);
     const { hits, resetMs } = hitsOf(decision);
     const isBlocked = decision.rule === 'block';
     const isExtended = this.#options.continueExceeding === true || this.#options.exponentialBackoff === true;
@@ -94,7 +94,7 @@ export class RouteHits implements FastifyRateLimitStore {
       readonly max: number;
     },
   ): Promise<Hits> {
-    const { limits } = this.#caching;
+    const limits = this.#limits;
     if (!hit.isBlocked) await limits.reset(key, EXCEEDING);
     const exceeding = hitsOf(await limits.penalty(key, EXCEEDING, 1, DENY_ON_ERROR)).hits;
     const current = Math.max(hit.hits, hit.max + exceeding);
@@ -105,7 +105,7 @@ export class RouteHits implements FastifyRateLimitStore {
   }
 
   async #peek(key: readonly string[], timeWindow: number, max: number): Promise<Hits> {
-    const decision = await this.#caching.limits.peek(key, [window(timeWindow), EXCEEDING], DENY_ON_ERROR);
+    const decision = await this.#limits.peek(key, [window(timeWindow), EXCEEDING], DENY_ON_ERROR);
     const { hits, resetMs } = hitsOf(decision);
     if (decision.rule !== 'block') return { current: hits, ttl: hits === 0 ? 0 : resetMs };
     const exceeding = decision.rules[1]?.used ?? 0;

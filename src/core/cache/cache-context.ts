@@ -10,6 +10,7 @@ import { LoadBulkhead } from './load-bulkhead.js';
 import type { LoadLocks } from './load-lock.js';
 import { PendingInvalidations, type InvalidationTarget } from './pending-invalidations.js';
 import type { StoreKeys } from '../keys/store-keys.js';
+import { RequestMemo } from './request-memo.js';
 import { ReleaseRetries } from '../shared/release-retries.js';
 import { EventPublisher } from '../shared/event-publisher.js';
 import { StoreClock } from './store-clock.js';
@@ -37,6 +38,8 @@ export interface CacheContext {
   readonly l1: L1Cache | undefined;
   /** Values loaded while the store is away. */
   readonly outage: OutageCache;
+  /** Values that the current request has read. */
+  readonly memo: RequestMemo;
   /** Bounds all loads; undefined if they are not bounded. */
   readonly bulkhead: LoadBulkhead | undefined;
   /** The last sequence number. Calls, lookups and loads of this process take the next one, which orders them. */
@@ -55,6 +58,7 @@ export interface CacheContextSetup {
 
 export function createCacheContext(setup: CacheContextSetup): CacheContext {
   const { namespace, store, clock, names, loadLocks, l1, maxConcurrentLoads } = setup;
+  const l1Settings = l1?.settings ?? defaultsOf(l1Options);
   return {
     store,
     clock,
@@ -69,7 +73,8 @@ export function createCacheContext(setup: CacheContextSetup): CacheContext {
     heldLeases: new Map(),
     loadLocks,
     l1,
-    outage: new OutageCache(l1?.settings ?? defaultsOf(l1Options), clock),
+    outage: new OutageCache(l1Settings, clock),
+    memo: new RequestMemo(l1Settings, clock),
     bulkhead: maxConcurrentLoads === undefined ? undefined : new LoadBulkhead(maxConcurrentLoads),
     sequence: 0,
   };

@@ -91,8 +91,19 @@ export class CacheEngine {
    */
   read<T>(call: CacheCall<T>): Promise<T> {
     if (!this.enabled) return call.load();
-    const context = this.#context;
     const outer = currentLoadContext();
+    // What a load reads may be stored for all requests, so it must not be older than the load.
+    // guard: memo-is-not-used-within-a-load
+    // guard: memo-does-not-share-what-a-signal-may-end
+    const isRemembered = outer === undefined && call.policy.memo && call.signal === undefined;
+    const values = isRemembered ? this.#context.memo.current() : undefined;
+    if (values === undefined) return this.#readShared(call, outer);
+    return this.#context.memo.read(values, call, () => this.#readShared(call, outer));
+  }
+
+  /** @param outer the load that makes the call */
+  #readShared<T>(call: CacheCall<T>, outer: LoadContext | undefined): Promise<T> {
+    const context = this.#context;
     const sameKeyLoad = enclosingLoadOf(outer, context, call.key);
     // guard: load-does-not-wait-for-itself
     if (sameKeyLoad !== undefined) return this.#loadWithinItself(call, sameKeyLoad, outer);
@@ -241,9 +252,11 @@ export class CacheEngine {
    * @param maxAge in ms; 0: none
    */
   findInMemory(key: string | RememberedKey, maxAge: number): L1Entry | undefined {
-    const { l1 } = this.#context;
-    // Within a load, `read` has more to do.
+    const { l1, memo } = this.#context;
+    // Within a load or a request with a memo, `read` has more to do.
     if (l1 === undefined || l1.mustConfirm || currentLoadContext() !== undefined) return undefined;
+    // guard: memo-precedes-the-memory
+    if (memo.current() !== undefined) return undefined;
     return typeof key === 'string' ? l1.find(key, maxAge) : l1.findRemembered(key, maxAge);
   }
 
@@ -269,14 +282,16 @@ export class CacheEngine {
     const context = this.#context;
     const entry = prepareEntry(context, call, value);
     if (!this.enabled) return false;
-    const { clock, inFlight, l1, pending, store } = context;
+    const { clock, inFlight, l1, memo, pending, store } = context;
     const keys = this.#keysOf(call);
     const { version } = pending;
     const askedAt = clock.now();
     const token = newToken();
     // guard: set-ends-older-values-in-memory
     l1?.supersede(call.key);
-    context.outage.invalidate({ keys: [call.key], tags: [], all: false });
+    const target = { keys: [call.key], tags: [], all: false };
+    context.outage.invalidate(target);
+    memo.invalidate(target);
     try {
       const [reply, tagState] = await requestLease(context, call, keys, token, ANY_RECORD);
       if (reply.status !== 'granted') return false;
@@ -304,6 +319,8 @@ export class CacheEngine {
     } finally {
       // guard: values-read-during-a-set-are-not-kept
       l1?.supersede(call.key);
+      // guard: set-ends-what-the-request-remembers
+      memo.invalidate(target);
     }
   }
 
@@ -320,7 +337,7 @@ export class CacheEngine {
   ): Promise<StoreUnavailableError | undefined> {
     const { keys, tags, all } = target;
     if (!this.enabled) return undefined;
-    const { inFlight, l1, names, pending, events, store } = this.#context;
+    const { inFlight, l1, memo, names, outage, pending, events, store } = this.#context;
     const { version } = pending;
     let storeError: StoreUnavailableError | undefined;
     // guard: loads-are-detached-before-an-invalidation
@@ -328,7 +345,9 @@ export class CacheEngine {
     // guard: memory-is-invalidated-before-the-store
     l1?.invalidate(target);
     // guard: outage-values-are-invalidated
-    this.#context.outage.invalidate(target);
+    outage.invalidate(target);
+    // guard: memo-is-invalidated-before-the-store
+    memo.invalidate(target);
     try {
       await sendInvalidation(store, names, target);
       // guard: acknowledged-invalidation-clears-its-keys
@@ -342,7 +361,9 @@ export class CacheEngine {
     inFlight.detach(keys, tags, all);
     // guard: memory-is-invalidated-after-the-store
     l1?.invalidate(target);
-    this.#context.outage.invalidate(target);
+    outage.invalidate(target);
+    // guard: memo-is-invalidated-after-the-store
+    memo.invalidate(target);
     events.publish('invalidate', method, { keys, tags, all, acknowledged: storeError === undefined });
     return storeError;
   }

@@ -125,6 +125,11 @@ export interface CacheOptions {
    */
   readonly maxValueBytes?: number | undefined;
   /**
+   * Whether a call within `withRequestMemo` may return the value that the request has read before (docs/context.md).
+   * @default true
+   */
+  readonly memo?: boolean | undefined;
+  /**
    * Whether a call may return a value from the memory of this process, if `new Caching` has `l1`: true, false, or the
    * maximum time since the value was read from the store, such as `{ ttl: '5s' }`, 1 ms or more.
    * @default true
@@ -165,6 +170,7 @@ export const cacheOptions = {
   inheritTags: flag(false),
   abortOnLostLease: flag(false),
   onUnsupported: oneOf(['throw', 'bypass'], 'throw'),
+  memo: flag(true),
   maxValueBytes: integer({ min: 1, default: 8 * 1024 * 1024, of: 'bytes' }),
   l1: custom("true, false or { ttl: '5s' }", readMaxL1Age, true),
   outage: custom("'load' or { l1: '2s' }", readOutage, 'load'),
@@ -233,6 +239,7 @@ export function resolveCachePolicy(
     abortOnLostLease: options.abortOnLostLease ?? defaults.abortOnLostLease,
     onUnsupported: options.onUnsupported ?? defaults.onUnsupported,
     maxValueBytes: options.maxValueBytes ?? defaults.maxValueBytes,
+    memo: options.memo ?? defaults.memo,
     l1: options.l1 ?? defaults.l1,
     outage: options.outage ?? defaults.outage,
   });

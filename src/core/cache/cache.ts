@@ -1,6 +1,7 @@
 import type { CacheEngine } from './cache-engine.js';
 import { describe } from '../shared/describe.js';
 import { invalidationQueued, OptionsError } from '../shared/errors.js';
+import type { ContextOfCall, KeyContext } from '../keys/context.js';
 import { logicalKey, type Key } from '../keys/key.js';
 import {
   abortSignal,
@@ -13,13 +14,19 @@ import {
   type Option,
 } from '../shared/option-schema.js';
 import { cacheOptions, type CacheOptions, type OnUnavailable } from './cache-options.js';
-import { normaliseTags } from './tags.js';
+import { joinTags, normaliseTags } from './tags.js';
 
 export type { Key } from '../keys/key.js';
 
 export interface SetOptions extends CacheOptions {
   /** Labels by which entries can be invalidated together: at most 1,000 strings. @default none */
   readonly tags?: readonly string[] | undefined;
+  /**
+   * Tags that have no parts of the context: an invalidation with `caching.verbs({ context: false })` or with
+   * `@Invalidates({ context: false })` ends the entries of all contexts (docs/context.md).
+   * @default none
+   */
+  readonly sharedTags?: readonly string[] | undefined;
 }
 
 export interface GetOrSetOptions<T> extends CacheOptions {
@@ -30,6 +37,12 @@ export interface GetOrSetOptions<T> extends CacheOptions {
    * @default none
    */
   readonly tags?: readonly string[] | ((value: T) => readonly string[]) | undefined;
+  /**
+   * Tags that have no parts of the context: an invalidation with `caching.verbs({ context: false })` or with
+   * `@Invalidates({ context: false })` ends the entries of all contexts (docs/context.md).
+   * @default none
+   */
+  readonly sharedTags?: readonly string[] | undefined;
   /**
    * Returns true for a value that is returned and not stored. If it throws, the call rejects with that error and the
    * value is not stored. It is not called when the loader runs uncached.
@@ -82,6 +95,7 @@ export interface InvalidationTargetOptions {
 export const setOptions = {
   ...cacheOptions,
   tags: unchecked<readonly string[]>('a list of strings'),
+  sharedTags: unchecked<readonly string[]>('a list of strings'),
 } satisfies Record<keyof SetOptions, Option<unknown>>;
 
 export const getOrSetOptions = {
@@ -89,6 +103,7 @@ export const getOrSetOptions = {
   tags: unchecked<readonly string[] | ((value: never) => readonly string[])>(
     'a list of strings, or a function',
   ),
+  sharedTags: unchecked<readonly string[]>('a list of strings'),
   unless: callback<(value: never) => boolean>(),
   signal: abortSignal(),
 } satisfies Record<keyof GetOrSetOptions<unknown>, Option<unknown>>;
@@ -112,10 +127,12 @@ export const invalidateOptions = {
  */
 export class Cache {
   readonly #engine: CacheEngine;
+  readonly #context: KeyContext | undefined;
 
   /** @internal made by `new Caching(...)` */
-  constructor(engine: CacheEngine) {
+  constructor(engine: CacheEngine, context?: KeyContext) {
     this.#engine = engine;
+    this.#context = context;
   }
 
   /**
@@ -126,7 +143,7 @@ export class Cache {
    * failure is published as an `error` event and is not thrown. If the `Caching` is not enabled, the loader always runs.
    *
    * @throws OptionsError for invalid options and a missing ttl
-   * @throws KeyError for an invalid key or tag
+   * @throws KeyError for an invalid key or tag; MissingContextError
    * @throws ValueError for a loaded value that would not come back equal, unless `onUnsupported` is `'bypass'`
    * @throws LoadShedError if `maxConcurrentLoads` of the `Caching` is reached, and the load does not start in time
    * @throws what `loader`, `unless` and the function `tags` throw
@@ -137,12 +154,14 @@ export class Cache {
   async getOrSet<T>(key: Key, loader: () => Promise<T> | T, options: GetOrSetOptions<T> = {}): Promise<T> {
     const label = 'getOrSet';
     const parsed = parseOptions(getOrSetOptions, options, label);
-    const { tags } = options;
+    const { tags, sharedTags } = options;
+    const context = this.#context?.read(label);
     return this.#engine.read({
-      key: logicalKey(key, label),
+      key: keyIn(context, key, label),
       load: async () => loader(),
-      tags: typeof tags === 'function' ? [] : normaliseTags(tags, label),
-      resultTags: typeof tags === 'function' ? (value) => normaliseTags(tags(value), label) : undefined,
+      tags: tagsIn(context, typeof tags === 'function' ? undefined : tags, sharedTags, label),
+      resultTags:
+        typeof tags === 'function' ? (value) => tagsIn(context, tags(value), undefined, label) : undefined,
       unless: options.unless,
       policy: this.#engine.policy(parsed, label),
       bulkhead: undefined,
@@ -156,13 +175,13 @@ export class Cache {
    * Returns the value at `key`, or undefined if no valid value is stored. Use `has` to tell a stored `undefined` from a
    * missing value.
    *
-   * @throws KeyError for an invalid key
+   * @throws KeyError for an invalid key; MissingContextError
    * @throws StoreUnavailableError if the store does not answer: that is not the same as a missing value
    * @example
    * const user = await caching.cache.get<User>('user:42');
    */
   async get<T = unknown>(key: Key): Promise<T | undefined> {
-    const found = await this.#engine.peek(logicalKey(key, 'get'));
+    const found = await this.#engine.peek(this.#keyOf(key, 'get'));
     return found.status === 'hit' ? (found.value as T) : undefined;
   }
 
@@ -170,26 +189,26 @@ export class Cache {
    * Returns the value at `key` and where it was found: `l1`, the memory of this process, or `l2`, the store. Undefined if no
    * valid value is stored.
    *
-   * @throws KeyError for an invalid key
+   * @throws KeyError for an invalid key; MissingContextError
    * @throws StoreUnavailableError if the store does not answer
    * @example
    * const found = await caching.cache.peek<User>('user:42'); // { value: { ... }, tier: 'l2' }
    */
   async peek<T = unknown>(key: Key): Promise<Found<T> | undefined> {
-    const found = await this.#engine.peek(logicalKey(key, 'peek'));
+    const found = await this.#engine.peek(this.#keyOf(key, 'peek'));
     return found.status === 'hit' ? { value: found.value as T, tier: found.tier } : undefined;
   }
 
   /**
    * Returns true if a valid value is stored at `key`.
    *
-   * @throws KeyError for an invalid key
+   * @throws KeyError for an invalid key; MissingContextError
    * @throws StoreUnavailableError if the store does not answer
    * @example
    * if (!(await caching.cache.has('user:42'))) await warm('42');
    */
   async has(key: Key): Promise<boolean> {
-    return (await this.#engine.peek(logicalKey(key, 'has'))).status === 'hit';
+    return (await this.#engine.peek(this.#keyOf(key, 'has'))).status === 'hit';
   }
 
   /**
@@ -197,7 +216,7 @@ export class Cache {
    * keys without a valid value are left out.
    *
    * @throws OptionsError for anything but a list
-   * @throws KeyError for an invalid key
+   * @throws KeyError for an invalid key; MissingContextError
    * @throws StoreUnavailableError if the store does not answer
    * @example
    * const users = await caching.cache.getMany<User>(['user:42', 'user:43']);
@@ -206,7 +225,7 @@ export class Cache {
     if (!Array.isArray(keys)) {
       throw new OptionsError(`getMany takes a list of keys, and ${describe(keys)} was given.`);
     }
-    const found = await Promise.all(keys.map((key) => this.#engine.peek(logicalKey(key, 'getMany'))));
+    const found = await Promise.all(keys.map((key) => this.#engine.peek(this.#keyOf(key, 'getMany'))));
     const values = new Map<K, T>();
     found.forEach((one, i) => {
       if (one.status === 'hit') values.set(keys[i]!, one.value as T);
@@ -221,7 +240,7 @@ export class Cache {
    * @returns true if the value was stored. False if it was not: it was invalidated meanwhile, is larger than
    * `maxValueBytes`, is unsupported under `onUnsupported: 'bypass'`, has a ttl of 0, or the `Caching` is not enabled
    * @throws OptionsError for invalid options and a missing ttl
-   * @throws KeyError for an invalid key or tag
+   * @throws KeyError for an invalid key or tag; MissingContextError
    * @throws ValueError for a value that would not come back equal, unless `onUnsupported` is `'bypass'`
    * @throws StoreUnavailableError if the store does not answer
    * @example
@@ -230,10 +249,11 @@ export class Cache {
   async set(key: Key, value: unknown, options: SetOptions = {}): Promise<boolean> {
     const label = 'set';
     const parsed = parseOptions(setOptions, options, label);
+    const context = this.#context?.read(label);
     const call = {
-      key: logicalKey(key, label),
+      key: keyIn(context, key, label),
       load: async () => value,
-      tags: normaliseTags(options.tags, label),
+      tags: tagsIn(context, options.tags, options.sharedTags, label),
       resultTags: undefined,
       signal: undefined,
       unless: undefined,
@@ -251,7 +271,7 @@ export class Cache {
    * started earlier stores one.
    *
    * @throws OptionsError for invalid options
-   * @throws KeyError for an invalid key or tag
+   * @throws KeyError for an invalid key or tag; MissingContextError
    * @throws InvalidationError if the store is unavailable and `onUnavailable` is `'throw'`; its `cause` is the
    * StoreUnavailableError
    * @see G1, G3, G7 in docs/coherence.md
@@ -265,8 +285,15 @@ export class Cache {
     const label = 'invalidate';
     const { keys = [], tags, all = false } = parseOptions(invalidationTarget, target, label);
     const { onUnavailable } = parseOptions(invalidateOptions, options, 'the options of invalidate');
+    // What covers all contexts needs none.
+    const isNamed = keys.length > 0 || tags !== undefined;
+    const context = isNamed ? this.#context?.read(label) : undefined;
     const storeError = await this.#engine.invalidate(
-      { keys: keys.map((key) => logicalKey(key, label)), tags: normaliseTags(tags, label), all },
+      {
+        keys: keys.map((key) => keyIn(context, key, label)),
+        tags: tagsIn(context, tags, undefined, label),
+        all,
+      },
       undefined,
     );
     if (storeError !== undefined && onUnavailable === 'throw')
@@ -275,7 +302,7 @@ export class Cache {
   }
 
   /**
-   * Invalidates all entries of the namespace with one write, whatever their number. The same as
+   * Invalidates all entries of the namespace, of all contexts, with one write, whatever their number. The same as
    * `invalidate({ all: true })`.
    *
    * @throws OptionsError for invalid options
@@ -287,8 +314,29 @@ export class Cache {
     return this.invalidate({ all: true }, options);
   }
 
+  #keyOf(key: Key, label: string): string {
+    return keyIn(this.#context?.read(label), key, label);
+  }
+
   /** True while invalidations are queued because the store was unavailable (docs/invalidation.md). */
   get pending(): boolean {
     return this.#engine.pending;
   }
+}
+
+function keyIn(context: ContextOfCall | undefined, key: Key, label: string): string {
+  const text = logicalKey(key, label);
+  return context === undefined ? text : context.key(text);
+}
+
+/** @param shared the tags of all contexts */
+function tagsIn(
+  context: ContextOfCall | undefined,
+  tags: readonly string[] | undefined,
+  shared: readonly string[] | undefined,
+  label: string,
+): readonly string[] {
+  const own = normaliseTags(tags, label);
+  const named = context === undefined ? own : context.tags(own);
+  return shared === undefined ? named : joinTags(named, normaliseTags(shared, label));
 }

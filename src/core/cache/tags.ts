@@ -37,3 +37,8 @@ export function normaliseTags(tags: readonly string[] | undefined, label: string
   }
   return [...new Set(tags.map((tag) => logicalKey(tag, `the tags of ${label}`)))];
 }
+
+/** Two lists of checked tags as one, without duplicates. */
+export function joinTags(tags: readonly string[], others: readonly string[]): readonly string[] {
+  return others.length === 0 ? tags : [...new Set([...tags, ...others])];
+}

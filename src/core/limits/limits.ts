@@ -4,6 +4,7 @@ import type { Decision } from '../ports/decision.js';
 import { describe } from '../shared/describe.js';
 import { milliseconds, type Duration } from '../shared/duration.js';
 import { OptionsError } from '../shared/errors.js';
+import type { KeyContext } from '../keys/context.js';
 import { logicalKey } from '../keys/key.js';
 import { rateRuleKey } from '../keys/store-keys.js';
 import type { LimitCall } from './limit-call.js';
@@ -32,10 +33,12 @@ const MAX_BLOCK_MS = 365 * 86_400_000;
  */
 export class Limits {
   readonly #engine: LimitEngine;
+  readonly #context: KeyContext | undefined;
 
   /** @internal made by `new Caching(...)` */
-  constructor(engine: LimitEngine) {
+  constructor(engine: LimitEngine, context?: KeyContext) {
     this.#engine = engine;
+    this.#context = context;
   }
 
   /**
@@ -43,7 +46,7 @@ export class Limits {
    * rules use `run`.
    *
    * @throws OptionsError for invalid rules or options, a `concurrency` rule, and a cost over the burst of a rule
-   * @throws KeyError for an invalid key
+   * @throws KeyError for an invalid key; MissingContextError
    * @throws StoreUnavailableError if the store does not answer and `onUnavailable` is `'deny'`
    * @throws the reason of `signal`
    * @see G9, G10 in docs/coherence.md
@@ -62,7 +65,7 @@ export class Limits {
    * Returns the decision about one unit without taking it. Publishes no `limit` event.
    *
    * @throws OptionsError for invalid rules or options
-   * @throws KeyError for an invalid key
+   * @throws KeyError for an invalid key; MissingContextError
    * @throws StoreUnavailableError if the store does not answer and `onUnavailable` is `'deny'`
    * @example
    * const { remaining } = await caching.limits.peek('api:42', { limit: 100, per: '1m' });
@@ -80,7 +83,7 @@ export class Limits {
    *
    * @throws RateLimitExceededError if a rule refuses
    * @throws OptionsError for invalid rules or options, and a cost over the burst of a rule
-   * @throws KeyError for an invalid key
+   * @throws KeyError for an invalid key; MissingContextError
    * @throws StoreUnavailableError if the store does not answer and `onUnavailable` is `'deny'`
    * @throws the reason of `signal`; what `work` throws
    * @see G9, G10 in docs/coherence.md
@@ -102,7 +105,7 @@ export class Limits {
    *
    * @param units a whole number from 0 to 1,000,000,000
    * @throws OptionsError for invalid units, rules or options, and a `concurrency` rule
-   * @throws KeyError for an invalid key
+   * @throws KeyError for an invalid key; MissingContextError
    * @throws StoreUnavailableError if the store does not answer and `onUnavailable` is `'deny'`
    * @example
    * await caching.limits.penalty(['login', ip], { limit: 5, per: '15m' }, 2);
@@ -117,7 +120,7 @@ export class Limits {
    *
    * @param units a whole number from 0 to 1,000,000,000
    * @throws OptionsError for invalid units, rules or options, and a `concurrency` rule
-   * @throws KeyError for an invalid key
+   * @throws KeyError for an invalid key; MissingContextError
    * @throws StoreUnavailableError if the store does not answer and `onUnavailable` is `'deny'`
    * @example
    * await caching.limits.refund('api:42', { limit: 100, per: '1m' }, 5);
@@ -137,21 +140,21 @@ export class Limits {
    *
    * @param duration from 1 ms to 1 year (365 days)
    * @throws OptionsError for an invalid duration
-   * @throws KeyError for an invalid key
+   * @throws KeyError for an invalid key; MissingContextError
    * @throws StoreUnavailableError if the store does not answer
    * @example
    * await caching.limits.block(['login', ip], '1h');
    */
   async block(key: Key, duration: Duration): Promise<void> {
     const ms = milliseconds(duration, 'duration of block', { min: 1, max: MAX_BLOCK_MS });
-    await this.#engine.block(logicalKey(key, 'block'), ms);
+    await this.#engine.block(this.#keyOf(key, 'block'), ms);
   }
 
   /**
    * Removes the usage of these rules, and the block of the key.
    *
    * @throws OptionsError for invalid rules
-   * @throws KeyError for an invalid key
+   * @throws KeyError for an invalid key; MissingContextError
    * @throws StoreUnavailableError if the store does not answer
    * @example
    * await caching.limits.reset(['login', ip], { limit: 5, per: '15m' });
@@ -165,6 +168,11 @@ export class Limits {
     );
   }
 
+  #keyOf(key: Key, label: string): string {
+    const text = logicalKey(key, label);
+    return this.#context === undefined ? text : this.#context.read(label).key(text);
+  }
+
   #call(
     label: string,
     key: Key,
@@ -174,7 +182,7 @@ export class Limits {
   ): LimitCall {
     return this.#engine.call(
       {
-        key: logicalKey(key, label),
+        key: this.#keyOf(key, label),
         method: undefined,
         rules,
         policy: this.#engine.policy(options),

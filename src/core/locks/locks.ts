@@ -8,6 +8,7 @@ import {
   type LockOptions,
   type LockTarget,
 } from './lock-options.js';
+import type { KeyContext } from '../keys/context.js';
 import { parseOptions, type ParsedOptions } from '../shared/option-schema.js';
 
 /**
@@ -16,10 +17,12 @@ import { parseOptions, type ParsedOptions } from '../shared/option-schema.js';
  */
 export class Locks {
   readonly #engine: LockEngine;
+  readonly #context: KeyContext | undefined;
 
   /** @internal made by `new Caching(...)` */
-  constructor(engine: LockEngine) {
+  constructor(engine: LockEngine, context?: KeyContext) {
     this.#engine = engine;
+    this.#context = context;
   }
 
   /**
@@ -28,7 +31,7 @@ export class Locks {
    * token. Within `work`, `currentLease()` returns the lease.
    *
    * @throws OptionsError for invalid options
-   * @throws KeyError for an invalid key
+   * @throws KeyError for an invalid key; MissingContextError
    * @throws LockNotObtainedError if others hold the lock for the whole `wait`
    * @throws LockUnavailableError if too few lock servers answer or the `Caching` is closed, unless `onUnavailable` is
    * `'run'`
@@ -50,7 +53,7 @@ export class Locks {
    * Acquires the lock and returns its lease, which lasts until `release()` or the end of `renew`.
    *
    * @throws OptionsError for invalid options
-   * @throws KeyError for an invalid key
+   * @throws KeyError for an invalid key; MissingContextError
    * @throws LockNotObtainedError if others hold the lock for the whole `wait`
    * @throws LockUnavailableError if too few lock servers answer, or the `Caching` is closed
    * @throws the reason of `signal`
@@ -64,6 +67,9 @@ export class Locks {
   }
 
   #call(target: LockTarget, parsed: ParsedOptions<typeof lockOptions>, label: string): LockCall {
-    return this.#engine.call(lockedKeys(target, label), this.#engine.policy(parsed, label), undefined, label);
+    const named = lockedKeys(target, label);
+    const context = this.#context?.read(label);
+    const keys = context === undefined ? named : named.map((key) => context.key(key));
+    return this.#engine.call(keys, this.#engine.policy(parsed, label), undefined, label);
   }
 }

@@ -64,6 +64,19 @@ export class MissingCachingError extends CachementError {
 }
 
 /**
+ * A part that every key of the call must have is not set: the call was made outside `withContext`, or its value is undefined
+ * or empty. The message names the method and the part. The method has not run. `code`: `E_MISSING_CONTEXT`.
+ */
+export class MissingContextError extends CachementError {
+  /** The name of the part: `tenant`. */
+  readonly part: string;
+  constructor(message: string, part: string) {
+    super('E_MISSING_CONTEXT', message);
+    this.part = part;
+  }
+}
+
+/**
  * An invalid key or tag, or arguments from which no key can be built: a cycle, a function, a class instance, a getter that
  * throws. `code`: `E_KEY`.
  */
@@ -271,6 +284,7 @@ const KINDS = {
   OptionsError,
   DecorationError,
   MissingCachingError,
+  MissingContextError,
   KeyError,
   ValueError,
   StoreUnavailableError,

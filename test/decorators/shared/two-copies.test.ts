@@ -12,6 +12,8 @@ import {
   currentLease,
   useContainer,
   withCaching,
+  withContext,
+  withRequestMemo,
 } from '../../../src/index.js';
 import { fakeClock } from '../../../src/testing/index.js';
 
@@ -137,6 +139,35 @@ test.serial('currentLease of one copy is the lease of a method decorated by the 
   t.deepEqual(await new Invoices().settle(), ['invoice']);
 });
 
+test.serial(
+  'withContext and withRequestMemo of one copy apply to methods decorated by the other',
+  async (t) => {
+    const caching = new Caching({
+      adapter: memory(),
+      namespace: 'context',
+      clock: fakeClock(),
+      context: ['tenant'],
+      defaults: { ttl: '5m' },
+    });
+    const { Cached } = copy.createDecorators(caching as unknown as InstanceType<Package['Caching']>);
+    class Users {
+      loads = 0;
+      @Cached({ key: 'user:{0}', context: ['locale'] })
+      async find(_id: string): Promise<{ readonly loads: number }> {
+        return { loads: ++this.loads };
+      }
+    }
+    const users = new Users();
+    await withContext({ tenant: 'acme', locale: 'de' }, () =>
+      withRequestMemo(async () => t.is(await users.find('1'), await users.find('1'))),
+    );
+    t.is(users.loads, 1);
+    const { cache } = caching.verbs({ context: ['locale'] });
+    t.true(await copy.withContext({ tenant: 'acme', locale: 'de' }, () => cache.has('user:1')));
+    t.false(await copy.withContext({ tenant: 'acme', locale: 'en' }, () => cache.has('user:1')));
+  },
+);
+
 test.serial('a load of one copy that calls its own key through the other does not deadlock', async (t) => {
   const caching = newCaching('loads');
   const users = copy.createDecorators(caching as unknown as InstanceType<Package['Caching']>);
@@ -159,7 +190,7 @@ test.serial('a load of one copy that calls its own key through the other does no
 
 test.serial('errors of one copy are instances of the error classes of the other', (t) => {
   const names = Object.keys(copy).filter((name) => name.endsWith('Error')) as (keyof typeof errors)[];
-  t.is(names.length, 15);
+  t.is(names.length, 16);
   const error = new copy.KeyError('a key');
   t.true(error instanceof errors.KeyError);
   t.true(error instanceof errors.CachementError);
