@@ -16,27 +16,20 @@ export interface RunResult {
 }
 
 /**
- * @param sources a folder of the repository that is compiled as it stands, or files by name
+ * @param sources files by name
  * @throws Error with the compiler's words if they do not compile
  */
-export async function compileProject(
-  sources: string | Readonly<Record<string, string>>,
-): Promise<CompiledProject> {
+export async function compileProject(sources: Readonly<Record<string, string>>): Promise<CompiledProject> {
   // Below the repository, whose package.json then tells what `cachement` is. npm test has built it before.
   const builds = path.join(projectFolder, 'build');
   await mkdir(builds, { recursive: true });
   const folder = await mkdtemp(path.join(builds, 'compiled-project-'));
   const remove = () => rm(folder, { recursive: true, force: true });
-  let project = folder;
-  if (typeof sources === 'string') {
-    project = path.join(projectFolder, sources);
-  } else {
-    const files = Object.entries({ ...sources, 'tsconfig.json': JSON.stringify(CONFIGURATION) });
-    await Promise.all(files.map(([name, text]) => writeFile(path.join(folder, name), text)));
-  }
+  const files = Object.entries({ ...sources, 'tsconfig.json': JSON.stringify(CONFIGURATION) });
+  await Promise.all(files.map(([name, text]) => writeFile(path.join(folder, name), text)));
   const compiler = path.join(projectFolder, 'node_modules/typescript/bin/tsc');
   const compiled = await node(
-    [compiler, '-p', project, '--outDir', folder, '--pretty', 'false'],
+    [compiler, '-p', folder, '--outDir', folder, '--pretty', 'false'],
     projectFolder,
   );
   if (compiled.exitCode !== 0) {

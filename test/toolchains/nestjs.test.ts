@@ -1,8 +1,7 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { blocksOf, filesOf } from '../docs/code-blocks.js';
+import { withServer } from '../support/server-process.js';
 import {
   createToolchainProject,
   outsideEnv,
@@ -37,7 +36,7 @@ for (const heading of SETTINGS) {
   test.serial(`${heading}: it compiles, starts, and serves cached, limited and locked methods`, async (t) => {
     const program = await application(heading);
     t.like(await program.command('tsc'), { exitCode: 0, output: '' });
-    await withServer(t, program, async (url) => {
+    await withApplication(t, program, async (url) => {
       const find = async () => (await (await fetch(`${url}/books/1`)).json()) as unknown;
       t.deepEqual(await find(), { book: { id: '1', title: 'Book 1' }, reads: 1 });
       t.deepEqual(await find(), { book: { id: '1', title: 'Book 1' }, reads: 1 });
@@ -90,30 +89,14 @@ test.serial('Jest with SWC, without decoratorMetadata: Nest injects undefined, a
   t.regex(output, /TypeError: Cannot read properties of undefined/);
 });
 
-/** Starts the compiled application, and ends it when `work` has ended. */
-async function withServer(
+/** Runs the compiled application while `work` runs. */
+async function withApplication(
   t: ExecutionContext,
   program: Program,
   work: (url: string) => Promise<void>,
 ): Promise<void> {
   const main = path.join(program.folder, 'dist/main.js');
-  const server = spawn(process.execPath, [main], { cwd: program.folder, env: outsideEnv() });
-  const ended = once(server, 'exit');
-  let output = '';
-  server.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  try {
-    const url = await new Promise<string>((resolve, reject) => {
-      server.stdout.on('data', (chunk: Buffer) => {
-        output += chunk.toString();
-        const [found] = /http:\/\/\S+(?=\n)/.exec(output) ?? [];
-        if (found !== undefined) resolve(found);
-      });
-      server.once('exit', () => reject(new Error(`The application ended:\n${output}`)));
-    });
-    await work(url);
-  } finally {
-    server.kill();
-    const [code, signal] = (await ended) as [number | null, string | null];
-    t.true(code === 0 || signal === 'SIGTERM', `The application ended with ${code ?? signal}:\n${output}`);
-  }
+  const options = { cwd: program.folder, env: outsideEnv() };
+  const { code, signal, output } = await withServer([process.execPath, main], options, work);
+  t.true(code === 0 || signal === 'SIGTERM', `The application ended with ${code ?? signal}:\n${output}`);
 }

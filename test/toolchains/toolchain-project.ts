@@ -51,10 +51,13 @@ export async function createToolchainProject(name: string, sources = name): Prom
   }
 }
 
-/** A project in a folder of its own, nothing installed. */
-export async function copyOf(name: string): Promise<string> {
+/**
+ * A project in a folder of its own, nothing installed.
+ * @param source the folder that is copied: one of `projects/` by default
+ */
+export async function copyOf(name: string, source = path.join(projects, name)): Promise<string> {
   const folder = await mkdtemp(path.join(tmpdir(), `cachement-${name}-`));
-  await cp(path.join(projects, name), folder, { recursive: true });
+  await cp(source, folder, { recursive: true, filter: (file) => path.basename(file) !== 'node_modules' });
   return folder;
 }
 
@@ -94,9 +97,14 @@ export function programIn(folder: string, commands: string): Program {
 }
 
 /** @returns also if the command fails; rejects only if it cannot be started */
-function execute(command: string, args: readonly string[], cwd: string): Promise<Outcome> {
+export function execute(
+  command: string,
+  args: readonly string[],
+  cwd: string,
+  env: NodeJS.ProcessEnv = outsideEnv(),
+): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    const options = { cwd, env: outsideEnv(), maxBuffer: 64 << 20 };
+    const options = { cwd, env, maxBuffer: 64 << 20 };
     execFile(command, [...args], options, (error, stdout, stderr) => {
       if (error && typeof error.code !== 'number') reject(error);
       else resolve({ exitCode: error ? Number(error.code) : 0, output: stdout + stderr, stdout });

@@ -1,8 +1,3 @@
-/**
- * Without container and Redis: a class, a `Caching` in this process, and decorators bound to it.
- *
- *     npm run build && npx tsc -p examples && node build/examples/plain.js
- */
 import { Caching, createDecorators } from 'cachement';
 import { memory } from 'cachement/memory';
 
