@@ -30,6 +30,9 @@ const run = promisify(execFile);
 const PEERS: Readonly<Record<string, readonly string[]>> = {
   './ioredis': ['ioredis'],
   './tsyringe': ['tsyringe', 'reflect-metadata'],
+  './awilix': ['awilix'],
+  './typedi': ['typedi', 'reflect-metadata'],
+  './typed-inject': ['typed-inject'],
 };
 
 /**
@@ -46,6 +49,21 @@ const CONSUMERS = [
     settings: EVERY_SETTINGS,
     prints: 'loads: 1',
   },
+  {
+    source: 'inversify',
+    peers: ['inversify', 'reflect-metadata'],
+    settings: [ESM, COMMONJS],
+    prints: 'keys: 1',
+  },
+  {
+    source: 'inversify',
+    peers: ['inversify7', 'reflect-metadata'],
+    settings: [ESM, COMMONJS],
+    prints: 'keys: 1',
+  },
+  { source: 'awilix', peers: ['awilix'], settings: [ESM, COMMONJS], prints: 'keys: 1' },
+  { source: 'typedi', peers: ['typedi', 'reflect-metadata'], settings: [ESM, COMMONJS], prints: 'keys: 1' },
+  { source: 'typed-inject', peers: ['typed-inject'], settings: [ESM, COMMONJS], prints: 'keys: 1' },
 ] as const;
 
 let packed: string;

@@ -1,8 +1,7 @@
-import { types } from 'node:util';
 import type { DependencyContainer, InjectionToken } from 'tsyringe';
 import { Caching } from '../../core/caching.js';
 import { shared } from '../../core/shared/registry.js';
-import { bindInstance, isBound } from '../../decorators/shared/resolve-caching.js';
+import { bindResolved } from '../../decorators/shared/bind-resolved.js';
 
 /** The containers whose methods are wrapped, by any copy of this package. */
 const watched = shared('tsyringe', () => new WeakSet<DependencyContainer>());
@@ -31,22 +30,17 @@ function watch(container: DependencyContainer): void {
   const resolve = container.resolve.bind(container);
   const resolveAll = container.resolveAll.bind(container);
   const createChildContainer = container.createChildContainer.bind(container);
-  const bind = (resolved: unknown): void => {
-    if (typeof resolved !== 'object' || resolved === null || isBound(resolved)) return;
-    // The proxy of delay() constructs its object at the first access, which would be too early here.
-    if (!types.isProxy(resolved) && Caching.is(resolved)) return;
-    // After reset() or clearInstances() no Caching is registered, and tsyringe would try to construct one.
-    if (container.isRegistered(Caching, true)) bindInstance(resolved, resolve(Caching));
-  };
+  // After reset() or clearInstances() no Caching is registered, and tsyringe would try to construct one.
+  const find = () => (container.isRegistered(Caching, true) ? resolve(Caching) : undefined);
   // tsyringe calls these with arguments that its types do not have: a context, and whether the token is optional.
   container.resolve = <T>(token: InjectionToken<T>, ...rest: unknown[]): T => {
     const resolved = resolve(token, ...(rest as []));
-    bind(resolved);
+    bindResolved(resolved, find);
     return resolved;
   };
   container.resolveAll = <T>(token: InjectionToken<T>, ...rest: unknown[]): T[] => {
     const resolved = resolveAll(token, ...(rest as []));
-    resolved.forEach(bind);
+    for (const one of resolved) bindResolved(one, find);
     return resolved;
   };
   container.createChildContainer = () => {

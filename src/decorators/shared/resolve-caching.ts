@@ -213,7 +213,7 @@ function missing(label: string): MissingCachingError {
   return new MissingCachingError(
     `${label} found no Caching to run on. Give it one in one of these ways:\n` +
       '  container.registerInstance(Caching, caching); useContainer(container);   a DI container\n' +
-      "  registerCaching(container, caching)       from 'cachement/tsyringe', for several containers\n" +
+      "  registerCaching(container, caching)       from 'cachement/tsyringe', /inversify, /awilix, /typedi\n" +
       '  constructor(private readonly caching: Caching)   injected: an own field that holds one\n' +
       '  bindCaching(instance, caching)            by hand: an instance or a class\n' +
       '  withCaching(caching, () => ...)           tests, tenants, requests\n' +

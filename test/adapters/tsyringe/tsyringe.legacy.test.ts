@@ -23,6 +23,7 @@ import {
   withCaching,
 } from '../../../src/index.js';
 import { fakeClock } from '../../../src/testing/index.js';
+import { containerContract, Users as ContractUsers, type TestContainer } from '../container-contract.js';
 
 let count = 0;
 const newCaching = (): Caching =>
@@ -72,6 +73,46 @@ class Facade {
     this.users = users;
   }
 }
+
+// --- The contract of all containers ---------------------------------------------------------------------------
+
+class OneUsers extends ContractUsers {}
+class AsyncUsers extends ContractUsers {}
+
+@injectable()
+class ContractFacade {
+  readonly users: ContractUsers;
+  constructor(users: ContractUsers) {
+    this.users = users;
+  }
+}
+
+const wrap = (one: DependencyContainer): TestContainer => ({
+  registerCaching: (caching) => registerCaching(one, caching),
+  transient: () => one.resolve(ContractUsers),
+  singleton: () => one.resolve(OneUsers),
+  injected: () => one.resolve(ContractFacade).users,
+  caching: () => one.resolve(Caching),
+  asynchronous: () => one.resolve<Promise<AsyncUsers>>('async'),
+  child: () => wrap(one.createChildContainer()),
+  dispose: async () => one.dispose(),
+});
+
+containerContract(
+  test,
+  'tsyringe',
+  () =>
+    wrap(
+      newContainer()
+        .registerSingleton(OneUsers)
+        .register('async', { useFactory: async () => new AsyncUsers() }),
+    ),
+  {
+    earlierSingleton: { is: 'own', because: 'is bound when it is resolved again' },
+  },
+);
+
+// --- tsyringe by itself ---------------------------------------------------------------------------------------
 
 test.serial(
   'registerInstance and useContainer: decorated methods find the Caching of the container',
