@@ -54,7 +54,6 @@ import {
 } from 'cachement';
 import { memory } from 'cachement/memory';
 import { bypassCaching, fakeClock, recordingCaching } from 'cachement/testing';
-import { container } from 'tsyringe';
 import {
   buildReport, db, id, invoice, ip, misses, newCaching, pay, service, t, testCaching, user, warm,
   type Invoice, type Session, type User,
@@ -64,8 +63,10 @@ import {
 /** What the examples of an adapter use besides. */
 function importsOf(file: string): string {
   const folder = file.split('/').slice(0, 2).join('/');
-  return ADAPTER_IMPORTS[folder] ?? '';
+  return ADAPTER_IMPORTS[folder] ?? TSYRINGE;
 }
+
+const TSYRINGE = "import { container } from 'tsyringe';\n";
 
 const ADAPTER_IMPORTS: Readonly<Record<string, string>> = {
   'adapters/express-rate-limit': `
@@ -91,6 +92,28 @@ import { ioredis } from 'cachement/ioredis';
   'adapters/tsyringe': `
 import { ioredis } from 'cachement/ioredis';
 import { registerCaching } from 'cachement/tsyringe';
+${TSYRINGE}declare class Users {}
+`,
+  'adapters/inversify': `
+import { registerCaching } from 'cachement/inversify';
+import { ioredis } from 'cachement/ioredis';
+declare class Users {}
+declare const container: import('inversify').Container;
+`,
+  'adapters/awilix': `
+import { registerCaching } from 'cachement/awilix';
+import { ioredis } from 'cachement/ioredis';
+declare const container: import('awilix').AwilixContainer<{ users: object }>;
+`,
+  'adapters/typedi': `
+import { ioredis } from 'cachement/ioredis';
+import { registerCaching } from 'cachement/typedi';
+import { Container } from 'typedi';
+declare class Users {}
+`,
+  'adapters/typed-inject': `
+import { provideCaching } from 'cachement/typed-inject';
+import { createInjector } from 'typed-inject';
 declare class Users {}
 `,
 };
