@@ -15,7 +15,7 @@ export interface InversifyContainer {
 }
 
 interface ResolutionContext {
-  get(id: typeof Caching, options: { readonly optional: true; readonly autobind: false }): unknown;
+  get(id: typeof Caching): unknown;
 }
 
 type Activation = (context: ResolutionContext, instance: unknown) => unknown;
@@ -88,6 +88,13 @@ function watch(container: InversifyContainer): void {
 }
 
 const bindActivated: Activation = (context, instance) => {
-  bindResolved(instance, () => context.get(Caching, { optional: true, autobind: false }));
+  bindResolved(instance, () => {
+    try {
+      return context.get(Caching);
+    } catch {
+      // There is none. A container with `autobind` has tried to construct one.
+      return undefined;
+    }
+  });
   return instance;
 };

@@ -143,8 +143,8 @@ test('Awilix: a scope of a container without a Caching binds what it makes itsel
 
 test('Awilix: a scope sees what its parent registers later', (t) => {
   const root = createContainer<{ value: string }>().register('value', asValue('first' as string));
-  registerCaching(root, newCaching());
   const scope = root.createScope();
+  registerCaching(root, newCaching());
   registerCaching(scope, newCaching());
   root.register('value', asValue('second' as string));
   t.is(scope.resolve('value'), 'second');

@@ -108,8 +108,8 @@ for (const [name, inversify] of Object.entries(VERSIONS)) {
     const container = new inversify.Container({ autobind: true });
     registerCaching(container, caching);
     t.true(await serves(caching, container.get(Auto)));
-    const { unbindSync, unbind } = container as InversifyContainer;
-    (unbindSync ?? unbind).call(container, Caching);
+    const { unbindAllSync } = container as { unbindAllSync?(): void };
+    (unbindAllSync ?? container.unbindAll).call(container);
     await t.throwsAsync(container.get(Auto).find('1'), { instanceOf: MissingCachingError });
   });
 
