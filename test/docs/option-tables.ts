@@ -3,6 +3,7 @@ import path from 'node:path';
 import { expressRateLimitStoreOptions } from '../../src/adapters/express-rate-limit/store-options.js';
 import { fastifyRateLimitStoreOptions } from '../../src/adapters/fastify-rate-limit/store-options.js';
 import { clientIpOptions } from '../../src/adapters/http/client-ip.js';
+import { errorResponseOptions } from '../../src/adapters/http/error-response.js';
 import { ipKeyOptions } from '../../src/adapters/http/ip-key.js';
 import { rateLimitHeadersOptions } from '../../src/adapters/http/rate-limit-headers.js';
 import { ioredisOptions } from '../../src/adapters/ioredis/ioredis-options.js';
@@ -107,6 +108,11 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   rateLimitHeaders: {
     schema: rateLimitHeadersOptions,
     documented: [['src/adapters/http/rate-limit-headers.ts', 'RateLimitHeadersOptions']],
+  },
+  errorResponse: {
+    schema: errorResponseOptions,
+    documented: [['src/adapters/http/error-response.ts', 'ErrorResponseOptions']],
+    extends: 'rateLimitHeaders',
   },
   expressRateLimitStore: {
     schema: expressRateLimitStoreOptions,

@@ -4,7 +4,10 @@ import { memory } from '../../../src/adapters/memory/index.js';
 import { Caching } from '../../../src/core/caching.js';
 import {
   LoadShedError,
+  LockLostError,
   LockNotObtainedError,
+  LockUnavailableError,
+  OptionsError,
   RateLimitExceededError,
   StoreUnavailableError,
 } from '../../../src/core/shared/errors.js';
@@ -60,10 +63,31 @@ test('a load that was shed is 503, without its key and its bound', (t) => {
   t.notRegex(JSON.stringify(refusal), /secret|Users|7/);
 });
 
+test('a lock that others hold is 409, or 423 on request, without its key', (t) => {
+  const error = new LockNotObtainedError('invoice:secret is held', ['invoice:secret'], 10);
+  t.deepEqual(errorResponse(error), {
+    status: 409,
+    headers: { 'Content-Type': 'application/problem+json' },
+    body: { type: 'about:blank', title: 'Conflict', status: 409 },
+  });
+  t.like(errorResponse(error, { lockStatus: 423 }), { status: 423, body: { title: 'Locked', status: 423 } });
+});
+
+test('lock servers that do not answer are 503 and never 409', (t) => {
+  t.is(errorResponse(new LockUnavailableError('too few answered', ['key'], []))?.status, 503);
+});
+
+test('lockStatus is 409 or 423', (t) => {
+  t.throws(() => errorResponse(new Error('bug'), { lockStatus: 404 as never }), {
+    instanceOf: OptionsError,
+    message: 'lockStatus of errorResponse(error, { ... }) is 409 or 423, and 404 was given.',
+  });
+});
+
 test('other errors return undefined', (t) => {
   for (const error of [
     new Error('bug'),
-    new LockNotObtainedError('held', ['key'], 10),
+    new LockLostError('expired', ['key'], 'expired'),
     undefined,
     null,
     429,
