@@ -15,6 +15,7 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { cacheMutations } from './mutations/cache.js';
 import { findGuards, takeOut } from './mutations/guards.js';
+import { httpMutations } from './mutations/http.js';
 import { l1Mutations } from './mutations/l1.js';
 import { limitsMutations } from './mutations/limits.js';
 import { locksMutations } from './mutations/locks.js';
@@ -31,6 +32,7 @@ const mutations = [
   ...l1Mutations,
   ...limitsMutations,
   ...locksMutations,
+  ...httpMutations,
   ...stalenessMutations,
 ];
 const args = process.argv.slice(2);

@@ -69,6 +69,21 @@ function importsOf(file: string): string {
 const TSYRINGE = "import { container } from 'tsyringe';\n";
 
 const ADAPTER_IMPORTS: Readonly<Record<string, string>> = {
+  'adapters/express': `
+import { cachingErrorHandler, cacheResponse } from 'cachement/express';
+declare const app: import('express').Express;
+declare const products: { find(id: string): Promise<object> };
+`,
+  'adapters/fastify': `
+import { cachingErrorHandler, cacheResponse } from 'cachement/fastify';
+declare const app: import('fastify').FastifyInstance;
+declare const products: { find(id: string): Promise<object> };
+`,
+  'adapters/hono': `
+import { cachingErrorHandler, cacheResponse } from 'cachement/hono';
+declare const app: import('hono').Hono;
+declare const products: { find(id: string): Promise<object> };
+`,
   'adapters/express-rate-limit': `
 import { expressRateLimitStore } from 'cachement/express-rate-limit';
 import { rateLimit } from 'express-rate-limit';

@@ -12,6 +12,7 @@ test('the files of docs/http.md compile and respond as documented', async (t) =>
     'sessions.ts',
     'express-app.ts',
     'fastify-app.ts',
+    'hono-app.ts',
     'api-limit.ts',
     'caller.ts',
     'express-store.ts',
@@ -29,6 +30,9 @@ test('the files of docs/http.md compile and respond as documented', async (t) =>
     ...told.slice(1, 4),
     told.slice(6).join(''),
     'fastify: 200 200 429',
+    ...told.slice(1, 4),
+    told.slice(6).join(''),
+    'hono: 200 200 429',
     ...told.slice(1, 4),
     told.slice(6).join(''),
     'api: 200 200 429 | "burst";q=2;w=1, "hour";q=1000;w=3600',
@@ -51,7 +55,10 @@ import { apiLimit } from './api-limit.js';
 import { caller } from './caller.js';
 import { app as expressApp } from './express-app.js';
 import { loginLimit } from './express-store.js';
+import { createServer } from 'node:http';
+import { getRequestListener } from '@hono/node-server';
 import { app as fastifyApp } from './fastify-app.js';
+import { app as honoApp } from './hono-app.js';
 import { limitedApp } from './fastify-store.js';
 
 async function three(url: string): Promise<Response[]> {
@@ -94,6 +101,13 @@ await onExpress(expressApp, (url) => print('express', \`\${url}/login/ada\`));
 useNew();
 await print('fastify', \`\${await fastifyApp.listen({ port: 0, host: '127.0.0.1' })}/login/ada\`);
 await fastifyApp.close();
+
+useNew();
+const listener = getRequestListener(honoApp.fetch);
+const honoServer = createServer((request, response) => void listener(request, response)).listen(0, '127.0.0.1');
+await once(honoServer, 'listening');
+await print('hono', \`http://127.0.0.1:\${(honoServer.address() as AddressInfo).port}/login/ada\`);
+honoServer.close();
 
 const limited = express().use(apiLimit(useNew()), (_request, response) => void response.send('hello'));
 const told = await onExpress(limited, three);

@@ -6,6 +6,7 @@ import { clientIpOptions } from '../../src/adapters/http/client-ip.js';
 import { errorResponseOptions } from '../../src/adapters/http/error-response.js';
 import { ipKeyOptions } from '../../src/adapters/http/ip-key.js';
 import { rateLimitHeadersOptions } from '../../src/adapters/http/rate-limit-headers.js';
+import { responseCacheOptions } from '../../src/adapters/http/response-cache-options.js';
 import { ioredisOptions } from '../../src/adapters/ioredis/ioredis-options.js';
 import { memoryOptions } from '../../src/adapters/memory/memory-options.js';
 import {
@@ -113,6 +114,11 @@ export const GROUPS: Readonly<Record<string, Group>> = {
     schema: errorResponseOptions,
     documented: [['src/adapters/http/error-response.ts', 'ErrorResponseOptions']],
     extends: 'rateLimitHeaders',
+  },
+  cacheResponse: {
+    schema: responseCacheOptions,
+    documented: [['src/adapters/http/response-cache-options.ts', 'ResponseCacheOptions']],
+    extends: 'defaults',
   },
   expressRateLimitStore: {
     schema: expressRateLimitStoreOptions,

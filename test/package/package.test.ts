@@ -33,6 +33,9 @@ const PEERS: Readonly<Record<string, readonly string[]>> = {
   './awilix': ['awilix'],
   './typedi': ['typedi', 'reflect-metadata'],
   './typed-inject': ['typed-inject'],
+  './express': ['express', '@types/express'],
+  './fastify': ['fastify'],
+  './hono': ['hono'],
 };
 
 /**

@@ -1,0 +1,3 @@
+import { responseCacheContract } from '../http/response-cache-contract.js';
+
+responseCacheContract('fastify');
