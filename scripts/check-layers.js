@@ -34,6 +34,7 @@ const LAYERS = {
   'adapters/express': ['adapters/http'],
   'adapters/fastify': ['adapters/http'],
   'adapters/hono': ['adapters/http'],
+  'adapters/nestjs': ['core/shared', 'core/limits', 'core/caching', 'decorators', 'adapters/http'],
   'adapters/express-rate-limit': ['core/shared', 'core/limits', 'core/caching', 'adapters/http'],
   'adapters/fastify-rate-limit': ['core/shared', 'core/limits', 'core/caching', 'adapters/http'],
   testing: ['core', 'adapters/memory'],

@@ -104,6 +104,18 @@ declare const response: import('express').Response;
   'adapters/ioredis': `
 import { ioredis } from 'cachement/ioredis';
 `,
+  'adapters/nestjs': `
+import { HttpAdapterHost } from '@nestjs/core';
+import { ThrottlerModule } from '@nestjs/throttler';
+import { ioredis } from 'cachement/ioredis';
+import {
+  CachingExceptionFilter, CachingModule, cachingThrottlerStorage, cachingToken, InjectCaching,
+} from 'cachement/nestjs';
+declare const app: import('@nestjs/common').INestApplication;
+declare const health: import('@nestjs/terminus').HealthCheckService;
+declare const indicator: import('cachement/nestjs').CachingHealthIndicator;
+declare class ConfigService { getOrThrow(name: string): string }
+`,
   'adapters/tsyringe': `
 import { ioredis } from 'cachement/ioredis';
 import { registerCaching } from 'cachement/tsyringe';

@@ -17,9 +17,8 @@ test('the files of docs/http.md compile and respond as documented', async (t) =>
     'caller.ts',
     'express-store.ts',
     'fastify-store.ts',
-    'login-limit.guard.ts',
   ]);
-  const project = await compileProject({ ...files, 'main.ts': MAIN, 'nestjs.d.ts': NESTJS });
+  const project = await compileProject({ ...files, 'main.ts': MAIN });
   t.teardown(() => project.remove());
   const { exitCode, output } = await project.run('main.js');
   t.is(exitCode, 0, output);
@@ -123,20 +122,4 @@ const app = await limitedApp(useNew());
 console.log(\`@fastify/rate-limit: \${statuses(await three(await app.listen({ port: 0, host: '127.0.0.1' })))}\`);
 await app.close();
 process.exit();
-`;
-
-/** What the guard takes of NestJS, which is not installed. */
-const NESTJS = `
-declare module '@nestjs/common' {
-  export function Injectable(): ClassDecorator;
-  export class HttpException extends Error {
-    constructor(response: string, status: number);
-  }
-  export interface CanActivate {
-    canActivate(context: ExecutionContext): Promise<boolean>;
-  }
-  export interface ExecutionContext {
-    switchToHttp(): { getRequest<T = any>(): T; getResponse<T = any>(): T };
-  }
-}
 `;

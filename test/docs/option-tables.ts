@@ -9,6 +9,10 @@ import { rateLimitHeadersOptions } from '../../src/adapters/http/rate-limit-head
 import { responseCacheOptions } from '../../src/adapters/http/response-cache-options.js';
 import { ioredisOptions } from '../../src/adapters/ioredis/ioredis-options.js';
 import { memoryOptions } from '../../src/adapters/memory/memory-options.js';
+import { asyncCachingModuleOptions } from '../../src/adapters/nestjs/caching-module.js';
+import { healthOptions } from '../../src/adapters/nestjs/health-indicator.js';
+import { cachingModuleOptions } from '../../src/adapters/nestjs/module-options.js';
+import { throttlerStorageOptions } from '../../src/adapters/nestjs/throttler-storage.js';
 import {
   getOrSetOptions,
   invalidateOptions,
@@ -127,6 +131,26 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   fastifyRateLimitStore: {
     schema: fastifyRateLimitStoreOptions,
     documented: [['src/adapters/fastify-rate-limit/store-options.ts', 'FastifyRateLimitStoreOptions']],
+  },
+  'CachingModule.forRoot': {
+    schema: cachingModuleOptions,
+    documented: [['src/adapters/nestjs/module-options.ts', 'RootOptions', 'ExistingCachingOptions']],
+    extends: 'new Caching',
+  },
+  'CachingModule.forRootAsync': {
+    schema: asyncCachingModuleOptions,
+    documented: [
+      ['src/adapters/nestjs/module-options.ts', 'RootOptions'],
+      ['src/adapters/nestjs/caching-module.ts', 'AsyncCachingModuleOptions'],
+    ],
+  },
+  isHealthy: {
+    schema: healthOptions,
+    documented: [['src/adapters/nestjs/health-indicator.ts', 'HealthOptions']],
+  },
+  cachingThrottlerStorage: {
+    schema: throttlerStorageOptions,
+    documented: [['src/adapters/nestjs/throttler-storage.ts', 'ThrottlerStorageOptions']],
   },
 };
 

@@ -22,6 +22,19 @@ test('the snippets of docs/dependency-injection.md compile, each by itself', asy
   t.pass();
 });
 
+test('the snippets of docs/nestjs.md compile, each by itself', async (t) => {
+  const files = modulesOf('nestjs.md');
+  t.true(Object.keys(files).length > 4);
+  const project = await compileProject({ ...files, 'config.ts': CONFIG });
+  await project.remove();
+  t.pass();
+});
+
+const CONFIG = `
+export class ConfigService { get(name: string): string { return name; } }
+export class ConfigModule {}
+`;
+
 test('the snippets of README.md compile, each by itself', async (t) => {
   const project = await compileProject({ ...modulesOf('../README.md'), 'surroundings.d.ts': README });
   await project.remove();
@@ -49,14 +62,4 @@ declare const request: { readonly tenant: string };
 declare class Users { find(id: string): Promise<User> }
 declare class Db { user(id: string): Promise<User> }
 interface User { readonly id: string; readonly name: string }
-declare module '@nestjs/common' {
-  export function Injectable(): ClassDecorator;
-  export function Module(options: { providers: readonly unknown[]; exports?: readonly unknown[] }): ClassDecorator;
-}
-declare module '@nestjs/core' {
-  export class ModuleRef {
-    get<T>(token: abstract new (...args: never[]) => T, options?: { strict: boolean }): T;
-    resolve<T>(token: abstract new (...args: never[]) => T): Promise<T>;
-  }
-}
 `;

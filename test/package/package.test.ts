@@ -36,6 +36,7 @@ const PEERS: Readonly<Record<string, readonly string[]>> = {
   './express': ['express', '@types/express'],
   './fastify': ['fastify'],
   './hono': ['hono'],
+  './nestjs': ['@nestjs/common', '@nestjs/core', 'reflect-metadata', 'rxjs'],
 };
 
 /**

@@ -1,6 +1,8 @@
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { blocksOf, filesOf } from '../docs/code-blocks.js';
+import { filesOf } from '../docs/code-blocks.js';
+import { projectFolder } from '../support/project-folder.js';
 import { withServer } from '../support/server-process.js';
 import {
   createToolchainProject,
@@ -17,19 +19,24 @@ const SETTINGS = [
 ] as const;
 
 let project: ToolchainProject;
+/** NestJS 12, which is ESM only. */
+let project12: ToolchainProject;
 
-test.before('install a NestJS 11 application and its tests', async (t) => {
+test.before('install a NestJS 11 application and its tests, and NestJS 12', async (t) => {
   t.timeout(240_000);
   project = await createToolchainProject('nestjs');
+  project12 = await createToolchainProject('nestjs-12');
 });
 
-test.after.always('remove it', () => project?.remove());
+test.after.always('remove them', async () => {
+  await project?.remove();
+  await project12?.remove();
+});
 
-/** The application, with the module that the docs show, and settings of the page. */
+/** The application, with settings of the page. */
 async function application(...headings: readonly string[]): Promise<Program> {
   const settings = headings.map((heading) => filesOf('toolchains.md', heading));
-  const [module] = blocksOf('dependency-injection.md').filter((code) => code.includes('class CachingModule'));
-  return project.program(Object.assign({ 'src/caching.module.ts': module! }, ...settings));
+  return project.program(Object.assign({}, ...settings));
 }
 
 for (const heading of SETTINGS) {
@@ -88,6 +95,43 @@ test.serial('Jest with SWC, without decoratorMetadata: Nest injects undefined, a
   t.is(exitCode, 1);
   t.regex(output, /TypeError: Cannot read properties of undefined/);
 });
+
+for (const [version, module] of [
+  [11, 'CommonJS'],
+  [12, 'ESM'],
+] as const) {
+  test.serial(
+    `NestJS ${version}, ${module}: two applications with two runtimes each run, and end`,
+    async (t) => {
+      const main = 'two-applications.ts';
+      const source = await readFile(
+        path.join(projectFolder, 'test/toolchains/projects/nestjs/src', main),
+        'utf8',
+      );
+      const program =
+        version === 11
+          ? await application(SETTINGS[0])
+          : await project12.program({
+              ...filesOf('toolchains.md', SETTINGS[0]),
+              [`src/${main}`]: source,
+            });
+      t.like(await program.command('tsc'), { exitCode: 0, output: '' });
+      t.deepEqual(await program.node('dist/two-applications.js'), {
+        exitCode: 0,
+        output: TWO_APPLICATIONS,
+        stdout: TWO_APPLICATIONS,
+      });
+    },
+  );
+}
+
+const TWO_APPLICATIONS = `\
+first: singleton, request, transient on first; reports on first-reports
+second: singleton, request, transient on second; reports on second-reports
+first: singleton, request, transient on first; reports on first-reports
+role of the guard: reader; 429 Quota Exceeded
+closed
+`;
 
 /** Runs the compiled application while `work` runs. */
 async function withApplication(

@@ -96,6 +96,7 @@ export function around<This, A extends readonly unknown[], R>(
       throw decorationError(decorator, 'an accessor', name);
     }
     const isStatic = typeof target === 'function';
+    if (!isStatic) decorated.add(target as object);
     const owner = knownClass((isStatic ? target : (target as object).constructor) as Constructor);
     return {
       ...descriptor,
@@ -131,6 +132,23 @@ function wrap(
 
 /** The original method of each wrapper, by any copy of this package. */
 const originals = shared('originals', () => new WeakMap<object, Method>());
+
+/** The prototypes with methods that were decorated under `experimentalDecorators`, by any copy of this package. */
+const decorated = shared('decorated', () => new WeakSet<object>());
+
+/**
+ * True if instances of a class have methods that this library decorates, inherited ones included. Standard decorators do
+ * not know the class before there is an instance: their methods are found, unless another decorator is above.
+ */
+export function hasDecoratedMethods({ prototype }: { readonly prototype: object | undefined }): boolean {
+  for (let proto = prototype; proto != null; proto = Object.getPrototypeOf(proto) as object | undefined) {
+    if (decorated.has(proto)) return true;
+    const descriptors = Object.values(Object.getOwnPropertyDescriptors(proto));
+    if (descriptors.some(({ value }) => typeof value === 'function' && originals.has(value as object)))
+      return true;
+  }
+  return false;
+}
 
 /** True if `value` is the wrapper itself, or other wrappers of this library around it. */
 function wraps(value: unknown, wrapper: Method): boolean {

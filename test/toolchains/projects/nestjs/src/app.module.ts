@@ -1,14 +1,13 @@
 import { Module } from '@nestjs/common';
-import { APP_FILTER } from '@nestjs/core';
+import { memory } from 'cachement/memory';
+import { CachingModule } from 'cachement/nestjs';
 import { Archive } from './archive';
 import { BooksController } from './books.controller';
 import { BooksService } from './books.service';
-import { CachingModule } from './caching.module';
-import { RefusalFilter } from './refusal.filter';
 
 @Module({
-  imports: [CachingModule],
+  imports: [CachingModule.forRoot({ adapter: memory(), namespace: 'shop' })],
   controllers: [BooksController],
-  providers: [Archive, BooksService, { provide: APP_FILTER, useClass: RefusalFilter }],
+  providers: [Archive, BooksService],
 })
 export class AppModule {}
