@@ -24,6 +24,11 @@ export const l1Mutations = [
     title: 'entries are returned while no heartbeat is missing',
   },
   {
+    guard: 'first-confirmation-ends-the-wait-for-the-l1',
+    test: REDIS,
+    title: 'ready() resolves when the L1 is confirmed, and not only at its timeout',
+  },
+  {
     guard: 'remembered-key-keeps-no-removed-entry',
     test: UNIT,
     title: 'a remembered key does not lead to an entry that has left the memory, and keeps none',

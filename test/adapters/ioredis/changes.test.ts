@@ -3,6 +3,8 @@ import { Redis } from 'ioredis';
 import { decodeChanges, encodeChanges } from '../../../src/adapters/ioredis/changes/change-message.js';
 import { ioredis } from '../../../src/adapters/ioredis/index.js';
 import { Caching, type CachingOptions } from '../../../src/core/caching.js';
+import type { Clock } from '../../../src/core/ports/clock.js';
+import { systemClock } from '../../../src/core/shared/system-clock.js';
 import { recordEvents } from '../../../src/testing/record-events.js';
 import { eventually } from '../../support/eventually.js';
 import { startProxy } from '../../support/proxy.js';
@@ -61,6 +63,22 @@ async function open(
     },
   };
 }
+
+test('ready() resolves when the L1 is confirmed, and not only at its timeout', async (t) => {
+  // A clock on which no connection is ever late.
+  const clock: Clock = {
+    ...systemClock,
+    after: (ms, task) => (ms >= 20_000 ? { cancel() {} } : systemClock.after(ms, task)),
+  };
+  // Which connection is usable last is chance.
+  for (let attempt = 0; attempt < 20; attempt++) {
+    const namespace = `ready-${process.pid}-${attempt}`;
+    const caching = new Caching({ adapter: ioredis(server.url, PATIENT), namespace, clock, l1: true });
+    await caching.ready();
+    await caching.close();
+  }
+  t.pass();
+});
 
 for (const { major, Redis: Client, Cluster: ClusterClient } of MAJORS) {
   for (const kind of ['one Redis', 'a Cluster'] as const) {

@@ -115,9 +115,9 @@ export class RedisConnection {
     if (changes === undefined) return undefined;
     const { source, listener, sender } = changes;
     const confirmed = (time: number): void => {
-      const wasConfirmed = this.#changes?.isConfirmed === true;
       listener.confirmed(time);
-      if (!wasConfirmed) this.#readiness.changed();
+      // guard: first-confirmation-ends-the-wait-for-the-l1
+      this.#readiness.changed();
     };
     const subscription: ChangeSubscription = {
       source,
