@@ -2,10 +2,12 @@ export type {
   Acknowledgement,
   Found,
   Cache,
+  GetOrSetManyOptions,
   GetOrSetOptions,
   InvalidateOptions,
   SetOptions,
 } from './core/cache/cache.js';
+export type { BatchResult } from './core/cache/batch-load.js';
 export { withRequestMemo } from './core/cache/request-memo.js';
 export { Caching, type CachingOptions, type Verbs, type VerbsOptions } from './core/caching.js';
 export type { L1Options } from './core/l1/l1-options.js';
@@ -61,6 +63,7 @@ export type { LockGrant, LockReply, LockRequest, LockStore, ServerAnswer } from 
 export type { ConcurrencyRule, Rule, WindowRule } from './core/limits/rules.js';
 export type { AsyncMethodDecorator } from './decorators/shared/around.js';
 export { Cached, type CachedOptions } from './decorators/cached.js';
+export { CachedMany, type CachedManyOptions } from './decorators/cached-many.js';
 export { createDecorators } from './decorators/create-decorators.js';
 export { Invalidates, type InvalidatesOptions, type Timing } from './decorators/invalidates.js';
 export { Locked } from './decorators/locked.js';

@@ -1,3 +1,4 @@
+const BATCH = 'test/cache/batch-load.test.ts';
 const MEMO = 'test/cache/request-memo.test.ts';
 
 /**
@@ -928,6 +929,40 @@ export const cacheMutations = [
     guard: 'memo-is-invalidated-after-the-store',
     test: MEMO,
     title: 'a read during an invalidation by * is not remembered after it (*',
+  },
+  {
+    guard: 'list-of-a-batch-has-a-value-for-each-id',
+    test: BATCH,
+    title: 'a list of another length, and what is no collection, reject with an OptionsError',
+  },
+  {
+    guard: 'result-of-a-batch-has-its-form',
+    test: BATCH,
+    title: '@CachedMany: a method that returns another form than it says rejects with the mend',
+  },
+  {
+    guard: 'batch-does-not-wait-for-a-load-of-this-process',
+    test: BATCH,
+    title: 'a batch shares a load with getOrSet of the same key, in both directions',
+  },
+  {
+    guard: 'batch-does-not-wait-for-a-load-of-another-process',
+    test: BATCH,
+    title: 'an id whose load another process holds does not hold the others up',
+  },
+  {
+    guard: 'loads-of-a-batch-are-not-bounded',
+    replace: 'call.batch === undefined ?',
+    by: 'true ?',
+    test: BATCH,
+    title: 'loads of a batch are not bounded by maxConcurrentLoads',
+  },
+  {
+    guard: 'batch-runs-within-its-loads',
+    replace: 'inner === undefined ? work() : loads.contexts.run(inner, work)',
+    by: 'work()',
+    test: BATCH,
+    title: 'a loader that asks for its own ids does not wait for itself',
   },
   {
     guard: 'set-ends-what-the-request-remembers',

@@ -1,7 +1,7 @@
 import type { Key } from '../core/cache/cache.js';
 import { KeyError } from '../core/shared/errors.js';
 import { placeholdersOf } from '../core/keys/key-template.js';
-import { KeyContext, type ContextOfCall } from '../core/keys/context.js';
+import { KeyContext } from '../core/keys/context.js';
 import { defaultKey } from '../core/keys/argument-key.js';
 import {
   callback,
@@ -19,7 +19,8 @@ import {
 } from '../core/cache/cache-options.js';
 import { joinTags, normaliseTags } from '../core/cache/tags.js';
 import { around, callAsync, type AsyncMethodDecorator } from './shared/around.js';
-import { compileKey, compileTemplates, type KeyOption } from './shared/compile-key.js';
+import { compileKey, type KeyOption } from './shared/compile-key.js';
+import { compileTags, type AnyTags } from './shared/compile-tags.js';
 import { decoratorOptions } from './shared/decorator-options.js';
 import { MethodName } from './shared/method-name.js';
 import { perCaching, resolveCaching, type CachingSource } from './shared/resolve-caching.js';
@@ -93,11 +94,6 @@ export interface CachedOptions<
    */
   readonly onKeyError?: 'bypass' | 'throw' | undefined;
 }
-
-type AnyTags =
-  | string
-  | readonly string[]
-  | ((this: unknown, result: unknown, ...args: readonly unknown[]) => readonly string[]);
 
 /** The schema of `CachedOptions`: names, checks and defaults. */
 export const cachedOptions = {
@@ -226,21 +222,6 @@ export function decorateCached<This, A extends readonly unknown[], R>(
   });
 }
 
-interface TagRenderers {
-  readonly ofArguments: (args: unknown[]) => readonly string[];
-  /** Undefined if no tag depends on the result. */
-  readonly ofResult:
-    | ((
-        self: unknown,
-        result: unknown,
-        args: unknown[],
-        parts: ContextOfCall | undefined,
-      ) => readonly string[])
-    | undefined;
-}
-
-const NO_TAGS: readonly string[] = [];
-
 /** True if two calls with the same key have the same tags: each placeholder of a tag is in the key, too. */
 function decidesTags(key: KeyOption, tags: AnyTags | undefined): boolean {
   if (typeof tags === 'function' || typeof key === 'function') return tags === undefined;
@@ -248,29 +229,4 @@ function decidesTags(key: KeyOption, tags: AnyTags | undefined): boolean {
   if (key === undefined) return true;
   const inKey = placeholdersOf(key);
   return [tags ?? []].flat().every((tag) => placeholdersOf(tag).every((one) => inKey.includes(one)));
-}
-
-function compileTags(tags: AnyTags | undefined, label: string): TagRenderers {
-  if (tags === undefined) return { ofArguments: () => NO_TAGS, ofResult: undefined };
-  if (typeof tags === 'function') {
-    return {
-      ofArguments: () => NO_TAGS,
-      ofResult: (self, result, args, parts) => {
-        const found = normaliseTags(tags.apply(self, [result, ...args]), label);
-        return parts === undefined ? found : parts.tags(found);
-      },
-    };
-  }
-  const renders = compileTemplates(tags, `tags of ${label}`);
-  if (!String(tags).includes('{')) {
-    const fixed = normaliseTags(
-      renders.map((render) => render([])),
-      label,
-    );
-    return { ofArguments: () => fixed, ofResult: undefined };
-  }
-  return {
-    ofArguments: (args) => [...new Set(renders.map((render) => render(args)))],
-    ofResult: undefined,
-  };
 }

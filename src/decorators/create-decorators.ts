@@ -2,6 +2,7 @@ import { Caching } from '../core/caching.js';
 import { describe } from '../core/shared/describe.js';
 import { OptionsError } from '../core/shared/errors.js';
 import { decorateCached, type Cached } from './cached.js';
+import { decorateCachedMany, type CachedMany } from './cached-many.js';
 import { decorateInvalidates, type Invalidates } from './invalidates.js';
 import { decorateLocked, type Locked } from './locked.js';
 import { decorateRateLimited, type RateLimited } from './rate-limited.js';
@@ -17,6 +18,7 @@ import { decorateRateLimited, type RateLimited } from './rate-limited.js';
  */
 export function createDecorators(caching: Caching | (() => Caching)): {
   readonly Cached: typeof Cached;
+  readonly CachedMany: typeof CachedMany;
   readonly Invalidates: typeof Invalidates;
   readonly RateLimited: typeof RateLimited;
   readonly Locked: typeof Locked;
@@ -28,6 +30,8 @@ export function createDecorators(caching: Caching | (() => Caching)): {
   }
   const bound: ReturnType<typeof createDecorators> = {
     Cached: (options = {}) => decorateCached({ ...options, cache: options.cache ?? caching }, bound.Cached),
+    CachedMany: (options) =>
+      decorateCachedMany({ ...options, cache: options.cache ?? caching }, bound.CachedMany),
     Invalidates: (options) =>
       decorateInvalidates({ ...options, cache: options.cache ?? caching }, bound.Invalidates),
     RateLimited: (options) =>

@@ -14,6 +14,7 @@ import { healthOptions } from '../../src/adapters/nestjs/health-indicator.js';
 import { cachingModuleOptions } from '../../src/adapters/nestjs/module-options.js';
 import { throttlerStorageOptions } from '../../src/adapters/nestjs/throttler-storage.js';
 import {
+  getOrSetManyOptions,
   getOrSetOptions,
   invalidateOptions,
   invalidationTarget,
@@ -27,6 +28,7 @@ import { acquireOptions, lockOptions, lockTimes } from '../../src/core/locks/loc
 import type { OptionSchema } from '../../src/core/shared/option-schema.js';
 import { cacheOptions } from '../../src/core/cache/cache-options.js';
 import { cachedOptions } from '../../src/decorators/cached.js';
+import { cachedManyOptions } from '../../src/decorators/cached-many.js';
 import { invalidatesOptions } from '../../src/decorators/invalidates.js';
 import { lockedOptions } from '../../src/decorators/locked.js';
 import { rateLimitedOptions } from '../../src/decorators/rate-limited.js';
@@ -54,9 +56,19 @@ export const GROUPS: Readonly<Record<string, Group>> = {
     documented: [['src/decorators/cached.ts', 'CachedOptions']],
     extends: 'defaults',
   },
+  '@CachedMany': {
+    schema: cachedManyOptions,
+    documented: [['src/decorators/cached-many.ts', 'CachedManyFields']],
+    extends: 'defaults',
+  },
   getOrSet: {
     schema: getOrSetOptions,
     documented: [['src/core/cache/cache.ts', 'GetOrSetOptions']],
+    extends: 'defaults',
+  },
+  getOrSetMany: {
+    schema: getOrSetManyOptions,
+    documented: [['src/core/cache/cache.ts', 'GetOrSetManyOptions']],
     extends: 'defaults',
   },
   set: { schema: setOptions, documented: [['src/core/cache/cache.ts', 'SetOptions']], extends: 'defaults' },

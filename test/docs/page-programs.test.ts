@@ -17,6 +17,7 @@ const PAGES = [
   'docs/nestjs.md',
   'docs/outage.md',
   'docs/staleness.md',
+  'docs/batches.md',
   'docs/rate-limits.md',
   'docs/redis.md',
   'docs/stampede.md',

@@ -20,10 +20,18 @@ export interface CacheCall<T> {
   readonly bulkhead: LoadBulkhead | undefined;
   /** The caller's own signal: it ends the call, and the load only if no other call waits for it. */
   readonly signal: AbortSignal | undefined;
+  /** Of a call that belongs to a batch. The loads of a batch are not bounded. */
+  readonly batch?: BatchMember | undefined;
   /** `Class.method` in events; undefined for the plain verbs. */
   readonly method: MethodLabel | undefined;
   /** The decorated method that loads; undefined for the plain verbs. */
   readonly site: LoadSite | undefined;
+}
+
+/** What the engine tells a batch about the call of one id. */
+export interface BatchMember {
+  /** The call has found a value, or waits for a load that is not its own. Then the batch does not wait for it. */
+  readonly decided: () => void;
 }
 
 /** A decorated method. Compared by identity: an override is another site of the same name, and may have the same key. */

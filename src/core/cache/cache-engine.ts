@@ -158,6 +158,8 @@ export class CacheEngine {
       wait ??= new CallWait(clock, call);
       load ??=
         this.#join(call.key, outer) ?? (startedLoad = this.#startLoad(call, keys, found, requestedAt, outer));
+      // guard: batch-does-not-wait-for-a-load-of-this-process
+      if (load !== startedLoad) call.batch?.decided();
       const limits = {
         // guard: hung-load-is-left
         loadTimeout: load === startedLoad ? undefined : loadTimeout,
@@ -483,7 +485,8 @@ export class CacheEngine {
     const dependsOnResult = call.resultTags !== undefined || call.policy.inheritTags;
     const load = new InFlightLoad(call.key, dependsOnResult ? undefined : call.tags);
     if (outer !== undefined) load.addCaller(outer);
-    const bulkhead = call.bulkhead ?? this.#context.bulkhead;
+    // guard: loads-of-a-batch-are-not-bounded
+    const bulkhead = call.batch === undefined ? (call.bulkhead ?? this.#context.bulkhead) : undefined;
     if (bulkhead !== undefined) {
       const { clock, events } = this.#context;
       const timeout = call.policy.loadQueueTimeout;

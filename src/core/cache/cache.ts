@@ -1,3 +1,4 @@
+import { readBatch, type BatchResult } from './batch-load.js';
 import type { CacheEngine } from './cache-engine.js';
 import { describe } from '../shared/describe.js';
 import { invalidationQueued, OptionsError } from '../shared/errors.js';
@@ -7,6 +8,7 @@ import {
   abortSignal,
   callback,
   flag,
+  integer,
   list,
   oneOf,
   parseOptions,
@@ -55,6 +57,28 @@ export interface GetOrSetOptions<T> extends CacheOptions {
    * @default none
    */
   readonly signal?: AbortSignal | undefined;
+}
+
+export interface GetOrSetManyOptions<Id, T> extends CacheOptions {
+  /** The key of an id: a complete key, or its parts. It must be that of other calls for the same value. */
+  readonly key: (id: Id) => Key;
+  /**
+   * Labels by which entries can be invalidated together: a list of at most 1,000 strings, or a function of a loaded value and
+   * its id that returns one.
+   * @default none
+   */
+  readonly tags?: readonly string[] | ((value: T, id: Id) => readonly string[]) | undefined;
+  /** Tags that have no parts of the context (docs/context.md). @default none */
+  readonly sharedTags?: readonly string[] | undefined;
+  /** Returns true for a value that is returned and not stored. @default every value is stored */
+  readonly unless?: ((value: T, id: Id) => boolean) | undefined;
+  /**
+   * The id of a value, if the loader returns a list in another order, or without the ids that it has not found.
+   * @default a list has one value for each id, in the order of the ids
+   */
+  readonly idOf?: ((value: T) => Id) | undefined;
+  /** How many ids the loader is called with at most: 1 or more. @default all that are missing */
+  readonly chunkSize?: number | undefined;
 }
 
 export interface InvalidateOptions {
@@ -107,6 +131,18 @@ export const getOrSetOptions = {
   unless: callback<(value: never) => boolean>(),
   signal: abortSignal(),
 } satisfies Record<keyof GetOrSetOptions<unknown>, Option<unknown>>;
+
+export const getOrSetManyOptions = {
+  ...cacheOptions,
+  key: callback<(id: never) => Key>(),
+  tags: unchecked<readonly string[] | ((value: never, id: never) => readonly string[])>(
+    'a list of strings, or a function',
+  ),
+  sharedTags: unchecked<readonly string[]>('a list of strings'),
+  unless: callback<(value: never, id: never) => boolean>(),
+  idOf: callback<(value: never) => unknown>(),
+  chunkSize: integer({ min: 1 }),
+} satisfies Record<keyof GetOrSetManyOptions<unknown, unknown>, Option<unknown>>;
 
 export const invalidationTarget = {
   keys: list<Key>('a list of keys'),
@@ -169,6 +205,65 @@ export class Cache {
       method: undefined,
       site: undefined,
     });
+  }
+
+  /**
+   * Returns the values of several ids. The entries are looked up together, and the ids that are missing are loaded together.
+   * Each id is stored under its own key, with a lease and a fence of its own, and shares a running load with `getOrSet` and
+   * `@Cached` of the same key.
+   *
+   * @param loader is called with the ids that are missing, each once. Returns a Map, an object by id, or a list (`idOf`)
+   * @returns the values by id, in the order of the ids. Ids without a value, or with the value undefined, are left out. That
+   * an id has none is stored for `negativeTtl`
+   * @throws OptionsError for invalid options, a missing ttl, and a result of another form
+   * @throws KeyError for an invalid key or tag; MissingContextError
+   * @throws what `loader` and the functions of the options throw
+   * @see I23 in docs/coherence.md
+   * @example
+   * const users = await caching.cache.getOrSetMany(['42', '43'], (ids) => db.users(ids), {
+   *   key: (id) => `user:${id}`,
+   *   ttl: '15m',
+   * });
+   */
+  async getOrSetMany<Id, T>(
+    ids: readonly Id[],
+    loader: (ids: Id[]) => Promise<BatchResult<Id, T>> | BatchResult<Id, T>,
+    options: GetOrSetManyOptions<Id, T>,
+  ): Promise<Map<Id, T>> {
+    const label = 'getOrSetMany';
+    if (!Array.isArray(ids))
+      throw new OptionsError(`${label} takes a list of ids, and ${describe(ids)} was given.`);
+    const parsed = parseOptions(getOrSetManyOptions, options, label);
+    const { key, tags, sharedTags, unless, idOf, chunkSize } = options;
+    if (key === undefined) throw new OptionsError(`${label} needs the option key: a function of an id.`);
+    const policy = this.#engine.policy(parsed, label);
+    const context = this.#context?.read(label);
+    const fixedTags = tagsIn(context, typeof tags === 'function' ? undefined : tags, sharedTags, label);
+    const values = await readBatch<Id, T>(this.#engine, {
+      ids,
+      callOf: (id) => ({
+        key: keyIn(context, key(id), label),
+        tags: fixedTags,
+        resultTags:
+          typeof tags !== 'function'
+            ? undefined
+            : (value) => (value === undefined ? [] : tagsIn(context, tags(value, id), undefined, label)),
+        unless: unless === undefined ? undefined : (value) => value !== undefined && unless(value, id),
+        policy,
+        signal: undefined,
+        method: undefined,
+        site: undefined,
+      }),
+      load: async (missing) => loader(missing),
+      idOf,
+      chunkSize,
+      label: `The loader of ${label}`,
+    });
+    const found = new Map<Id, T>();
+    ids.forEach((id, i) => {
+      if (values[i] !== undefined) found.set(id, values[i]);
+    });
+    return found;
   }
 
   /**

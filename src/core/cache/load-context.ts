@@ -44,6 +44,10 @@ export interface LoadContext {
   readonly tracker: TagTracker | undefined;
   readonly outer: LoadContext | undefined;
   /** False once the load has ended: work that it left running is not part of it. */
+  readonly isActive: boolean;
+}
+
+interface ActiveContext extends LoadContext {
   isActive: boolean;
 }
 
@@ -76,7 +80,7 @@ export async function runLoader<T>(
   load: () => Promise<T>,
 ): Promise<T> {
   const outer = currentLoadContext();
-  const context: LoadContext = { ...identity, tracker: tracker ?? outer?.tracker, outer, isActive: true };
+  const context: ActiveContext = { ...identity, tracker: tracker ?? outer?.tracker, outer, isActive: true };
   loads.active++;
   try {
     return await loads.contexts.run(context, load);
@@ -86,6 +90,32 @@ export async function runLoader<T>(
     // Until Node.js 24, a storage in use makes every promise of the process slower: a hit takes a third longer.
     if (loads.active === 0) loads.contexts.disable();
   }
+}
+
+/**
+ * Runs the loader of a batch within the loads of all its ids: none of them may wait for itself, and each has the tags of the
+ * cached calls that the loader makes.
+ */
+export async function runWithinLoads<T>(batch: readonly LoadContext[], work: () => Promise<T>): Promise<T> {
+  const trackers = [...new Set(batch.flatMap(({ tracker }) => (tracker === undefined ? [] : [tracker])))];
+  const tracker = trackers.length === 0 ? undefined : new TagTrackers(trackers);
+  let inner: LoadContext | undefined;
+  for (const own of batch) {
+    const outer: LoadContext | undefined = inner ?? own.outer;
+    inner = {
+      engine: own.engine,
+      key: own.key,
+      site: own.site,
+      load: own.load,
+      tracker,
+      outer,
+      get isActive() {
+        return own.isActive;
+      },
+    };
+  }
+  // guard: batch-runs-within-its-loads
+  return inner === undefined ? work() : loads.contexts.run(inner, work);
 }
 
 /** Collects the tags of the cached calls that a load makes, for `inheritTags`. */
@@ -110,6 +140,20 @@ export class TagTracker {
 
   get tags(): readonly TagVersion[] {
     return [...this.#nonces].map(([tag, nonce]) => ({ tag, nonce }));
+  }
+}
+
+/** Passes tags on to the loads of a batch. */
+class TagTrackers extends TagTracker {
+  readonly #trackers: readonly TagTracker[];
+
+  constructor(trackers: readonly TagTracker[]) {
+    super();
+    this.#trackers = trackers;
+  }
+
+  override add(tags: readonly TagVersion[] | undefined): void {
+    for (const tracker of this.#trackers) tracker.add(tags);
   }
 }
 

@@ -109,6 +109,8 @@ export async function acquireLoadLease<T>(
           break;
         }
         case 'held': {
+          // guard: batch-does-not-wait-for-a-load-of-another-process
+          call.batch?.decided();
           const remainingMs = waitUntil - clock.now();
           // guard: wait-for-another-process-ends
           if (remainingMs <= 0) return NONE;

@@ -50,7 +50,10 @@ export async function loadMissing<T>(
     // Time in the queue is not time spent on the store.
     // guard: store-time-begins-after-the-queue
     const startedAt = requestedAt + (turn?.waitedMs ?? 0);
-    if (call.policy.stampede === 'lock') lock = await acquireLoadLock(context, call, startedAt);
+    if (call.policy.stampede === 'lock') {
+      call.batch?.decided();
+      lock = await acquireLoadLock(context, call, startedAt);
+    }
     const waitedMs = lock?.waitedMs ?? 0;
     const storeAskedSince = startedAt + waitedMs;
     // guard: value-that-does-not-count-is-named-at-once

@@ -1,0 +1,277 @@
+import type { Key } from '../core/cache/cache.js';
+import { readBatch } from '../core/cache/batch-load.js';
+import { describe } from '../core/shared/describe.js';
+import { KeyError, OptionsError } from '../core/shared/errors.js';
+import { KeyContext } from '../core/keys/context.js';
+import {
+  callback,
+  integer,
+  oneOf,
+  parseOptions,
+  unchecked,
+  type Option,
+} from '../core/shared/option-schema.js';
+import {
+  CACHE_DEFAULTS,
+  cacheOptions,
+  resolveCachePolicy,
+  type CacheOptions,
+} from '../core/cache/cache-options.js';
+import { joinTags, normaliseTags } from '../core/cache/tags.js';
+import { around, callAsync, type AsyncMethodDecorator } from './shared/around.js';
+import { compileKey, type KeyOption } from './shared/compile-key.js';
+import { compileTags, type AnyTags } from './shared/compile-tags.js';
+import { decoratorOptions } from './shared/decorator-options.js';
+import { MethodName } from './shared/method-name.js';
+import { perCaching, resolveCaching, type CachingSource } from './shared/resolve-caching.js';
+import type { Template } from './shared/key-template-type.js';
+
+/** The form of the result of a method: a Map by id, a list, or an object by id. */
+type Form = 'map' | 'list' | 'object';
+
+type IdOf<A extends readonly unknown[]> = A extends readonly [readonly (infer Id)[], ...unknown[]]
+  ? Id
+  : never;
+
+/** The arguments of a method with the id in place of the ids. */
+type ArgumentsOfOne<A extends readonly unknown[]> = A extends readonly [
+  readonly (infer Id)[],
+  ...infer Rest extends readonly unknown[],
+]
+  ? [id: Id, ...rest: Rest]
+  : never;
+
+/** The type of one value of a result. */
+type ValueOf<R> =
+  R extends ReadonlyMap<unknown, infer T>
+    ? T
+    : R extends readonly (infer T)[]
+      ? NonNullable<T>
+      : R extends Readonly<Record<string, infer T>>
+        ? NonNullable<T>
+        : never;
+
+type FormOf<R> =
+  R extends ReadonlyMap<unknown, unknown>
+    ? { readonly returns?: 'map' | undefined }
+    : R extends readonly unknown[]
+      ? { readonly returns: 'list' }
+      : { readonly returns: 'object' };
+
+/** The options of `@CachedMany`. Defaults are those of `defaults` of `new Caching`. */
+export type CachedManyOptions<
+  This,
+  A extends readonly unknown[],
+  R,
+  K extends string,
+  T extends string,
+> = CachedManyFields<This, A, R, K, T> & FormOf<R>;
+
+export interface CachedManyFields<
+  This,
+  A extends readonly unknown[],
+  R,
+  K extends string,
+  T extends string,
+> extends CacheOptions {
+  /**
+   * The logical key of an id: a template in which `{0}` is the id, or a function of the id and the other arguments. Give it the
+   * key that `@Cached` has for the same value: both then share entries and running loads.
+   */
+  readonly key: Template<K, ArgumentsOfOne<A>> | NoInfer<(this: This, ...args: ArgumentsOfOne<A>) => Key>;
+  /**
+   * Labels by which entries can be invalidated together: templates in which `{0}` is the id, or a function of a value, its id
+   * and the other arguments.
+   */
+  readonly tags?:
+    | Template<T, ArgumentsOfOne<A>>
+    | readonly Template<T, ArgumentsOfOne<A>>[]
+    | NoInfer<(this: This, value: ValueOf<R>, ...args: ArgumentsOfOne<A>) => readonly string[]>
+    | undefined;
+  /** Tags that have no parts of the context, as fixed names (docs/context.md). @default none */
+  readonly sharedTags?: readonly string[] | undefined;
+  /** A function of the arguments. If it returns false, the call runs the method, and reads and stores nothing. */
+  readonly when?: NoInfer<(this: This, ...args: A) => boolean> | undefined;
+  /** A function of a value, its id and the other arguments. If it returns true, the value is returned and not stored. */
+  readonly unless?:
+    | NoInfer<(this: This, value: ValueOf<R>, ...args: ArgumentsOfOne<A>) => boolean>
+    | undefined;
+  /**
+   * The id of a value, for a method that returns a list in another order than its ids, or without those that it has not found.
+   * @default a list has one value for each id, in the order of the ids
+   */
+  readonly idOf?: NoInfer<(value: ValueOf<R>) => IdOf<A>> | undefined;
+  /** How many ids the method is called with at most: 1 or more. @default all that are missing */
+  readonly chunkSize?: number | undefined;
+  /**
+   * What the method returns, and the decorated method too: a Map by id, a list (undefined for an id without a value), or an
+   * object by id. Ids without a value are left out of a Map and of an object.
+   * @default 'map'
+   */
+  readonly returns?: Form | undefined;
+  /** Parts of the context that the keys have, or false (docs/context.md). @default those of the `Caching` */
+  readonly context?: readonly string[] | false | undefined;
+  /** Replaces class and method name in events. @default class and method name: `Users.findMany` */
+  readonly name?: string | undefined;
+  /** The `Caching` to use, or a function of the instance that returns it. @default found through the container */
+  readonly cache?: CachingSource<This> | undefined;
+  /**
+   * What to do if the call has no valid key. `bypass`: the method runs uncached, and an `error` event is published. `throw`:
+   * the call rejects with the KeyError.
+   * @default 'bypass'
+   */
+  readonly onKeyError?: 'bypass' | 'throw' | undefined;
+}
+
+type AnyCallback<R> = (this: unknown, ...args: readonly unknown[]) => R;
+
+/** The schema of `CachedManyFields`: names, checks and defaults. */
+export const cachedManyOptions = {
+  key: unchecked<KeyOption>('a template or a function'),
+  tags: unchecked<AnyTags>('templates or a function'),
+  ...cacheOptions,
+  ...decoratorOptions,
+  unless: callback<AnyCallback<boolean>>(),
+  sharedTags: unchecked<readonly string[]>('a list of strings'),
+  idOf: callback<AnyCallback<unknown>>(),
+  chunkSize: integer({ min: 1 }),
+  returns: oneOf(['map', 'list', 'object'], 'map'),
+  onKeyError: oneOf(['bypass', 'throw'], 'bypass'),
+} satisfies Record<
+  keyof CachedManyFields<unknown, readonly [readonly unknown[]], unknown, string, string>,
+  Option<unknown>
+>;
+
+/**
+ * Caches the results of an async method that takes a list of ids as its first argument, by id. A call returns the stored
+ * values, and runs the method with the ids that are missing. Each id has an entry, a lease and a fence of its own, and shares
+ * a running load with `@Cached` methods of the same key. `maxConcurrentLoads` does not bound these loads.
+ *
+ * That an id has no value is stored for `negativeTtl`.
+ *
+ * @throws DecorationError, OptionsError while the class is defined
+ * @throws OptionsError (rejection) if the first argument is not a list, or the method returns something else than `returns` says
+ * @throws KeyError (rejection) if an id has no valid key, and `onKeyError` is `'throw'`
+ * @throws ValueError (rejection) if a value would not be read back equal, and `onUnsupported` is `'throw'`
+ * @throws MissingCachingError, MissingContextError (rejection)
+ * @throws (rejection) the errors of the method and of the functions in the options
+ * @see I23 in docs/coherence.md
+ * @example
+ * @CachedMany({ key: 'user:{0}', ttl: '15m' })
+ * async findMany(ids: string[]): Promise<Map<string, User>> { ... }
+ */
+export function CachedMany<
+  This extends object,
+  A extends readonly [readonly unknown[], ...unknown[]],
+  R extends object,
+  const K extends string,
+  const T extends string,
+>(options: CachedManyOptions<This, A, R, K, T>): AsyncMethodDecorator<This, A, R> {
+  return decorateCachedMany(options, CachedMany);
+}
+
+/** `@CachedMany` without the types of its options. @param entry the public function that the user called */
+export function decorateCachedMany<This, A extends readonly unknown[], R>(
+  rawOptions: object,
+  entry: (...args: never) => unknown,
+): AsyncMethodDecorator<This, A, R> {
+  return around('@CachedMany', entry, (joinPoint) => {
+    const label = `@CachedMany on ${String(joinPoint.name)}`;
+    const options = parseOptions(cachedManyOptions, rawOptions, label);
+    const { when, unless, cache, idOf, chunkSize, returns = 'map', onKeyError } = options;
+    if (options.key === undefined) {
+      throw new OptionsError(`${label} needs a key, in which {0} is the id: key: 'user:{0}'.`);
+    }
+    const name = new MethodName('@CachedMany', joinPoint, options.name, undefined);
+    resolveCachePolicy(options, { ...CACHE_DEFAULTS, ttl: 1 }, label);
+    const keyOf = compileKey(options.key, `key of ${label}`)!;
+    const tags = compileTags(options.tags, label);
+    const sharedTags = normaliseTags(options.sharedTags, label);
+    const setupOf = perCaching(({ engines, context }) => ({
+      context: KeyContext.for(context, options.context),
+      engine: engines.cache,
+      policy: engines.cache.policy(options, label),
+    }));
+    return async (self, args, original) => {
+      const { context, engine, policy } = setupOf(resolveCaching(self, cache, name));
+      const [ids, ...rest] = args;
+      if (!Array.isArray(ids)) {
+        throw new OptionsError(
+          `${name.forErrors(self)} takes a list of ids as its first argument, and ${describe(ids)} was given.`,
+        );
+      }
+      if (!engine.enabled) return callAsync(original, self, args, name);
+      if (when !== undefined && !when.apply(self, args)) {
+        engine.bypass();
+        return callAsync(original, self, args, name);
+      }
+      const parts = context?.read(() => name.forErrors(self));
+      const callOf = (id: unknown) => {
+        const own = [id, ...rest];
+        const key = keyOf(own, self);
+        const argumentTags = tags.ofArguments(own);
+        return {
+          key: parts === undefined ? key : parts.key(key),
+          tags: joinTags(parts === undefined ? argumentTags : parts.tags(argumentTags), sharedTags),
+          resultTags:
+            tags.ofResult === undefined
+              ? undefined
+              : (value: unknown) => (value === undefined ? [] : tags.ofResult!(self, value, own, parts)),
+          unless:
+            unless === undefined
+              ? undefined
+              : (value: unknown) => value !== undefined && unless.apply(self, [value, ...own]),
+          policy,
+          signal: undefined,
+          method: () => name.forEvents(self),
+          site: joinPoint,
+        };
+      };
+      const load = async (missing: unknown[]): Promise<unknown> => {
+        const result = await callAsync(original, self, [missing, ...rest], name);
+        checkForm(result, returns, name.forErrors(self));
+        return result;
+      };
+      try {
+        ids.forEach(callOf);
+      } catch (error) {
+        if (!(error instanceof KeyError) || onKeyError === 'throw') throw error;
+        engine.report('key', () => name.forEvents(self), error);
+        engine.bypass();
+        return callAsync(original, self, args, name);
+      }
+      const values = await readBatch(engine, {
+        ids,
+        callOf,
+        load,
+        idOf,
+        chunkSize,
+        label: name.forErrors(self),
+      });
+      return resultOf(returns, ids, values);
+    };
+  });
+}
+
+function checkForm(result: unknown, returns: Form, label: string): void {
+  const form = Array.isArray(result)
+    ? 'list'
+    : Object.prototype.toString.call(result) === '[object Map]'
+      ? 'map'
+      : 'object';
+  // guard: result-of-a-batch-has-its-form
+  if (form !== returns) {
+    throw new OptionsError(
+      `${label} has the option returns: '${returns}', and the method returned ${describe(result)}. Give it returns: '${form}', so ` +
+        'that calls that find all values return the same as calls that run the method.',
+    );
+  }
+}
+
+function resultOf(returns: Form, ids: readonly unknown[], values: readonly unknown[]): unknown {
+  if (returns === 'list') return values;
+  const found = ids.flatMap((id, i) => (values[i] === undefined ? [] : [[id, values[i]] as const]));
+  return returns === 'map'
+    ? new Map(found)
+    : Object.fromEntries(found.map(([id, value]) => [String(id), value]));
+}

@@ -1,0 +1,50 @@
+import { normaliseTags } from '../../core/cache/tags.js';
+import type { ContextOfCall } from '../../core/keys/context.js';
+import { compileTemplates } from './compile-key.js';
+
+/** The `tags` option of a decorator: templates, or a function of the result and the arguments. */
+export type AnyTags =
+  | string
+  | readonly string[]
+  | ((this: unknown, result: unknown, ...args: readonly unknown[]) => readonly string[]);
+
+export interface TagRenderers {
+  readonly ofArguments: (args: unknown[]) => readonly string[];
+  /** Undefined if no tag depends on the result. */
+  readonly ofResult:
+    | ((
+        self: unknown,
+        result: unknown,
+        args: unknown[],
+        parts: ContextOfCall | undefined,
+      ) => readonly string[])
+    | undefined;
+}
+
+const NO_TAGS: readonly string[] = [];
+
+/** Compiles the `tags` option of a decorator. @param label names the decorator in errors @throws OptionsError */
+export function compileTags(tags: AnyTags | undefined, label: string): TagRenderers {
+  if (tags === undefined) return { ofArguments: () => NO_TAGS, ofResult: undefined };
+  if (typeof tags === 'function') {
+    return {
+      ofArguments: () => NO_TAGS,
+      ofResult: (self, result, args, parts) => {
+        const found = normaliseTags(tags.apply(self, [result, ...args]), label);
+        return parts === undefined ? found : parts.tags(found);
+      },
+    };
+  }
+  const renders = compileTemplates(tags, `tags of ${label}`);
+  if (!String(tags).includes('{')) {
+    const fixed = normaliseTags(
+      renders.map((render) => render([])),
+      label,
+    );
+    return { ofArguments: () => fixed, ofResult: undefined };
+  }
+  return {
+    ofArguments: (args) => [...new Set(renders.map((render) => render(args)))],
+    ofResult: undefined,
+  };
+}
