@@ -12,7 +12,8 @@ export { withRequestMemo } from './core/cache/request-memo.js';
 export { Caching, type CachingOptions, type Verbs, type VerbsOptions } from './core/caching.js';
 export type { L1Options } from './core/l1/l1-options.js';
 export { currentLease } from './core/locks/current-lease.js';
-export { currentLoad, type CurrentLoad } from './core/cache/load-context.js';
+export type { CurrentLoad, EntryDecisions } from './core/cache/current-load.js';
+export { currentLoad } from './core/cache/load-context.js';
 export type { Decision, RuleDecision } from './core/ports/decision.js';
 export type { Duration } from './core/shared/duration.js';
 export {

@@ -1,4 +1,5 @@
 const BATCH = 'test/cache/batch-load.test.ts';
+const CURRENT_LOAD = 'test/cache/current-load.test.ts';
 const MEMO = 'test/cache/request-memo.test.ts';
 
 /**
@@ -963,6 +964,18 @@ export const cacheMutations = [
     by: 'work()',
     test: BATCH,
     title: 'a loader that asks for its own ids does not wait for itself',
+  },
+  {
+    guard: 'decided-ttl-is-at-most-that-of-the-call',
+    replace: 'Math.min(maxTtl, decidedTtl ?? Infinity)',
+    by: '(decidedTtl ?? maxTtl)',
+    test: CURRENT_LOAD,
+    title: 'a load sets its ttl, up to that of the call',
+  },
+  {
+    guard: 'tags-of-a-load-need-the-record-of-tag-changes',
+    test: CURRENT_LOAD,
+    title: 'tags without a function tags, and a ttl that is no duration, throw an OptionsError in the loader',
   },
   {
     guard: 'set-ends-what-the-request-remembers',

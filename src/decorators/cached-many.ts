@@ -216,7 +216,7 @@ export function decorateCachedMany<This, A extends readonly unknown[], R>(
           resultTags:
             tags.ofResult === undefined
               ? undefined
-              : (value: unknown) => (value === undefined ? [] : tags.ofResult!(self, value, own, parts)),
+              : (value: unknown) => (value === undefined ? [] : tags.ofResult!(self, value, own, parts, [])),
           unless:
             unless === undefined
               ? undefined

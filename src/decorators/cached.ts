@@ -210,7 +210,9 @@ export function decorateCached<This, A extends readonly unknown[], R>(
         load: () => callAsync(original, self, args, name),
         tags: argumentTags,
         resultTags:
-          tags.ofResult === undefined ? undefined : (result) => tags.ofResult!(self, result, args, parts),
+          tags.ofResult === undefined
+            ? undefined
+            : (result, set) => tags.ofResult!(self, result, args, parts, set),
         unless: unless === undefined ? undefined : (result) => unless.apply(self, [result, ...args]),
         policy,
         bulkhead,

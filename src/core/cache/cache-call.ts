@@ -12,8 +12,10 @@ export interface CacheCall<T> {
   readonly load: () => Promise<T>;
   /** The tags that are known before the load. */
   readonly tags: readonly string[];
-  /** Computes the tags that depend on the loaded value; undefined if there are none. */
-  readonly resultTags: ((value: T) => readonly string[]) | undefined;
+  /**
+   * Computes the tags that depend on the load, from its value and the tags that it has set; undefined if there are none.
+   */
+  readonly resultTags: ((value: T, set: readonly string[]) => readonly string[]) | undefined;
   readonly unless: ((value: T) => boolean) | undefined;
   readonly policy: CachePolicy;
   /** Bounds the loads of the decorated method; undefined if only the bound of the `Caching` applies, if it has one. */

@@ -483,7 +483,12 @@ export class CacheEngine {
   ): InFlightLoad {
     // guard: inherited-tags-are-unknown-during-the-load
     const dependsOnResult = call.resultTags !== undefined || call.policy.inheritTags;
-    const load = new InFlightLoad(call.key, dependsOnResult ? undefined : call.tags);
+    const load = new InFlightLoad(
+      call.key,
+      dependsOnResult ? undefined : call.tags,
+      staleOf(found),
+      call.resultTags !== undefined,
+    );
     if (outer !== undefined) load.addCaller(outer);
     // guard: loads-of-a-batch-are-not-bounded
     const bulkhead = call.batch === undefined ? (call.bulkhead ?? this.#context.bulkhead) : undefined;
@@ -547,4 +552,10 @@ export class CacheEngine {
     // guard: shared-load-is-not-below-the-high-water-mark
     return isCovered && this.#context.highWaterMarks.permits(call.key, result.loadedAt);
   }
+}
+
+/** The value that a load is to replace, if it has only expired, or is refreshed before it does. */
+function staleOf(found: LookupResult): { readonly value: unknown } | undefined {
+  const isKept = found.status === 'stale' || (found.status === 'hit' && found.refreshes !== undefined);
+  return isKept ? { value: found.value } : undefined;
 }

@@ -197,7 +197,10 @@ export class Cache {
       load: async () => loader(),
       tags: tagsIn(context, typeof tags === 'function' ? undefined : tags, sharedTags, label),
       resultTags:
-        typeof tags === 'function' ? (value) => tagsIn(context, tags(value), undefined, label) : undefined,
+        typeof tags === 'function'
+          ? (value, set) =>
+              tagsIn(context, set.length === 0 ? tags(value) : [...tags(value), ...set], undefined, label)
+          : undefined,
       unless: options.unless,
       policy: this.#engine.policy(parsed, label),
       bulkhead: undefined,

@@ -20,6 +20,7 @@ export interface PreparedEntry {
 /**
  * Encodes a value and computes its ttl.
  *
+ * @param decidedTtl by the loader, in ms; undefined: that of the call
  * @returns undefined if the value must not be stored
  * @throws ValueError for an unsupported value under `onUnsupported: 'throw'`
  */
@@ -27,10 +28,14 @@ export function prepareEntry<T>(
   context: CacheContext,
   call: CacheCall<T>,
   value: T,
+  decidedTtl?: number,
 ): PreparedEntry | undefined {
   const { policy } = call;
   const maxTtl = value === null || value === undefined ? policy.negativeTtl : policy.ttl;
-  const ttl = Math.ceil(maxTtl * (1 - policy.jitter * context.clock.random()));
+  // The nonces live for the ttl of the call, so an entry may not live longer.
+  // guard: decided-ttl-is-at-most-that-of-the-call
+  const fullTtl = Math.min(maxTtl, decidedTtl ?? Infinity);
+  const ttl = Math.ceil(fullTtl * (1 - policy.jitter * context.clock.random()));
   if (ttl <= 0) return undefined;
   try {
     return { encoded: encodeValue(value, { maxBytes: policy.maxValueBytes, maxDepth: MAX_DEPTH }), ttl };

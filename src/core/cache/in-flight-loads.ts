@@ -1,5 +1,6 @@
 import type { AwaitedLoad, CallingLoad, LoadTurn } from './load-bulkhead.js';
 import type { TagVersion } from '../ports/entry-format.js';
+import { LoadControl } from './current-load.js';
 
 export interface LoadResult {
   readonly value: unknown;
@@ -28,6 +29,8 @@ export class InFlightLoad implements AwaitedLoad {
   readonly validated: Promise<number>;
   /** True after an invalidation of this process that covers the load: no call may join it, and it is not stored. */
   isDetached = false;
+  /** What its loader decides about the entry. */
+  readonly control: LoadControl;
   /** Its turn in the bulkheads that bound it; undefined if none does. */
   turn: LoadTurn | undefined;
   /** When the loader was called, by this process' clock; undefined while the load waits for its turn or its lease. */
@@ -48,9 +51,19 @@ export class InFlightLoad implements AwaitedLoad {
   settleValidation!: (validFrom: number) => void;
   #callers: CallingLoad[] = NO_CALLERS;
 
-  constructor(key: string, tags: readonly string[] | undefined) {
+  /**
+   * @param stale the value that it is to replace, if calls may still return that
+   * @param hasResultTags whether the loader may set tags
+   */
+  constructor(
+    key: string,
+    tags: readonly string[] | undefined,
+    stale?: { readonly value: unknown },
+    hasResultTags = false,
+  ) {
     this.key = key;
     this.tags = tags;
+    this.control = new LoadControl({ key, signal: () => this.signal, stale, hasResultTags });
     this.result = new Promise((resolve, reject) => {
       this.resolve = resolve;
       this.reject = reject;

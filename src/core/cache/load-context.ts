@@ -1,19 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { LoadSite } from './cache-call.js';
+import type { CurrentLoad } from './current-load.js';
 import type { AwaitedLoad } from './load-bulkhead.js';
 import type { TagVersion } from '../ports/entry-format.js';
 import { shared } from '../shared/registry.js';
-
-/** The load that runs the current method or loader. */
-export interface CurrentLoad {
-  /** The logical key. */
-  readonly key: string;
-  /**
-   * Aborts when no call waits for the load any more: all of them have left after `hardTimeout`, or by their own signals; and
-   * under `abortOnLostLease`. A load whose calls have got a stale value goes on.
-   */
-  readonly signal: AbortSignal;
-}
 
 /**
  * Returns the load that runs the current method or loader, or undefined: the call is not cached (`enabled: false`, `when`), or

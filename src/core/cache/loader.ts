@@ -155,22 +155,23 @@ async function loadUncached<T>(context: CacheContext, load: InFlightLoad, call: 
   // guard: uncached-load-ends-older-values-in-memory
   context.l1?.supersede(call.key);
   // Before the callers have it: those that may not share this load look for it there.
-  if (call.policy.outage > 0) keepForOutage(context, call, value, loadedAt, sequence);
+  if (call.policy.outage > 0) keepForOutage(context, load, call, value, sequence);
   load.resolve({ value, validFrom, loadedAt, tags: undefined });
 }
 
 /** Never throws: the value is returned in any case, also if it cannot be kept. */
 function keepForOutage<T>(
   context: CacheContext,
+  { control, loaderStartedAt }: InFlightLoad,
   call: CacheCall<T>,
   value: T,
-  loadedAt: number,
   sequence: number,
 ): void {
+  const loadedAt = loaderStartedAt!;
   try {
     if (call.unless?.(value) === true) return;
-    const tags = [...call.tags, ...(call.resultTags?.(value) ?? [])];
-    const entry = prepareEntry(context, call, value);
+    const tags = [...call.tags, ...(call.resultTags?.(value, control.tags) ?? [])];
+    const entry = prepareEntry(context, call, value, control.ttl);
     if (entry === undefined) return;
     const expiresAt = loadedAt + Math.min(call.policy.outage, entry.ttl);
     context.outage.keep(call.key, { encoded: entry.encoded, tags, loadedAt, expiresAt }, sequence);
@@ -212,9 +213,10 @@ async function loadWithLease<T>(
       load.permitsStale = await permitsStale(context, load, call, keys, lease);
       throw error;
     }
-    const entry = call.unless?.(value) === true ? undefined : prepareEntry(context, call, value);
+    const entry =
+      call.unless?.(value) === true ? undefined : prepareEntry(context, call, value, load.control.ttl);
     const argumentTagVersions = mergeTags(zipTagVersions(call.tags, lease.tagState.nonces, 1), tracker);
-    const resultTags = (call.resultTags?.(value) ?? []).filter(
+    const resultTags = (call.resultTags?.(value, load.control.tags) ?? []).filter(
       (tag) => !argumentTagVersions?.some((one) => one.tag === tag),
     );
     // Callers get the value before it is stored, and storing may fail: do not return older entries from now on.
@@ -337,7 +339,7 @@ async function callLoader<T>(
 ): Promise<T> {
   const { clock, events } = context;
   const { turn } = load;
-  const identity = { engine: context, key: call.key, site: call.site, load, current: load };
+  const identity = { engine: context, key: call.key, site: call.site, load, current: load.control };
   turn?.giveBackAfter(call.policy.loadTimeout);
   if (!channels.load.hasSubscribers && turn === undefined) return runLoader(identity, tracker, call.load);
   const startedAt = clock.now();

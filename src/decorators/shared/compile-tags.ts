@@ -17,6 +17,7 @@ export interface TagRenderers {
         result: unknown,
         args: unknown[],
         parts: ContextOfCall | undefined,
+        set: readonly string[],
       ) => readonly string[])
     | undefined;
 }
@@ -29,8 +30,9 @@ export function compileTags(tags: AnyTags | undefined, label: string): TagRender
   if (typeof tags === 'function') {
     return {
       ofArguments: () => NO_TAGS,
-      ofResult: (self, result, args, parts) => {
-        const found = normaliseTags(tags.apply(self, [result, ...args]), label);
+      ofResult: (self, result, args, parts, set) => {
+        const own = normaliseTags(tags.apply(self, [result, ...args]), label);
+        const found = set.length === 0 ? own : [...new Set([...own, ...set])];
         return parts === undefined ? found : parts.tags(found);
       },
     };
