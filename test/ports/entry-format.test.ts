@@ -8,6 +8,9 @@ import {
   type Entry,
   LEASE,
   LEASE_LENGTH,
+  REFRESH_TOKEN_AT,
+  REFRESHABLE,
+  REFRESHABLE_HEAD,
   tokenOf,
   VALUE,
   HAS_WAITERS,
@@ -94,13 +97,14 @@ test('a record of the next wire version does not decode', (t) => {
 test('Property: the waiter flag does not change an entry; without the value flag nothing decodes', (t) => {
   fc.assert(
     fc.property(records, fc.nat(255), ({ key, entry, record }, flags) => {
-      record[2] = flags;
+      const own = record[2]! & REFRESHABLE;
+      record[2] = (flags & ~REFRESHABLE) | own;
       t.deepEqual(decodeEntry(key, record), (flags & VALUE) === 0 ? undefined : entry);
     }),
   );
   fc.assert(
     fc.property(records, ({ key, entry, record }) => {
-      record[2] = VALUE | HAS_WAITERS;
+      record[2] = VALUE | HAS_WAITERS | (record[2]! & REFRESHABLE);
       t.deepEqual(decodeEntry(key, record), entry);
       record[2] = LEASE;
       t.is(decodeEntry(key, record), undefined);
@@ -111,15 +115,16 @@ test('Property: the waiter flag does not change an entry; without the value flag
 test('Property: a flipped byte changes its own field or prevents decoding, and never throws', (t) => {
   fc.assert(
     fc.property(records, fc.integer({ min: 1, max: 255 }), ({ key, entry, record, payloadAt }, flip) => {
-      const keyEnd = 60 + Buffer.byteLength(key);
+      const keyAt = entry.refreshable === undefined ? 60 : REFRESHABLE_HEAD;
+      const keyEnd = keyAt + Buffer.byteLength(key);
       for (let at = 0; at < record.length; at++) {
         record[at]! ^= flip;
         const decoded = decodeEntry(key, record);
         record[at]! ^= flip;
         if (decoded === undefined) continue;
-        if (at < 2 || (at >= 52 && at < 54) || (at >= 56 && at < keyEnd))
+        if (at < 2 || (at >= 52 && at < 54) || (at >= 56 && at < 60) || (at >= keyAt && at < keyEnd))
           t.fail(`Byte ${at} is not looked at.`);
-        const changed = at < payloadAt ? fieldAt(at) : 'payload';
+        const changed = at < payloadAt ? fieldAt(at, keyAt) : 'payload';
         for (const field of Object.keys(entry) as (keyof Entry)[]) {
           if (field !== changed) t.deepEqual(decoded[field], entry[field]);
         }
@@ -129,13 +134,14 @@ test('Property: a flipped byte changes its own field or prevents decoding, and n
 });
 
 /** The field that a byte before the payload belongs to. */
-function fieldAt(at: number): keyof Entry | undefined {
+function fieldAt(at: number, keyAt: number): keyof Entry | undefined {
   if (at === 3) return 'codec';
   if (at < 4) return undefined;
   if (at < 20) return 'token';
   if (at < 28) return 'loadStart';
   if (at < 36) return 'freshUntil';
   if (at < 52) return 'clearNonce';
+  if (at >= 60 && at < keyAt) return at < REFRESH_TOKEN_AT ? 'refreshable' : undefined;
   return 'tags';
 }
 

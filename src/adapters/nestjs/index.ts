@@ -18,3 +18,4 @@ export {
   type CachingThrottlerStorage,
   type ThrottlerHits,
 } from './throttler-storage.js';
+export type { ErrorResponseOptions } from '../http/error-response.js';
