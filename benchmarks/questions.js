@@ -45,6 +45,10 @@ export const QUESTIONS = {
     asks: 'How long does another process return the old value from its memory, and what does an invalidation cost?',
     onRequest: true,
   },
+  'tag-growth': {
+    asks: 'What does it cost to invalidate a tag, as the number of its entries grows?',
+    onRequest: true,
+  },
   'l1-memory': {
     asks: 'How much memory does an entry of the L1 take, and how much does maxBytes count for it?',
     onRequest: true,
