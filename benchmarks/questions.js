@@ -45,6 +45,10 @@ export const QUESTIONS = {
     asks: 'How long does another process return the old value from its memory, and what does an invalidation cost?',
     onRequest: true,
   },
+  'stale-values': {
+    asks: 'What do callers feel when a value expires, and its database is slow or down? Draws the picture of the docs.',
+    onRequest: true,
+  },
   'tag-growth': {
     asks: 'What does it cost to invalidate a tag, as the number of its entries grows?',
     onRequest: true,
