@@ -1,12 +1,15 @@
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { projectFolder } from '../support/project-folder.js';
 
 /** Sources that are not part of the tests, compiled into a folder where `cachement` is the package as it was built. */
 export interface CompiledProject {
   /** Runs one of them as a process of its own. */
   run(file: string, env?: Readonly<Record<string, string>>): Promise<RunResult>;
+  /** Imports one of them into this process. */
+  load<Module>(file: string): Promise<Module>;
   remove(): Promise<void>;
 }
 
@@ -36,7 +39,11 @@ export async function compileProject(sources: Readonly<Record<string, string>>):
     await remove();
     throw new Error(`The sources do not compile:\n${compiled.output}`);
   }
-  return { run: (file, env) => node([path.join(folder, file)], folder, env), remove };
+  return {
+    run: (file, env) => node([path.join(folder, file)], folder, env),
+    load: (file) => import(pathToFileURL(path.join(folder, file)).href),
+    remove,
+  };
 }
 
 const CONFIGURATION = {

@@ -5,9 +5,9 @@ import { projectFolder } from '../support/project-folder.js';
 
 const pages = [
   ...['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'benchmarks/README.md', 'test/README.md'],
-  ...readdirSync(path.join(projectFolder, 'docs'))
+  ...readdirSync(path.join(projectFolder, 'docs'), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.md'))
-    .map((name) => `docs/${name}`),
+    .map((name) => `docs/${name.replaceAll('\\', '/')}`),
 ];
 
 for (const page of pages) {

@@ -14,6 +14,7 @@ const PAGES = [
   'docs/invalidation.md',
   'docs/keys.md',
   'docs/locks.md',
+  'docs/migrating.md',
   'docs/nestjs.md',
   'docs/outage.md',
   'docs/staleness.md',
