@@ -1,9 +1,12 @@
 import 'reflect-metadata';
 import { isDeepStrictEqual } from 'node:util';
 import { NestFactory } from '@nestjs/core';
+import { BentoCache, bentostore } from 'bentocache';
+import { memoryDriver } from 'bentocache/drivers/memory';
 import { Redis } from 'ioredis';
 import test, { type ExecutionContext } from 'ava';
-import type { Caching } from '../../src/index.js';
+import { memory } from '../../src/adapters/memory/index.js';
+import { Caching } from '../../src/index.js';
 import { eventually } from '../support/eventually.js';
 import { redisForFile } from '../support/servers.js';
 import { modulesOf } from './code-blocks.js';
@@ -208,6 +211,51 @@ test.serial('bentocache: an error of the loader is wrapped; here it is its own',
     t.is(error === failure, side === 'after');
   }
 });
+
+test.serial(
+  'bentocache: with grace, the first call after deleteByTag gets the old value; here the new one',
+  async (t) => {
+    const bento = new BentoCache({
+      default: 'users',
+      ttl: '15m',
+      grace: '6h',
+      stores: { users: bentostore().useL1Layer(memoryDriver({})) },
+    });
+    const find = (name: string) => bento.getOrSet({ key: 'user', tags: ['users'], factory: () => name });
+    await find('old');
+    const storedAt = Date.now();
+    await eventually('a millisecond passes', () => Date.now() > storedAt);
+    await bento.deleteByTag({ tags: ['users'] });
+    t.is(await find('new'), 'old');
+
+    const caching = new Caching({ adapter: memory(), defaults: { ttl: '15m', grace: '6h', softTimeout: 0 } });
+    t.teardown(() => caching.close());
+    const findHere = (name: string) => caching.cache.getOrSet('user', () => name, { tags: ['users'] });
+    await findHere('old');
+    await caching.cache.invalidate({ tags: ['users'] });
+    t.is(await findHere('new'), 'new');
+  },
+);
+
+test.serial(
+  'bentocache: a load that fails is repeated for each caller; here they share its error',
+  async (t) => {
+    const before = await open<UsersSide>(t, 'bentocache', 'before');
+    const after = await open<UsersSide>(t, 'bentocache', 'after');
+    for (const [side, calls] of [
+      [before, 10],
+      [after, 1],
+    ] as const) {
+      const users = new side.Users();
+      const act = async () => {
+        side.rows.set('failing', new Error('The database is down.'));
+        await Promise.allSettled(Array.from({ length: 10 }, () => users.find('failing')));
+        return side.state.calls;
+      };
+      await expect<number>(t, side, act, calls);
+    }
+  },
+);
 
 interface InvoicesSide {
   readonly Invoices: new () => Record<'settle' | 'settleByHand', (id: string) => Promise<string>>;
