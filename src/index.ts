@@ -8,6 +8,8 @@ export type {
   SetOptions,
 } from './core/cache/cache.js';
 export type { BatchResult } from './core/cache/batch-load.js';
+export type { CachedHandle } from './core/cache/cached-handle.js';
+export type { Peeked } from './core/cache/inspect.js';
 export { withRequestMemo } from './core/cache/request-memo.js';
 export { Caching, type CachingOptions, type Verbs, type VerbsOptions } from './core/caching.js';
 export type { L1Options } from './core/l1/l1-options.js';

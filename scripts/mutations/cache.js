@@ -1,6 +1,8 @@
 const BATCH = 'test/cache/batch-load.test.ts';
 const CURRENT_LOAD = 'test/cache/current-load.test.ts';
 const MEMO = 'test/cache/request-memo.test.ts';
+const MODE = 'test/cache/call-mode.test.ts';
+const HANDLES = 'test/decorators/handles.test.ts';
 
 /**
  * The guards of cached calls and of the entry stores. Without its guard the test of this title must fail. A mutation
@@ -1004,5 +1006,70 @@ export const cacheMutations = [
     by: 'memo.isActive = true',
     test: MEMO,
     title: 'the memo ends with the promise of the work: what goes on after it reads the cache',
+  },
+  // --- handles, bypass and refresh -----------------------------------------------------------------------
+  {
+    guard: 'mode-is-of-this-caching',
+    test: MODE,
+    title: 'a mode is of one Caching, and the innermost one counts',
+  },
+  {
+    guard: 'mode-precedes-the-memory',
+    test: HANDLES,
+    title: 'bypass and refresh reach decorated methods, also those whose value is in memory',
+  },
+  {
+    guard: 'refresh-loads-a-key-once',
+    test: MODE,
+    title: 'refresh: a key is loaded once, and later calls read it as always',
+  },
+  {
+    guard: 'refresh-ends-what-the-request-remembers',
+    test: MODE,
+    title: 'refresh: a request with a memo remembers the new value',
+  },
+  {
+    guard: 'refresh-joins-no-older-load',
+    replace: 'load?.mayRefresh(refreshed) !== true',
+    by: 'load === undefined',
+    test: MODE,
+    title:
+      'G1 no resurrection: a load that was started before a refresh is not stored, in this process and in others',
+  },
+  {
+    guard: 'refresh-joins-no-load-that-runs',
+    replace: ' || this.loaderStartedAt === undefined',
+    by: ' || true',
+    test: MODE,
+    title:
+      'G5 one load: refreshes share a load that has not called its loader, and start another one after that',
+  },
+  {
+    guard: 'refresh-joins-no-load-that-runs',
+    replace: ' || this.loaderStartedAt === undefined',
+    test: MODE,
+    title:
+      'G5 one load: refreshes share a load that has not called its loader, and start another one after that',
+  },
+  {
+    guard: 'refresh-detaches-older-loads',
+    test: MODE,
+    title:
+      'G4 monotonic: after a refresh, an older load that fails returns no stale value, also if the store is away',
+  },
+  {
+    guard: 'no-inspection-under-a-queued-invalidation',
+    test: HANDLES,
+    title: 'G3 own writes: nothing is peeked under an invalidation that has not reached the store',
+  },
+  {
+    guard: 'handle-is-on-the-caching-of-its-method',
+    test: HANDLES,
+    title: 'a handle is on the Caching that the method uses',
+  },
+  {
+    guard: 'original-call-has-unknown-tags',
+    test: HANDLES,
+    title: 'original: runs the method, and neither reads nor stores',
   },
 ];

@@ -1,5 +1,13 @@
 import { CacheEngine } from './cache/cache-engine.js';
 import { Cache } from './cache/cache.js';
+import {
+  handleOn,
+  type AsyncMethodName,
+  type CachedHandle,
+  type MethodArguments,
+  type MethodResult,
+} from './cache/cached-handle.js';
+import { runInMode } from './cache/call-mode.js';
 import { systemClock } from './shared/system-clock.js';
 import { describe } from './shared/describe.js';
 import { OptionsError } from './shared/errors.js';
@@ -218,6 +226,49 @@ export class Caching {
   verbs(options: VerbsOptions): Verbs {
     const { context } = parseOptions(verbsOptions, options, 'verbs');
     return this.#verbsIn(this.enabled ? KeyContext.for(this.context, context) : undefined);
+  }
+
+  /**
+   * A handle on a method with `@Cached`: its key, what is stored for a call, and how to load or invalidate that. The handle
+   * works on this `Caching`.
+   *
+   * @param service the instance, or the class for a static method
+   * @param method the name of a method that returns a promise
+   * @throws OptionsError if the method has no `@Cached`, or if its calls use another `Caching`
+   * @example
+   * const found = await caching.of(service, 'find').peek('42');
+   */
+  of<S extends object, N extends AsyncMethodName<S>>(
+    service: S,
+    method: N,
+  ): CachedHandle<MethodArguments<S, N>, MethodResult<S, N>> {
+    return handleOn(this, service, method);
+  }
+
+  /**
+   * Runs `work`. Cached calls of this `Caching` in it (`@Cached` and `@CachedMany` methods, `getOrSet`, `getOrSetMany`),
+   * also after an await, run their methods, and read and store nothing. Everything else is as always: `@Invalidates` invalidates.
+   *
+   * @returns what `work` returns
+   * @throws OptionsError if `work` is not a function; and what `work` throws
+   * @example
+   * const user = await caching.bypass(() => service.find('42'));
+   */
+  bypass<T>(work: () => T): T {
+    return runInMode(this.engines.cache, undefined, work, 'bypass');
+  }
+
+  /**
+   * Runs `work`. Cached calls of this `Caching` in it (as for `bypass`), also after an await, load anew and replace what is
+   * stored. Each key is loaded once in `work`; later calls of it read as always.
+   *
+   * @returns what `work` returns
+   * @throws OptionsError if `work` is not a function; and what `work` throws
+   * @example
+   * await caching.refresh(() => warm('42'));
+   */
+  refresh<T>(work: () => T): T {
+    return runInMode(this.engines.cache, new Set(), work, 'refresh');
   }
 
   #verbsIn(context: KeyContext | undefined): Verbs {

@@ -1,7 +1,7 @@
 import type { Key } from '../core/cache/cache.js';
 import { KeyError } from '../core/shared/errors.js';
 import { placeholdersOf } from '../core/keys/key-template.js';
-import { KeyContext } from '../core/keys/context.js';
+import { KeyContext, type ContextOfCall } from '../core/keys/context.js';
 import { defaultKey } from '../core/keys/argument-key.js';
 import {
   callback,
@@ -17,8 +17,10 @@ import {
   resolveCachePolicy,
   type CacheOptions,
 } from '../core/cache/cache-options.js';
+import type { CacheCall } from '../core/cache/cache-call.js';
+import type { CachedMethod, CacheHost } from '../core/cache/cached-method.js';
 import { joinTags, normaliseTags } from '../core/cache/tags.js';
-import { around, callAsync, type AsyncMethodDecorator } from './shared/around.js';
+import { around, callAsync, type AsyncMethodDecorator, type Method } from './shared/around.js';
 import { compileKey, type KeyOption } from './shared/compile-key.js';
 import { compileTags, type AnyTags } from './shared/compile-tags.js';
 import { decoratorOptions } from './shared/decorator-options.js';
@@ -163,18 +165,50 @@ export function decorateCached<This, A extends readonly unknown[], R>(
     );
     // Check the policy now. The ttl may still come from the defaults of the Caching, so a valid one is assumed.
     resolveCachePolicy(options, { ...CACHE_DEFAULTS, ttl: 1 }, label);
-    const keyOf = compileKey(options.key, `key of ${label}`);
     const tags = compileTags(options.tags, label);
+    const keyOf = compileKey(options.key, `key of ${label}`);
     const keyDecidesTags = decidesTags(options.key, options.tags);
     const sharedTags = normaliseTags(options.sharedTags, label);
-    const setupOf = perCaching(({ engines, context }) => ({
-      context: KeyContext.for(context, options.context),
-      engine: engines.cache,
-      policy: engines.cache.policy(options, label),
-      bulkhead: engines.cache.bulkhead(options.maxConcurrentLoads),
+    const setupOf = perCaching((host: CacheHost) => ({
+      context: KeyContext.for(host.context, options.context),
+      engine: host.engines.cache,
+      policy: host.engines.cache.policy(options, label),
+      bulkhead: host.engines.cache.bulkhead(options.maxConcurrentLoads),
     }));
-    return (self, args, original) => {
-      const { context, engine, policy, bulkhead } = setupOf(resolveCaching(self, cache, name));
+
+    const ownKey = (self: unknown, args: unknown[]): string =>
+      keyOf?.(args, self) ?? defaultKey(name.forKeys(self), args);
+    const argumentTagsOf = (args: unknown[], parts: ContextOfCall | undefined): readonly string[] => {
+      const own = tags.ofArguments(args);
+      return joinTags(parts === undefined ? own : parts.tags(own), sharedTags);
+    };
+    const callOf = (
+      host: CacheHost,
+      self: unknown,
+      args: unknown[],
+      original: Method,
+      { key, argumentTags, parts }: KeysOfCall,
+    ): CacheCall<unknown> => {
+      const { ofResult } = tags;
+      const { policy, bulkhead } = setupOf(host);
+      return {
+        key,
+        load: () => callAsync(original, self, args, name),
+        tags: argumentTags,
+        resultTags:
+          ofResult === undefined ? undefined : (result, set) => ofResult(self, result, args, parts, set),
+        unless: unless === undefined ? undefined : (result) => unless.apply(self, [result, ...args]),
+        policy,
+        bulkhead,
+        signal: signal?.apply(self, args),
+        method: () => name.forEvents(self),
+        site: joinPoint,
+      };
+    };
+
+    const advice = (self: unknown, args: unknown[], original: Method): Promise<unknown> => {
+      const host = resolveCaching(self, cache, name);
+      const { context, engine, policy } = setupOf(host);
       if (!engine.enabled) return callAsync(original, self, args, name);
       if (when !== undefined && !when.apply(self, args)) {
         engine.bypass();
@@ -186,15 +220,13 @@ export function decorateCached<This, A extends readonly unknown[], R>(
       try {
         // guard: remembered-key-has-no-context
         const remembered = parts === undefined ? keyOf?.recall?.(args) : undefined;
-        key = remembered?.text ?? keyOf?.(args, self) ?? defaultKey(name.forKeys(self), args);
+        key = remembered?.text ?? ownKey(self, args);
         if (parts !== undefined) key = parts.key(key);
         const known = engine.findInMemory(remembered ?? key, policy.l1);
         if (known !== undefined && keyDecidesTags && known.checkedBy === joinPoint) {
           return engine.hit(known, self, name);
         }
-        argumentTags = tags.ofArguments(args);
-        if (parts !== undefined) argumentTags = parts.tags(argumentTags);
-        argumentTags = joinTags(argumentTags, sharedTags);
+        argumentTags = argumentTagsOf(args, parts);
         if (known?.hasTags(argumentTags) === true) {
           if (keyDecidesTags) known.checkedBy = joinPoint;
           return engine.hit(known, self, name);
@@ -205,23 +237,31 @@ export function decorateCached<This, A extends readonly unknown[], R>(
         engine.bypass();
         return callAsync(original, self, args, name);
       }
-      return engine.read({
-        key,
-        load: () => callAsync(original, self, args, name),
-        tags: argumentTags,
-        resultTags:
-          tags.ofResult === undefined
-            ? undefined
-            : (result, set) => tags.ofResult!(self, result, args, parts, set),
-        unless: unless === undefined ? undefined : (result) => unless.apply(self, [result, ...args]),
-        policy,
-        bulkhead,
-        signal: signal?.apply(self, args),
-        method: () => name.forEvents(self),
-        site: joinPoint,
-      });
+      return engine.read(callOf(host, self, args, original, { key, argumentTags, parts }));
     };
+    const cached: CachedMethod = {
+      label: (self) => name.forErrors(self),
+      cachingOf: (self) => resolveCaching(self, cache, name),
+      applies: (self, args) => when === undefined || when.apply(self, args),
+      rejectsKeyErrors: () => onKeyError === 'throw',
+      keyOf: ownKey,
+      callOf: (host, self, args) => {
+        const parts = setupOf(host).context?.read(() => name.forErrors(self));
+        const own = ownKey(self, args);
+        const key = parts === undefined ? own : parts.key(own);
+        const argumentTags = argumentTagsOf(args, parts);
+        return callOf(host, self, args, joinPoint.method, { key, argumentTags, parts });
+      },
+      run: (self, args) => callAsync(joinPoint.method, self, args, name),
+    };
+    return Object.assign(advice, { cached });
   });
+}
+
+interface KeysOfCall {
+  readonly key: string;
+  readonly argumentTags: readonly string[];
+  readonly parts: ContextOfCall | undefined;
 }
 
 /** True if two calls with the same key have the same tags: each placeholder of a tag is in the key, too. */

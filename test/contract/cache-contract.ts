@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer';
 import type { ExecutionContext, TestFn } from 'ava';
 import type { Caching, CachingOptions } from '../../src/core/caching.js';
 import { OptionsError, StoreUnavailableError, ValueError } from '../../src/core/shared/errors.js';
+import { Cached } from '../../src/decorators/cached.js';
 import { subscribe, type CachementEvents, type EventName } from '../../src/core/shared/events.js';
 
 export interface OpenCachings {
@@ -83,6 +84,77 @@ export function cacheContract(test: TestFn, name: string, open: Open): void {
     t.false(await cache.has('k'));
     t.is(await cache.getOrSet('k', () => 1), 1);
   });
+
+  // --- refresh and handles -------------------------------------------------------------------------------------------
+
+  it('G1 no resurrection: a refresh replaces the entry, and a load that was started before it is not stored', async (t, {
+    caching,
+    cache,
+    other,
+  }) => {
+    let finish = (): void => {};
+    const gate = new Promise<void>((resolve) => (finish = resolve));
+    let enter = (): void => {};
+    const entered = new Promise<void>((resolve) => (enter = resolve));
+    const old = other.getOrSet('k', async () => {
+      enter();
+      await gate;
+      return 'old';
+    });
+    await entered;
+    t.is(await caching.refresh(() => cache.getOrSet('k', () => 'new')), 'new');
+    finish();
+    t.is(await old, 'old');
+    t.is(await cache.get('k'), 'new');
+    // Its clock may not tell the two loads apart: then it loads once more.
+    t.true(['new', 'loaded again'].includes(await other.getOrSet('k', () => 'loaded again')));
+    t.is(await caching.refresh(() => cache.getOrSet('k', () => 'newer')), 'newer');
+    t.is(await cache.get('k'), 'newer');
+  });
+
+  it('a handle says what is stored for a call, how old it is, and why a call would miss', async (t, {
+    caching,
+    other,
+  }) => {
+    class Users {
+      @Cached({ key: 'user:{0}', tags: ['users', 'user:{0}'], cache: caching })
+      async find(id: string): Promise<{ readonly id: string }> {
+        return { id };
+      }
+    }
+    const find = caching.of(new Users(), 'find');
+    t.is(await find.explain('1'), 'miss: nothing is stored.');
+    await find.refresh('1');
+    const found = await find.peek('1');
+    t.deepEqual([found?.value, found?.tags, found?.stale], [{ id: '1' }, ['users', 'user:1'], false]);
+    t.true(found!.ageMs >= 0 && found!.ttlMs > 0 && found!.ttlMs <= 60_000);
+    t.regex(await find.explain('1'), /^hit \(l2\): the store has the value, and its ttl ends in \d+ ms\.$/);
+    await other.invalidate({ tags: ['users'] });
+    t.is(await find.explain('1'), "miss: the tag 'users' was invalidated since the value was loaded.");
+    t.is(await find.peek('1'), undefined);
+    await find.refresh('1');
+    await other.clear();
+    t.is(await find.explain('1'), 'miss: the namespace was cleared since the value was loaded.');
+    let finish = (): void => {};
+    const gate = new Promise<void>((resolve) => (finish = resolve));
+    let enter = (): void => {};
+    const entered = new Promise<void>((resolve) => (enter = resolve));
+    const running = other.getOrSet('user:2', async () => {
+      enter();
+      await gate;
+      return { id: '2' };
+    });
+    await entered;
+    t.regex(
+      await find.explain('2'),
+      /^miss: nothing is stored\. Another process holds the lease for \d+ ms, and longer if it extends it\./,
+    );
+    finish();
+    await running;
+    t.deepEqual(await other.get('user:2'), { id: '2' }, 'The question has not cost the load its lease.');
+  });
+
+  // --- loaders, values -----------------------------------------------------------------------------------------------
 
   it('a loader that throws synchronously counts as a failed load', async (t, { cache }) => {
     const failing = (): number => {

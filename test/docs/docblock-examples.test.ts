@@ -39,7 +39,7 @@ function moduleOf({ file, line, code }: DocblockExample): string {
   const example = isMember(code)
     ? `export class Example { readonly db = db;\n${body}\n}`
     : `export async function example() {\n${body}\n}`;
-  return `// ${file}:${line}\n${IMPORTS}${importsOf(file)}const caching = newCaching();\n${example}\n`;
+  return `// ${file}:${line}\n${IMPORTS}${importsOf(file)}const caching = newCaching();\nbindCaching(service, caching);\n${example}\n`;
 }
 
 function isMember(code: string): boolean {

@@ -11,6 +11,7 @@ const PAGES = [
   'docs/caching.md',
   'docs/context.md',
   'docs/dependency-injection.md',
+  'docs/handles.md',
   'docs/invalidation.md',
   'docs/keys.md',
   'docs/locks.md',

@@ -191,6 +191,37 @@ test('entries are returned while no heartbeat is missing', async (t) => {
   t.is(await found('key'), 1);
 });
 
+test('explain says why an entry is not returned, and changes nothing', async (t) => {
+  const { clock, cache, record, found } = l1({ ttl: 10_000 });
+  const tags = [{ tag: 'tag', nonce: 'nonce' }];
+  cache.interrupted();
+  t.is(cache.explain('key', [], Infinity), 'it does not have the value');
+  cache.keep('key', record(1, { tags }), cache.sequence);
+  t.is(cache.explain('key', [], Infinity), 'no message has confirmed yet that it has missed no change');
+  cache.confirmed(clock.now());
+  t.is(cache.explain('key', ['tag'], Infinity), undefined);
+  t.is(cache.explain('key', ['other'], Infinity), 'its value does not have a tag of the call');
+  t.is(cache.explain('key', [], 0), 'l1 of the call is false');
+  await clock.advance(TRUST_MS + 500);
+  t.is(
+    cache.explain('key', [], Infinity),
+    'no message has confirmed for 1500 ms that it has missed no change',
+  );
+  cache.confirmed(Infinity);
+  t.is(
+    cache.explain('key', [], 1_500),
+    'it has had the value for 1500 ms, and l1.ttl of the call is 1500 ms',
+  );
+  t.is(await found('key'), 1);
+  cache.invalidate({ keys: [], tags: ['tag'], all: false });
+  t.is(cache.explain('key', [], Infinity), 'one of its tags or the namespace was invalidated');
+  await clock.advance(10_000);
+  t.is(cache.explain('key', [], Infinity), 'it does not have the value');
+  const { cache: asking, record: another } = l1({ coherence: 'validate' });
+  asking.keep('key', another(1), asking.sequence);
+  t.is(asking.explain('key', [], Infinity), "coherence: 'validate' asks the store in every call");
+});
+
 test('an interruption ends all entries, and what was requested before it', async (t) => {
   const { cache, record, found } = l1();
   const since = cache.sequence;

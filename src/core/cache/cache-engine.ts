@@ -9,6 +9,7 @@ import {
   type Replaced,
   type StaleResult,
 } from './cache-call.js';
+import { callModeOf } from './call-mode.js';
 import { CallWait } from './call-wait.js';
 import {
   createCacheContext,
@@ -19,6 +20,8 @@ import {
 import { prepareEntry, writeEntry } from './entry-writer.js';
 import type { RememberedKey } from '../keys/key-memo.js';
 import { KeyError, type StoreUnavailableError } from '../shared/errors.js';
+import { explain } from './explain.js';
+import { inspect, type Peeked } from './inspect.js';
 import { InFlightLoad, type LoadResult } from './in-flight-loads.js';
 import { LoadBulkhead, LoadTurn, reconsiderWaitingTurns } from './load-bulkhead.js';
 import { currentLoadContext, enclosingLoadOf, type LoadContext } from './load-context.js';
@@ -43,6 +46,8 @@ import { newToken } from '../shared/token.js';
 
 /** `set` replaces whatever is stored. */
 const ANY_RECORD: Replaced = { token: '*', keeps: undefined, tags: [] };
+/** What a refresh has instead of a lookup: its load replaces whatever is stored. */
+const REFRESH: LookupResult = { status: 'miss', replaces: ANY_RECORD.token, keeps: false };
 
 export interface CacheEngineSetup extends CacheContextSetup {
   readonly defaults: ParsedOptions<typeof cacheOptions>;
@@ -91,22 +96,52 @@ export class CacheEngine {
    */
   read<T>(call: CacheCall<T>): Promise<T> {
     if (!this.enabled) return call.load();
+    const mode = callModeOf(this);
+    if (mode === undefined) return this.#read(call, undefined);
+    if (mode.refreshed !== undefined) return this.refresh(call, mode.refreshed);
+    this.bypass();
+    return call.load();
+  }
+
+  /**
+   * Loads the value anew, and replaces what is stored. A load that was started earlier, in any process, is not stored any
+   * more. Calls that refresh a key at the same time share a load, if its loader has not been called yet.
+   *
+   * @param refreshed the keys that need no other load, to which this one is added
+   * @throws what `read` throws
+   */
+  refresh<T>(call: CacheCall<T>, refreshed = new Set<string>()): Promise<T> {
+    if (!this.enabled) return call.load();
+    // guard: refresh-loads-a-key-once
+    if (refreshed.has(call.key)) return this.#read(call, undefined);
+    // guard: refresh-ends-what-the-request-remembers
+    this.#context.memo.invalidate({ keys: [call.key], tags: [], all: false });
+    return this.#read(call, refreshed);
+  }
+
+  /** @param refreshed the keys of a refresh; undefined: what is stored may be returned */
+  #read<T>(call: CacheCall<T>, refreshed: Set<string> | undefined): Promise<T> {
     const outer = currentLoadContext();
     // What a load reads may be stored for all requests, so it must not be older than the load.
     // guard: memo-is-not-used-within-a-load
     // guard: memo-does-not-share-what-a-signal-may-end
     const isRemembered = outer === undefined && call.policy.memo && call.signal === undefined;
     const values = isRemembered ? this.#context.memo.current() : undefined;
-    if (values === undefined) return this.#readShared(call, outer);
-    return this.#context.memo.read(values, call, () => this.#readShared(call, outer));
+    if (values === undefined) return this.#readShared(call, outer, refreshed);
+    return this.#context.memo.read(values, call, () => this.#readShared(call, outer, refreshed));
   }
 
   /** @param outer the load that makes the call */
-  #readShared<T>(call: CacheCall<T>, outer: LoadContext | undefined): Promise<T> {
+  #readShared<T>(
+    call: CacheCall<T>,
+    outer: LoadContext | undefined,
+    refreshed: Set<string> | undefined,
+  ): Promise<T> {
     const context = this.#context;
     const sameKeyLoad = enclosingLoadOf(outer, context, call.key);
     // guard: load-does-not-wait-for-itself
     if (sameKeyLoad !== undefined) return this.#loadWithinItself(call, sameKeyLoad, outer);
+    if (refreshed !== undefined) return this.#readStore(call, outer, undefined, refreshed);
 
     const known = context.l1?.find(call.key, call.policy.l1);
     if (known === undefined || context.l1?.mustConfirm === true || !known.hasTags(call.tags)) {
@@ -123,13 +158,14 @@ export class CacheEngine {
     call: CacheCall<T>,
     outer: LoadContext | undefined,
     known: L1Entry | undefined,
+    refreshed?: Set<string>,
   ): Promise<T> {
     const context = this.#context;
     const { clock, inFlight } = context;
     const callStartedAt = ++context.sequence;
     const keys = this.#keysOf(call);
     let requestedAt = clock.now();
-    let found = await lookup(context, call, keys, known);
+    let found = refreshed === undefined ? await lookup(context, call, keys, known) : REFRESH;
     let load: InFlightLoad | undefined;
     let startedLoad: InFlightLoad | undefined;
     let hung: InFlightLoad[] = [];
@@ -157,7 +193,8 @@ export class CacheEngine {
       }
       wait ??= new CallWait(clock, call);
       load ??=
-        this.#join(call.key, outer) ?? (startedLoad = this.#startLoad(call, keys, found, requestedAt, outer));
+        this.#join(call.key, outer, refreshed) ??
+        (startedLoad = this.#startLoad(call, keys, found, requestedAt, outer, refreshed));
       // guard: batch-does-not-wait-for-a-load-of-this-process
       if (load !== startedLoad) call.batch?.decided();
       const limits = {
@@ -214,6 +251,7 @@ export class CacheEngine {
         }
         // guard: load-passes-its-tags-on
         outer?.tracker?.add(finished.result.tags);
+        refreshed?.add(call.key);
         return finished.result.value as T;
       }
       // The load was not validated in time: later calls must not join it, and this one must not wait for it again.
@@ -229,7 +267,7 @@ export class CacheEngine {
       // guard: unavailable-store-is-asked-once
       if (found.status !== 'unavailable') {
         requestedAt = clock.now();
-        found = await lookup(context, call, keys);
+        if (refreshed === undefined) found = await lookup(context, call, keys);
       }
     }
   }
@@ -248,6 +286,24 @@ export class CacheEngine {
   }
 
   /**
+   * What is stored for a call, for handles.
+   * @throws StoreUnavailableError
+   */
+  async inspect<T>(call: CacheCall<T>): Promise<Peeked<T> | undefined> {
+    return this.enabled ? inspect(this.#context, call) : undefined;
+  }
+
+  /** Says in words what a call would do now, for handles. */
+  async explain<T>(call: CacheCall<T>): Promise<string> {
+    const mode = callModeOf(this);
+    if (!this.enabled) return 'uncached: the Caching is not enabled, so the method runs.';
+    if (mode === undefined || mode.refreshed?.has(call.key) === true) return explain(this.#context, call);
+    return mode.refreshed === undefined
+      ? 'uncached: the call is within caching.bypass(), so the method runs.'
+      : 'miss: the call is within caching.refresh(), so it loads anew.';
+  }
+
+  /**
    * Returns the entry in memory that a call may return at once: the first step of `read`, for decorators, which then need
    * not prepare a call.
    *
@@ -257,6 +313,8 @@ export class CacheEngine {
     const { l1, memo } = this.#context;
     // Within a load or a request with a memo, `read` has more to do.
     if (l1 === undefined || l1.mustConfirm || currentLoadContext() !== undefined) return undefined;
+    // guard: mode-precedes-the-memory
+    if (callModeOf(this) !== undefined) return undefined;
     // guard: memo-precedes-the-memory
     if (memo.current() !== undefined) return undefined;
     return typeof key === 'string' ? l1.find(key, maxAge) : l1.findRemembered(key, maxAge);
@@ -412,9 +470,22 @@ export class CacheEngine {
     return { entry: names.entry(key), nonces: names.nonces(tags) };
   }
 
-  /** The load of a key that is in progress. @param outer the load that makes the call */
-  #join(key: string, outer: LoadContext | undefined): InFlightLoad | undefined {
+  /**
+   * The load of a key that is in progress, if the call may have its value.
+   * @param outer the load that makes the call
+   */
+  #join(
+    key: string,
+    outer: LoadContext | undefined,
+    refreshed: Set<string> | undefined,
+  ): InFlightLoad | undefined {
     const load = this.#context.inFlight.get(key);
+    // guard: refresh-joins-no-older-load
+    if (refreshed !== undefined && load?.mayRefresh(refreshed) !== true) {
+      // guard: refresh-detaches-older-loads
+      this.#context.inFlight.detach([key], [], false);
+      return undefined;
+    }
     if (load === undefined || outer === undefined) return load;
     load.addCaller(outer);
     // guard: joined-load-does-not-wait-for-its-caller
@@ -480,6 +551,7 @@ export class CacheEngine {
     found: LookupResult,
     requestedAt: number,
     outer: LoadContext | undefined,
+    refreshed?: Set<string>,
   ): InFlightLoad {
     // guard: inherited-tags-are-unknown-during-the-load
     const dependsOnResult = call.resultTags !== undefined || call.policy.inheritTags;
@@ -489,6 +561,7 @@ export class CacheEngine {
       staleOf(found),
       call.resultTags !== undefined,
     );
+    load.refreshed = refreshed;
     if (outer !== undefined) load.addCaller(outer);
     // guard: loads-of-a-batch-are-not-bounded
     const bulkhead = call.batch === undefined ? (call.bulkhead ?? this.#context.bulkhead) : undefined;

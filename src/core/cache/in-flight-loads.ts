@@ -43,6 +43,8 @@ export class InFlightLoad implements AwaitedLoad {
   isBackedOff = false;
   /** True if its value is wanted also when no call waits for it: a refresh, or a call has returned a stale value. */
   isInBackground = false;
+  /** The keys of the refresh that has started it; undefined if no refresh has. */
+  refreshed: ReadonlySet<string> | undefined;
   #waiting = 0;
   #controller: AbortController | undefined;
   #abortReason: { readonly reason: unknown } | undefined;
@@ -83,6 +85,17 @@ export class InFlightLoad implements AwaitedLoad {
     this.#controller ??= new AbortController();
     if (this.#abortReason !== undefined) this.#controller.abort(this.#abortReason.reason);
     return this.#controller.signal;
+  }
+
+  /**
+   * True if a call that refreshes may join it: no stored value can be its result, and its loader has not been called before
+   * the refresh began.
+   * @param refreshed the keys of that refresh
+   */
+  mayRefresh(refreshed: ReadonlySet<string>): boolean {
+    if (this.refreshed === undefined) return false;
+    // guard: refresh-joins-no-load-that-runs
+    return this.refreshed === refreshed || this.loaderStartedAt === undefined;
   }
 
   get isAwaited(): boolean {

@@ -327,7 +327,8 @@ function keepStored(
   const entry = { token, clearNonce: tagState.nonces[0]!, tags, ...encoded };
   const lead = longestRefreshLead(refreshAhead, { ttl, loadMs: clock.now() - requestedAt });
   // Without the value that the loader has returned, which its owner may change: the first hit decodes a copy.
-  l1?.keep(key, { entry, decoded: undefined, expiresAt: requestedAt + ttl - lead }, sequence);
+  const times = { loadedAt: requestedAt, freshUntil: requestedAt + ttl };
+  l1?.keep(key, { entry, decoded: undefined, expiresAt: requestedAt + ttl - lead, times }, sequence);
 }
 
 async function callLoader<T>(

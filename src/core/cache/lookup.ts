@@ -156,7 +156,11 @@ export async function validate(
     // guard: l1-entry-ends-with-the-entry
     // guard: l1-entry-ends-before-its-refresh
     const expiresAt = requested.at + entry.freshUntil - storeTime - l1RefreshLead(entry, policy);
-    context.l1?.keep(request.key, { entry, decoded, expiresAt }, requested.sequence);
+    const times = {
+      loadedAt: requested.at + entry.loadStart - storeTime,
+      freshUntil: requested.at + entry.freshUntil - storeTime,
+    };
+    context.l1?.keep(request.key, { entry, decoded, expiresAt, times }, requested.sequence);
   }
   if (channels.hit.hasSubscribers) {
     events.publish('hit', request.method, { key: request.key, tier: 'l2' });

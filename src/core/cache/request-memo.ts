@@ -93,6 +93,12 @@ export class RequestMemo {
     return values;
   }
 
+  /** True if the current request remembers the key. */
+  has(key: string): boolean {
+    const known = this.current()?.get(key);
+    return known !== undefined && this.#clock.now() < known.expiresAt;
+  }
+
   /**
    * Returns what the request has read before, or reads it.
    * @param values those of `current`

@@ -98,6 +98,30 @@ export class L1Cache implements ChangeListener {
     return entry.epoch === this.#epoch || this.#hasCurrentNonces(entry);
   }
 
+  /**
+   * Says why a call must ask the store, for `explain`. Checks what `find` and `hasTags` check.
+   *
+   * @returns undefined if the entry may be returned
+   */
+  explain(key: string, tags: readonly string[], maxAge: number): string | undefined {
+    if (maxAge === 0) return 'l1 of the call is false';
+    const entry = this.#entries.peek(key);
+    const now = this.#clock.now();
+    if (entry === undefined || now >= entry.expiresAt) return 'it does not have the value';
+    if (this.#mustConfirm) return "coherence: 'validate' asks the store in every call";
+    if (now >= this.#trustedUntil) {
+      const since = Number.isFinite(this.#trustedUntil)
+        ? `for ${Math.round(now - this.#trustedUntil + TRUST_MS)} ms`
+        : 'yet';
+      return `no message has confirmed ${since} that it has missed no change`;
+    }
+    if (now - entry.keptAt >= maxAge) {
+      return `it has had the value for ${Math.round(now - entry.keptAt)} ms, and l1.ttl of the call is ${maxAge} ms`;
+    }
+    if (!this.#hasCurrentNonces(entry)) return 'one of its tags or the namespace was invalidated';
+    return entry.hasTags(tags) ? undefined : 'its value does not have a tag of the call';
+  }
+
   /** True if the store must confirm an entry at every hit. */
   get mustConfirm(): boolean {
     return this.#mustConfirm;

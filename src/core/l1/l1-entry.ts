@@ -24,6 +24,14 @@ export interface L1Record {
   readonly decoded: { readonly value: unknown } | undefined;
   /** The end of the ttl, by this process' clock. */
   readonly expiresAt: number;
+  /** Of the value itself; undefined if nobody asks for them. */
+  readonly times?: ValueTimes | undefined;
+}
+
+/** When a value was loaded, and when its ttl ends, by this process' clock. */
+export interface ValueTimes {
+  readonly loadedAt: number;
+  readonly freshUntil: number;
 }
 
 /** An entry in the memory of this process. */
@@ -38,6 +46,7 @@ export class L1Entry extends BoundedEntry {
   readonly expiresAt: number;
   /** When it was read or stored, by this process' clock. */
   readonly keptAt: number;
+  readonly times: ValueTimes | undefined;
   /** The memory that it is in. */
   readonly owner: object | undefined;
   /** The epoch in which its nonces were last compared. @see L1Cache */
@@ -56,7 +65,7 @@ export class L1Entry extends BoundedEntry {
 
   constructor(
     key: string,
-    { entry, decoded, expiresAt }: L1Record,
+    { entry, decoded, expiresAt, times }: L1Record,
     nonces: readonly NonceState[],
     { values }: Pick<L1Settings, 'values'>,
     kept: { readonly at: number; readonly epoch: number; readonly by?: object },
@@ -69,6 +78,7 @@ export class L1Entry extends BoundedEntry {
     this.nonces = nonces;
     this.expiresAt = expiresAt;
     this.keptAt = kept.at;
+    this.times = times;
     this.epoch = kept.epoch;
     this.owner = kept.by;
     this.#codec = entry.codec;

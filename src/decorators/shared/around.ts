@@ -1,5 +1,7 @@
+import { registerCachedMethod, type CachedMethod } from '../../core/cache/cached-method.js';
 import { describe } from '../../core/shared/describe.js';
 import { DecorationError } from '../../core/shared/errors.js';
+import { originals, type Method } from '../../core/shared/originals.js';
 import { shared } from '../../core/shared/registry.js';
 import { DiscoveredClass, knownClass, type Constructor, type DeclaringClass } from './declaring-class.js';
 
@@ -28,7 +30,7 @@ export type AsyncMethodDecorator<This, A extends readonly unknown[], R> = (
   ...args: MethodDecoratorArguments<This, A, R>
 ) => never;
 
-export type Method = (this: unknown, ...args: unknown[]) => unknown;
+export type { Method };
 
 /** One decorated method, with what is known while its class is defined. */
 export interface JoinPoint {
@@ -47,7 +49,11 @@ export interface NameForErrors {
 }
 
 /** Runs in place of the method. Receives `this` and the arguments of the call, and the method. */
-export type Advice = (self: unknown, args: unknown[], original: Method) => Promise<unknown>;
+export interface Advice {
+  (self: unknown, args: unknown[], original: Method): Promise<unknown>;
+  /** What handles on the method need; only `@Cached` has it. */
+  readonly cached?: CachedMethod;
+}
 
 /**
  * Creates a method decorator that works as a legacy and as a standard decorator. Only this file distinguishes the two.
@@ -127,11 +133,9 @@ function wrap(
   };
   copyFunction(method, wrapper);
   originals.set(wrapper, method);
+  if (advice.cached !== undefined) registerCachedMethod(wrapper, advice.cached);
   return wrapper;
 }
-
-/** The original method of each wrapper, by any copy of this package. */
-const originals = shared('originals', () => new WeakMap<object, Method>());
 
 /** The prototypes with methods that were decorated under `experimentalDecorators`, by any copy of this package. */
 const decorated = shared('decorated', () => new WeakSet<object>());

@@ -232,11 +232,11 @@ function check(caching: unknown, label: string): void {
  * Caches what a decorated method computes from its `Caching`. The latest one is compared first, because most methods
  * only ever use one.
  */
-export function perCaching<Value extends object>(
-  compute: (caching: Caching) => Value,
-): (caching: Caching) => Value {
-  const values = new WeakMap<Caching, Value>();
-  let latest: Caching | undefined;
+export function perCaching<Value extends object, Host extends object = Caching>(
+  compute: (caching: Host) => Value,
+): (caching: Host) => Value {
+  const values = new WeakMap<Host, Value>();
+  let latest: Host | undefined;
   let value: Value;
   return (caching) => {
     if (caching === latest) return value;

@@ -1,0 +1,45 @@
+import type { KeyContext } from '../keys/context.js';
+import { originals } from '../shared/originals.js';
+import { shared } from '../shared/registry.js';
+import type { CacheCall } from './cache-call.js';
+import type { CacheEngine } from './cache-engine.js';
+
+/** What a cached call needs of its `Caching`. */
+export interface CacheHost {
+  readonly engines: { readonly cache: CacheEngine };
+  readonly context: KeyContext | undefined;
+}
+
+/** What `@Cached` tells handles about the method that it decorates. `self` is the instance, `args` are those of a call. */
+export interface CachedMethod {
+  /** Returns `@Cached on Users.find`. */
+  label(self: unknown): string;
+  /** The `Caching` that a call of the method would use. @throws MissingCachingError, OptionsError */
+  cachingOf(self: unknown): object;
+  /** False if `when` of the decorator excludes the call. */
+  applies(self: unknown, args: unknown[]): boolean;
+  /** True if a call without a valid key rejects, and does not run uncached. */
+  rejectsKeyErrors(self: unknown): boolean;
+  /** The logical key, without parts of the context. @throws KeyError */
+  keyOf(self: unknown, args: unknown[]): string;
+  /** The cached call that the method would make. @throws KeyError, MissingContextError */
+  callOf(host: CacheHost, self: unknown, args: unknown[]): CacheCall<unknown>;
+  /** Runs the method as if `@Cached` were not there. */
+  run(self: unknown, args: unknown[]): Promise<unknown>;
+}
+
+/** By the wrapper that `@Cached` has made. */
+const methods = shared('cached methods', () => new WeakMap<object, CachedMethod>());
+
+export function registerCachedMethod(wrapper: object, method: CachedMethod): void {
+  methods.set(wrapper, method);
+}
+
+/** Finds the method that `@Cached` decorates, also within other decorators of this package. */
+export function cachedMethodOf(value: unknown): CachedMethod | undefined {
+  for (let current = value; typeof current === 'function'; current = originals.get(current)) {
+    const method = methods.get(current);
+    if (method !== undefined) return method;
+  }
+  return undefined;
+}
