@@ -67,6 +67,11 @@ export type { ConcurrencyRule, Rule, WindowRule } from './core/limits/rules.js';
 export type { AsyncMethodDecorator } from './decorators/shared/around.js';
 export { Cached, type CachedOptions } from './decorators/cached.js';
 export { CachedMany, type CachedManyOptions } from './decorators/cached-many.js';
+export {
+  CachingDefaults,
+  type CachingDefaultsOptions,
+  type ClassDecoratorOf,
+} from './decorators/caching-defaults.js';
 export { createDecorators } from './decorators/create-decorators.js';
 export { Invalidates, type InvalidatesOptions, type Timing } from './decorators/invalidates.js';
 export { Locked } from './decorators/locked.js';

@@ -3,6 +3,7 @@ const CURRENT_LOAD = 'test/cache/current-load.test.ts';
 const MEMO = 'test/cache/request-memo.test.ts';
 const MODE = 'test/cache/call-mode.test.ts';
 const HANDLES = 'test/decorators/handles.test.ts';
+const DEFAULTS = 'test/decorators/caching-defaults.test.ts';
 
 /**
  * The guards of cached calls and of the entry stores. Without its guard the test of this title must fail. A mutation
@@ -1007,7 +1008,7 @@ export const cacheMutations = [
     test: MEMO,
     title: 'the memo ends with the promise of the work: what goes on after it reads the cache',
   },
-  // --- handles, bypass and refresh -----------------------------------------------------------------------
+  // --- handles, bypass and refresh, class defaults -----------------------------------------------------------------------
   {
     guard: 'mode-is-of-this-caching',
     test: MODE,
@@ -1071,5 +1072,46 @@ export const cacheMutations = [
     guard: 'original-call-has-unknown-tags',
     test: HANDLES,
     title: 'original: runs the method, and neither reads nor stores',
+  },
+  {
+    guard: 'class-tags-add-up',
+    replace: 'joinTags(inherited.tags ?? [], normaliseTags(own.tags, label))',
+    by: 'own.tags',
+    test: DEFAULTS,
+    title: 'tags of the class are added to those of the method and of the classes that it extends',
+  },
+  {
+    guard: 'defaults-are-of-the-class-of-the-call',
+    replace: 'owner === latest && ',
+    test: DEFAULTS,
+    title: 'subclasses inherit the options one by one, and override them',
+  },
+  {
+    guard: 'defaults-are-of-the-class-of-the-call',
+    replace: ' && merged === state.merged',
+    test: DEFAULTS,
+    title: 'defaults that a class gets after a call apply from the next call on',
+  },
+  {
+    guard: 'class-name-is-not-inherited',
+    replace: 'state.own.get(owner)?.name',
+    by: '(state.own.get(owner) ?? state.own.get(Object.getPrototypeOf(owner)))?.name',
+    test: DEFAULTS,
+    title: 'a name replaces that of the class in default keys, events and errors; subclasses have their own',
+  },
+  {
+    guard: 'tags-are-checked-for-each-class',
+    replace: 'known.checkedBy === plan',
+    by: 'known.checkedBy !== undefined',
+    test: DEFAULTS,
+    title:
+      'a value in memory that has not the tags of the class is no hit for it, also if the method is the same',
+  },
+  {
+    guard: 'bulkhead-is-of-all-classes',
+    replace: 'perCaching(',
+    by: '((compute: any) => compute)(',
+    test: DEFAULTS,
+    title: 'maxConcurrentLoads bounds a method over all classes that inherit it, whatever their defaults',
   },
 ];

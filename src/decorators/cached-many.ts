@@ -19,6 +19,7 @@ import {
 } from '../core/cache/cache-options.js';
 import { joinTags, normaliseTags } from '../core/cache/tags.js';
 import { around, callAsync, type AsyncMethodDecorator } from './shared/around.js';
+import { perClass } from './shared/class-defaults.js';
 import { compileKey, type KeyOption } from './shared/compile-key.js';
 import { compileTags, type AnyTags } from './shared/compile-tags.js';
 import { decoratorOptions } from './shared/decorator-options.js';
@@ -178,21 +179,31 @@ export function decorateCachedMany<This, A extends readonly unknown[], R>(
   return around('@CachedMany', entry, (joinPoint) => {
     const label = `@CachedMany on ${String(joinPoint.name)}`;
     const options = parseOptions(cachedManyOptions, rawOptions, label);
-    const { when, unless, cache, idOf, chunkSize, returns = 'map', onKeyError } = options;
+    const { when, unless, idOf, chunkSize, returns = 'map' } = options;
     if (options.key === undefined) {
       throw new OptionsError(`${label} needs a key, in which {0} is the id: key: 'user:{0}'.`);
     }
     const name = new MethodName('@CachedMany', joinPoint, options.name, undefined);
     resolveCachePolicy(options, { ...CACHE_DEFAULTS, ttl: 1 }, label);
     const keyOf = compileKey(options.key, `key of ${label}`)!;
-    const tags = compileTags(options.tags, label);
-    const sharedTags = normaliseTags(options.sharedTags, label);
-    const setupOf = perCaching(({ engines, context }) => ({
-      context: KeyContext.for(context, options.context),
-      engine: engines.cache,
-      policy: engines.cache.policy(options, label),
-    }));
+    compileTags(options.tags, label);
+    const ownSharedTags = normaliseTags(options.sharedTags, label);
+    const planOf = perClass(joinPoint, (defaults) => {
+      const { onKeyError, cache, ...merged } = { ...defaults, ...options };
+      return {
+        cache,
+        onKeyError,
+        tags: compileTags(options.tags, label, defaults.tags),
+        sharedTags: joinTags(ownSharedTags, defaults.sharedTags ?? []),
+        setupOf: perCaching(({ engines, context }) => ({
+          context: KeyContext.for(context, merged.context),
+          engine: engines.cache,
+          policy: engines.cache.policy(merged, label),
+        })),
+      };
+    });
     return async (self, args, original) => {
+      const { cache, onKeyError, tags, sharedTags, setupOf } = planOf(self);
       const { context, engine, policy } = setupOf(resolveCaching(self, cache, name));
       const [ids, ...rest] = args;
       if (!Array.isArray(ids)) {

@@ -21,6 +21,7 @@ import type { CacheCall } from '../core/cache/cache-call.js';
 import type { CachedMethod, CacheHost } from '../core/cache/cached-method.js';
 import { joinTags, normaliseTags } from '../core/cache/tags.js';
 import { around, callAsync, type AsyncMethodDecorator, type Method } from './shared/around.js';
+import { perClass } from './shared/class-defaults.js';
 import { compileKey, type KeyOption } from './shared/compile-key.js';
 import { compileTags, type AnyTags } from './shared/compile-tags.js';
 import { decoratorOptions } from './shared/decorator-options.js';
@@ -156,41 +157,60 @@ export function decorateCached<This, A extends readonly unknown[], R>(
   return around('@Cached', entry, (joinPoint) => {
     const label = `@Cached on ${String(joinPoint.name)}`;
     const options = parseOptions(cachedOptions, rawOptions, label);
-    const { when, unless, signal, cache, onKeyError } = options;
+    const { when, unless, signal } = options;
     const name = new MethodName(
       '@Cached',
       joinPoint,
       options.name,
       options.key === undefined ? 'entries' : undefined,
     );
-    // Check the policy now. The ttl may still come from the defaults of the Caching, so a valid one is assumed.
+    // Check the policy now. The ttl may still come from the defaults of the class or the Caching, so a valid one is assumed.
     resolveCachePolicy(options, { ...CACHE_DEFAULTS, ttl: 1 }, label);
-    const tags = compileTags(options.tags, label);
+    compileTags(options.tags, label);
     const keyOf = compileKey(options.key, `key of ${label}`);
     const keyDecidesTags = decidesTags(options.key, options.tags);
-    const sharedTags = normaliseTags(options.sharedTags, label);
-    const setupOf = perCaching((host: CacheHost) => ({
-      context: KeyContext.for(host.context, options.context),
-      engine: host.engines.cache,
-      policy: host.engines.cache.policy(options, label),
-      bulkhead: host.engines.cache.bulkhead(options.maxConcurrentLoads),
+    const ownSharedTags = normaliseTags(options.sharedTags, label);
+    // guard: bulkhead-is-of-all-classes
+    const bulkheadOf = perCaching(({ engines }: CacheHost) => ({
+      bulkhead: engines.cache.bulkhead(options.maxConcurrentLoads),
     }));
+    const planOf = perClass(joinPoint, (defaults) => {
+      const { onKeyError, cache, ...merged } = { ...defaults, ...options };
+      return {
+        cache,
+        onKeyError,
+        tags: compileTags(options.tags, label, defaults.tags),
+        sharedTags: joinTags(ownSharedTags, defaults.sharedTags ?? []),
+        setupOf: perCaching((host: CacheHost) => ({
+          context: KeyContext.for(host.context, merged.context),
+          engine: host.engines.cache,
+          policy: host.engines.cache.policy(merged, label),
+          bulkhead: bulkheadOf(host).bulkhead,
+        })),
+      };
+    });
+    type Plan = ReturnType<typeof planOf>;
 
     const ownKey = (self: unknown, args: unknown[]): string =>
       keyOf?.(args, self) ?? defaultKey(name.forKeys(self), args);
-    const argumentTagsOf = (args: unknown[], parts: ContextOfCall | undefined): readonly string[] => {
+    const argumentTagsOf = (
+      { tags, sharedTags }: Plan,
+      args: unknown[],
+      parts: ContextOfCall | undefined,
+    ): readonly string[] => {
       const own = tags.ofArguments(args);
       return joinTags(parts === undefined ? own : parts.tags(own), sharedTags);
     };
     const callOf = (
+      plan: Plan,
       host: CacheHost,
       self: unknown,
       args: unknown[],
       original: Method,
       { key, argumentTags, parts }: KeysOfCall,
     ): CacheCall<unknown> => {
-      const { ofResult } = tags;
-      const { policy, bulkhead } = setupOf(host);
+      const { ofResult } = plan.tags;
+      const { policy, bulkhead } = plan.setupOf(host);
       return {
         key,
         load: () => callAsync(original, self, args, name),
@@ -207,8 +227,9 @@ export function decorateCached<This, A extends readonly unknown[], R>(
     };
 
     const advice = (self: unknown, args: unknown[], original: Method): Promise<unknown> => {
-      const host = resolveCaching(self, cache, name);
-      const { context, engine, policy } = setupOf(host);
+      const plan = planOf(self);
+      const host = resolveCaching(self, plan.cache, name);
+      const { context, engine, policy } = plan.setupOf(host);
       if (!engine.enabled) return callAsync(original, self, args, name);
       if (when !== undefined && !when.apply(self, args)) {
         engine.bypass();
@@ -223,34 +244,36 @@ export function decorateCached<This, A extends readonly unknown[], R>(
         key = remembered?.text ?? ownKey(self, args);
         if (parts !== undefined) key = parts.key(key);
         const known = engine.findInMemory(remembered ?? key, policy.l1);
-        if (known !== undefined && keyDecidesTags && known.checkedBy === joinPoint) {
+        // guard: tags-are-checked-for-each-class
+        if (known !== undefined && keyDecidesTags && known.checkedBy === plan) {
           return engine.hit(known, self, name);
         }
-        argumentTags = argumentTagsOf(args, parts);
+        argumentTags = argumentTagsOf(plan, args, parts);
         if (known?.hasTags(argumentTags) === true) {
-          if (keyDecidesTags) known.checkedBy = joinPoint;
+          if (keyDecidesTags) known.checkedBy = plan;
           return engine.hit(known, self, name);
         }
       } catch (error) {
-        if (!(error instanceof KeyError) || onKeyError === 'throw') throw error;
+        if (!(error instanceof KeyError) || plan.onKeyError === 'throw') throw error;
         engine.report('key', () => name.forEvents(self), error);
         engine.bypass();
         return callAsync(original, self, args, name);
       }
-      return engine.read(callOf(host, self, args, original, { key, argumentTags, parts }));
+      return engine.read(callOf(plan, host, self, args, original, { key, argumentTags, parts }));
     };
     const cached: CachedMethod = {
       label: (self) => name.forErrors(self),
-      cachingOf: (self) => resolveCaching(self, cache, name),
+      cachingOf: (self) => resolveCaching(self, planOf(self).cache, name),
       applies: (self, args) => when === undefined || when.apply(self, args),
-      rejectsKeyErrors: () => onKeyError === 'throw',
+      rejectsKeyErrors: (self) => planOf(self).onKeyError === 'throw',
       keyOf: ownKey,
       callOf: (host, self, args) => {
-        const parts = setupOf(host).context?.read(() => name.forErrors(self));
+        const plan = planOf(self);
+        const parts = plan.setupOf(host).context?.read(() => name.forErrors(self));
         const own = ownKey(self, args);
         const key = parts === undefined ? own : parts.key(own);
-        const argumentTags = argumentTagsOf(args, parts);
-        return callOf(host, self, args, joinPoint.method, { key, argumentTags, parts });
+        const argumentTags = argumentTagsOf(plan, args, parts);
+        return callOf(plan, host, self, args, joinPoint.method, { key, argumentTags, parts });
       },
       run: (self, args) => callAsync(joinPoint.method, self, args, name),
     };

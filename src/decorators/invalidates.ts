@@ -7,6 +7,7 @@ import type { OnUnavailable } from '../core/cache/cache-options.js';
 import type { InvalidationTarget } from '../core/cache/pending-invalidations.js';
 import { normaliseTags } from '../core/cache/tags.js';
 import { around, callAsync, type AsyncMethodDecorator } from './shared/around.js';
+import { perClass } from './shared/class-defaults.js';
 import { compileKeys, type KeysOption } from './shared/compile-key.js';
 import { decoratorOptions } from './shared/decorator-options.js';
 import { MethodName } from './shared/method-name.js';
@@ -137,16 +138,7 @@ export function decorateInvalidates<This, A extends readonly unknown[], R>(
   return around('@Invalidates', entry, (joinPoint) => {
     const label = `@Invalidates on ${String(joinPoint.name)}`;
     const options = parseOptions(invalidatesOptions, rawOptions, label);
-    const {
-      keys,
-      tags,
-      all = false,
-      timing = 'after',
-      onUnavailable = 'queue',
-      when,
-      unless,
-      cache,
-    } = options;
+    const { keys, tags, all = false, timing = 'after', onUnavailable = 'queue', when, unless } = options;
     if (keys === undefined && tags === undefined && !all) {
       throw new OptionsError(
         `${label} invalidates nothing. Give it keys: 'user:{0}', tags: ['users'], or all: true.`,
@@ -157,8 +149,11 @@ export function decorateInvalidates<This, A extends readonly unknown[], R>(
     const tagsOf = compileKeys(tags, `tags of ${label}`);
     // What covers all contexts needs none.
     const isNamed = keys !== undefined || tags !== undefined;
-    const contextOf = perCaching(({ context }) => ({
-      context: isNamed ? KeyContext.for(context, options.context) : undefined,
+    const planOf = perClass(joinPoint, (defaults) => ({
+      cache: options.cache ?? defaults.cache,
+      contextOf: perCaching(({ context }) => ({
+        context: isNamed ? KeyContext.for(context, options.context ?? defaults.context) : undefined,
+      })),
     }));
     const targetOf = (
       self: unknown,
@@ -180,6 +175,7 @@ export function decorateInvalidates<This, A extends readonly unknown[], R>(
       }
     };
     return async (self, args, original) => {
+      const { cache, contextOf } = planOf(self);
       const caching = resolveCaching(self, cache, name);
       const run = (): Promise<unknown> => callAsync(original, self, args, name);
       const engine = caching.engines.cache;

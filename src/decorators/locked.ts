@@ -5,6 +5,7 @@ import { logicalKey } from '../core/keys/key.js';
 import { LOCK_DEFAULTS, checkPossible, lockOptions, resolveLockPolicy } from '../core/locks/lock-options.js';
 import { callback, parseOptions, unchecked, type Option } from '../core/shared/option-schema.js';
 import { around, callAsync, type AsyncMethodDecorator } from './shared/around.js';
+import { perClass } from './shared/class-defaults.js';
 import { compileKey, compileKeys, type KeyOption, type KeysOption } from './shared/compile-key.js';
 import { decoratorOptions } from './shared/decorator-options.js';
 import type { LockedOptions } from './locked-options.js';
@@ -63,7 +64,7 @@ export function decorateLocked<This, A extends readonly unknown[], R>(
       key,
       keys,
       when,
-      cache,
+      cache: cacheOption,
       signal: signalOf,
       name: nameOption,
       context: contextOption,
@@ -75,11 +76,15 @@ export function decorateLocked<This, A extends readonly unknown[], R>(
     // Check now what does not depend on the defaults of the Caching.
     const checked = resolveLockPolicy(options, LOCK_DEFAULTS, label);
     if (Array.isArray(keys)) checkPossible(checked, keys.length, true, label);
-    const setupOf = perCaching(({ engines, context }) => ({
-      fixed: engines.locks.policy(options, label),
-      context: KeyContext.for(context, contextOption),
+    const planOf = perClass(joinPoint, (defaults) => ({
+      cache: cacheOption ?? defaults.cache,
+      setupOf: perCaching(({ engines, context }) => ({
+        fixed: engines.locks.policy(options, label),
+        context: KeyContext.for(context, contextOption ?? defaults.context),
+      })),
     }));
     return async (self, args, original) => {
+      const { cache, setupOf } = planOf(self);
       const caching = resolveCaching(self, cache, name);
       const run = (): Promise<unknown> => callAsync(original, self, args, name);
       const engine = caching.engines.locks;

@@ -25,6 +25,7 @@ import {
   type Option,
 } from '../core/shared/option-schema.js';
 import { around, callAsync, type AsyncMethodDecorator } from './shared/around.js';
+import { perClass } from './shared/class-defaults.js';
 import { compileKey, type KeyOption } from './shared/compile-key.js';
 import { decoratorOptions } from './shared/decorator-options.js';
 import { MethodName } from './shared/method-name.js';
@@ -95,7 +96,7 @@ export function decorateRateLimited<This, A extends readonly unknown[], R>(
   return around('@RateLimited', entry, (joinPoint) => {
     const label = `@RateLimited on ${String(joinPoint.name)}`;
     const options = parseOptions(rateLimitedOptions, rawOptions, label);
-    const { when, cache, dryRun } = options;
+    const { when, dryRun } = options;
     const name = new MethodName(
       '@RateLimited',
       joinPoint,
@@ -109,11 +110,15 @@ export function decorateRateLimited<This, A extends readonly unknown[], R>(
     const rulesOf = compileRules(options, rawOptions, label, labelOf);
     const costOf = compileCost(options, labelOf);
     const runOptionsOf = compileRunOptions(options, label);
-    const setupOf = perCaching(({ engines, context }) => ({
-      policy: engines.limits.policy(options),
-      context: KeyContext.for(context, options.context),
+    const planOf = perClass(joinPoint, (defaults) => ({
+      cache: options.cache ?? defaults.cache,
+      setupOf: perCaching(({ engines, context }) => ({
+        policy: engines.limits.policy(options),
+        context: KeyContext.for(context, options.context ?? defaults.context),
+      })),
     }));
     return async (self, args, original) => {
+      const { cache, setupOf } = planOf(self);
       const caching = resolveCaching(self, cache, name);
       const run = (): Promise<unknown> => callAsync(original, self, args, name);
       const engine = caching.engines.limits;

@@ -29,6 +29,7 @@ import type { OptionSchema } from '../../src/core/shared/option-schema.js';
 import { cacheOptions } from '../../src/core/cache/cache-options.js';
 import { cachedOptions } from '../../src/decorators/cached.js';
 import { cachedManyOptions } from '../../src/decorators/cached-many.js';
+import { cachingDefaultsOptions } from '../../src/decorators/caching-defaults.js';
 import { invalidatesOptions } from '../../src/decorators/invalidates.js';
 import { lockedOptions } from '../../src/decorators/locked.js';
 import { rateLimitedOptions } from '../../src/decorators/rate-limited.js';
@@ -59,6 +60,11 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   '@CachedMany': {
     schema: cachedManyOptions,
     documented: [['src/decorators/cached-many.ts', 'CachedManyFields']],
+    extends: 'defaults',
+  },
+  '@CachingDefaults': {
+    schema: cachingDefaultsOptions,
+    documented: [['src/decorators/caching-defaults.ts', 'CachingDefaultsOptions']],
     extends: 'defaults',
   },
   getOrSet: {

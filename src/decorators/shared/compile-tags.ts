@@ -1,4 +1,4 @@
-import { normaliseTags } from '../../core/cache/tags.js';
+import { joinTags, normaliseTags } from '../../core/cache/tags.js';
 import type { ContextOfCall } from '../../core/keys/context.js';
 import { compileTemplates } from './compile-key.js';
 
@@ -24,12 +24,22 @@ export interface TagRenderers {
 
 const NO_TAGS: readonly string[] = [];
 
-/** Compiles the `tags` option of a decorator. @param label names the decorator in errors @throws OptionsError */
-export function compileTags(tags: AnyTags | undefined, label: string): TagRenderers {
-  if (tags === undefined) return { ofArguments: () => NO_TAGS, ofResult: undefined };
+/**
+ * Compiles the `tags` option of a decorator.
+ *
+ * @param label names the decorator in errors
+ * @param ofClass the tags that all methods of the class have
+ * @throws OptionsError
+ */
+export function compileTags(
+  tags: AnyTags | undefined,
+  label: string,
+  ofClass: readonly string[] = NO_TAGS,
+): TagRenderers {
+  if (tags === undefined) return { ofArguments: () => ofClass, ofResult: undefined };
   if (typeof tags === 'function') {
     return {
-      ofArguments: () => NO_TAGS,
+      ofArguments: () => ofClass,
       ofResult: (self, result, args, parts, set) => {
         const own = normaliseTags(tags.apply(self, [result, ...args]), label);
         const found = set.length === 0 ? own : [...new Set([...own, ...set])];
@@ -39,14 +49,15 @@ export function compileTags(tags: AnyTags | undefined, label: string): TagRender
   }
   const renders = compileTemplates(tags, `tags of ${label}`);
   if (!String(tags).includes('{')) {
-    const fixed = normaliseTags(
+    const own = normaliseTags(
       renders.map((render) => render([])),
       label,
     );
+    const fixed = joinTags(own, ofClass);
     return { ofArguments: () => fixed, ofResult: undefined };
   }
   return {
-    ofArguments: (args) => [...new Set(renders.map((render) => render(args)))],
+    ofArguments: (args) => [...new Set([...renders.map((render) => render(args)), ...ofClass])],
     ofResult: undefined,
   };
 }

@@ -66,3 +66,16 @@ export class DiscoveredClass implements DeclaringClass {
     return undefined;
   }
 }
+
+/** The class of the instance on which a method is called, or the class that declares the method if there is none. */
+export function classOfCall(
+  method: { readonly static: boolean; readonly owner: DeclaringClass },
+  self: unknown,
+): Constructor | undefined {
+  const constructor = method.static
+    ? self
+    : typeof self === 'object' && self !== null
+      ? self.constructor
+      : undefined;
+  return typeof constructor === 'function' ? (constructor as Constructor) : method.owner.of();
+}

@@ -1,7 +1,8 @@
 import { KeyError } from '../../core/shared/errors.js';
 import { shared, warnOnce } from '../../core/shared/registry.js';
 import type { JoinPoint } from './around.js';
-import type { Constructor } from './declaring-class.js';
+import { nameOfClass } from './class-defaults.js';
+import { classOfCall, type Constructor } from './declaring-class.js';
 
 /** The first method that used a name. A second one would share its keys. */
 interface NameOwner {
@@ -20,7 +21,7 @@ const shortNames = shared('short names', () => new WeakSet<object>());
  * `Users.find` for an instance of the declaring class; `Admins/Users.find` for an instance of a subclass. So two
  * repositories with the same base class have different keys, and so have an override and its `super` call. A static
  * method is `Users.static.find`, because an instance method may have the same name. The `name` option replaces the
- * whole name.
+ * whole name; that of `@CachingDefaults` replaces the name of its class.
  */
 export class MethodName {
   readonly #decorator: string;
@@ -73,7 +74,7 @@ export class MethodName {
           `it on the instance, or give the decorator a key or a name: ${this.#decorator}({ name: 'Users.find' }).`,
       );
     }
-    const runtime = this.#nameOption === undefined ? this.#classOf(self) : undefined;
+    const runtime = this.#nameOption === undefined ? classOfCall(this.#joinPoint, self) : undefined;
     const conflict = runtime === undefined ? undefined : this.#conflicts.get(runtime);
     if (conflict !== undefined) throw new KeyError(conflict);
     return name;
@@ -81,7 +82,7 @@ export class MethodName {
 
   #resolve(self: unknown): string | undefined {
     if (this.#nameOption !== undefined) return this.#nameOption;
-    const runtime = this.#classOf(self);
+    const runtime = classOfCall(this.#joinPoint, self);
     if (runtime === undefined) return undefined;
     let name = this.#names.get(runtime);
     if (name === undefined) {
@@ -92,16 +93,6 @@ export class MethodName {
       if (this.#shared !== undefined) this.#register(name, runtime, self);
     }
     return name;
-  }
-
-  /** The class of the instance, or the declaring class if there is no instance. */
-  #classOf(self: unknown): Constructor | undefined {
-    const constructor = this.#joinPoint.static
-      ? self
-      : typeof self === 'object' && self !== null
-        ? self.constructor
-        : undefined;
-    return typeof constructor === 'function' ? (constructor as Constructor) : this.#joinPoint.owner.of();
   }
 
   #join(owner: string): string {
@@ -160,12 +151,12 @@ function instanceOf(self: unknown): object | undefined {
   return (typeof self === 'object' && self !== null) || typeof self === 'function' ? self : undefined;
 }
 
-function className({ name }: Constructor): string {
-  return name === '' ? '(anonymous)' : name;
+function className(owner: Constructor): string {
+  return nameOfClass(owner) ?? (owner.name === '' ? '(anonymous)' : owner.name);
 }
 
 function warnOfShortName(owner: Constructor): void {
-  if (shortNames.has(owner)) return;
+  if (shortNames.has(owner) || nameOfClass(owner) !== undefined) return;
   shortNames.add(owner);
   const why =
     owner.name === ''

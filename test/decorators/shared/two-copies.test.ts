@@ -8,6 +8,7 @@ import {
   bindCaching,
   Cached,
   Caching,
+  CachingDefaults,
   createDecorators,
   currentLease,
   useContainer,
@@ -167,6 +168,28 @@ test.serial(
     t.false(await copy.withContext({ tenant: 'acme', locale: 'en' }, () => cache.has('user:1')));
   },
 );
+
+test.serial('handles, modes and class defaults of one copy are those of methods of the other', async (t) => {
+  const caching = newCaching('handles');
+  const theirs = caching as unknown as InstanceType<Package['Caching']>;
+  const { Cached: Theirs } = copy.createDecorators(theirs);
+  @CachingDefaults({ ttl: '1m', tags: ['users'] })
+  class Users {
+    version = 1;
+    @Theirs({ key: 'user:{0}' })
+    async find(_id: string): Promise<number> {
+      return this.version;
+    }
+  }
+  const users = new Users();
+  await users.find('1');
+  const find = caching.of(users, 'find');
+  t.deepEqual((await find.peek('1'))?.tags, ['users']);
+  users.version = 2;
+  t.is(await caching.bypass(() => users.find('1')), 2);
+  t.is(await users.find('1'), 1);
+  t.is(await find.refresh('1'), 2);
+});
 
 test.serial('a load of one copy that calls its own key through the other does not deadlock', async (t) => {
   const caching = newCaching('loads');
