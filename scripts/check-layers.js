@@ -30,6 +30,7 @@ const LAYERS = {
   'adapters/awilix': ['core/shared', 'core/caching', 'decorators'],
   'adapters/typedi': ['core/shared', 'core/caching', 'decorators'],
   'adapters/typed-inject': ['core/shared', 'core/caching', 'decorators'],
+  'adapters/msgpackr': ['core/values'],
   'adapters/http': ['core/shared', 'core/ports', 'core/keys', 'core/cache', 'core/limits', 'core/caching'],
   'adapters/express': ['adapters/http'],
   'adapters/fastify': ['adapters/http'],

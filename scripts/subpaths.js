@@ -11,6 +11,7 @@ export const SUBPATHS = {
   './awilix': 'src/adapters/awilix/index.ts',
   './typedi': 'src/adapters/typedi/index.ts',
   './typed-inject': 'src/adapters/typed-inject/index.ts',
+  './msgpackr': 'src/adapters/msgpackr/index.ts',
   './nestjs': 'src/adapters/nestjs/index.ts',
   './http': 'src/adapters/http/index.ts',
   './express': 'src/adapters/express/index.ts',

@@ -51,6 +51,10 @@ export type { Limits } from './core/limits/limits.js';
 export type { AcquireOptions, LockOptions, LockTarget, LockTimes } from './core/locks/lock-options.js';
 export type { Locks } from './core/locks/locks.js';
 export type { CacheOptions, OnUnavailable } from './core/cache/cache-options.js';
+export type { ReadOptions, ValueOptions } from './core/cache/value-options.js';
+export type { PayloadCodec } from './core/values/payload-codec.js';
+export type { StandardSchema } from './core/values/schema.js';
+export { defineCodec, type TypeCodec } from './core/values/type-codec.js';
 export type { Adapter, Backend, AdapterHost } from './core/ports/adapter.js';
 export type {
   Algorithm,

@@ -26,6 +26,7 @@ import {
   defaultsOf,
   flag,
   integer,
+  list,
   parseOptions,
   resolveOptions,
   unchecked,
@@ -36,6 +37,7 @@ import { cacheOptions, type CacheOptions } from './cache/cache-options.js';
 import type { Adapter, Backend } from './ports/adapter.js';
 import type { ChangeSubscription } from './ports/change-feed.js';
 import type { Clock } from './ports/clock.js';
+import { TypeCodecs, type TypeCodec } from './values/type-codec.js';
 
 /** The options of `new Caching`. */
 export interface CachingOptions {
@@ -65,6 +67,12 @@ export interface CachingOptions {
    */
   readonly context?: readonly string[] | undefined;
   /**
+   * How instances of classes are stored, wherever they occur in a value: one codec for each class, made by `defineCodec`
+   * (docs/values.md).
+   * @default none: instances are refused
+   */
+  readonly codecs?: readonly TypeCodec[] | undefined;
+  /**
    * How many loads of this `Caching` may run at the same time in this process, 1 or more. Loads beyond that wait for
    * `loadQueueTimeout` (docs/outage.md).
    * @default not bounded
@@ -88,6 +96,7 @@ export const cachingOptions = {
   limits: unchecked<LimitOptions>('an object of options'),
   locks: unchecked<LockTimes>('an object of options'),
   context: contextNames,
+  codecs: list<TypeCodec>('a list of codecs'),
   maxConcurrentLoads: integer({ min: 1 }),
   enabled: flag(true),
   clock: unchecked<Clock>('a clock'),
@@ -161,6 +170,7 @@ export class Caching {
       enabled = true,
       maxConcurrentLoads,
       context = [],
+      codecs = [],
     } = parseOptions(cachingOptions, options, label);
     const { adapter, namespace = 'cachement' } = options;
     if (typeof adapter?.open !== 'function') {
@@ -175,6 +185,7 @@ export class Caching {
       limits: parseOptions(limitOptions, options.limits ?? {}, 'new Caching({ limits })'),
       locks: parseOptions(lockTimes, options.locks ?? {}, 'new Caching({ locks })'),
       l1: l1SettingsOf(options.l1),
+      codecs: codecs.length === 0 ? undefined : new TypeCodecs(codecs, label),
     };
     this.namespace = checkNamespace(namespace);
     this.enabled = enabled;
@@ -204,6 +215,7 @@ export class Caching {
         names,
         l1,
         maxConcurrentLoads,
+        codecs: parsed.codecs,
       }),
       limits: new LimitEngine({ ...common, store: rates, defaults: parsed.limits }),
       locks,

@@ -20,6 +20,7 @@ import {
 import type { CacheCall } from '../core/cache/cache-call.js';
 import type { CachedMethod, CacheHost } from '../core/cache/cached-method.js';
 import { joinTags, normaliseTags } from '../core/cache/tags.js';
+import { valueOptions, type ValueOptions } from '../core/cache/value-options.js';
 import { around, callAsync, type AsyncMethodDecorator, type Method } from './shared/around.js';
 import { perClass } from './shared/class-defaults.js';
 import { compileKey, type KeyOption } from './shared/compile-key.js';
@@ -30,13 +31,8 @@ import { perCaching, resolveCaching, type CachingSource } from './shared/resolve
 import type { Template } from './shared/key-template-type.js';
 
 /** The options of `@Cached`. Defaults are those of `defaults` of `new Caching`. */
-export interface CachedOptions<
-  This,
-  A extends readonly unknown[],
-  R,
-  K extends string,
-  T extends string,
-> extends CacheOptions {
+export interface CachedOptions<This, A extends readonly unknown[], R, K extends string, T extends string>
+  extends CacheOptions, ValueOptions<R> {
   /**
    * The logical key of the entry: a template with positions and paths (`'user:{0.id}'`), or a function of the arguments
    * that returns a key or its parts.
@@ -103,6 +99,7 @@ export const cachedOptions = {
   key: unchecked<KeyOption>('a template or a function'),
   tags: unchecked<AnyTags>('templates or a function'),
   ...cacheOptions,
+  ...valueOptions,
   ...decoratorOptions,
   unless: decoratorOptions.when as Option<
     ((this: unknown, result: unknown, ...args: readonly unknown[]) => boolean) | undefined
@@ -243,7 +240,7 @@ export function decorateCached<This, A extends readonly unknown[], R>(
         const remembered = parts === undefined ? keyOf?.recall?.(args) : undefined;
         key = remembered?.text ?? ownKey(self, args);
         if (parts !== undefined) key = parts.key(key);
-        const known = engine.findInMemory(remembered ?? key, policy.l1);
+        const known = engine.findInMemory(remembered ?? key, policy);
         // guard: tags-are-checked-for-each-class
         if (known !== undefined && keyDecidesTags && known.checkedBy === plan) {
           return engine.hit(known, self, name);

@@ -39,6 +39,9 @@ test('an omitted option has its documented default', (t) => {
       onUnsupported: 'throw',
       memo: true,
       maxValueBytes: 8 * 1024 * 1024,
+      codec: undefined,
+      compression: Infinity,
+      serializer: undefined,
     },
   );
 });

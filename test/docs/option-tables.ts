@@ -27,6 +27,8 @@ import { concurrencyRule, windowRule } from '../../src/core/limits/rules.js';
 import { acquireOptions, lockOptions, lockTimes } from '../../src/core/locks/lock-options.js';
 import type { OptionSchema } from '../../src/core/shared/option-schema.js';
 import { cacheOptions } from '../../src/core/cache/cache-options.js';
+import { readOptions } from '../../src/core/cache/value-options.js';
+import { typeCodecOptions } from '../../src/core/values/type-codec.js';
 import { cachedOptions } from '../../src/decorators/cached.js';
 import { cachedManyOptions } from '../../src/decorators/cached-many.js';
 import { cachingDefaultsOptions } from '../../src/decorators/caching-defaults.js';
@@ -46,15 +48,18 @@ interface Group {
 const LIMITS = 'src/core/limits/limit-options.ts';
 const LOCKS = 'src/core/locks/lock-options.ts';
 
+const VALUES = ['src/core/cache/value-options.ts', 'ValueOptions'] as const;
+
 /** Every set of options that there is, by the heading of its table in docs/options.md. */
 export const GROUPS: Readonly<Record<string, Group>> = {
   'new Caching': { schema: cachingOptions, documented: [['src/core/caching.ts', 'CachingOptions']] },
   verbs: { schema: verbsOptions, documented: [['src/core/caching.ts', 'VerbsOptions']] },
   defaults: { schema: cacheOptions, documented: [['src/core/cache/cache-options.ts', 'CacheOptions']] },
   l1: { schema: l1Options, documented: [['src/core/l1/l1-options.ts', 'L1Options']] },
+  defineCodec: { schema: typeCodecOptions, documented: [['src/core/values/type-codec.ts', 'TypeCodec']] },
   '@Cached': {
     schema: cachedOptions,
-    documented: [['src/decorators/cached.ts', 'CachedOptions']],
+    documented: [['src/decorators/cached.ts', 'CachedOptions'], VALUES],
     extends: 'defaults',
   },
   '@CachedMany': {
@@ -69,7 +74,7 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   },
   getOrSet: {
     schema: getOrSetOptions,
-    documented: [['src/core/cache/cache.ts', 'GetOrSetOptions']],
+    documented: [['src/core/cache/cache.ts', 'GetOrSetOptions'], VALUES],
     extends: 'defaults',
   },
   getOrSetMany: {
@@ -77,7 +82,15 @@ export const GROUPS: Readonly<Record<string, Group>> = {
     documented: [['src/core/cache/cache.ts', 'GetOrSetManyOptions']],
     extends: 'defaults',
   },
-  set: { schema: setOptions, documented: [['src/core/cache/cache.ts', 'SetOptions']], extends: 'defaults' },
+  set: {
+    schema: setOptions,
+    documented: [['src/core/cache/cache.ts', 'SetOptions'], VALUES],
+    extends: 'defaults',
+  },
+  'get, peek, has and getMany': {
+    schema: readOptions,
+    documented: [VALUES, ['src/core/cache/value-options.ts', 'ReadOptions']],
+  },
   '@Invalidates': {
     schema: invalidatesOptions,
     documented: [['src/decorators/invalidates.ts', 'InvalidatesOptions']],

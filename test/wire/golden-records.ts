@@ -1,5 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { encodeEntry, encodeLease, type Entry } from '../../src/core/ports/entry-format.js';
+import type { PayloadCodec } from '../../src/core/values/payload-codec.js';
+import { defineCodec, TypeCodecs } from '../../src/core/values/type-codec.js';
 import { encodeValue } from '../../src/core/values/value-codec.js';
 
 const LIMITS = { maxBytes: 1 << 20, maxDepth: 100 };
@@ -14,7 +16,42 @@ export interface GoldenEntry {
   readonly header: Header;
   readonly codec: number;
   readonly value: unknown;
+  /** The payload as it was written, if another version of zlib may write it differently. */
+  readonly payload?: Buffer;
 }
+
+class Point {
+  declare readonly x: number;
+}
+
+class Big {
+  constructor(readonly digits: string) {}
+}
+
+const GOLDEN_TYPES = new TypeCodecs(
+  [
+    defineCodec({ type: Point, name: 'Point' }),
+    defineCodec({
+      type: Big,
+      name: 'größe "1"',
+      encode: ({ digits }) => digits,
+      decode: (digits) => new Big(digits),
+    }),
+  ],
+  'the golden records',
+);
+
+/** Keeps strings, in capitals. */
+const GOLDEN_CODEC: PayloadCodec = {
+  name: 'größe',
+  encode: (value) => (value === 'abc' ? Buffer.from('ABC') : undefined),
+  decode: (bytes) => Buffer.from(bytes).toString().toLowerCase(),
+};
+
+const encoders = { codec: GOLDEN_CODEC, types: GOLDEN_TYPES };
+export const GOLDEN_DECODERS = { codecs: [GOLDEN_CODEC], types: GOLDEN_TYPES };
+
+const point: unknown = Object.assign(Object.create(Point.prototype) as object, { x: 1, at: new Date(0) });
 
 export const GOLDEN_LEASE = { name: 'lease', token: 'lease-0123456789' };
 
@@ -138,13 +175,30 @@ export const GOLDEN_ENTRIES: readonly GoldenEntry[] = [
     value: Buffer.from([0, 206, 1, 255]),
   },
   { name: 'bytes', key: 'file:3', header: untagged, codec: 4, value: Uint8Array.of(0, 206, 1, 255) },
+  {
+    name: 'instances-one-tag',
+    key: 'shape:1',
+    header: oneTag,
+    codec: 5,
+    value: { point, again: point, sums: new Map([[new Big('1e100'), [new Big('0.1')]]]) },
+  },
+  { name: 'codec-of-the-user', key: 'text:1', header: untagged, codec: 6, value: 'abc' },
+  {
+    name: 'compressed-json',
+    key: 'text:2',
+    header: untagged,
+    codec: 129,
+    value: 'a'.repeat(100),
+    payload: Buffer.from('000000667801534aa403500200addb2629', 'hex'),
+  },
 ];
 
 /** All records as they are written today, by the name of their file. */
 export function goldenRecords(): ReadonlyMap<string, Buffer> {
   const records = new Map([[GOLDEN_LEASE.name, encodeLease(GOLDEN_LEASE.token)]]);
-  for (const { name, key, header, value } of GOLDEN_ENTRIES) {
-    records.set(name, encodeEntry(key, { ...header, ...encodeValue(value, LIMITS) }));
+  for (const { name, key, header, codec, value, payload } of GOLDEN_ENTRIES) {
+    const encoded = payload === undefined ? encodeValue(value, LIMITS, encoders) : { codec, payload };
+    records.set(name, encodeEntry(key, { ...header, ...encoded }));
   }
   return records;
 }

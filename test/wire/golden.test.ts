@@ -8,7 +8,7 @@ import { decodeValue } from '../../src/core/values/value-codec.js';
 import { fakeClock } from '../../src/testing/fake-clock.js';
 import { LATER } from '../support/later.js';
 import { sameValue } from '../support/same-value.js';
-import { GOLDEN_ENTRIES, GOLDEN_LEASE, goldenRecords } from './golden-records.js';
+import { GOLDEN_DECODERS, GOLDEN_ENTRIES, GOLDEN_LEASE, goldenRecords } from './golden-records.js';
 import { goldenFolder, goldenFolderOf, makeGolden } from './make-golden.js';
 
 function read(name: string): Buffer {
@@ -26,7 +26,7 @@ for (const { name, key, header, codec, value } of GOLDEN_ENTRIES) {
     if (!entry) return t.fail('The record is not decoded.');
     const { payload, ...rest } = entry;
     t.deepEqual(rest, { ...header, codec });
-    const decoded = decodeValue(entry.codec, payload);
+    const decoded = decodeValue(entry.codec, payload, Infinity, GOLDEN_DECODERS);
     t.truthy(decoded);
     t.true(sameValue(value, decoded?.value));
     return undefined;

@@ -17,7 +17,7 @@ import {
   type CacheContext,
   type CacheContextSetup,
 } from './cache-context.js';
-import { prepareEntry, writeEntry } from './entry-writer.js';
+import { acceptLoaded, prepareEntry, writeEntry } from './entry-writer.js';
 import type { RememberedKey } from '../keys/key-memo.js';
 import { KeyError, type StoreUnavailableError } from '../shared/errors.js';
 import { explain } from './explain.js';
@@ -29,7 +29,7 @@ import { releaseAll, releaseLater, requestLease, type LoadLease } from './load-l
 import { loadMissing } from './loader.js';
 import { waitForLoad, type LoadOutcome, type LoadWaitLimits } from './load-wait.js';
 import { channels, type CachementEvents } from '../shared/events.js';
-import { lookup, peek, publishL1Hit } from './lookup.js';
+import { lookup, peek, publishL1Hit, type ReadPolicy } from './lookup.js';
 import type { L1Entry } from '../l1/l1-entry.js';
 import {
   CACHE_DEFAULTS,
@@ -41,6 +41,8 @@ import {
 import { resolveOptions, type ParsedOptions } from '../shared/option-schema.js';
 import type { InvalidationTarget } from './pending-invalidations.js';
 import { quote } from '../shared/describe.js';
+import { Serializers, type SerializerOptions } from '../values/serializer.js';
+import type { TypeCodecs } from '../values/type-codec.js';
 import { zipTagVersions } from './tags.js';
 import { newToken } from '../shared/token.js';
 
@@ -52,7 +54,12 @@ const REFRESH: LookupResult = { status: 'miss', replaces: ANY_RECORD.token, keep
 export interface CacheEngineSetup extends CacheContextSetup {
   readonly defaults: ParsedOptions<typeof cacheOptions>;
   readonly enabled: boolean;
+  /** Undefined: instances of classes have no codecs. */
+  readonly codecs: TypeCodecs | undefined;
 }
+
+/** The options of a call: those with defaults in the `Caching`, and those of its values. */
+type CallOptions = ParsedOptions<typeof cacheOptions> & SerializerOptions;
 
 /**
  * Implements `@Cached`, `@Invalidates` and `caching.cache`. `read` is the path of a cached call: look the entry up
@@ -65,11 +72,17 @@ export class CacheEngine {
   readonly enabled: boolean;
   readonly #context: CacheContext;
   readonly #defaults: CacheDefaults;
+  readonly #serializers: Serializers;
+  readonly #readPolicy: ReadPolicy;
 
   constructor(setup: CacheEngineSetup) {
     this.enabled = setup.enabled;
     this.#defaults = resolveOptions(setup.defaults, CACHE_DEFAULTS);
     this.#context = createCacheContext(setup);
+    const { codec, maxValueBytes } = this.#defaults;
+    this.#serializers = new Serializers(setup.codecs, codec);
+    const { refreshAhead } = CACHE_DEFAULTS;
+    this.#readPolicy = { grace: 0, refreshAhead, maxValueBytes, serializer: this.#serializers.base };
   }
 
   /**
@@ -77,8 +90,14 @@ export class CacheEngine {
    * @param label names the call in errors: `getOrSet`, `@Cached on find`
    * @throws OptionsError if neither has a ttl
    */
-  policy(options: ParsedOptions<typeof cacheOptions>, label: string): CachePolicy {
-    return resolveCachePolicy(options, this.#defaults, label);
+  policy(options: CallOptions, label: string): CachePolicy {
+    return resolveCachePolicy(options, this.#defaults, label, this.#serializers.of(options));
+  }
+
+  /** How a plain verb reads values. @param options undefined: those of the `Caching` */
+  readPolicy(options: SerializerOptions | undefined): ReadPolicy {
+    if (options === undefined) return this.#readPolicy;
+    return { ...this.#readPolicy, serializer: this.#serializers.of(options) };
   }
 
   /** The bulkhead of a decorated method. @param limit undefined: only the bound of the `Caching` applies */
@@ -143,7 +162,7 @@ export class CacheEngine {
     if (sameKeyLoad !== undefined) return this.#loadWithinItself(call, sameKeyLoad, outer);
     if (refreshed !== undefined) return this.#readStore(call, outer, undefined, refreshed);
 
-    const known = context.l1?.find(call.key, call.policy.l1);
+    const known = context.l1?.find(call.key, call.policy.l1, call.policy.serializer);
     if (known === undefined || context.l1?.mustConfirm === true || !known.hasTags(call.tags)) {
       return this.#readStore(call, outer, known);
     }
@@ -182,7 +201,7 @@ export class CacheEngine {
       if (found.status === 'stale' && found.isBackedOff)
         return this.#returnStale(call, found, outer, 'back-off');
       if (found.status === 'unavailable' && call.policy.outage > 0) {
-        const kept = context.outage.find(call.key, call.tags);
+        const kept = context.outage.find(call.key, call.tags, call.policy.serializer);
         // guard: outage-value-is-not-below-the-high-water-mark
         if (kept !== undefined && context.highWaterMarks.permits(call.key, kept.keptAt)) {
           publishL1Hit(context, call);
@@ -276,11 +295,11 @@ export class CacheEngine {
    * Looks a key up for the plain verbs.
    * @throws StoreUnavailableError
    */
-  async peek(key: string): Promise<LookupResult> {
+  async peek(key: string, policy: ReadPolicy = this.#readPolicy): Promise<LookupResult> {
     if (!this.enabled) return MISS;
     const context = this.#context;
-    const known = context.l1?.find(key, Infinity);
-    if (known === undefined || context.l1?.mustConfirm === true) return peek(context, key, known);
+    const known = context.l1?.find(key, Infinity, policy.serializer);
+    if (known === undefined || context.l1?.mustConfirm === true) return peek(context, key, policy, known);
     publishL1Hit(context, { key, method: undefined });
     return { status: 'hit', value: await known.read(), tags: known.tags, tier: 'l1' };
   }
@@ -307,9 +326,12 @@ export class CacheEngine {
    * Returns the entry in memory that a call may return at once: the first step of `read`, for decorators, which then need
    * not prepare a call.
    *
-   * @param maxAge in ms; 0: none
+   * @param policy of the call; `l1` is a maximum age in ms, 0 for none
    */
-  findInMemory(key: string | RememberedKey, maxAge: number): L1Entry | undefined {
+  findInMemory(
+    key: string | RememberedKey,
+    { l1: maxAge, serializer }: Pick<CachePolicy, 'l1' | 'serializer'>,
+  ): L1Entry | undefined {
     const { l1, memo } = this.#context;
     // Within a load or a request with a memo, `read` has more to do.
     if (l1 === undefined || l1.mustConfirm || currentLoadContext() !== undefined) return undefined;
@@ -317,7 +339,9 @@ export class CacheEngine {
     if (callModeOf(this) !== undefined) return undefined;
     // guard: memo-precedes-the-memory
     if (memo.current() !== undefined) return undefined;
-    return typeof key === 'string' ? l1.find(key, maxAge) : l1.findRemembered(key, maxAge);
+    return typeof key === 'string'
+      ? l1.find(key, maxAge, serializer)
+      : l1.findRemembered(key, maxAge, serializer);
   }
 
   /**
@@ -340,7 +364,7 @@ export class CacheEngine {
    */
   async set<T>(call: CacheCall<T>, value: T): Promise<boolean> {
     const context = this.#context;
-    const entry = prepareEntry(context, call, value);
+    const entry = prepareEntry(context, call, acceptLoaded(context, call, value));
     if (!this.enabled) return false;
     const { clock, inFlight, l1, memo, pending, store } = context;
     const keys = this.#keysOf(call);

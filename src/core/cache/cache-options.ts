@@ -1,6 +1,10 @@
 import { readDuration, type Duration } from '../shared/duration.js';
 import { readRefreshAhead } from './refresh-ahead.js';
 import { OptionsError } from '../shared/errors.js';
+import type { PayloadCodec } from '../values/payload-codec.js';
+import type { Serializer } from '../values/serializer.js';
+import { MAX_VALUE_BYTES } from '../values/value-limits.js';
+import { payloadCodec } from './value-options.js';
 import {
   custom,
   defaultsOf,
@@ -113,8 +117,8 @@ export interface CacheOptions {
    */
   readonly abortOnLostLease?: boolean | undefined;
   /**
-   * What happens with a value that would not come back equal from the store (a class instance, a function). `throw`: the
-   * call rejects with a ValueError. `bypass`: the value is returned and not stored, and a `notStored` event is published.
+   * What happens with a value that would not come back equal from the store (a class instance, a function), or that `schema`
+   * rejects. `throw`: the call rejects with a ValueError. `bypass`: the value is returned and not stored, and a `notStored` event is published.
    * @default 'throw'
    */
   readonly onUnsupported?: 'throw' | 'bypass' | undefined;
@@ -124,6 +128,17 @@ export interface CacheOptions {
    * @default 8_388_608
    */
   readonly maxValueBytes?: number | undefined;
+  /**
+   * The codec of whole values: `{ name, encode, decode }`, such as `msgpackr()` of 'cachement/msgpackr' (docs/values.md).
+   * @default JSON, and for what it does not keep an extension of it
+   */
+  readonly codec?: PayloadCodec | undefined;
+  /**
+   * Whether encoded values are compressed (zlib) if that makes them smaller: `true` for those of 1,024 bytes or more, or
+   * `{ threshold: 4_096 }` for those of that many bytes or more. Compressed values can be read without this option.
+   * @default false
+   */
+  readonly compression?: boolean | { readonly threshold: number } | undefined;
   /**
    * Whether a call within `withRequestMemo` may return the value that the request has read before (docs/context.md).
    * @default true
@@ -171,7 +186,9 @@ export const cacheOptions = {
   abortOnLostLease: flag(false),
   onUnsupported: oneOf(['throw', 'bypass'], 'throw'),
   memo: flag(true),
-  maxValueBytes: integer({ min: 1, default: 8 * 1024 * 1024, of: 'bytes' }),
+  maxValueBytes: integer({ min: 1, default: MAX_VALUE_BYTES, of: 'bytes' }),
+  codec: payloadCodec,
+  compression: custom('true, false or { threshold: 4_096 } (bytes)', readCompression, false),
   l1: custom("true, false or { ttl: '5s' }", readMaxL1Age, true),
   outage: custom("'load' or { l1: '2s' }", readOutage, 'load'),
 } satisfies Record<keyof CacheOptions, Option<unknown>>;
@@ -183,6 +200,15 @@ function readMaxL1Age(value: unknown): number | undefined {
   return readDuration((value as { ttl: unknown }).ttl, { min: 1 });
 }
 
+/** The size from which values are compressed, in bytes. */
+function readCompression(value: unknown): number | undefined {
+  if (typeof value === 'boolean') return value ? 1_024 : Infinity;
+  if (typeof value !== 'object' || value === null || Object.keys(value).join() !== 'threshold')
+    return undefined;
+  const { threshold } = value as { threshold: unknown };
+  return Number.isSafeInteger(threshold) && (threshold as number) >= 0 ? (threshold as number) : undefined;
+}
+
 /** How long values that are loaded while the store is away are kept, in ms; 0: they are not. */
 function readOutage(value: unknown): number | undefined {
   if (value === 'load') return 0;
@@ -190,10 +216,12 @@ function readOutage(value: unknown): number | undefined {
   return readDuration((value as { l1: unknown }).l1, { min: 1 });
 }
 
-/** The options of one call, resolved. Durations are in ms; `l1` is a maximum age, `outage` a ttl. */
+/** The options of one call, resolved. Durations are in ms; `l1` is a maximum age, `outage` a ttl, `compression` a size. */
 export interface CachePolicy extends Resolved<typeof cacheOptions> {
   readonly ttl: number;
   readonly negativeTtl: number;
+  /** Undefined: values are stored by the standard codecs, and returned as they are. */
+  readonly serializer: Serializer | undefined;
 }
 
 export type CacheDefaults = Resolved<typeof cacheOptions>;
@@ -210,6 +238,7 @@ export function resolveCachePolicy(
   options: ParsedOptions<typeof cacheOptions>,
   defaults: CacheDefaults,
   label: string,
+  serializer?: Serializer,
 ): CachePolicy {
   const { ttl = defaults.ttl } = options;
   const { negativeTtl = defaults.negativeTtl ?? ttl } = options;
@@ -239,6 +268,9 @@ export function resolveCachePolicy(
     abortOnLostLease: options.abortOnLostLease ?? defaults.abortOnLostLease,
     onUnsupported: options.onUnsupported ?? defaults.onUnsupported,
     maxValueBytes: options.maxValueBytes ?? defaults.maxValueBytes,
+    codec: options.codec ?? defaults.codec,
+    compression: options.compression ?? defaults.compression,
+    serializer,
     memo: options.memo ?? defaults.memo,
     l1: options.l1 ?? defaults.l1,
     outage: options.outage ?? defaults.outage,

@@ -1,4 +1,5 @@
 import { readBatch, type BatchResult } from './batch-load.js';
+import type { LookupResult } from './cache-call.js';
 import type { CacheEngine } from './cache-engine.js';
 import { describe } from '../shared/describe.js';
 import { invalidationQueued, OptionsError } from '../shared/errors.js';
@@ -17,10 +18,11 @@ import {
 } from '../shared/option-schema.js';
 import { cacheOptions, type CacheOptions, type OnUnavailable } from './cache-options.js';
 import { joinTags, normaliseTags } from './tags.js';
+import { readOptions, valueOptions, type ReadOptions, type ValueOptions } from './value-options.js';
 
 export type { Key } from '../keys/key.js';
 
-export interface SetOptions extends CacheOptions {
+export interface SetOptions extends CacheOptions, ValueOptions<unknown> {
   /** Labels by which entries can be invalidated together: at most 1,000 strings. @default none */
   readonly tags?: readonly string[] | undefined;
   /**
@@ -31,7 +33,7 @@ export interface SetOptions extends CacheOptions {
   readonly sharedTags?: readonly string[] | undefined;
 }
 
-export interface GetOrSetOptions<T> extends CacheOptions {
+export interface GetOrSetOptions<T> extends CacheOptions, ValueOptions<T> {
   /**
    * Labels by which entries can be invalidated together: a list of at most 1,000 strings, or a function of the loaded
    * value that returns one. If the function throws, the call rejects with that error and the value is not stored. The
@@ -118,12 +120,14 @@ export interface InvalidationTargetOptions {
 /** The schemas of the interfaces above. */
 export const setOptions = {
   ...cacheOptions,
+  ...valueOptions,
   tags: unchecked<readonly string[]>('a list of strings'),
   sharedTags: unchecked<readonly string[]>('a list of strings'),
 } satisfies Record<keyof SetOptions, Option<unknown>>;
 
 export const getOrSetOptions = {
   ...cacheOptions,
+  ...valueOptions,
   tags: unchecked<readonly string[] | ((value: never) => readonly string[])>(
     'a list of strings, or a function',
   ),
@@ -278,8 +282,8 @@ export class Cache {
    * @example
    * const user = await caching.cache.get<User>('user:42');
    */
-  async get<T = unknown>(key: Key): Promise<T | undefined> {
-    const found = await this.#engine.peek(this.#keyOf(key, 'get'));
+  async get<T = unknown>(key: Key, options?: ReadOptions<T>): Promise<T | undefined> {
+    const found = await this.#peek(key, options, 'get');
     return found.status === 'hit' ? (found.value as T) : undefined;
   }
 
@@ -292,8 +296,8 @@ export class Cache {
    * @example
    * const found = await caching.cache.peek<User>('user:42'); // { value: { ... }, tier: 'l2' }
    */
-  async peek<T = unknown>(key: Key): Promise<Found<T> | undefined> {
-    const found = await this.#engine.peek(this.#keyOf(key, 'peek'));
+  async peek<T = unknown>(key: Key, options?: ReadOptions<T>): Promise<Found<T> | undefined> {
+    const found = await this.#peek(key, options, 'peek');
     return found.status === 'hit' ? { value: found.value as T, tier: found.tier } : undefined;
   }
 
@@ -305,8 +309,8 @@ export class Cache {
    * @example
    * if (!(await caching.cache.has('user:42'))) await warm('42');
    */
-  async has(key: Key): Promise<boolean> {
-    return (await this.#engine.peek(this.#keyOf(key, 'has'))).status === 'hit';
+  async has(key: Key, options?: ReadOptions): Promise<boolean> {
+    return (await this.#peek(key, options, 'has')).status === 'hit';
   }
 
   /**
@@ -319,11 +323,14 @@ export class Cache {
    * @example
    * const users = await caching.cache.getMany<User>(['user:42', 'user:43']);
    */
-  async getMany<T = unknown, K extends Key = Key>(keys: readonly K[]): Promise<Map<K, T>> {
+  async getMany<T = unknown, K extends Key = Key>(
+    keys: readonly K[],
+    options?: ReadOptions<T>,
+  ): Promise<Map<K, T>> {
     if (!Array.isArray(keys)) {
       throw new OptionsError(`getMany takes a list of keys, and ${describe(keys)} was given.`);
     }
-    const found = await Promise.all(keys.map((key) => this.#engine.peek(this.#keyOf(key, 'getMany'))));
+    const found = await Promise.all(keys.map((key) => this.#peek(key, options, 'getMany')));
     const values = new Map<K, T>();
     found.forEach((one, i) => {
       if (one.status === 'hit') values.set(keys[i]!, one.value as T);
@@ -412,8 +419,10 @@ export class Cache {
     return this.invalidate({ all: true }, options);
   }
 
-  #keyOf(key: Key, label: string): string {
-    return keyIn(this.#context?.read(label), key, label);
+  async #peek(key: Key, options: ReadOptions | undefined, label: string): Promise<LookupResult> {
+    const text = keyIn(this.#context?.read(label), key, label);
+    if (options === undefined) return this.#engine.peek(text);
+    return this.#engine.peek(text, this.#engine.readPolicy(parseOptions(readOptions, options, label)));
   }
 
   /** True while invalidations are queued because the store was unavailable (docs/invalidation.md). */

@@ -7,14 +7,40 @@ import type { FillReply } from '../ports/entry-store.js';
 import { zipTagVersions } from './tags.js';
 import { unchangedBuckets } from '../ports/tag-changes.js';
 import { newToken } from '../shared/token.js';
-import { MAX_DEPTH } from '../values/value-limits.js';
-import { encodeValue, type EncodedValue } from '../values/value-codec.js';
+import { serialize } from '../values/serializer.js';
+import type { EncodedValue } from '../values/value-codec.js';
 
 /** An encoded value, ready to be stored. */
 export interface PreparedEntry {
   readonly encoded: EncodedValue;
   /** In ms, after jitter. */
   readonly ttl: number;
+}
+
+/** A loaded value: what the call returns, and what is stored, if anything is. */
+export interface Loaded<T> {
+  readonly value: T;
+  readonly stored: unknown;
+}
+
+/** In place of a value that must not be stored. */
+const NOTHING = Symbol('nothing');
+
+/**
+ * Checks a loaded value against the schema of the call, which may transform it.
+ * @throws ValueError for a value that it rejects under `onUnsupported: 'throw'`
+ */
+export function acceptLoaded<T>(context: CacheContext, call: CacheCall<T>, value: T): Loaded<T> {
+  const { serializer, onUnsupported } = call.policy;
+  if (serializer === undefined) return { value, stored: value };
+  try {
+    return serializer.accept(value) as Loaded<T>;
+  } catch (error) {
+    if (!(error instanceof ValueError) || onUnsupported === 'throw') throw error;
+    context.events.error('encode', call, error);
+    context.events.notStored(call, error.reason === 'rejected' ? 'rejected' : 'unsupported');
+    return { value, stored: NOTHING };
+  }
 }
 
 /**
@@ -27,10 +53,11 @@ export interface PreparedEntry {
 export function prepareEntry<T>(
   context: CacheContext,
   call: CacheCall<T>,
-  value: T,
+  { value, stored }: Loaded<T>,
   decidedTtl?: number,
 ): PreparedEntry | undefined {
   const { policy } = call;
+  if (stored === NOTHING) return undefined;
   const maxTtl = value === null || value === undefined ? policy.negativeTtl : policy.ttl;
   // The nonces live for the ttl of the call, so an entry may not live longer.
   // guard: decided-ttl-is-at-most-that-of-the-call
@@ -38,7 +65,7 @@ export function prepareEntry<T>(
   const ttl = Math.ceil(fullTtl * (1 - policy.jitter * context.clock.random()));
   if (ttl <= 0) return undefined;
   try {
-    return { encoded: encodeValue(value, { maxBytes: policy.maxValueBytes, maxDepth: MAX_DEPTH }), ttl };
+    return { encoded: serialize(policy, stored), ttl };
   } catch (error) {
     if (!(error instanceof ValueError)) throw error;
     const isTooLarge = error.reason === 'too-large';

@@ -2,10 +2,12 @@ import { NOT_VALIDATED, type CacheCall, type CallKeys, type Replaced } from './c
 import { LoadShedError } from '../shared/errors.js';
 import type { CacheContext } from './cache-context.js';
 import {
+  acceptLoaded,
   finishAndValidate,
   prepareEntry,
   readResultTags,
   writeEntry,
+  type Loaded,
   type PreparedEntry,
 } from './entry-writer.js';
 import { channels } from '../shared/events.js';
@@ -21,6 +23,7 @@ import {
   type LoadLeaseResult,
 } from './load-lease.js';
 import { acquireLoadLock, type LoadLock } from './load-lock.js';
+import type { Restored } from '../values/serializer.js';
 import { zipTagVersions } from './tags.js';
 
 /**
@@ -142,9 +145,9 @@ async function loadUncached<T>(context: CacheContext, load: InFlightLoad, call: 
   const validFrom = ++context.sequence;
   const loadedAt = (load.loaderStartedAt = clock.now());
   const { sequence } = context.outage;
-  let value: T;
+  let loaded: Loaded<T>;
   try {
-    value = await callLoader(context, load, call, false, undefined);
+    loaded = await callLoader(context, load, call, false, undefined);
   } catch (error) {
     // guard: uncached-load-that-fails-permits-stale-values
     load.permitsStale = !load.isDetached;
@@ -155,8 +158,8 @@ async function loadUncached<T>(context: CacheContext, load: InFlightLoad, call: 
   // guard: uncached-load-ends-older-values-in-memory
   context.l1?.supersede(call.key);
   // Before the callers have it: those that may not share this load look for it there.
-  if (call.policy.outage > 0) keepForOutage(context, load, call, value, sequence);
-  load.resolve({ value, validFrom, loadedAt, tags: undefined });
+  if (call.policy.outage > 0) keepForOutage(context, load, call, loaded, sequence);
+  load.resolve({ value: loaded.value, validFrom, loadedAt, tags: undefined });
 }
 
 /** Never throws: the value is returned in any case, also if it cannot be kept. */
@@ -164,17 +167,23 @@ function keepForOutage<T>(
   context: CacheContext,
   { control, loaderStartedAt }: InFlightLoad,
   call: CacheCall<T>,
-  value: T,
+  loaded: Loaded<T>,
   sequence: number,
 ): void {
   const loadedAt = loaderStartedAt!;
   try {
+    const { value } = loaded;
     if (call.unless?.(value) === true) return;
     const tags = [...call.tags, ...(call.resultTags?.(value, control.tags) ?? [])];
-    const entry = prepareEntry(context, call, value, control.ttl);
-    if (entry === undefined) return;
+    const entry = prepareEntry(context, call, loaded, control.ttl);
+    if (entry === undefined || decodeLoaded(context, call, entry)?.cause !== undefined) return;
     const expiresAt = loadedAt + Math.min(call.policy.outage, entry.ttl);
-    context.outage.keep(call.key, { encoded: entry.encoded, tags, loadedAt, expiresAt }, sequence);
+    const { serializer } = call.policy;
+    context.outage.keep(
+      call.key,
+      { encoded: entry.encoded, tags, loadedAt, expiresAt, serializer },
+      sequence,
+    );
   } catch (error) {
     context.events.error('outage', call, error);
   }
@@ -206,15 +215,16 @@ async function loadWithLease<T>(
     load.isDetached = false;
     const validFrom = ++context.sequence;
     const loadedAt = (load.loaderStartedAt = clock.now());
-    let value: T;
+    let loaded: Loaded<T>;
     try {
-      value = await callLoader(context, load, call, true, tracker);
+      loaded = await callLoader(context, load, call, true, tracker);
     } catch (error) {
       load.permitsStale = await permitsStale(context, load, call, keys, lease);
       throw error;
     }
+    const { value } = loaded;
     const entry =
-      call.unless?.(value) === true ? undefined : prepareEntry(context, call, value, load.control.ttl);
+      call.unless?.(value) === true ? undefined : prepareEntry(context, call, loaded, load.control.ttl);
     const argumentTagVersions = mergeTags(zipTagVersions(call.tags, lease.tagState.nonces, 1), tracker);
     const resultTags = (call.resultTags?.(value, load.control.tags) ?? []).filter(
       (tag) => !argumentTagVersions?.some((one) => one.tag === tag),
@@ -315,20 +325,40 @@ async function permitsStale<T>(
   }
 }
 
-/** Keeps a value in the L1 that this process has loaded and stored. */
+/**
+ * Keeps a value in the L1 that this process has loaded and stored. Without the value that the loader has returned, which its
+ * owner may change: the first hit decodes a copy, or it is decoded here, if it has a serializer that may refuse to.
+ */
 function keepStored(
-  { clock, l1 }: CacheContext,
-  { key, policy: { refreshAhead } }: Pick<CacheCall<unknown>, 'key' | 'policy'>,
+  context: CacheContext,
+  call: Pick<CacheCall<unknown>, 'key' | 'method' | 'policy'>,
   { token, tagState, requestedAt }: LoadLease,
   tags: readonly TagVersion[],
-  { encoded, ttl }: PreparedEntry,
+  stored: PreparedEntry,
   sequence: number,
 ): void {
+  const { clock, l1 } = context;
+  const { refreshAhead, serializer } = call.policy;
+  const { encoded, ttl } = stored;
   const entry = { token, clearNonce: tagState.nonces[0]!, tags, ...encoded };
   const lead = longestRefreshLead(refreshAhead, { ttl, loadMs: clock.now() - requestedAt });
-  // Without the value that the loader has returned, which its owner may change: the first hit decodes a copy.
+  const decoded = l1 === undefined ? undefined : decodeLoaded(context, call, stored);
+  // guard: value-that-cannot-be-restored-is-not-kept
+  if (decoded?.cause !== undefined) return;
   const times = { loadedAt: requestedAt, freshUntil: requestedAt + ttl };
-  l1?.keep(key, { entry, decoded: undefined, expiresAt: requestedAt + ttl - lead, times }, sequence);
+  const expiresAt = requestedAt + ttl - lead;
+  l1?.keep(call.key, { entry, decoded, expiresAt, times, serializer }, sequence);
+}
+
+/** What a later call will get, if a serializer makes it. Undefined for the standard codecs, which always restore a value. */
+function decodeLoaded(
+  { events }: CacheContext,
+  call: Pick<CacheCall<unknown>, 'key' | 'method' | 'policy'>,
+  { encoded: { codec, payload } }: PreparedEntry,
+): Restored | undefined {
+  const restored = call.policy.serializer?.decode(codec, payload, Infinity);
+  if (restored?.cause !== undefined) events.error('decode', call, restored.error);
+  return restored;
 }
 
 async function callLoader<T>(
@@ -337,16 +367,18 @@ async function callLoader<T>(
   call: CacheCall<T>,
   leased: boolean,
   tracker: TagTracker | undefined,
-): Promise<T> {
+): Promise<Loaded<T>> {
   const { clock, events } = context;
   const { turn } = load;
   const identity = { engine: context, key: call.key, site: call.site, load, current: load.control };
   turn?.giveBackAfter(call.policy.loadTimeout);
-  if (!channels.load.hasSubscribers && turn === undefined) return runLoader(identity, tracker, call.load);
+  if (!channels.load.hasSubscribers && turn === undefined) {
+    return acceptLoaded(context, call, await runLoader(identity, tracker, call.load));
+  }
   const startedAt = clock.now();
   let failure: unknown;
   try {
-    return await runLoader(identity, tracker, call.load);
+    return acceptLoaded(context, call, await runLoader(identity, tracker, call.load));
   } catch (error) {
     failure = error;
     throw error;

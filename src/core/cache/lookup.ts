@@ -20,14 +20,15 @@ import { channels, type CachementEvents } from '../shared/events.js';
 import type { Snapshot } from '../ports/entry-store.js';
 import type { L1Entry } from '../l1/l1-entry.js';
 import type { EventSubject } from '../shared/event-publisher.js';
+import type { Restored } from '../values/serializer.js';
 import { decodeValue } from '../values/value-codec.js';
 
 interface LookupRequest extends EventSubject {
   readonly tags: readonly string[];
 }
 
-/** What decides whether a value that is stored may be returned without a load, or besides one. */
-type StalenessPolicy = Pick<CachePolicy, 'grace' | 'refreshAhead'>;
+/** How a value is read, and whether it may be returned without a load, or besides one. */
+export type ReadPolicy = Pick<CachePolicy, 'grace' | 'refreshAhead' | 'maxValueBytes' | 'serializer'>;
 
 /** When a record was requested that the L1 may keep. */
 interface Requested {
@@ -68,9 +69,16 @@ export async function lookup<T>(
 
 /**
  * Looks a key up for the plain verbs, which report a failure of the store to their callers.
+ *
+ * @param policy without `grace` and `refreshAhead`: a value after its ttl is a miss
  * @throws StoreUnavailableError
  */
-export async function peek(context: CacheContext, key: string, known?: L1Entry): Promise<LookupResult> {
+export async function peek(
+  context: CacheContext,
+  key: string,
+  policy: ReadPolicy,
+  known?: L1Entry,
+): Promise<LookupResult> {
   const { store, names, pending } = context;
   // guard: no-plain-get-under-a-queued-invalidation
   if (pending.matches(key, [])) return MISS;
@@ -79,7 +87,7 @@ export async function peek(context: CacheContext, key: string, known?: L1Entry):
   const nonces = names.nonces(known === undefined ? [] : tagNames(known.tags));
   const snapshot = await store.read(names.entry(key), nonces, undefined, known?.token);
   if (known !== undefined && snapshot.isUnchanged === true) return confirm(context, request, known, snapshot);
-  const found = await validate(context, request, snapshot, undefined, requested);
+  const found = await validate(context, request, snapshot, undefined, requested, policy);
   if (found.status !== 'unavailable') return found;
   if (found.error !== undefined) throw found.error;
   return MISS;
@@ -91,7 +99,6 @@ export async function peek(context: CacheContext, key: string, known?: L1Entry):
  *
  * @param deadline for a second reading, of nonces, by this process' clock; undefined: the timeout of every command
  * @param requested undefined: the L1 must not keep the record
- * @param policy undefined: a value after its ttl is a miss
  * @see G1, G4, G6, G7, G10
  */
 export async function validate(
@@ -100,7 +107,7 @@ export async function validate(
   { record, nonces, storeTime }: Snapshot,
   deadline: number | undefined,
   requested: Requested | undefined,
-  policy?: StalenessPolicy,
+  policy: ReadPolicy,
 ): Promise<LookupResult> {
   const { clock, pending, highWaterMarks, storeClock, events } = context;
   if (record === null) return miss(context, request, 'absent', undefined);
@@ -146,9 +153,9 @@ export async function validate(
     context.l1?.observe(request.key, entry.token);
     return staleOrExpired(context, request, entry, refreshable, storeTime!, policy);
   }
-  const decoded = decodeValue(entry.codec, entry.payload);
+  const decoded = decode(context, request, entry, policy);
   // guard: damaged-value-is-named
-  if (decoded === undefined) return miss(context, request, 'undecodable', entry.token);
+  if (decoded.cause !== undefined) return miss(context, request, decoded.cause, entry.token);
   if (requested === undefined || storeTime === undefined) {
     // guard: value-that-the-l1-does-not-keep-ends-older-ones
     context.l1?.observe(request.key, entry.token);
@@ -160,7 +167,8 @@ export async function validate(
       loadedAt: requested.at + entry.loadStart - storeTime,
       freshUntil: requested.at + entry.freshUntil - storeTime,
     };
-    context.l1?.keep(request.key, { entry, decoded, expiresAt, times }, requested.sequence);
+    const { serializer } = policy;
+    context.l1?.keep(request.key, { entry, decoded, expiresAt, times, serializer }, requested.sequence);
   }
   if (channels.hit.hasSubscribers) {
     events.publish('hit', request.method, { key: request.key, tier: 'l2' });
@@ -176,14 +184,14 @@ function staleOrExpired(
   entry: Entry,
   refreshable: Refreshable,
   storeTime: number,
-  policy: StalenessPolicy | undefined,
+  policy: ReadPolicy,
 ): LookupResult {
   const { clock, storeClock } = context;
   // The shorter one of the grace that it was stored with, and of the caller's.
   // guard: stale-value-has-a-bound
-  const staleUntil = Math.min(refreshable.staleUntil, entry.freshUntil + (policy?.grace ?? 0));
-  const decoded = storeTime < staleUntil ? decodeValue(entry.codec, entry.payload) : undefined;
-  if (decoded === undefined) {
+  const staleUntil = Math.min(refreshable.staleUntil, entry.freshUntil + policy.grace);
+  const decoded = storeTime < staleUntil ? decode(context, request, entry, policy) : undefined;
+  if (decoded === undefined || decoded.cause !== undefined) {
     publishMiss(context, request, 'expired');
     return { status: 'miss', replaces: entry.token, keeps: true };
   }
@@ -198,24 +206,37 @@ function staleOrExpired(
   };
 }
 
+const UNDECODABLE: Restored = { cause: 'undecodable' };
+
+function decode(
+  { events }: CacheContext,
+  request: LookupRequest,
+  { codec, payload }: Entry,
+  { serializer, maxValueBytes }: ReadPolicy,
+): Restored {
+  if (serializer === undefined) return decodeValue(codec, payload, maxValueBytes) ?? UNDECODABLE;
+  const restored = serializer.decode(codec, payload, maxValueBytes);
+  if (restored.cause !== undefined && restored.error !== undefined) {
+    events.error('decode', request, restored.error);
+  }
+  return restored;
+}
+
 function isRefreshDue(
   { clock }: CacheContext,
   { refreshable, freshUntil, loadStart }: Entry,
   storeTime: number | undefined,
-  policy: StalenessPolicy | undefined,
+  policy: ReadPolicy,
 ): boolean {
-  if (refreshable === undefined || storeTime === undefined || policy === undefined) return false;
+  if (refreshable === undefined || storeTime === undefined) return false;
   if (policy.refreshAhead.by === 'never') return false;
   if (storeTime < refreshable.retryAt || storeTime < refreshable.refreshingUntil) return false;
   const times = { ttl: freshUntil - loadStart, loadMs: refreshable.loadMs };
   return storeTime >= freshUntil - refreshLead(policy.refreshAhead, times, clock.random());
 }
 
-function l1RefreshLead(
-  { refreshable, freshUntil, loadStart }: Entry,
-  policy: StalenessPolicy | undefined,
-): number {
-  if (refreshable === undefined || policy === undefined) return 0;
+function l1RefreshLead({ refreshable, freshUntil, loadStart }: Entry, policy: ReadPolicy): number {
+  if (refreshable === undefined) return 0;
   return longestRefreshLead(policy.refreshAhead, {
     ttl: freshUntil - loadStart,
     loadMs: refreshable.loadMs,

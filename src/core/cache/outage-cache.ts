@@ -3,12 +3,14 @@ import { ChangeLog } from '../l1/change-log.js';
 import { L1Entry, type L1Record } from '../l1/l1-entry.js';
 import type { L1Settings } from '../l1/l1-options.js';
 import type { Clock } from '../ports/clock.js';
+import type { Serializer } from '../values/serializer.js';
 import type { EncodedValue } from '../values/value-codec.js';
 import type { InvalidationTarget } from './pending-invalidations.js';
 
 /** A loaded value and what ends it. */
 export interface LoadedValue {
   readonly encoded: EncodedValue;
+  readonly serializer: Serializer | undefined;
   readonly tags: readonly string[];
   /** When its load started, by this process' clock. */
   readonly loadedAt: number;
@@ -22,11 +24,11 @@ class OutageEntry extends L1Entry {
 
   constructor(
     key: string,
-    { entry, expiresAt, loadedAt }: Omit<L1Record, 'decoded'> & { readonly loadedAt: number },
+    { loadedAt, ...record }: Omit<L1Record, 'decoded'> & { readonly loadedAt: number },
     settings: L1Settings,
     since: number,
   ) {
-    super(key, { entry, decoded: undefined, expiresAt }, [], settings, { at: loadedAt, epoch: 0 });
+    super(key, { ...record, decoded: undefined }, [], settings, { at: loadedAt, epoch: 0 });
     this.since = since;
   }
 }
@@ -54,8 +56,8 @@ export class OutageCache {
     return this.#changes.now;
   }
 
-  /** Returns the value of a key, if it has all tags of the call. */
-  find(key: string, tags: readonly string[]): L1Entry | undefined {
+  /** Returns the value of a key, if it has all tags of the call, and its serializer. */
+  find(key: string, tags: readonly string[], serializer?: Serializer): L1Entry | undefined {
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
     // guard: outage-value-ends
@@ -63,13 +65,16 @@ export class OutageCache {
     const isCurrent =
       this.#clock.now() < entry.expiresAt && this.#changes.isUnchanged(entry.since, key, entry.tags);
     if (!isCurrent) this.#entries.delete(key);
-    return isCurrent && entry.hasTags(tags) ? entry : undefined;
+    // guard: outage-value-is-of-this-serializer
+    return isCurrent && entry.serializer === serializer && entry.hasTags(tags) ? entry : undefined;
   }
 
   /** @param since `sequence` before the load: what was invalidated since then is not kept */
-  keep(key: string, { encoded, tags, loadedAt, expiresAt }: LoadedValue, since: number): void {
+  keep(key: string, { encoded, tags, loadedAt, expiresAt, serializer }: LoadedValue, since: number): void {
     const entry = { token: '', clearNonce: '', tags: tags.map((tag) => ({ tag, nonce: '' })), ...encoded };
-    this.#entries.set(new OutageEntry(key, { entry, expiresAt, loadedAt }, this.#settings, since));
+    this.#entries.set(
+      new OutageEntry(key, { entry, expiresAt, loadedAt, serializer }, this.#settings, since),
+    );
   }
 
   /** This process invalidates entries. */

@@ -6,8 +6,7 @@ import type { Clock } from '../ports/clock.js';
 import { describe } from '../shared/describe.js';
 import { OptionsError, ValueError } from '../shared/errors.js';
 import { shared } from '../shared/registry.js';
-import { encodeValue } from '../values/value-codec.js';
-import { MAX_DEPTH } from '../values/value-limits.js';
+import { serialize } from '../values/serializer.js';
 import type { CacheCall } from './cache-call.js';
 import type { InvalidationTarget } from './pending-invalidations.js';
 
@@ -152,10 +151,13 @@ export class RequestMemo {
   /** Undefined for a value that cannot be copied, which is shared, as by the callers of one load. */
   #entryOf<T>({ key, policy }: CacheCall<T>, value: T): L1Entry | undefined {
     try {
-      const encoded = encodeValue(value, { maxBytes: policy.maxValueBytes, maxDepth: MAX_DEPTH });
+      // The schema has seen the value before.
+      const serializer = policy.serializer?.withoutSchema;
+      const encoded = serialize({ ...policy, serializer }, value);
+      if (serializer?.decode(encoded.codec, encoded.payload, Infinity).cause !== undefined) return undefined;
       const entry = { token: '', clearNonce: '', tags: [], ...encoded };
-      const kept = { at: 0, epoch: 0 };
-      return new L1Entry(key, { entry, decoded: undefined, expiresAt: Infinity }, [], this.#settings, kept);
+      const record = { entry, decoded: undefined, expiresAt: Infinity, serializer };
+      return new L1Entry(key, record, [], this.#settings, { at: 0, epoch: 0 });
     } catch (error) {
       if (error instanceof ValueError) return undefined;
       throw error;

@@ -6,6 +6,7 @@ import { BoundedMap } from './bounded-map.js';
 import { ChangeLog } from './change-log.js';
 import { L1Entry, type L1Record } from './l1-entry.js';
 import type { L1Settings } from './l1-options.js';
+import type { Serializer } from '../values/serializer.js';
 import { TagNonces, type NonceState } from './nonces.js';
 
 /**
@@ -63,27 +64,30 @@ export class L1Cache implements ChangeListener {
    * confirm it.
    *
    * @param maxAge how long ago it may have been kept, in ms; 0: no entry may be returned
+   * @param serializer of the call: an entry with another one has another value
    */
-  find(key: string, maxAge: number): L1Entry | undefined {
+  find(key: string, maxAge: number, serializer?: Serializer): L1Entry | undefined {
     if (maxAge === 0) return undefined;
     const entry = this.#entries.get(key);
-    return entry !== undefined && this.#mayReturn(entry, maxAge) ? entry : undefined;
+    return entry !== undefined && this.#mayReturn(entry, maxAge, serializer) ? entry : undefined;
   }
 
   /** As `find`. From the second call on, the remembered key leads to its entry without a lookup. */
-  findRemembered(key: RememberedKey, maxAge: number): L1Entry | undefined {
+  findRemembered(key: RememberedKey, maxAge: number, serializer?: Serializer): L1Entry | undefined {
     const entry = key.found as L1Entry | undefined;
     // guard: remembered-entry-is-of-this-memory
     if (entry !== undefined && entry.owner === this && maxAge !== 0) {
       this.#entries.use(entry);
-      return this.#mayReturn(entry, maxAge) ? entry : undefined;
+      return this.#mayReturn(entry, maxAge, serializer) ? entry : undefined;
     }
-    const found = this.find(key.text, maxAge);
+    const found = this.find(key.text, maxAge, serializer);
     found?.rememberIn(key);
     return found;
   }
 
-  #mayReturn(entry: L1Entry, maxAge: number): boolean {
+  #mayReturn(entry: L1Entry, maxAge: number, serializer: Serializer | undefined): boolean {
+    // guard: value-in-memory-is-of-this-serializer
+    if (entry.serializer !== serializer) return false;
     // Not a reading of the same tick: a computation between two calls takes time, in which messages do not arrive.
     const now = this.#clock.now();
     // guard: l1-entry-ends-with-its-ttl

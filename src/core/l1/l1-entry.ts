@@ -1,6 +1,9 @@
 import { Buffer } from 'node:buffer';
 import type { Entry, TagVersion } from '../ports/entry-format.js';
+import { ValueError } from '../shared/errors.js';
 import type { RememberedKey } from '../keys/key-memo.js';
+import { expandedLength } from '../values/compression.js';
+import type { Serializer } from '../values/serializer.js';
 import { decodeValue } from '../values/value-codec.js';
 import { BoundedEntry } from './bounded-map.js';
 import { deepFreeze } from './deep-freeze.js';
@@ -26,6 +29,8 @@ export interface L1Record {
   readonly expiresAt: number;
   /** Of the value itself; undefined if nobody asks for them. */
   readonly times?: ValueTimes | undefined;
+  /** What has decoded the value, and will again. Undefined: the standard codecs. */
+  readonly serializer?: Serializer | undefined;
 }
 
 /** When a value was loaded, and when its ttl ends, by this process' clock. */
@@ -49,6 +54,8 @@ export class L1Entry extends BoundedEntry {
   readonly times: ValueTimes | undefined;
   /** The memory that it is in. */
   readonly owner: object | undefined;
+  /** What makes the value of the payload: only calls with the same one may have it. */
+  readonly serializer: Serializer | undefined;
   /** The epoch in which its nonces were last compared. @see L1Cache */
   epoch: number;
   /** The decorated method that has found all tags of its calls in this entry: they follow from the key. */
@@ -65,7 +72,7 @@ export class L1Entry extends BoundedEntry {
 
   constructor(
     key: string,
-    { entry, decoded, expiresAt, times }: L1Record,
+    { entry, decoded, expiresAt, times, serializer }: L1Record,
     nonces: readonly NonceState[],
     { values }: Pick<L1Settings, 'values'>,
     kept: { readonly at: number; readonly epoch: number; readonly by?: object },
@@ -74,6 +81,7 @@ export class L1Entry extends BoundedEntry {
     super(key, bytesOf(key, entry, values));
     this.token = entry.token;
     this.clearNonce = entry.clearNonce;
+    this.serializer = serializer;
     this.tags = entry.tags;
     this.nonces = nonces;
     this.expiresAt = expiresAt;
@@ -117,19 +125,42 @@ export class L1Entry extends BoundedEntry {
   }
 
   #decode(): Promise<unknown> {
-    const { value } = decodeValue(this.#codec, this.#payload!)!;
+    let value: unknown;
+    try {
+      value = this.#decoded();
+    } catch (error) {
+      return Promise.reject(error as ValueError);
+    }
     const promise = Promise.resolve(value);
     if (this.#isCloned || (this.#isFrozen && !deepFreeze(value))) return promise;
     this.#payload = undefined;
     return (this.#value = promise);
   }
+
+  /** Its bytes were encoded by this process, or have been decoded before. */
+  #decoded(): unknown {
+    if (this.serializer === undefined) return decodeValue(this.#codec, this.#payload!, Infinity)!.value;
+    const restored = this.serializer.decode(this.#codec, this.#payload!, Infinity);
+    if (restored.cause === undefined) return restored.value;
+    throw new ValueError(
+      'Expected revive, schema and codec to accept what they accepted before: a value in memory was refused now.',
+      'rejected',
+      { cause: restored.error },
+    );
+  }
 }
 
 /** An estimate for `maxBytes`: at least what the entry takes, for typical rows. */
-function bytesOf(key: string, { tags, payload }: L1Record['entry'], values: L1Settings['values']): number {
+function bytesOf(
+  key: string,
+  { tags, codec, payload }: L1Record['entry'],
+  values: L1Settings['values'],
+): number {
   let bytes = ENTRY_BYTES + 2 * key.length;
   for (const { tag } of tags) bytes += TAG_BYTES + 2 * tag.length;
-  return bytes + payload.length * (values === 'cloned' ? 1 : DECODED_BYTES_PER_BYTE);
+  // guard: memory-counts-values-as-they-are-decoded
+  if (values === 'cloned') return bytes + payload.length;
+  return bytes + expandedLength(codec, payload) * DECODED_BYTES_PER_BYTE;
 }
 
 function ownBytes(bytes: Buffer): Buffer {

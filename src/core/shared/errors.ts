@@ -87,15 +87,16 @@ export class KeyError extends CachementError {
 }
 
 /**
- * A value that would not come back equal from the store (a class instance, a function), or is too large or too deep. The
- * message names the path to it. `code`: `E_VALUE`.
+ * A value that would not come back equal from the store (a class instance, a function), or is too large or too deep, or
+ * that the schema of the call rejects. The message names the path to it. `code`: `E_VALUE`.
  */
 export class ValueError extends CachementError {
   /**
    * `unsupported`: a part of the value would not come back equal, or threw an error when it was read. `too-large`: it is
-   * over `maxValueBytes`. `too-deep`: it is nested more than 1,000 levels deep.
+   * over `maxValueBytes`. `too-deep`: it is nested more than 1,000 levels deep. `rejected`: the schema of the call rejects
+   * it; `cause` has its issues.
    */
-  readonly reason: 'unsupported' | 'too-large' | 'too-deep';
+  readonly reason: 'unsupported' | 'too-large' | 'too-deep' | 'rejected';
   constructor(message: string, reason: ValueError['reason'], options?: ErrorOptions) {
     super('E_VALUE', message, options);
     this.reason = reason;

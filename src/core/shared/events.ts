@@ -38,11 +38,12 @@ export interface CachementEvents {
   };
   /**
    * No valid value was stored. `absent`: no entry. `invalidated`: an entry whose tags or namespace were invalidated.
-   * `undecodable`: bytes that are not a valid entry. `outdated`: an entry older than a value that this process has returned.
+   * `undecodable`: bytes that are not a valid entry. `rejected`: a value that the schema of the call rejects, or
+   * that its `revive` does not accept. `outdated`: an entry older than a value that this process has returned.
    * `expired`: an entry that is kept for its grace period, which the call has not, or that has ended.
    */
   readonly miss: KeyEvent & {
-    readonly cause: 'absent' | 'invalidated' | 'undecodable' | 'outdated' | 'expired';
+    readonly cause: 'absent' | 'invalidated' | 'undecodable' | 'rejected' | 'outdated' | 'expired';
   };
   /** The method or the loader has run. */
   readonly load: KeyEvent & {
@@ -61,11 +62,11 @@ export interface CachementEvents {
   readonly fill: KeyEvent & { readonly bytes: number; readonly ttlMs: number };
   /**
    * A loaded value was returned and not stored. `invalidated`, `tag-invalidated`: it was invalidated during the load.
-   * `expired`: the load took longer than the ttl. `too-large`: over `maxValueBytes`. `unsupported`: under
-   * `onUnsupported: 'bypass'`.
+   * `expired`: the load took longer than the ttl. `too-large`: over `maxValueBytes`. `unsupported`, and `rejected` by the
+   * schema of the call: under `onUnsupported: 'bypass'`.
    */
   readonly notStored: KeyEvent & {
-    readonly reason: 'invalidated' | 'tag-invalidated' | 'expired' | 'too-large' | 'unsupported';
+    readonly reason: 'invalidated' | 'tag-invalidated' | 'expired' | 'too-large' | 'unsupported' | 'rejected';
   };
   /** An invalidation has ended. `acknowledged: false`: the store is unavailable, and the invalidation is queued. */
   readonly invalidate: EventOrigin & {

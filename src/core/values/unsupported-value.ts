@@ -3,6 +3,7 @@ import { types } from 'node:util';
 import { describe, quote } from '../shared/describe.js';
 import type { ValueError } from '../shared/errors.js';
 import { isIndex, isObjectPrototype, pathSegment } from '../shared/value-kinds.js';
+import { encodeInstance, type TypeCodec, type TypeCodecs } from './type-codec.js';
 import { MAX_DEPTH, MAX_SPARSE_LENGTH, type ValueLimits } from './value-limits.js';
 
 /** The part of a value that would not come back equal, or is over a limit. */
@@ -19,14 +20,29 @@ export interface UnsupportedValue {
 
 const TYPED_ARRAY_PROTOTYPE: unknown = Object.getPrototypeOf(Uint8Array.prototype);
 
+/** The instances in a value that have a codec. */
+export interface Instances {
+  readonly codecs: TypeCodecs;
+  /** The name of the codec and the data of each instance. Filled by `findUnsupported`, so that each is encoded once. */
+  readonly encoded: Map<unknown, readonly [name: string, data: unknown]>;
+}
+
 /**
  * Finds the first part of a value that the codecs do not keep (see value-codec.ts) or that is over the limits; undefined if
  * there is none. Every part counts with its minimum size: a value may still be too large after encoding, but a much too
  * large value is found before its text is built.
+ *
+ * @param instances undefined: instances of classes are not kept
  */
-export function findUnsupported(value: unknown, limits: ValueLimits): UnsupportedValue | undefined {
+export function findUnsupported(
+  value: unknown,
+  limits: ValueLimits,
+  instances?: Instances,
+): UnsupportedValue | undefined {
   /** Objects and long strings. Each is written once, however often it is referenced. */
   const seen = new Set<unknown>();
+  /** The instances whose data is visited. */
+  const entered = new Set<object>();
   let remaining = limits.maxBytes;
   return visit(value, Math.min(limits.maxDepth, MAX_DEPTH));
 
@@ -54,7 +70,7 @@ export function findUnsupported(value: unknown, limits: ValueLimits): Unsupporte
   }
 
   function visitObject(object: object, depth: number): UnsupportedValue | undefined {
-    if (seen.has(object)) return takeBytes(1);
+    if (seen.has(object)) return entered.has(object) ? cyclic(object) : takeBytes(1);
     seen.add(object);
     try {
       return takeBytes(1) ?? visitKind(object, depth);
@@ -87,8 +103,28 @@ export function findUnsupported(value: unknown, limits: ValueLimits): Unsupporte
         return ownProperty(object) ?? takeBytes((object as ArrayBuffer).byteLength);
       default:
         if (ArrayBuffer.isView(object) && isViewPrototype(prototype)) return visitView(object);
-        return unsupported(describe(object), hintFor(object));
+        break;
     }
+    const codec = instances?.codecs.of(prototype);
+    return codec === undefined
+      ? unsupported(describe(object), hintFor(object))
+      : visitInstance(codec, object, depth - 1);
+  }
+
+  function visitInstance(codec: TypeCodec, object: object, depth: number): UnsupportedValue | undefined {
+    if (depth < 0) return tooDeep(limits);
+    let data: unknown;
+    try {
+      data = encodeInstance(codec, object);
+    } catch (cause) {
+      const found = `${describe(object)} that its codec ${quote(codec.name)} does not encode`;
+      return { ...unsupported(found, 'See the cause.'), cause };
+    }
+    instances!.encoded.set(object, [codec.name, data]);
+    entered.add(object);
+    const problem = visit(data, depth);
+    entered.delete(object);
+    return problem;
   }
 
   function visitPlain(object: object, depth: number): UnsupportedValue | undefined {
@@ -198,7 +234,15 @@ function prefixPath(segment: string, problem: UnsupportedValue): UnsupportedValu
 function hintFor(object: object): string {
   if (types.isPromise(object)) return 'Await it before it is returned.';
   if (types.isNativeError(object)) return 'Throw it, or return a plain object with the needed fields.';
-  return 'Return a plain object with its data: an instance would lose its class.';
+  return 'Return a plain object with its data, or name its class in revive or codecs (docs/values.md): it would lose its class.';
+}
+
+/** An instance is made after its data, so its data cannot have it. */
+function cyclic(object: object): UnsupportedValue {
+  return unsupported(
+    `a cycle through ${describe(object)}`,
+    'Let encode of its codec leave out the way back, and let decode restore it.',
+  );
 }
 
 function ownProperty(object: object): UnsupportedValue | undefined {

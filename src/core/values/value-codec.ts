@@ -1,11 +1,14 @@
 import { Buffer } from 'node:buffer';
 import { nodeZlib } from '../shared/builtin-modules.js';
-import { describe } from '../shared/describe.js';
+import { describe, quote } from '../shared/describe.js';
 import { ValueError } from '../shared/errors.js';
+import { COMPRESSED, compress, decompress } from './compression.js';
+import { decodePayload, encodePayload, type PayloadCodec } from './payload-codec.js';
 import { isPlainJson } from './plain-json.js';
+import type { TypeCodecs } from './type-codec.js';
 import { findUnsupported, type UnsupportedValue } from './unsupported-value.js';
 import { parseRich, stringifyRich } from './rich-json.js';
-import { MAX_DEPTH, type ValueLimits } from './value-limits.js';
+import { MAX_DEPTH, MAX_VALUE_BYTES, type ValueLimits } from './value-limits.js';
 
 /**
  * Encodes a value as the payload of an entry, and decodes it. A value comes back equal, or it is rejected with a ValueError.
@@ -14,7 +17,7 @@ import { MAX_DEPTH, type ValueLimits } from './value-limits.js';
  * BigInt, plain objects and those without a prototype, arrays (with holes too), Map, Set, Date, RegExp, URL,
  * URLSearchParams, Buffer, ArrayBuffer, typed arrays and DataView. Accessors are read.
  *
- * Rejected: instances of classes, errors, functions, symbols, promises, an own key `__proto__`, extra properties of
+ * Rejected: instances of classes without a codec (type-codec.ts), errors, functions, symbols, promises, an own key `__proto__`, extra properties of
  * arrays, Maps and similar (those of byte arrays are dropped), and values over the limits.
  *
  * The id of the codec is in the header of the entry (ports/entry-format.ts), so the meaning of an id never changes:
@@ -23,6 +26,9 @@ import { MAX_DEPTH, type ValueLimits } from './value-limits.js';
  *     2   JSON as devalue writes it, which also keeps shared and cyclic references (rich-json.ts)
  *     3   the bytes of a Buffer, then their CRC-32, u32 BE
  *     4   the bytes of a Uint8Array, then their CRC-32, u32 BE
+ *     5   as 2, with instances of classes that have a codec
+ *     6   a codec of the user: the length of its name, u8, its name, its bytes, then the CRC-32 of all that, u32 BE
+ *     128 + one of these: compressed (compression.ts)
  *
  * Damaged text is detected by its syntax. Bytes have none, so they have a checksum.
  */
@@ -30,6 +36,8 @@ export const JSON_CODEC = 1;
 export const RICH_CODEC = 2;
 export const BUFFER_CODEC = 3;
 export const BYTES_CODEC = 4;
+export const INSTANCES_CODEC = 5;
+export const PAYLOAD_CODEC = 6;
 
 const MAX_PATH_LENGTH = 300;
 const CHECKSUM_BYTES = 4;
@@ -39,14 +47,28 @@ export interface EncodedValue {
   readonly payload: Buffer;
 }
 
+/** The codecs of the user, for writing. */
+interface Encoders {
+  readonly codec: PayloadCodec | undefined;
+  readonly types: TypeCodecs | undefined;
+}
+
+/** The codecs of the user, for reading. */
+interface Decoders {
+  readonly codecs: readonly PayloadCodec[];
+  readonly types: TypeCodecs | undefined;
+}
+
 /**
- * Encodes a value with the first codec that keeps it. The payload shares no memory with the value.
+ * Encodes a value with the first codec that keeps it: that of the user, if there is one, and then the standard ones. The
+ * payload shares no memory with the value.
  *
  * @throws ValueError with the path for a part that would not come back equal, and for a value over the limits
  */
-export function encodeValue(value: unknown, limits: ValueLimits): EncodedValue {
+export function encodeValue(value: unknown, limits: ValueLimits, encoders?: Encoders): EncodedValue {
   try {
-    return encodeByFirst(value, limits);
+    const encoded = encodeByFirst(value, limits, encoders);
+    return encoded.payload.length < (limits.compressFrom ?? Infinity) ? encoded : compressed(encoded);
   } catch (error) {
     if (error instanceof ValueError) throw error;
     throw new ValueError(
@@ -58,16 +80,48 @@ export function encodeValue(value: unknown, limits: ValueLimits): EncodedValue {
   }
 }
 
-function encodeByFirst(value: unknown, limits: ValueLimits): EncodedValue {
+function compressed(encoded: EncodedValue): EncodedValue {
+  const payload = compress(encoded.payload);
+  return payload === undefined ? encoded : { codec: encoded.codec | COMPRESSED, payload };
+}
+
+function encodeByFirst(value: unknown, limits: ValueLimits, encoders: Encoders | undefined): EncodedValue {
+  const byCodec = encoders?.codec && encodeByCodec(encoders.codec, value, limits);
+  if (byCodec !== undefined) return byCodec;
   if (ArrayBuffer.isView(value)) {
     const prototype: unknown = Object.getPrototypeOf(value);
     if (prototype === Buffer.prototype) return encodeBytes(BUFFER_CODEC, value, limits);
     if (prototype === Uint8Array.prototype) return encodeBytes(BYTES_CODEC, value, limits);
   }
   if (isPlainJson(value, limits)) return encodeText(JSON_CODEC, JSON.stringify(value), limits);
-  const problem = findUnsupported(value, limits);
+  const instances = encoders?.types && { codecs: encoders.types, encoded: new Map() };
+  const problem = findUnsupported(value, limits, instances);
   if (problem) throw valueError(problem);
-  return encodeText(RICH_CODEC, stringifyRich(value), limits);
+  const codec = instances === undefined || instances.encoded.size === 0 ? RICH_CODEC : INSTANCES_CODEC;
+  return encodeText(codec, stringifyRich(value, instances), limits);
+}
+
+/** @returns undefined if the codec leaves the value to the standard ones */
+function encodeByCodec(codec: PayloadCodec, value: unknown, limits: ValueLimits): EncodedValue | undefined {
+  let bytes: unknown;
+  try {
+    bytes = codec.encode(value);
+  } catch (cause) {
+    throw new ValueError(
+      `Expected a value that the codec ${quote(codec.name)} encodes; for ${describe(value)} it threw an error (see cause).`,
+      'unsupported',
+      { cause },
+    );
+  }
+  if (bytes === undefined) return undefined;
+  if (!(bytes instanceof Uint8Array)) {
+    throw new ValueError(
+      `Expected encode of the codec ${quote(codec.name)} to return a Uint8Array or undefined; it returned ${describe(bytes)}.`,
+      'unsupported',
+    );
+  }
+  checkSize(bytes.length, limits);
+  return { codec: PAYLOAD_CODEC, payload: encodePayload(codec, bytes) };
 }
 
 function valueError({ path, found, hint, reason, cause }: UnsupportedValue): ValueError {
@@ -108,9 +162,16 @@ function checkSize(bytes: number, { maxBytes }: ValueLimits): void {
 
 /**
  * Decodes a payload from untrusted bytes. Returns undefined for an unknown codec and an invalid payload; never throws. The
- * value has no own property `__proto__` and shares no memory with the payload.
+ * value has no own property `__proto__` and shares no memory with the payload; what a codec of the user returns is up to it.
+ *
+ * @param maxBytes to which a compressed payload may expand
  */
-export function decodeValue(codec: number, payload: Buffer): { readonly value: unknown } | undefined {
+export function decodeValue(
+  codec: number,
+  payload: Buffer,
+  maxBytes: number = MAX_VALUE_BYTES,
+  decoders?: Decoders,
+): { readonly value: unknown } | undefined {
   try {
     switch (codec) {
       case JSON_CODEC:
@@ -121,8 +182,14 @@ export function decodeValue(codec: number, payload: Buffer): { readonly value: u
         return { value: Buffer.from(checkedBytes(payload)) };
       case BYTES_CODEC:
         return { value: new Uint8Array(checkedBytes(payload)) };
+      case INSTANCES_CODEC:
+        return { value: parseRich(payload.toString('utf8'), decoders?.types) };
+      case PAYLOAD_CODEC:
+        return { value: decodePayload(decoders?.codecs ?? [], payload) };
       default:
-        return undefined;
+        // A compressed payload is not compressed again: the bit is gone.
+        if ((codec & COMPRESSED) === 0) return undefined;
+        return decodeValue(codec & ~COMPRESSED, decompress(payload, maxBytes), maxBytes, decoders);
     }
   } catch {
     return undefined;
