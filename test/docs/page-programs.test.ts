@@ -23,6 +23,7 @@ const PAGES = [
   'docs/rate-limits.md',
   'docs/redis.md',
   'docs/stampede.md',
+  'docs/values.md',
 ];
 
 const redis = redisForFile(test);

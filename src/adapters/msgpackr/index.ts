@@ -4,7 +4,7 @@ import type { PayloadCodec } from '../../core/values/payload-codec.js';
 import { MAX_DEPTH } from '../../core/values/value-limits.js';
 
 /**
- * A codec that stores values as MessagePack, which is half the size of JSON for lists of rows, and faster to decode
+ * A codec that stores values as MessagePack, which is half the size of JSON for lists of rows, and mostly faster to decode
  * (docs/values.md).
  *
  * It stores plain objects and arrays of strings, numbers, booleans, null, undefined, BigInt up to 64 bits, Date and Buffer.
@@ -14,7 +14,8 @@ import { MAX_DEPTH } from '../../core/values/value-limits.js';
  * const caching = new Caching({ adapter: memory(), defaults: { ttl: '5m', codec: msgpackr() } });
  */
 export function msgpackr(): PayloadCodec {
-  const packr = new Packr({ useRecords: false, copyBuffers: true });
+  // Records: the names of the properties of a list of rows are stored once.
+  const packr = new Packr({ useRecords: true, copyBuffers: true });
   return {
     name: 'msgpackr',
     encode: (value) => (isKept(value, MAX_DEPTH) ? packr.pack(value) : undefined),

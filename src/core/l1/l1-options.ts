@@ -28,7 +28,7 @@ export interface L1Options {
   readonly coherence?: 'bus' | 'tracking' | 'validate' | undefined;
   /**
    * What a hit returns. `reference`: the same object for all callers, which must not change it. `frozen`: the same object,
-   * deeply frozen. `cloned`: a copy for each caller. Values that cannot be frozen (Map, Set, Date, bytes) are cloned under
+   * deeply frozen. `cloned`: a copy for each caller. Values that cannot be frozen (Map, Set, Date, bytes, instances of classes) are cloned under
    * `frozen`.
    * @default 'reference'
    */
