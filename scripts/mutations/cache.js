@@ -340,6 +340,51 @@ export const cacheMutations = [
     test: 'test/values/value-codec.test.ts',
     title: 'bytes that were truncated, extended or changed do not decode',
   },
+  {
+    guard: 'codec-bytes-have-their-checksum',
+    test: 'test/values/payload-codec.test.ts',
+    title: 'bytes of a codec that were truncated, extended or changed do not decode',
+  },
+  {
+    guard: 'msgpackr-returns-what-it-stores',
+    test: 'test/adapters/msgpackr/msgpackr.test.ts',
+    title: 'bytes that describe anything else do not decode',
+  },
+  {
+    guard: 'expansion-has-a-bound',
+    test: 'test/values/compression.test.ts',
+    title: 'a payload that says it expands beyond the maximum size does not decode',
+  },
+  {
+    guard: 'expansion-is-not-longer-than-it-says',
+    replace: '{ maxOutputLength: length }',
+    by: '{}',
+    test: 'test/values/compression.test.ts',
+    title: 'a payload that expands to more or less than it says does not decode',
+  },
+  {
+    guard: 'value-that-cannot-be-restored-is-not-kept',
+    test: 'test/cache/instances.test.ts',
+    title: 'a revive that throws, or returns a promise, is a miss and an error event',
+  },
+  {
+    guard: 'value-in-memory-is-of-this-serializer',
+    test: 'test/cache/instances.test.ts',
+    title: 'a call with another revive does not get the value of the memory',
+  },
+  {
+    guard: 'outage-value-is-of-this-serializer',
+    replace: ' && entry.serializer === serializer',
+    test: 'test/cache/instances.test.ts',
+    title: 'a value of an outage is an instance, for calls with the same revive',
+  },
+  {
+    guard: 'memory-counts-values-as-they-are-decoded',
+    replace: 'expandedLength(codec, payload)',
+    by: 'payload.length',
+    test: 'test/values/compression.test.ts',
+    title: 'compressed values are the same from memory and from the store, and count as what they expand to',
+  },
   // --- queued invalidations --------------------------------------------------------------------------------------------
   {
     guard: 'failed-invalidation-is-queued',

@@ -63,7 +63,7 @@ export const stalenessMutations = [
   },
   {
     guard: 'stale-value-has-a-bound',
-    replace: ', entry.freshUntil + (policy?.grace ?? 0)',
+    replace: ', entry.freshUntil + policy.grace',
     test: UNIT,
     title: 'grace: the shorter one counts, of the call that stored the value and of the one that asks',
   },

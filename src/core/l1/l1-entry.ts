@@ -158,8 +158,8 @@ function bytesOf(
 ): number {
   let bytes = ENTRY_BYTES + 2 * key.length;
   for (const { tag } of tags) bytes += TAG_BYTES + 2 * tag.length;
-  // guard: memory-counts-values-as-they-are-decoded
   if (values === 'cloned') return bytes + payload.length;
+  // guard: memory-counts-values-as-they-are-decoded
   return bytes + expandedLength(codec, payload) * DECODED_BYTES_PER_BYTE;
 }
 

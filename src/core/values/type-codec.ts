@@ -83,7 +83,6 @@ export class TypeCodecs {
   /** @throws an error for an unknown name, and what the codec throws */
   decode(name: unknown, data: unknown): unknown {
     const codec = typeof name === 'string' ? this.#byName.get(name) : undefined;
-    // guard: unknown-codec-is-a-miss
     if (codec === undefined) throw new SyntaxError('Expected the name of a known codec.');
     if (codec.decode !== undefined) return codec.decode(data);
     if (!isPlainObject(data)) throw new SyntaxError('Expected the properties of an instance.');
