@@ -18,6 +18,7 @@ import {
   type CacheOptions,
 } from '../core/cache/cache-options.js';
 import { joinTags, normaliseTags } from '../core/cache/tags.js';
+import { valueOptions, type ValueOptions } from '../core/cache/value-options.js';
 import { around, callAsync, type AsyncMethodDecorator } from './shared/around.js';
 import { perClass } from './shared/class-defaults.js';
 import { compileKey, type KeyOption } from './shared/compile-key.js';
@@ -68,13 +69,8 @@ export type CachedManyOptions<
   T extends string,
 > = CachedManyFields<This, A, R, K, T> & FormOf<R>;
 
-export interface CachedManyFields<
-  This,
-  A extends readonly unknown[],
-  R,
-  K extends string,
-  T extends string,
-> extends CacheOptions {
+export interface CachedManyFields<This, A extends readonly unknown[], R, K extends string, T extends string>
+  extends CacheOptions, ValueOptions<ValueOf<R>> {
   /**
    * The logical key of an id: a template in which `{0}` is the id, or a function of the id and the other arguments. Give it the
    * key that `@Cached` has for the same value: both then share entries and running loads.
@@ -131,6 +127,7 @@ export const cachedManyOptions = {
   key: unchecked<KeyOption>('a template or a function'),
   tags: unchecked<AnyTags>('templates or a function'),
   ...cacheOptions,
+  ...valueOptions,
   ...decoratorOptions,
   unless: callback<AnyCallback<boolean>>(),
   sharedTags: unchecked<readonly string[]>('a list of strings'),

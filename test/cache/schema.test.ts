@@ -92,6 +92,45 @@ test('null passes only a schema that accepts it', async (t) => {
   );
 });
 
+test('undefined passes every schema', async (t) => {
+  const { openers, of } = rig(t, 2, { l1: true });
+  const schema = z.object({ id: z.number() });
+  const none = async (): Promise<{ id: number } | undefined> => undefined;
+  for (const { cache } of [openers[0]!, openers[0]!, openers[1]!, openers[1]!]) {
+    t.is(await cache.getOrSet('key', none, { schema }), undefined);
+  }
+  t.is(of('load').length, 1);
+});
+
+test('each value of a batch passes the schema and is revived, and ids without a value have none', async (t) => {
+  const { openers } = rig(t, 2, { l1: true });
+  const schema = z.object({ x: z.number() });
+  const options = {
+    key: (id: number) => ['point', id],
+    schema: schema as StandardSchema<Point>,
+    revive: Point,
+  };
+  const loader = async (ids: readonly number[]) =>
+    new Map(ids.filter((id) => id < 3).map((id) => [id, Object.assign(new Point(), { x: id })]));
+  for (const { cache } of [openers[0]!, openers[0]!, openers[1]!, openers[1]!]) {
+    const points = await cache.getOrSetMany([1, 2, 3], loader, options);
+    t.deepEqual(
+      [...points].map(([id, point]) => [id, point.double()]),
+      [
+        [1, 2],
+        [2, 4],
+      ],
+    );
+  }
+  const bad = async () => new Map([[9, { y: 1 } as unknown as Point]]);
+  await t.throwsAsync(
+    openers[0]!.cache.getOrSetMany([9], bad, { ...options, revive: (data: Point) => data }),
+    {
+      name: 'ValueError',
+    },
+  );
+});
+
 class Point {
   declare readonly x: number;
   double(): number {

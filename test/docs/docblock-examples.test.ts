@@ -55,7 +55,7 @@ function isClass(code: string): boolean {
 const IMPORTS = `
 import 'reflect-metadata';
 import {
-  bindCaching, Cached, CachedMany, Caching, CachingDefaults, createDecorators, currentLease, currentLoad, Invalidates, key, Locked, RateLimited, subscribe,
+  bindCaching, Cached, CachedMany, Caching, CachingDefaults, createDecorators, currentLease, currentLoad, defineCodec, Invalidates, key, Locked, RateLimited, subscribe,
   useContainer, withCaching, withContext, withRequestMemo,
 } from 'cachement';
 import { memory } from 'cachement/memory';
@@ -75,6 +75,8 @@ function importsOf(file: string): string {
 const TSYRINGE = "import { container } from 'tsyringe';\n";
 
 const ADAPTER_IMPORTS: Readonly<Record<string, string>> = {
+  'adapters/msgpackr': "import { msgpackr } from 'cachement/msgpackr';\n",
+  'core/values': "import { Decimal } from 'decimal.js';\n",
   'adapters/express': `
 import { cachingErrorHandler, cacheResponse } from 'cachement/express';
 declare const app: import('express').Express;

@@ -64,7 +64,7 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   },
   '@CachedMany': {
     schema: cachedManyOptions,
-    documented: [['src/decorators/cached-many.ts', 'CachedManyFields']],
+    documented: [['src/decorators/cached-many.ts', 'CachedManyFields'], VALUES],
     extends: 'defaults',
   },
   '@CachingDefaults': {
@@ -79,7 +79,7 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   },
   getOrSetMany: {
     schema: getOrSetManyOptions,
-    documented: [['src/core/cache/cache.ts', 'GetOrSetManyOptions']],
+    documented: [['src/core/cache/cache.ts', 'GetOrSetManyOptions'], VALUES],
     extends: 'defaults',
   },
   set: {

@@ -35,6 +35,29 @@ export class ConfigService { get(name: string): string { return name; } }
 export class ConfigModule {}
 `;
 
+test('the snippets of docs/values.md compile, each by itself', async (t) => {
+  const files = modulesOf('values.md');
+  t.is(Object.keys(files).length, 5);
+  const project = await compileProject({ ...files, 'surroundings.d.ts': VALUES });
+  await project.remove();
+  t.pass();
+});
+
+const VALUES = `
+declare const Cached: typeof import('cachement').Cached;
+declare const Caching: typeof import('cachement').Caching;
+declare const adapter: import('cachement').Adapter;
+declare const z: typeof import('zod').z;
+declare namespace z { type infer<T> = import('zod').infer<T> }
+declare class Author { readonly name: string }
+declare class Book { readonly title: string }
+declare function toAuthor(data: Author): Author;
+declare const db: {
+  findAndCount(page: number): Promise<[Author[], number]>;
+  user(id: string): Promise<{ id: string; email: string } | null>;
+};
+`;
+
 test('the snippets of README.md compile, each by itself', async (t) => {
   const project = await compileProject({ ...modulesOf('../README.md'), 'surroundings.d.ts': README });
   await project.remove();

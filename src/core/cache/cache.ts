@@ -61,7 +61,7 @@ export interface GetOrSetOptions<T> extends CacheOptions, ValueOptions<T> {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface GetOrSetManyOptions<Id, T> extends CacheOptions {
+export interface GetOrSetManyOptions<Id, T> extends CacheOptions, ValueOptions<T> {
   /** The key of an id: a complete key, or its parts. It must be that of other calls for the same value. */
   readonly key: (id: Id) => Key;
   /**
@@ -138,6 +138,7 @@ export const getOrSetOptions = {
 
 export const getOrSetManyOptions = {
   ...cacheOptions,
+  ...valueOptions,
   key: callback<(id: never) => Key>(),
   tags: unchecked<readonly string[] | ((value: never, id: never) => readonly string[])>(
     'a list of strings, or a function',

@@ -62,7 +62,8 @@ export class Serializer {
    * @throws ValueError for a value that the schema rejects, or of which `revive` cannot make it again
    */
   accept(value: unknown): LoadedParts {
-    if (this.#schema === undefined) return { value, stored: value };
+    // Undefined is no value: of an id that was not found, say.
+    if (this.#schema === undefined || value === undefined) return { value, stored: value };
     const data = this.#dataOf(value);
     try {
       const output = validateBy(this.#schema, data);
@@ -93,7 +94,8 @@ export class Serializer {
     if (decoded === undefined) return { cause: 'undecodable' };
     try {
       const { value } = decoded;
-      return { value: this.#revive(this.#schema === undefined ? value : validateBy(this.#schema, value)) };
+      const isChecked = this.#schema !== undefined && value !== undefined;
+      return { value: this.#revive(isChecked ? validateBy(this.#schema, value) : value) };
     } catch (error) {
       // An entry of an older shape is no error. A mistake in the schema or in `revive` is one.
       return error instanceof SchemaRejection ? { cause: 'rejected' } : { cause: 'rejected', error };
