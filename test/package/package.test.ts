@@ -69,7 +69,7 @@ const CONSUMERS = [
   { source: 'awilix', peers: ['awilix'], settings: [ESM, COMMONJS], prints: 'keys: 1' },
   { source: 'typedi', peers: ['typedi', 'reflect-metadata'], settings: [ESM, COMMONJS], prints: 'keys: 1' },
   { source: 'typed-inject', peers: ['typed-inject'], settings: [ESM, COMMONJS], prints: 'keys: 1' },
-  { source: 'msgpackr', peers: ['msgpackr'], settings: [ESM, COMMONJS], prints: 'user 1, byte 0x81' },
+  { source: 'msgpackr', peers: ['msgpackr'], settings: [ESM, COMMONJS], prints: 'user 1, byte 0xd4' },
 ] as const;
 
 let packed: string;

@@ -276,7 +276,7 @@ export class ResponseCache<Request> {
 
   /** Null: responses of this key are not stored. */
   async #peek(parts: readonly string[]): Promise<StoredResponse | null | undefined> {
-    const found = await this.#engine.peek(this.#keyOf(parts));
+    const found = await this.#engine.peek(this.#keyOf(parts), this.#policy);
     return found.status === 'hit' ? (found.value as StoredResponse | null) : undefined;
   }
 

@@ -1,3 +1,4 @@
+import type { Buffer } from 'node:buffer';
 import { ValueError } from '../shared/errors.js';
 import type { PayloadCodec } from './payload-codec.js';
 import { reviverOf, type Revive, type Reviver } from './revive.js';
