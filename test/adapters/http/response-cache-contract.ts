@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { request as httpRequest, type ClientRequest } from 'node:http';
+import { deserialize, serialize } from 'node:v8';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
@@ -169,6 +170,18 @@ export function responseCacheContract(
       t.is(await answered.text(), '');
     },
   );
+
+  test.serial(`${name}: a codec and compression of the route apply to all that it reads`, async (t) => {
+    const { url, calls } = await route(t, {
+      handler: () => ({ body: 'hello'.repeat(1_000) }),
+      options: { codec: { name: 'v8', encode: serialize, decode: deserialize }, compression: true },
+    });
+    await get(`${url}/`);
+    const { headers } = await fetch(`${url}/`, { method: 'HEAD' });
+    t.is(headers.get('content-length'), '5000');
+    t.is((await get(`${url}/`)).body, 'hello'.repeat(1_000));
+    t.is(calls.count, 1);
+  });
 
   test.serial(`${name}: If-None-Match with the ETag is 304, on the first request too`, async (t) => {
     const { url, calls } = await route(t, {
