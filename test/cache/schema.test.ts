@@ -1,7 +1,7 @@
 import test from 'ava';
 import * as v from 'valibot';
 import { z } from 'zod';
-import { withRequestMemo, type StandardSchema } from '../../src/index.js';
+import { Cached, withRequestMemo, type StandardSchema } from '../../src/index.js';
 import { rig } from '../support/rig.js';
 
 interface User {
@@ -235,4 +235,32 @@ test('an option schema or revive that is none throws', async (t) => {
       message: /^revive of get is a class or a function/,
     });
   }
+});
+
+test('explain and peek of a decorated method see the value as its calls do', async (t) => {
+  const { openers } = rig(t, 1, { l1: true });
+  const { caching } = openers[0]!;
+  class Users {
+    async find(_id: number): Promise<User> {
+      return load();
+    }
+  }
+  const schema = SCHEMAS['valibot']!;
+  const property = Object.getOwnPropertyDescriptor(Users.prototype, 'find')!;
+  const decorated = Cached({ key: 'key', schema, cache: caching })(
+    Users.prototype,
+    'find',
+    property as never,
+  );
+  Object.defineProperty(Users.prototype, 'find', decorated ?? property);
+  const find = caching.of(new Users(), 'find');
+  await caching.cache.set('key', { id: 'older' });
+  await caching.cache.get('key');
+  t.is(
+    await find.explain(1),
+    'miss: what is stored is rejected by schema or revive. The L1 is not used: it has the value of another revive, schema or codec.',
+  );
+  t.is(await find.peek(1), undefined);
+  await caching.cache.set('key', ROW);
+  t.deepEqual((await find.peek(1))?.value, USER);
 });

@@ -2,9 +2,9 @@ import { decodeEntry, isLease, tagNames, tokenOf, type Entry } from '../ports/en
 import type { Snapshot } from '../ports/entry-store.js';
 import { quote } from '../shared/describe.js';
 import { newToken } from '../shared/token.js';
-import { decodeValue } from '../values/value-codec.js';
 import type { CacheCall } from './cache-call.js';
 import type { CacheContext } from './cache-context.js';
+import { restore } from './lookup.js';
 
 /**
  * Says in words what a call would do now, and why: `miss: the tag 'users' was invalidated since the value was loaded.`
@@ -17,7 +17,7 @@ export async function explain<T>(context: CacheContext, call: CacheCall<T>): Pro
   const { key, policy, tags } = call;
   if (pending.matches(key, tags)) return UNSENT;
   if (policy.memo && memo.has(key)) return 'hit (memo): the request has read the value before.';
-  const l1Doubt = l1?.explain(key, tags, policy.l1);
+  const l1Doubt = l1?.explain(key, tags, policy.l1, policy.serializer);
   if (l1 !== undefined && l1Doubt === undefined) return 'hit (l1): the memory of this process has the value.';
   const entryKey = names.entry(key);
   let snapshot: Snapshot;
@@ -47,8 +47,10 @@ export async function explain<T>(context: CacheContext, call: CacheCall<T>): Pro
   const { freshUntil, refreshable } = entry;
   const leftMs = ms(freshUntil - storeTime);
   if (storeTime < freshUntil) {
-    if (decodeValue(entry.codec, entry.payload) === undefined) {
-      return `miss: what is stored cannot be decoded.${aside}${await running()}`;
+    const { cause } = restore(entry, policy);
+    if (cause !== undefined) {
+      const why = cause === 'rejected' ? 'is rejected by schema or revive' : 'cannot be decoded';
+      return `miss: what is stored ${why}.${aside}${await running()}`;
     }
     return `hit (l2): the store has the value, and its ttl ends in ${leftMs} ms.${aside}`;
   }

@@ -26,7 +26,7 @@ export interface Peeked<T> {
  */
 export async function inspect<T>(context: CacheContext, call: CacheCall<T>): Promise<Peeked<T> | undefined> {
   const { clock, l1, names, pending, store } = context;
-  const known = l1?.find(call.key, call.policy.l1);
+  const known = l1?.find(call.key, call.policy.l1, call.policy.serializer);
   if (known?.times !== undefined && l1?.mustConfirm === false && known.hasTags(call.tags)) {
     publishL1Hit(context, call);
     const now = clock.now();

@@ -208,14 +208,22 @@ function staleOrExpired(
 
 const UNDECODABLE: Restored = { cause: 'undecodable' };
 
+/** The value of an entry, or why a call with this policy cannot have it. */
+export function restore(
+  { codec, payload }: Entry,
+  { serializer, maxValueBytes }: Pick<ReadPolicy, 'serializer' | 'maxValueBytes'>,
+): Restored {
+  if (serializer === undefined) return decodeValue(codec, payload, maxValueBytes) ?? UNDECODABLE;
+  return serializer.decode(codec, payload, maxValueBytes);
+}
+
 function decode(
   { events }: CacheContext,
   request: LookupRequest,
-  { codec, payload }: Entry,
-  { serializer, maxValueBytes }: ReadPolicy,
+  entry: Entry,
+  policy: ReadPolicy,
 ): Restored {
-  if (serializer === undefined) return decodeValue(codec, payload, maxValueBytes) ?? UNDECODABLE;
-  const restored = serializer.decode(codec, payload, maxValueBytes);
+  const restored = restore(entry, policy);
   if (restored.cause !== undefined && restored.error !== undefined) {
     events.error('decode', request, restored.error);
   }

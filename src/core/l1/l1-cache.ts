@@ -107,11 +107,12 @@ export class L1Cache implements ChangeListener {
    *
    * @returns undefined if the entry may be returned
    */
-  explain(key: string, tags: readonly string[], maxAge: number): string | undefined {
+  explain(key: string, tags: readonly string[], maxAge: number, serializer?: Serializer): string | undefined {
     if (maxAge === 0) return 'l1 of the call is false';
     const entry = this.#entries.peek(key);
     const now = this.#clock.now();
     if (entry === undefined || now >= entry.expiresAt) return 'it does not have the value';
+    if (entry.serializer !== serializer) return 'it has the value of another revive, schema or codec';
     if (this.#mustConfirm) return "coherence: 'validate' asks the store in every call";
     if (now >= this.#trustedUntil) {
       const since = Number.isFinite(this.#trustedUntil)
