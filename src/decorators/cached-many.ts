@@ -1,5 +1,5 @@
 import type { Key } from '../core/cache/cache.js';
-import { readBatch } from '../core/cache/batch-load.js';
+import { isMap, readBatch } from '../core/cache/batch-load.js';
 import { describe } from '../core/shared/describe.js';
 import { KeyError, OptionsError } from '../core/shared/errors.js';
 import { KeyContext } from '../core/keys/context.js';
@@ -22,7 +22,7 @@ import { valueOptions, type ValueOptions } from '../core/cache/value-options.js'
 import { around, callAsync, type AsyncMethodDecorator } from './shared/around.js';
 import { perClass } from './shared/class-defaults.js';
 import { compileKey, type KeyOption } from './shared/compile-key.js';
-import { compileTags, type AnyTags } from './shared/compile-tags.js';
+import { argumentTagsOf, compileTags, type AnyTags } from './shared/compile-tags.js';
 import { decoratorOptions } from './shared/decorator-options.js';
 import { MethodName } from './shared/method-name.js';
 import { perCaching, resolveCaching, type CachingSource } from './shared/resolve-caching.js';
@@ -200,7 +200,8 @@ export function decorateCachedMany<This, A extends readonly unknown[], R>(
       };
     });
     return async (self, args, original) => {
-      const { cache, onKeyError, tags, sharedTags, setupOf } = planOf(self);
+      const plan = planOf(self);
+      const { cache, onKeyError, tags, setupOf } = plan;
       const { context, engine, policy } = setupOf(resolveCaching(self, cache, name));
       const [ids, ...rest] = args;
       if (!Array.isArray(ids)) {
@@ -217,10 +218,9 @@ export function decorateCachedMany<This, A extends readonly unknown[], R>(
       const callOf = (id: unknown) => {
         const own = [id, ...rest];
         const key = keyOf(own, self);
-        const argumentTags = tags.ofArguments(own);
         return {
           key: parts === undefined ? key : parts.key(key),
-          tags: joinTags(parts === undefined ? argumentTags : parts.tags(argumentTags), sharedTags),
+          tags: argumentTagsOf(plan, own, parts),
           resultTags:
             tags.ofResult === undefined
               ? undefined
@@ -240,8 +240,9 @@ export function decorateCachedMany<This, A extends readonly unknown[], R>(
         checkForm(result, returns, name.forErrors(self));
         return result;
       };
+      let calls: { readonly id: unknown; readonly own: ReturnType<typeof callOf> }[];
       try {
-        ids.forEach(callOf);
+        calls = ids.map((id: unknown) => ({ id, own: callOf(id) }));
       } catch (error) {
         if (!(error instanceof KeyError) || onKeyError === 'throw') throw error;
         engine.report('key', () => name.forEvents(self), error);
@@ -249,8 +250,7 @@ export function decorateCachedMany<This, A extends readonly unknown[], R>(
         return callAsync(original, self, args, name);
       }
       const values = await readBatch(engine, {
-        ids,
-        callOf,
+        calls,
         load,
         idOf,
         chunkSize,
@@ -262,11 +262,7 @@ export function decorateCachedMany<This, A extends readonly unknown[], R>(
 }
 
 function checkForm(result: unknown, returns: Form, label: string): void {
-  const form = Array.isArray(result)
-    ? 'list'
-    : Object.prototype.toString.call(result) === '[object Map]'
-      ? 'map'
-      : 'object';
+  const form = Array.isArray(result) ? 'list' : isMap(result) ? 'map' : 'object';
   // guard: result-of-a-batch-has-its-form
   if (form !== returns) {
     throw new OptionsError(

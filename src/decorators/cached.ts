@@ -24,7 +24,7 @@ import { valueOptions, type ValueOptions } from '../core/cache/value-options.js'
 import { around, callAsync, type AsyncMethodDecorator, type Method } from './shared/around.js';
 import { perClass } from './shared/class-defaults.js';
 import { compileKey, type KeyOption } from './shared/compile-key.js';
-import { compileTags, type AnyTags } from './shared/compile-tags.js';
+import { argumentTagsOf, compileTags, type AnyTags } from './shared/compile-tags.js';
 import { decoratorOptions } from './shared/decorator-options.js';
 import { MethodName } from './shared/method-name.js';
 import { perCaching, resolveCaching, type CachingSource } from './shared/resolve-caching.js';
@@ -190,14 +190,6 @@ export function decorateCached<This, A extends readonly unknown[], R>(
 
     const ownKey = (self: unknown, args: unknown[]): string =>
       keyOf?.(args, self) ?? defaultKey(name.forKeys(self), args);
-    const argumentTagsOf = (
-      { tags, sharedTags }: Plan,
-      args: unknown[],
-      parts: ContextOfCall | undefined,
-    ): readonly string[] => {
-      const own = tags.ofArguments(args);
-      return joinTags(parts === undefined ? own : parts.tags(own), sharedTags);
-    };
     const callOf = (
       plan: Plan,
       host: CacheHost,

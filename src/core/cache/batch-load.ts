@@ -12,9 +12,11 @@ export type BatchResult<Id, T> =
 
 /** One call for several ids. */
 export interface BatchCall<Id, T> {
-  readonly ids: readonly Id[];
-  /** The cached call of one id, without its loader. */
-  readonly callOf: (id: Id) => Omit<CacheCall<T | undefined>, 'load' | 'bulkhead' | 'batch'>;
+  /** Each id with its cached call, without a loader. */
+  readonly calls: readonly {
+    readonly id: Id;
+    readonly own: Omit<CacheCall<T | undefined>, 'load' | 'bulkhead' | 'batch'>;
+  }[];
   /** Loads the ids that are missing. */
   readonly load: (ids: Id[]) => Promise<unknown>;
   /** The id of a value in a list; undefined if lists are in the order of the ids. */
@@ -35,7 +37,7 @@ export interface BatchCall<Id, T> {
  */
 export function readBatch<Id, T>(engine: CacheEngine, call: BatchCall<Id, T>): Promise<(T | undefined)[]> {
   const batch = new BatchLoad(call);
-  const calls = call.ids.map((id) => ({ id, own: call.callOf(id) }));
+  const { calls } = call;
   // Two ids with one key are one: 42 and '42', say.
   const unique = new Map(calls.map((one) => [one.own.key, one]));
   batch.expect(unique.size);
@@ -154,7 +156,7 @@ function reader<Id, T>(
   );
 }
 
-/** Of this or another realm. */
-function isMap(value: unknown): value is ReadonlyMap<unknown, unknown> {
+/** True for a Map of this or another realm. */
+export function isMap(value: unknown): value is ReadonlyMap<unknown, unknown> {
   return Object.prototype.toString.call(value) === '[object Map]';
 }

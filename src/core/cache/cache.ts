@@ -248,20 +248,22 @@ export class Cache {
     const context = this.#context?.read(label);
     const fixedTags = tagsIn(context, typeof tags === 'function' ? undefined : tags, sharedTags, label);
     const values = await readBatch<Id, T>(this.#engine, {
-      ids,
-      callOf: (id) => ({
-        key: keyIn(context, key(id), label),
-        tags: fixedTags,
-        resultTags:
-          typeof tags !== 'function'
-            ? undefined
-            : (value) => (value === undefined ? [] : tagsIn(context, tags(value, id), undefined, label)),
-        unless: unless === undefined ? undefined : (value) => value !== undefined && unless(value, id),
-        policy,
-        signal: undefined,
-        method: undefined,
-        site: undefined,
-      }),
+      calls: ids.map((id) => ({
+        id,
+        own: {
+          key: keyIn(context, key(id), label),
+          tags: fixedTags,
+          resultTags:
+            typeof tags !== 'function'
+              ? undefined
+              : (value) => (value === undefined ? [] : tagsIn(context, tags(value, id), undefined, label)),
+          unless: unless === undefined ? undefined : (value) => value !== undefined && unless(value, id),
+          policy,
+          signal: undefined,
+          method: undefined,
+          site: undefined,
+        },
+      })),
       load: async (missing) => loader(missing),
       idOf,
       chunkSize,

@@ -61,3 +61,16 @@ export function compileTags(
     ofResult: undefined,
   };
 }
+
+/**
+ * Returns the tags of a call that follow from its arguments: those of its option, with the parts of its context, and those that
+ * all contexts share.
+ */
+export function argumentTagsOf(
+  { tags, sharedTags }: { readonly tags: TagRenderers; readonly sharedTags: readonly string[] },
+  args: unknown[],
+  parts: ContextOfCall | undefined,
+): readonly string[] {
+  const own = tags.ofArguments(args);
+  return joinTags(parts === undefined ? own : parts.tags(own), sharedTags);
+}
