@@ -248,6 +248,13 @@ export const cacheMutations = [
     title:
       'G7 tags: inheritTags: an entry has the tags of the cached calls of its load; if one ran uncached, it is not stored',
   },
+  {
+    guard: 'uncached-call-has-no-current-load',
+    replace: 'loads.contexts.run(context, work)',
+    by: 'work()',
+    test: 'test/cache/current-load.test.ts',
+    title: 'a call that is not cached has no current load, also within the load of another one',
+  },
   // --- which entry may be returned -------------------------------------------------------------------------------------
   {
     guard: 'clear-nonce-is-unchanged',
@@ -1115,6 +1122,8 @@ export const cacheMutations = [
   },
   {
     guard: 'original-call-has-unknown-tags',
+    replace: 'runUncached(() => this.#method.run(this.#self, [...args]))',
+    by: 'this.#method.run(this.#self, [...args])',
     test: HANDLES,
     title: 'original: runs the method, and neither reads nor stores',
   },

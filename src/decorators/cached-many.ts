@@ -17,6 +17,7 @@ import {
   resolveCachePolicy,
   type CacheOptions,
 } from '../core/cache/cache-options.js';
+import { runUncached } from '../core/cache/load-context.js';
 import { joinTags, normaliseTags } from '../core/cache/tags.js';
 import { valueOptions, type ValueOptions } from '../core/cache/value-options.js';
 import { around, callAsync, type AsyncMethodDecorator } from './shared/around.js';
@@ -209,11 +210,8 @@ export function decorateCachedMany<This, A extends readonly unknown[], R>(
           `${name.forErrors(self)} takes a list of ids as its first argument, and ${describe(ids)} was given.`,
         );
       }
-      if (!engine.enabled) return callAsync(original, self, args, name);
-      if (when !== undefined && !when.apply(self, args)) {
-        engine.bypass();
-        return callAsync(original, self, args, name);
-      }
+      const isCached = engine.enabled && (when === undefined || when.apply(self, args));
+      if (!isCached) return runUncached(() => callAsync(original, self, args, name));
       const parts = context?.read(() => name.forErrors(self));
       const callOf = (id: unknown) => {
         const own = [id, ...rest];
@@ -246,8 +244,7 @@ export function decorateCachedMany<This, A extends readonly unknown[], R>(
       } catch (error) {
         if (!(error instanceof KeyError) || onKeyError === 'throw') throw error;
         engine.report('key', () => name.forEvents(self), error);
-        engine.bypass();
-        return callAsync(original, self, args, name);
+        return runUncached(() => callAsync(original, self, args, name));
       }
       const values = await readBatch(engine, {
         calls,

@@ -19,6 +19,7 @@ import {
 } from '../core/cache/cache-options.js';
 import type { CacheCall } from '../core/cache/cache-call.js';
 import type { CachedMethod, CacheHost } from '../core/cache/cached-method.js';
+import { runUncached } from '../core/cache/load-context.js';
 import { joinTags, normaliseTags } from '../core/cache/tags.js';
 import { valueOptions, type ValueOptions } from '../core/cache/value-options.js';
 import { around, callAsync, type AsyncMethodDecorator, type Method } from './shared/around.js';
@@ -219,11 +220,8 @@ export function decorateCached<This, A extends readonly unknown[], R>(
       const plan = planOf(self);
       const host = resolveCaching(self, plan.cache, name);
       const { context, engine, policy } = plan.setupOf(host);
-      if (!engine.enabled) return callAsync(original, self, args, name);
-      if (when !== undefined && !when.apply(self, args)) {
-        engine.bypass();
-        return callAsync(original, self, args, name);
-      }
+      const isCached = engine.enabled && (when === undefined || when.apply(self, args));
+      if (!isCached) return runUncached(() => callAsync(original, self, args, name));
       const parts = context?.read(() => name.forErrors(self));
       let key: string;
       let argumentTags: readonly string[];
@@ -245,8 +243,7 @@ export function decorateCached<This, A extends readonly unknown[], R>(
       } catch (error) {
         if (!(error instanceof KeyError) || plan.onKeyError === 'throw') throw error;
         engine.report('key', () => name.forEvents(self), error);
-        engine.bypass();
-        return callAsync(original, self, args, name);
+        return runUncached(() => callAsync(original, self, args, name));
       }
       return engine.read(callOf(plan, host, self, args, original, { key, argumentTags, parts }));
     };

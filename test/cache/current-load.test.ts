@@ -1,7 +1,8 @@
 import test from 'ava';
 import { currentLoad } from '../../src/core/cache/load-context.js';
 import { OptionsError } from '../../src/core/shared/errors.js';
-import { createDecorators, withContext } from '../../src/index.js';
+import { Caching, createDecorators, withContext } from '../../src/index.js';
+import { memory } from '../../src/adapters/memory/index.js';
 import { Row } from '../support/held-load.js';
 import { rig } from '../support/rig.js';
 import { settled } from '../support/settled.js';
@@ -146,4 +147,71 @@ test('a refresh sees the value that it replaces; an invalidated one is not seen'
   await cache.invalidate({ keys: ['key'] });
   await cache.getOrSet('key', load, options);
   t.deepEqual(seen, [undefined, 1, undefined]);
+});
+
+test('a call that is not cached has no current load, also within the load of another one', async (t) => {
+  const { openers } = rig(t, 2);
+  const [caching, disabled] = [openers[0]!.caching, new Caching({ adapter: memory(), enabled: false })];
+  t.teardown(() => disabled.close());
+  const { Cached, CachedMany } = createDecorators(caching);
+  const seen: Record<string, string | undefined> = {};
+  const note = (name: string): void => {
+    seen[name] = currentLoad()?.key;
+    currentLoad()?.skip();
+  };
+  class Inner {
+    @Cached({ key: 'cached:{0}', ttl: '1m' })
+    async cached(id: string): Promise<string> {
+      note(id);
+      return id;
+    }
+    @Cached({ key: 'excluded', ttl: '1m', when: () => false })
+    async excluded(): Promise<string> {
+      note('when');
+      return '';
+    }
+    @Cached({ ttl: '1m' })
+    async keyless(take: (name: string) => void): Promise<string> {
+      take('no key');
+      return '';
+    }
+    @CachedMany({ key: 'many:{0}', ttl: '1m', when: () => false })
+    async many(ids: string[]): Promise<Map<string, string>> {
+      note('many');
+      return new Map(ids.map((id) => [id, id]));
+    }
+    @Cached({ key: 'disabled', ttl: '1m', cache: disabled })
+    async disabled(): Promise<string> {
+      note('disabled');
+      return '';
+    }
+    async plain(): Promise<void> {
+      seen['plain'] = currentLoad()?.key;
+    }
+  }
+  const inner = new Inner();
+  await caching.cache.getOrSet('outer', async () => {
+    await caching.bypass(() => inner.cached('bypass'));
+    await caching.of(inner, 'cached').original('original');
+    await inner.excluded();
+    await inner.keyless(note);
+    await inner.many(['1']);
+    await inner.disabled();
+    await disabled.cache.getOrSet('verb', async () => note('verb'), { ttl: '1m' });
+    await inner.cached('itself');
+    await inner.plain();
+    return 'value';
+  });
+  t.deepEqual(seen, {
+    bypass: undefined,
+    original: undefined,
+    when: undefined,
+    'no key': undefined,
+    many: undefined,
+    disabled: undefined,
+    verb: undefined,
+    itself: 'cached:itself',
+    plain: 'outer',
+  });
+  t.is(await caching.cache.get('outer'), 'value');
 });

@@ -1,5 +1,6 @@
 import type { CacheEngine } from '../../core/cache/cache-engine.js';
 import type { CachePolicy } from '../../core/cache/cache-options.js';
+import { currentLoad } from '../../core/cache/load-context.js';
 import { normaliseTags } from '../../core/cache/tags.js';
 import { logicalKey } from '../../core/keys/key.js';
 import { describe } from '../../core/shared/describe.js';
@@ -212,11 +213,10 @@ export class ResponseCache<Request> {
     const { tags } = this.#options;
     const key = this.#keyOf(parts);
     if (this.#isRefresh(request)) await this.#invalidate(key);
-    // The engine reads the ttl when the load has ended: a response may state a shorter lifetime.
-    const policy: { -readonly [Name in keyof CachePolicy]: CachePolicy[Name] } = { ...this.#policy };
     const load = async (): Promise<StoredResponse | null> => {
       const stored = await own.load();
-      if (stored !== null) policy.ttl = stored.lifetime;
+      // A response may state a shorter lifetime.
+      if (stored !== null) currentLoad()?.set({ ttl: stored.lifetime });
       return stored;
     };
     const tagsOf = (stored: StoredResponse | null): readonly string[] =>
@@ -230,7 +230,7 @@ export class ResponseCache<Request> {
           tags: this.#tags,
           resultTags,
           unless: undefined,
-          policy,
+          policy: this.#policy,
           bulkhead: undefined,
           signal: undefined,
           method: undefined,

@@ -24,7 +24,7 @@ import { explain } from './explain.js';
 import { inspect, type Peeked } from './inspect.js';
 import { InFlightLoad, type LoadResult } from './in-flight-loads.js';
 import { LoadBulkhead, LoadTurn, reconsiderWaitingTurns } from './load-bulkhead.js';
-import { currentLoadContext, enclosingLoadOf, type LoadContext } from './load-context.js';
+import { currentLoadContext, enclosingLoadOf, runUncached, type LoadContext } from './load-context.js';
 import { releaseAll, releaseLater, requestLease, type LoadLease } from './load-lease.js';
 import { loadMissing } from './loader.js';
 import { waitForLoad, type LoadOutcome, type LoadWaitLimits } from './load-wait.js';
@@ -114,12 +114,10 @@ export class CacheEngine {
    * @see G1, G4, G5, G10
    */
   read<T>(call: CacheCall<T>): Promise<T> {
-    if (!this.enabled) return call.load();
+    if (!this.enabled) return runUncached(call.load);
     const mode = callModeOf(this);
     if (mode === undefined) return this.#read(call, undefined);
-    if (mode.refreshed !== undefined) return this.refresh(call, mode.refreshed);
-    this.bypass();
-    return call.load();
+    return mode.refreshed === undefined ? runUncached(call.load) : this.refresh(call, mode.refreshed);
   }
 
   /**
@@ -130,7 +128,7 @@ export class CacheEngine {
    * @throws what `read` throws
    */
   refresh<T>(call: CacheCall<T>, refreshed = new Set<string>()): Promise<T> {
-    if (!this.enabled) return call.load();
+    if (!this.enabled) return runUncached(call.load);
     // guard: refresh-loads-a-key-once
     if (refreshed.has(call.key)) return this.#read(call, undefined);
     // guard: refresh-ends-what-the-request-remembers
@@ -450,12 +448,6 @@ export class CacheEngine {
     memo.invalidate(target);
     events.publish('invalidate', method, { keys, tags, all, acknowledged: storeError === undefined });
     return storeError;
-  }
-
-  /** Records a call that is not cached: an enclosing load with `inheritTags` cannot know its tags and must not be stored. */
-  bypass(): void {
-    // guard: uncached-call-has-unknown-tags
-    currentLoadContext()?.tracker?.add(undefined);
   }
 
   /** Called by the adapter when the lease or the entry at this key has changed. */

@@ -3,6 +3,7 @@ import { KeyError, MissingCachingError, MissingContextError, OptionsError } from
 import type { Acknowledgement } from './cache.js';
 import { cachedMethodOf, type CachedMethod, type CacheHost } from './cached-method.js';
 import type { Peeked } from './inspect.js';
+import { runUncached } from './load-context.js';
 
 /** The names of the methods of `S` that return a promise: those that can be cached. */
 export type AsyncMethodName<S> = {
@@ -98,8 +99,7 @@ export class CachedHandle<A extends readonly unknown[], R> {
   /** Runs the method as if `@Cached` were not there. Decorators below it apply, those above it do not. */
   async original(...args: A): Promise<R> {
     // guard: original-call-has-unknown-tags
-    this.#engine.bypass();
-    return this.#method.run(this.#self, [...args]) as Promise<R>;
+    return runUncached(() => this.#method.run(this.#self, [...args])) as Promise<R>;
   }
 
   /**

@@ -108,6 +108,21 @@ export async function runWithinLoads<T>(batch: readonly LoadContext[], work: () 
   return inner === undefined ? work() : loads.contexts.run(inner, work);
 }
 
+/**
+ * Runs a call that is not cached. A load that makes it is not the load of this call, and cannot know its tags: with
+ * `inheritTags` it must not be stored.
+ */
+export function runUncached<T>(work: () => T): T {
+  const outer = currentLoadContext();
+  if (outer === undefined) return work();
+  // guard: uncached-call-has-unknown-tags
+  outer.tracker?.add(undefined);
+  // The rest is that of the load, also when it ends.
+  const context = Object.create(outer, { current: { value: undefined } }) as LoadContext;
+  // guard: uncached-call-has-no-current-load
+  return loads.contexts.run(context, work);
+}
+
 /** Collects the tags of the cached calls that a load makes, for `inheritTags`. */
 export class TagTracker {
   readonly #nonces = new Map<string, string>();
