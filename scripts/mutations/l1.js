@@ -90,7 +90,7 @@ export const l1Mutations = [
     guard: 'changed-since-it-was-requested-is-not-kept',
     replace: ' || !this.#changes.isUnchanged(since, key, tags)',
     test: FLOW,
-    title: 'bus*: I6 a reply that an invalidation by *key* has overtaken is not kept',
+    title: 'bus*: I6, E-B12 a reply that an invalidation by *key* has overtaken is not kept',
   },
   {
     guard: 'only-a-validated-load-is-kept',
@@ -154,7 +154,7 @@ export const l1Mutations = [
     guard: 'confirmed-entry-has-the-clear-nonce',
     replace: 'nonces[0] === known.clearNonce &&',
     test: FLOW,
-    title: 'validate*: after an invalidation by *clear* neither process returns the old value',
+    title: 'validate*: after an invalidation by *clear* neither process returns the old value (E-RX3)',
   },
   {
     guard: 'confirmed-entry-has-the-tags-of-the-call',
@@ -167,7 +167,7 @@ export const l1Mutations = [
     replace: 'nonces[tags.indexOf(tag) + 1] === nonce',
     by: 'true',
     test: FLOW,
-    title: 'validate*: after an invalidation by *tag* neither process returns the old value',
+    title: 'validate*: after an invalidation by *tag* neither process returns the old value (E-RX3)',
   },
   {
     guard: 'record-with-the-known-token-is-unchanged-memory',

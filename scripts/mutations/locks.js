@@ -5,7 +5,7 @@ export const locksMutations = [
     guard: 'late-grant-is-no-lock',
     replace: ' && afterMs < leaseValidity(request.leaseMs)',
     test: 'test/locks/lock-acquisition.test.ts',
-    title: 'G8 locks: row c: a grant that arrives after the end of its lease is released and retried',
+    title: 'G8 locks: row c, E-K2: a grant that arrives after the end of its lease is released and retried',
   },
   {
     guard: 'late-grant-is-released-before-the-next-attempt',
@@ -226,6 +226,6 @@ export const locksMutations = [
     replace: 'times.length < needed',
     by: 'times.length < 1',
     test: 'test/adapters/ioredis/locks/redlock-defects.test.ts',
-    title: 'row a: an even number of lock servers is refused, and a split quorum ends',
+    title: 'row a, E-K1: an even number of lock servers is refused, and a split quorum ends',
   },
 ];

@@ -1,18 +1,95 @@
 import test from 'ava';
-import { createDecorators } from '../../src/index.js';
+import type { Cache } from '../../src/core/cache/cache.js';
+import { memory } from '../../src/adapters/memory/index.js';
+import { StoreKeys } from '../../src/core/keys/store-keys.js';
+import { Caching, createDecorators } from '../../src/index.js';
+import { fakeClock } from '../../src/testing/fake-clock.js';
 import { HeldLoad, Row } from '../support/held-load.js';
 import { rig } from '../support/rig.js';
 import { settled } from '../support/settled.js';
 import { TARGETS } from './invalidation-targets.js';
 
 /**
- * What other caching libraries were measured to do wrong when they read: each with the name under which it was measured.
- * Those of writes that meet a load in flight are in cache-engine.test.ts and test/coherence.
+ * What other caching libraries were measured to do wrong: each with the name under which it was measured. Those of an L1
+ * are in test/l1, those of HTTP in test/adapters/http, those of redlock in test/adapters/ioredis/locks.
  */
 
 const DOWN = new Error('The database is down.');
 
+const STALE_FILLS = {
+  key: 'E-B1, E-L1, E-A1, E-C1, E-CB2, E-CM1',
+  tag: 'E-B2, E-L2, E-CB4, E-RX1',
+  clear: 'E-B15, E-CB9',
+} as const;
+
 for (const { by, target } of TARGETS) {
+  for (const l1 of [false, true]) {
+    for (const writer of [0, 1] as const) {
+      const where = `${writer === 0 ? 'this' : 'another'} process${l1 ? ', with an L1' : ''}`;
+
+      test(`${STALE_FILLS[by]} a load that read before an invalidation by ${by} stores nothing (${where})`, async (t) => {
+        const { openers } = rig(t, 2, { l1 });
+        const reader = openers[0]!;
+        const row = new Row();
+        const held = new HeldLoad(row);
+        const options = { tags: ['org'] };
+        const first = reader.cache.getOrSet('key', held.run, options);
+        await held.entered;
+        row.write();
+        await openers[writer]!.cache.invalidate(target);
+        held.finish();
+        t.is(await first, 1);
+        for (const { cache } of openers) t.is(await cache.getOrSet('key', row.load, options), 2);
+      });
+
+      test(`E-L7 a batch that read before an invalidation by ${by} stores nothing of it (${where})`, async (t) => {
+        const { openers } = rig(t, 2, { l1 });
+        const row = new Row();
+        const held = new HeldLoad(row);
+        const options = { key: (id: string) => id, tags: () => ['org'] };
+        const read = async (cache: Cache, load: () => Promise<number>): Promise<number | undefined> => {
+          const loadAll = async (ids: string[]): Promise<number[]> => {
+            const version = await load();
+            return ids.map(() => version);
+          };
+          return (await cache.getOrSetMany(['key', 'other'], loadAll, options)).get('key');
+        };
+        const first = read(openers[0]!.cache, held.run);
+        await held.entered;
+        row.write();
+        await openers[writer]!.cache.invalidate(target);
+        held.finish();
+        await first;
+        for (const { cache } of openers) t.is(await read(cache, row.load), 2);
+      });
+    }
+  }
+
+  test(`E-TC1 @Invalidates by ${by} during a load of @Cached: what the load has read is not stored`, async (t) => {
+    const { openers } = rig(t);
+    const { Cached, Invalidates } = createDecorators(openers[0]!.caching);
+    const row = new Row();
+    const held = new HeldLoad(row);
+    const loads = [held.run, row.load];
+    class Rows {
+      @Cached({ key: 'key', tags: ['org'], ttl: '1m' })
+      async find(): Promise<number> {
+        return loads.shift()!();
+      }
+      @Invalidates('all' in target ? { all: true } : 'keys' in target ? { keys: ['key'] } : { tags: ['org'] })
+      async write(): Promise<number> {
+        return row.write();
+      }
+    }
+    const rows = new Rows();
+    const first = rows.find();
+    await held.entered;
+    await rows.write();
+    held.finish();
+    t.is(await first, 1);
+    t.is(await rows.find(), 2);
+  });
+
   test(`E-B9 with grace, a writer does not read its own stale value after an invalidation by ${by}`, async (t) => {
     const { openers } = rig(t);
     const { cache } = openers[0]!;
@@ -188,4 +265,103 @@ test('E-B18 a caller that changes its value does not change that of the next one
   const value = await cache.getOrSet('key', load);
   value.names.push('changed');
   t.deepEqual(await cache.getOrSet('key', load), { names: ['Ada'] });
+});
+
+test('E-B7, E-L3, E-B19 a nonce of a tag that the store has lost ends the entries of the tag, and none comes back', async (t) => {
+  const { openers, store, namespace } = rig(t);
+  const { cache } = openers[0]!;
+  const row = new Row();
+  const options = { tags: ['org'] };
+  await cache.getOrSet('key', row.load, options);
+  row.write();
+  await cache.invalidate({ tags: ['org'] });
+  const names = new StoreKeys(namespace);
+  await store.entries.removeNonces(names.tags(['org']), names.tagChanges, [], '');
+  t.is(await cache.getOrSet('key', row.load, options), 2);
+  row.write();
+  await store.entries.removeNonces(names.tags(['org']), names.tagChanges, [], '');
+  t.is(await cache.getOrSet('key', row.load, options), 3);
+});
+
+test('E-B16 the clock of a process does not decide what it invalidates: one that is an hour behind ends entries, too', async (t) => {
+  const clock = fakeClock();
+  const clocks = [clock, { ...clock, now: () => clock.now() - 3_600_000 }];
+  const adapter = memory();
+  const [inTime, behind] = clocks.map(
+    (own) => new Caching({ adapter, namespace: 'skew', clock: own, defaults: { ttl: '1m' } }),
+  );
+  t.teardown(() => Promise.all([inTime!.close(), behind!.close()]));
+  const row = new Row();
+  const options = { tags: ['org'] };
+  for (const { target } of TARGETS) {
+    await inTime!.cache.getOrSet('key', row.load, options);
+    const version = row.write();
+    await behind!.cache.invalidate(target);
+    t.is(await inTime!.cache.getOrSet('key', row.load, options), version);
+  }
+});
+
+test('E-A4 an invalidation by tag ends an entry of any age', async (t) => {
+  const { openers, clock } = rig(t, 2);
+  const [here, there] = openers;
+  const row = new Row();
+  const options = { tags: ['org'], ttl: '30d' } as const;
+  await here!.cache.getOrSet('key', row.load, options);
+  await clock.advance(29 * 86_400_000);
+  t.is(await here!.cache.getOrSet('key', row.load, options), 1);
+  row.write();
+  await there!.cache.invalidate({ tags: ['org'] });
+  t.is(await here!.cache.getOrSet('key', row.load, options), 2);
+});
+
+test('E-CB5 of several invalidations of a tag at the same time, each ends what was loaded before it', async (t) => {
+  const { openers } = rig(t, 3);
+  const options = { tags: ['org'] };
+  for (let round = 0; round < 10; round++) {
+    const row = new Row();
+    const held = new HeldLoad(row);
+    const loading = openers[0]!.cache.getOrSet('key', held.run, options);
+    await held.entered;
+    row.write();
+    await Promise.all(openers.map(({ cache }) => cache.invalidate({ tags: ['org'] })));
+    held.finish();
+    t.is(await loading, 1);
+    t.is(await openers[1]!.cache.getOrSet('key', row.load, options), 2);
+    row.write();
+    await Promise.all(openers.map(({ cache }) => cache.invalidate({ tags: ['org'] })));
+    t.is(await openers[2]!.cache.getOrSet('key', row.load, options), 3);
+    await openers[0]!.cache.invalidate({ keys: ['key'] });
+  }
+});
+
+test('a value for a call that fails is a catch around the call, and is not stored', async (t) => {
+  const { openers } = rig(t);
+  const { cache } = openers[0]!;
+  const fails = async (): Promise<number> => {
+    throw DOWN;
+  };
+  t.is(await cache.getOrSet('key', fails).catch(() => -1), -1);
+  t.is(await cache.getOrSet('key', async () => 2), 2);
+});
+
+test('values of one process only are in a Caching of their own, on memory()', async (t) => {
+  const { openers } = rig(t);
+  const shared = openers[0]!.caching;
+  const local = new Caching({ adapter: memory(), namespace: 'local', defaults: { ttl: '1m' } });
+  t.teardown(() => local.close());
+  const { Cached } = createDecorators(shared);
+  class Rows {
+    @Cached({ key: 'shared' })
+    async shared(): Promise<number> {
+      return 1;
+    }
+    @Cached({ key: 'local', cache: local })
+    async local(): Promise<number> {
+      return 2;
+    }
+  }
+  const rows = new Rows();
+  t.deepEqual([await rows.shared(), await rows.local()], [1, 2]);
+  t.deepEqual([await shared.cache.get('shared'), await shared.cache.get('local')], [1, undefined]);
+  t.deepEqual([await local.cache.get('shared'), await local.cache.get('local')], [undefined, 2]);
 });

@@ -26,7 +26,7 @@ for (const coherence of COHERENCES) {
   });
 
   for (const { by, target } of TARGETS) {
-    test(`${coherence}: after an invalidation by ${by} neither process returns the old value`, async (t) => {
+    test(`${coherence}: after an invalidation by ${by} neither process returns the old value (E-RX3)`, async (t) => {
       const { openers } = rig(t, 2, { l1 });
       const [here, there] = openers;
       const row = new Row();
@@ -39,7 +39,7 @@ for (const coherence of COHERENCES) {
       t.is(await there!.cache.getOrSet('key', row.load, TAGS), 2);
     });
 
-    test(`${coherence}: I6 a reply that an invalidation by ${by} has overtaken is not kept`, async (t) => {
+    test(`${coherence}: I6, E-B12 a reply that an invalidation by ${by} has overtaken is not kept`, async (t) => {
       const { openers } = rig(t, 2, { l1 });
       const [here, there] = openers;
       const row = new Row();
@@ -296,7 +296,7 @@ for (const coherence of ['bus', 'tracking'] as const) {
   });
 }
 
-test('validate: nothing stale is returned even if every message is lost', async (t) => {
+test('validate: E-B6 nothing stale is returned even if every message is lost', async (t) => {
   const { openers } = rig(t, 2, { l1: { coherence: 'validate' } });
   const [here, there] = openers;
   here!.chaos.loseChanges(true);

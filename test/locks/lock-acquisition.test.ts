@@ -491,7 +491,7 @@ test('G8 locks: row b: a lock that was waited for longer than its lease has its 
   t.notThrows(() => second.value!.assertHeld());
 });
 
-test('G8 locks: row c: a grant that arrives after the end of its lease is released and retried', async (t) => {
+test('G8 locks: row c, E-K2: a grant that arrives after the end of its lease is released and retried', async (t) => {
   const { asked, clock, locks, of } = scriptedRig(t);
   const late = scriptedGrant();
   const waiting = watch(locks.acquire('k', { lease: 500 }));

@@ -61,7 +61,7 @@ test('row h: the error of the work reaches the caller if the release fails', asy
   );
 });
 
-test('row h: the result reaches the caller if the lease was lost; signal and event report the loss', async (t) => {
+test('row h, E-K3: the result reaches the caller if the lease was lost; signal and event report the loss', async (t) => {
   const { clock, locks, next, of } = scriptedRig(t);
   next(granted());
   const gate = deferred();

@@ -94,7 +94,7 @@ export function responseCacheContract(
     return { ...served, answers };
   }
 
-  test.serial(`${name}: a thousand requests on a cold route run the handler once`, async (t) => {
+  test.serial(`${name}: E-N2 a thousand requests on a cold route run the handler once`, async (t) => {
     const { calls, answers } = await together(t, 1_000, () => ({ body: 'hello' }));
     t.is(calls.count, 1);
     t.true(answers.every(({ status, body }) => status === 200 && body === 'hello'));
@@ -541,7 +541,7 @@ export function responseCacheContract(
     t.is(calls.count, 5);
   });
 
-  test.serial(`${name}: each identity has its own responses, which are private`, async (t) => {
+  test.serial(`${name}: E-N1 each identity has its own responses, which are private`, async (t) => {
     const { url, calls } = await route(t, {
       options: { identity: (call) => call.header('authorization') },
       handler: (call) => ({ body: call.header('authorization') ?? 'nobody' }),

@@ -110,7 +110,7 @@ on('a denied lease returns the time that is left', async (t, { entries, entry })
   t.true(Math.abs(reply.storeTime - Date.now()) < 1_000);
 });
 
-on('a lease key without a TTL gets one', async (t, { entries, entry }, side) => {
+on('E-TC4 a lease key without a TTL gets one', async (t, { entries, entry }, side) => {
   await entries.lease(entry('a'), newToken(), 60_000, undefined);
   await side.persist(entry('a'));
   const reply = await entries.lease(entry('a'), newToken(), 7_000, undefined);

@@ -12,7 +12,7 @@ import { lockFleetForFile } from './lock-fleet.js';
  */
 const fleet = lockFleetForFile(test, 3);
 
-test.serial('row a: an even number of lock servers is refused, and a split quorum ends', async (t) => {
+test.serial('row a, E-K1: an even number of lock servers is refused, and a split quorum ends', async (t) => {
   const { servers, target, open } = fleet();
   const urls = servers.map(({ proxy }) => proxy.url);
   const error = t.throws(() => ioredis(target.url, { lockServers: urls.slice(0, 2) }), {
@@ -46,18 +46,21 @@ test.serial('row b: a lock that is acquired after a long wait has its whole leas
   await lease.release();
 });
 
-test.serial('G8 locks: row c: a grant after the end of its lease is refused and released', async (t) => {
-  const { servers, open } = fleet();
-  const { caching, standing } = await open(t, { timeout: '10s', locks: { renew: 0 } });
-  for (const { proxy } of servers) proxy.latency(800);
-  const error = await t.throwsAsync(caching.locks.acquire('k', { lease: '500ms', wait: 0 }), {
-    instanceOf: LockUnavailableError,
-  });
-  t.is(error.code, 'E_LOCK_UNAVAILABLE');
-  await eventually('nothing stands there', async () => (await standing('k')) === 0);
-});
+test.serial(
+  'G8 locks: row c, E-K2: a grant after the end of its lease is refused and released',
+  async (t) => {
+    const { servers, open } = fleet();
+    const { caching, standing } = await open(t, { timeout: '10s', locks: { renew: 0 } });
+    for (const { proxy } of servers) proxy.latency(800);
+    const error = await t.throwsAsync(caching.locks.acquire('k', { lease: '500ms', wait: 0 }), {
+      instanceOf: LockUnavailableError,
+    });
+    t.is(error.code, 'E_LOCK_UNAVAILABLE');
+    await eventually('nothing stands there', async () => (await standing('k')) === 0);
+  },
+);
 
-test.serial('G8 locks: row d: a lock whose keys vanish is lost at the next renewal', async (t) => {
+test.serial('G8 locks: row d, E-K3: a lock whose keys vanish is lost at the next renewal', async (t) => {
   const { servers, open } = fleet();
   const { caching } = await open(t, { timeout: '2s' });
   const lost = caching.locks.withLease('k', { lease: '3s' }, async ({ signal, assertHeld }) => {
