@@ -19,6 +19,7 @@ import { httpMutations } from './mutations/http.js';
 import { l1Mutations } from './mutations/l1.js';
 import { limitsMutations } from './mutations/limits.js';
 import { locksMutations } from './mutations/locks.js';
+import { putMutations } from './mutations/puts.js';
 import { stalenessMutations } from './mutations/staleness.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -33,6 +34,7 @@ const mutations = [
   ...limitsMutations,
   ...locksMutations,
   ...httpMutations,
+  ...putMutations,
   ...stalenessMutations,
 ];
 const args = process.argv.slice(2);

@@ -5,6 +5,7 @@ export type {
   GetOrSetManyOptions,
   GetOrSetOptions,
   InvalidateOptions,
+  PutOptions,
   SetOptions,
 } from './core/cache/cache.js';
 export type { BatchResult } from './core/cache/batch-load.js';
@@ -69,6 +70,7 @@ export type { EntryStore, FillReply, LeaseReply, TagState, Snapshot } from './co
 export type { LockGrant, LockReply, LockRequest, LockStore, ServerAnswer } from './core/ports/lock-store.js';
 export type { ConcurrencyRule, Rule, WindowRule } from './core/limits/rules.js';
 export type { AsyncMethodDecorator } from './decorators/shared/around.js';
+export { CachePut, type CachePutOptions } from './decorators/cache-put.js';
 export { Cached, type CachedOptions } from './decorators/cached.js';
 export { CachedMany, type CachedManyOptions } from './decorators/cached-many.js';
 export {

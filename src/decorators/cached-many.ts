@@ -2,7 +2,6 @@ import type { Key } from '../core/cache/cache.js';
 import { isMap, readBatch } from '../core/cache/batch-load.js';
 import { describe } from '../core/shared/describe.js';
 import { KeyError, OptionsError } from '../core/shared/errors.js';
-import { KeyContext } from '../core/keys/context.js';
 import {
   callback,
   integer,
@@ -11,22 +10,16 @@ import {
   unchecked,
   type Option,
 } from '../core/shared/option-schema.js';
-import {
-  CACHE_DEFAULTS,
-  cacheOptions,
-  resolveCachePolicy,
-  type CacheOptions,
-} from '../core/cache/cache-options.js';
+import { cacheOptions, type CacheOptions } from '../core/cache/cache-options.js';
 import { runUncached } from '../core/cache/load-context.js';
-import { joinTags, normaliseTags } from '../core/cache/tags.js';
 import { valueOptions, type ValueOptions } from '../core/cache/value-options.js';
 import { around, callAsync, type AsyncMethodDecorator } from './shared/around.js';
-import { perClass } from './shared/class-defaults.js';
+import { cachePlan } from './shared/cache-plan.js';
 import { compileKey, type KeyOption } from './shared/compile-key.js';
-import { argumentTagsOf, compileTags, type AnyTags } from './shared/compile-tags.js';
+import { argumentTagsOf, type AnyTags } from './shared/compile-tags.js';
 import { decoratorOptions } from './shared/decorator-options.js';
 import { MethodName } from './shared/method-name.js';
-import { perCaching, resolveCaching, type CachingSource } from './shared/resolve-caching.js';
+import { resolveCaching, type CachingSource } from './shared/resolve-caching.js';
 import type { Template } from './shared/key-template-type.js';
 
 /** The form of the result of a method: a Map by id, a list, or an object by id. */
@@ -182,24 +175,8 @@ export function decorateCachedMany<This, A extends readonly unknown[], R>(
       throw new OptionsError(`${label} needs a key, in which {0} is the id: key: 'user:{0}'.`);
     }
     const name = new MethodName('@CachedMany', joinPoint, options.name, undefined);
-    resolveCachePolicy(options, { ...CACHE_DEFAULTS, ttl: 1 }, label);
     const keyOf = compileKey(options.key, `key of ${label}`)!;
-    compileTags(options.tags, label);
-    const ownSharedTags = normaliseTags(options.sharedTags, label);
-    const planOf = perClass(joinPoint, (defaults) => {
-      const { onKeyError, cache, ...merged } = { ...defaults, ...options };
-      return {
-        cache,
-        onKeyError,
-        tags: compileTags(options.tags, label, defaults.tags),
-        sharedTags: joinTags(ownSharedTags, defaults.sharedTags ?? []),
-        setupOf: perCaching(({ engines, context }) => ({
-          context: KeyContext.for(context, merged.context),
-          engine: engines.cache,
-          policy: engines.cache.policy(merged, label),
-        })),
-      };
-    });
+    const planOf = cachePlan(joinPoint, options, label);
     return async (self, args, original) => {
       const plan = planOf(self);
       const { cache, onKeyError, tags, setupOf } = plan;

@@ -1,7 +1,7 @@
 import type { Key } from '../core/cache/cache.js';
 import { KeyError } from '../core/shared/errors.js';
 import { placeholdersOf } from '../core/keys/key-template.js';
-import { KeyContext, type ContextOfCall } from '../core/keys/context.js';
+import type { ContextOfCall } from '../core/keys/context.js';
 import { defaultKey } from '../core/keys/argument-key.js';
 import {
   callback,
@@ -11,21 +11,15 @@ import {
   unchecked,
   type Option,
 } from '../core/shared/option-schema.js';
-import {
-  CACHE_DEFAULTS,
-  cacheOptions,
-  resolveCachePolicy,
-  type CacheOptions,
-} from '../core/cache/cache-options.js';
+import { cacheOptions, type CacheOptions } from '../core/cache/cache-options.js';
 import type { CacheCall } from '../core/cache/cache-call.js';
 import type { CachedMethod, CacheHost } from '../core/cache/cached-method.js';
 import { runUncached } from '../core/cache/load-context.js';
-import { joinTags, normaliseTags } from '../core/cache/tags.js';
 import { valueOptions, type ValueOptions } from '../core/cache/value-options.js';
 import { around, callAsync, type AsyncMethodDecorator, type Method } from './shared/around.js';
-import { perClass } from './shared/class-defaults.js';
+import { cachePlan, type CachePlan } from './shared/cache-plan.js';
 import { compileKey, type KeyOption } from './shared/compile-key.js';
-import { argumentTagsOf, compileTags, type AnyTags } from './shared/compile-tags.js';
+import { argumentTagsOf, type AnyTags } from './shared/compile-tags.js';
 import { decoratorOptions } from './shared/decorator-options.js';
 import { MethodName } from './shared/method-name.js';
 import { perCaching, resolveCaching, type CachingSource } from './shared/resolve-caching.js';
@@ -162,37 +156,18 @@ export function decorateCached<This, A extends readonly unknown[], R>(
       options.name,
       options.key === undefined ? 'entries' : undefined,
     );
-    // Check the policy now. The ttl may still come from the defaults of the class or the Caching, so a valid one is assumed.
-    resolveCachePolicy(options, { ...CACHE_DEFAULTS, ttl: 1 }, label);
-    compileTags(options.tags, label);
     const keyOf = compileKey(options.key, `key of ${label}`);
     const keyDecidesTags = decidesTags(options.key, options.tags);
-    const ownSharedTags = normaliseTags(options.sharedTags, label);
     // guard: bulkhead-is-of-all-classes
     const bulkheadOf = perCaching(({ engines }: CacheHost) => ({
       bulkhead: engines.cache.bulkhead(options.maxConcurrentLoads),
     }));
-    const planOf = perClass(joinPoint, (defaults) => {
-      const { onKeyError, cache, ...merged } = { ...defaults, ...options };
-      return {
-        cache,
-        onKeyError,
-        tags: compileTags(options.tags, label, defaults.tags),
-        sharedTags: joinTags(ownSharedTags, defaults.sharedTags ?? []),
-        setupOf: perCaching((host: CacheHost) => ({
-          context: KeyContext.for(host.context, merged.context),
-          engine: host.engines.cache,
-          policy: host.engines.cache.policy(merged, label),
-          bulkhead: bulkheadOf(host).bulkhead,
-        })),
-      };
-    });
-    type Plan = ReturnType<typeof planOf>;
+    const planOf = cachePlan(joinPoint, options, label);
 
     const ownKey = (self: unknown, args: unknown[]): string =>
       keyOf?.(args, self) ?? defaultKey(name.forKeys(self), args);
     const callOf = (
-      plan: Plan,
+      plan: CachePlan,
       host: CacheHost,
       self: unknown,
       args: unknown[],
@@ -200,7 +175,6 @@ export function decorateCached<This, A extends readonly unknown[], R>(
       { key, argumentTags, parts }: KeysOfCall,
     ): CacheCall<unknown> => {
       const { ofResult } = plan.tags;
-      const { policy, bulkhead } = plan.setupOf(host);
       return {
         key,
         load: () => callAsync(original, self, args, name),
@@ -208,8 +182,8 @@ export function decorateCached<This, A extends readonly unknown[], R>(
         resultTags:
           ofResult === undefined ? undefined : (result, set) => ofResult(self, result, args, parts, set),
         unless: unless === undefined ? undefined : (result) => unless.apply(self, [result, ...args]),
-        policy,
-        bulkhead,
+        policy: plan.setupOf(host).policy,
+        bulkhead: bulkheadOf(host).bulkhead,
         signal: signal?.apply(self, args),
         method: () => name.forEvents(self),
         site: joinPoint,

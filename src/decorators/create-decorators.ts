@@ -1,6 +1,7 @@
 import { Caching } from '../core/caching.js';
 import { describe } from '../core/shared/describe.js';
 import { OptionsError } from '../core/shared/errors.js';
+import { decorateCachePut, type CachePut } from './cache-put.js';
 import { decorateCached, type Cached } from './cached.js';
 import { decorateCachedMany, type CachedMany } from './cached-many.js';
 import { decorateInvalidates, type Invalidates } from './invalidates.js';
@@ -19,6 +20,7 @@ import { decorateRateLimited, type RateLimited } from './rate-limited.js';
 export function createDecorators(caching: Caching | (() => Caching)): {
   readonly Cached: typeof Cached;
   readonly CachedMany: typeof CachedMany;
+  readonly CachePut: typeof CachePut;
   readonly Invalidates: typeof Invalidates;
   readonly RateLimited: typeof RateLimited;
   readonly Locked: typeof Locked;
@@ -32,6 +34,7 @@ export function createDecorators(caching: Caching | (() => Caching)): {
     Cached: (options = {}) => decorateCached({ ...options, cache: options.cache ?? caching }, bound.Cached),
     CachedMany: (options) =>
       decorateCachedMany({ ...options, cache: options.cache ?? caching }, bound.CachedMany),
+    CachePut: (options) => decorateCachePut({ ...options, cache: options.cache ?? caching }, bound.CachePut),
     Invalidates: (options) =>
       decorateInvalidates({ ...options, cache: options.cache ?? caching }, bound.Invalidates),
     RateLimited: (options) =>

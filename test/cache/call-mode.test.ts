@@ -1,4 +1,5 @@
 import test from 'ava';
+import type { GetOrSetOptions } from '../../src/core/cache/cache.js';
 import { OptionsError, StoreUnavailableError } from '../../src/core/shared/errors.js';
 import { withRequestMemo } from '../../src/core/cache/request-memo.js';
 import { HeldLoad, Row } from '../support/held-load.js';
@@ -196,7 +197,7 @@ test('G5 one load: refreshes share a load that has not called its loader, and st
   t.is(of('coalesced').length, 2);
 });
 
-test('refresh: other calls of the key wait for its load, also where the value is in memory', async (t) => {
+test('refresh: other calls of the key get the value of before until it has loaded, and the new one after that', async (t) => {
   const { openers } = rig(t, 2, { l1: true });
   const row = new Row();
   const { caching, cache } = openers[0]!;
@@ -207,22 +208,55 @@ test('refresh: other calls of the key wait for its load, also where the value is
   const held = new HeldLoad(row);
   const refreshed = caching.refresh(() => cache.getOrSet('key', held.run));
   await held.entered;
+  const others = (): Promise<number[]> =>
+    Promise.all(openers.map((one) => one.cache.getOrSet('key', notCalled)));
+  t.deepEqual(await others(), [1, 1]);
+  held.finish();
+  t.is(await refreshed, 2);
+  t.deepEqual(await others(), [2, 2]);
+});
+
+test('refresh: calls of a key without a value wait for its load', async (t) => {
+  const { openers } = rig(t, 2);
+  const { caching, cache } = openers[0]!;
+  const held = new HeldLoad(new Row());
+  const refreshed = caching.refresh(() => cache.getOrSet('key', held.run));
+  await held.entered;
   const others = openers.map((one) => one.cache.getOrSet('key', notCalled));
   await settled();
   held.finish();
-  t.deepEqual(await Promise.all([refreshed, ...others]), [2, 2, 2]);
+  t.deepEqual(await Promise.all([refreshed, ...others]), [1, 1, 1]);
 });
 
-test('refresh: if the load fails, the call rejects, the old entry is gone, and the next call loads', async (t) => {
-  const { caching, cache } = rig(t).openers[0]!;
+test('refresh: if the load fails, the call rejects, and the entry is as before', async (t) => {
+  const { openers } = rig(t, 2);
+  const { caching, cache } = openers[0]!;
   const row = new Row();
   await cache.getOrSet('key', row.load);
   row.write();
   await caching.refresh(async () => {
     await t.throwsAsync(cache.getOrSet('key', fails), { is: DOWN });
-    t.false(await cache.has('key'));
+    for (const one of openers) t.is(await one.cache.get('key'), 1);
     t.is(await cache.getOrSet('key', row.load), 2, 'It is still to be refreshed.');
   });
+});
+
+test('refresh: a value that is not stored leaves no older one behind', async (t) => {
+  const { openers } = rig(t, 2);
+  const { caching, cache } = openers[0]!;
+  const row = new Row();
+  const refusals: readonly GetOrSetOptions<number>[] = [
+    { unless: (value) => value > 1 },
+    { inheritTags: true },
+  ];
+  for (const options of refusals) {
+    row.version = 1;
+    await cache.set('key', 1);
+    row.write();
+    const load = (): Promise<number> => caching.bypass(() => cache.getOrSet('inner', row.load));
+    t.is(await caching.refresh(() => cache.getOrSet('key', load, options)), 2);
+    for (const one of openers) t.is(await one.cache.get('key'), undefined);
+  }
 });
 
 test('G4 monotonic: after a refresh, an older load that fails returns no stale value, also if the store is away', async (t) => {

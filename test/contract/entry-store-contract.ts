@@ -679,6 +679,53 @@ export function entryStoreContract(
     t.is((await lease('value')).status, 'granted');
   });
 
+  for (const refreshable of [false, true]) {
+    const what = refreshable ? 'a refreshable value' : 'a value';
+
+    it(`a put keeps ${what} readable, gets its lease from whoever has it, and replaces it`, async (t, {
+      store,
+      entry,
+    }) => {
+      const old = await fill(store, entry('k'), { refreshable, ttl: 60_000 });
+      const [first, second] = [newToken(), newToken()];
+      const put = (token: string) => store.lease(entry('k'), token, 10_000, '*', undefined, 'value');
+      t.is((await put(first)).status, 'granted');
+      const kept = decodeEntry('k', (await store.read(entry('k'), [])).record!)!;
+      t.is(kept.token, old.token);
+      t.is(kept.payload.toString(), '"value"');
+      if (!refreshable)
+        t.is(kept.refreshable!.staleUntil, kept.freshUntil, 'It is not returned after its ttl.');
+      t.is((await put(second)).status, 'granted');
+      t.is(await store.fill(entry('k'), first, valueOf(first), LATER), 'refused');
+      t.is(await store.fill(entry('k'), second, valueOf(second), LATER), 'stored');
+      t.is(tokenOf((await store.read(entry('k'), [])).record!), second);
+    });
+
+    it(`a put that is given up leaves ${what}, and a removal leaves nothing of the put`, async (t, {
+      store,
+      entry,
+    }) => {
+      const old = await fill(store, entry('k'), { refreshable });
+      const token = newToken();
+      await store.lease(entry('k'), token, 10_000, '*', undefined, 'value');
+      t.true(await store.release(entry('k'), token));
+      t.is(decodeEntry('k', (await store.read(entry('k'), [])).record!)!.token, old.token);
+      await store.lease(entry('k'), token, 10_000, '*', undefined, 'value');
+      await store.remove([entry('k')]);
+      t.is(await store.fill(entry('k'), token, valueOf(token), LATER), 'refused');
+      t.is((await store.read(entry('k'), [])).record, null);
+    });
+  }
+
+  it('a put of a key without a value has a lease as a load has', async (t, { store, entry }) => {
+    const [load, put] = [newToken(), newToken()];
+    await store.lease(entry('k'), load, 10_000, undefined);
+    t.is((await store.lease(entry('k'), put, 10_000, '*', undefined, 'value')).status, 'granted');
+    t.is((await store.lease(entry('k'), newToken(), 10_000, undefined)).status, 'held');
+    t.is(await store.fill(entry('k'), load, valueOf(load), LATER), 'refused');
+    t.is(await store.fill(entry('k'), put, valueOf(put), LATER, true), 'stored');
+  });
+
   it('a removal ends the lease of a kept value, and so does a lease that keeps nothing', async (t, opened) => {
     const { store, entry } = opened;
     const ends = [

@@ -7,7 +7,7 @@ const examples = docblockExamples();
 test('every plain verb of Cache, Limits, Locks and Caching has an example', (t) => {
   const codes = examples.map(({ code }) => code).join('\n');
   const verbs = {
-    cache: ['getOrSet', 'getOrSetMany', 'get', 'has', 'getMany', 'set', 'invalidate', 'clear'],
+    cache: ['getOrSet', 'getOrSetMany', 'get', 'has', 'getMany', 'set', 'put', 'invalidate', 'clear'],
     limits: ['consume', 'peek', 'run', 'penalty', 'refund', 'block', 'reset'],
     locks: ['withLease', 'acquire'],
   };
@@ -55,7 +55,7 @@ function isClass(code: string): boolean {
 const IMPORTS = `
 import 'reflect-metadata';
 import {
-  bindCaching, Cached, CachedMany, Caching, CachingDefaults, createDecorators, currentLease, currentLoad, defineCodec, Invalidates, key, Locked, RateLimited, subscribe,
+  bindCaching, Cached, CachedMany, CachePut, Caching, CachingDefaults, createDecorators, currentLease, currentLoad, defineCodec, Invalidates, key, Locked, RateLimited, subscribe,
   useContainer, withCaching, withContext, withRequestMemo,
 } from 'cachement';
 import { memory } from 'cachement/memory';
@@ -171,6 +171,7 @@ export const id = '42';
 export const ip = '127.0.0.1';
 export const db = {
   user: async (_id: string): Promise<User> => user,
+  rename: async (_id: string, _name: string): Promise<User> => user,
   users: async (ids: readonly string[]): Promise<Map<string, User>> => new Map(ids.map((id) => [id, user])),
   settle: async (_invoice: Invoice, _fencingToken: bigint | undefined): Promise<void> => {},
 };

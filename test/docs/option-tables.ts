@@ -18,6 +18,7 @@ import {
   getOrSetOptions,
   invalidateOptions,
   invalidationTarget,
+  putOptions,
   setOptions,
 } from '../../src/core/cache/cache.js';
 import { cachingOptions, verbsOptions } from '../../src/core/caching.js';
@@ -29,6 +30,7 @@ import type { OptionSchema } from '../../src/core/shared/option-schema.js';
 import { cacheOptions } from '../../src/core/cache/cache-options.js';
 import { readOptions } from '../../src/core/cache/value-options.js';
 import { typeCodecOptions } from '../../src/core/values/type-codec.js';
+import { cachePutOptions } from '../../src/decorators/cache-put.js';
 import { cachedOptions } from '../../src/decorators/cached.js';
 import { cachedManyOptions } from '../../src/decorators/cached-many.js';
 import { cachingDefaultsOptions } from '../../src/decorators/caching-defaults.js';
@@ -72,9 +74,19 @@ export const GROUPS: Readonly<Record<string, Group>> = {
     documented: [['src/decorators/caching-defaults.ts', 'CachingDefaultsOptions']],
     extends: 'defaults',
   },
+  '@CachePut': {
+    schema: cachePutOptions,
+    documented: [['src/decorators/cache-put.ts', 'CachePutOptions'], VALUES],
+    extends: 'defaults',
+  },
   getOrSet: {
     schema: getOrSetOptions,
     documented: [['src/core/cache/cache.ts', 'GetOrSetOptions'], VALUES],
+    extends: 'defaults',
+  },
+  put: {
+    schema: putOptions,
+    documented: [['src/core/cache/cache.ts', 'PutOptions'], VALUES],
     extends: 'defaults',
   },
   getOrSetMany: {

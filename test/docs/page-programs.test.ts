@@ -18,6 +18,7 @@ const PAGES = [
   'docs/migrating.md',
   'docs/nestjs.md',
   'docs/outage.md',
+  'docs/puts.md',
   'docs/staleness.md',
   'docs/batches.md',
   'docs/rate-limits.md',

@@ -115,7 +115,7 @@ test('stampede: lock costs two round trips more for a miss, and none for a hit',
   t.is(await trips(() => caching.cache.getOrSet('second', async () => 'value', options)), 1);
 });
 
-test('an invalidation is one round trip, a set is two', async (t) => {
+test('an invalidation is one round trip, a set and a put are two', async (t) => {
   const { caching, tripsOf } = await setUp(t);
   const { cache } = caching;
   t.is(await tripsOf((key) => cache.invalidate({ keys: [key] })), 1);
@@ -123,6 +123,7 @@ test('an invalidation is one round trip, a set is two', async (t) => {
   t.is(await tripsOf((key) => cache.invalidate({ keys: [key], tags: [key] })), 1);
   t.is(await tripsOf(() => cache.clear()), 1);
   t.is(await tripsOf((key) => cache.set(key, 'value', { ...OPTIONS, tags: ['users'] })), 2);
+  t.is(await tripsOf((key) => cache.put(key, () => 'value', { ...OPTIONS, tags: ['users'] })), 2);
 });
 
 test('a rate limit is one round trip, a remembered denial none, a slot two', async (t) => {

@@ -10,6 +10,7 @@ import {
   REFRESHABLE_HEAD,
   RETRY_AT,
   tokenOf,
+  toRefreshable,
   VALUE,
   HAS_WAITERS,
   WIRE_VERSION,
@@ -95,6 +96,12 @@ export class MemoryEntryStore implements EntryStore {
     const now = this.#clock.now();
     const record = this.#records.get(key);
     const holder = record === undefined ? undefined : tokenOf(record);
+    // guard: put-keeps-the-value-memory
+    if (replaces === '*' && keeps !== undefined && record !== undefined && isValue(record)) {
+      this.#setRefreshLease(key, this.#refreshable(key, record), token, leaseMs);
+      this.#changed([key]);
+      return { status: 'granted', storeTime: now };
+    }
     // guard: one-lease-for-a-key-memory
     if (record !== undefined && holder !== undefined && replaces !== '*' && holder !== token) {
       if (isLease(record)) {
@@ -130,6 +137,13 @@ export class MemoryEntryStore implements EntryStore {
     return { status: 'granted', storeTime: now };
   }
 
+  #refreshable(key: string, record: Uint8Array): Uint8Array {
+    if (isRefreshable(record)) return record;
+    const refreshable = toRefreshable(record);
+    this.#records.set(key, refreshable, { ttl: this.#records.getRemainingTTL(key) });
+    return refreshable;
+  }
+
   #setRefreshLease(key: string, record: Uint8Array, token: string, leaseMs: number): void {
     const view = asBuffer(record);
     view.writeDoubleBE(this.#clock.now() + leaseMs, REFRESH_LEASE_AT);
@@ -146,7 +160,13 @@ export class MemoryEntryStore implements EntryStore {
     return true;
   }
 
-  async fill(key: string, token: string, record: Uint8Array, until: number): Promise<FillReply> {
+  async fill(
+    key: string,
+    token: string,
+    record: Uint8Array,
+    until: number,
+    announces = false,
+  ): Promise<FillReply> {
     const lease = this.#leaseOf(key, token);
     // guard: fill-needs-lease-memory
     if (lease === undefined) {
@@ -159,6 +179,8 @@ export class MemoryEntryStore implements EntryStore {
     else this.#records.delete(key);
     // guard: fill-wakes-the-waiters-memory
     this.#wakeIfAwaited(key, lease);
+    // guard: put-value-is-reported-memory
+    if (announces) this.#changed([key]);
     return remainingMs > 0 ? 'stored' : 'expired';
   }
 
@@ -274,6 +296,10 @@ function isLease(record: Uint8Array): boolean {
     record[1] === WIRE_VERSION &&
     (record[2]! & (LEASE | VALUE)) === LEASE
   );
+}
+
+function isValue(record: Uint8Array): boolean {
+  return tokenOf(record) !== undefined && (record[2]! & VALUE) !== 0;
 }
 
 function refreshLeaseOf(record: Uint8Array): { readonly until: number; readonly token: string } {

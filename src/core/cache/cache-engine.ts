@@ -19,7 +19,7 @@ import {
 } from './cache-context.js';
 import { acceptLoaded, prepareEntry, writeEntry } from './entry-writer.js';
 import type { RememberedKey } from '../keys/key-memo.js';
-import { KeyError, type StoreUnavailableError } from '../shared/errors.js';
+import { invalidationQueued, KeyError, notPut, type StoreUnavailableError } from '../shared/errors.js';
 import { explain } from './explain.js';
 import { inspect, type Peeked } from './inspect.js';
 import { InFlightLoad, type LoadResult } from './in-flight-loads.js';
@@ -29,6 +29,7 @@ import { releaseAll, releaseLater, requestLease, type LoadLease } from './load-l
 import { loadMissing } from './loader.js';
 import { waitForLoad, type LoadOutcome, type LoadWaitLimits } from './load-wait.js';
 import { channels, type CachementEvents } from '../shared/events.js';
+import { put } from './put.js';
 import { lookup, peek, publishL1Hit, type ReadPolicy } from './lookup.js';
 import type { L1Entry } from '../l1/l1-entry.js';
 import {
@@ -37,6 +38,7 @@ import {
   type CacheDefaults,
   type cacheOptions,
   type CachePolicy,
+  type OnUnavailable,
 } from './cache-options.js';
 import { resolveOptions, type ParsedOptions } from '../shared/option-schema.js';
 import type { InvalidationTarget } from './pending-invalidations.js';
@@ -48,8 +50,8 @@ import { newToken } from '../shared/token.js';
 
 /** `set` replaces whatever is stored. */
 const ANY_RECORD: Replaced = { token: '*', keeps: undefined, tags: [] };
-/** What a refresh has instead of a lookup: its load replaces whatever is stored. */
-const REFRESH: LookupResult = { status: 'miss', replaces: ANY_RECORD.token, keeps: false };
+/** What a refresh has instead of a lookup: its load replaces whatever is stored, which stays readable until then. */
+const REFRESH: LookupResult = { status: 'miss', replaces: '*', keeps: true };
 
 export interface CacheEngineSetup extends CacheContextSetup {
   readonly defaults: ParsedOptions<typeof cacheOptions>;
@@ -407,6 +409,37 @@ export class CacheEngine {
   }
 
   /**
+   * Runs a write, and stores its result in place of the entry. If it cannot be stored, because another write of the key ran at
+   * the same time, say, the entry is invalidated.
+   *
+   * @throws what the write throws
+   * @throws InvalidationError, which has the result of the write, if the value cannot be stored because of an error in the
+   * value or the options; and if the store does not confirm the invalidation under `onUnavailable: 'throw'`
+   * @see G1, G11
+   */
+  async put<T>(call: CacheCall<T>, onUnavailable: OnUnavailable): Promise<T> {
+    if (!this.enabled) return runUncached(call.load);
+    const { l1, memo, outage } = this.#context;
+    const { value, isStored, failure } = await put(this.#context, call, this.#keysOf(call));
+    const target = { keys: [call.key], tags: [], all: false };
+    if (isStored) {
+      // guard: put-ends-older-values-in-memory
+      l1?.supersede(call.key);
+      // guard: put-ends-older-values-of-an-outage
+      outage.invalidate(target);
+      // guard: put-ends-what-the-request-remembers
+      memo.invalidate(target);
+      return value;
+    }
+    const storeError = await this.invalidate(target, call.method);
+    if (failure !== undefined) {
+      throw notPut(call.method?.() ?? `The put of ${quote(call.key)}`, value, failure.cause);
+    }
+    if (storeError !== undefined && onUnavailable === 'throw') throw invalidationQueued(storeError, value);
+    return value;
+  }
+
+  /**
    * Invalidates entries. If the store is unavailable, the invalidation is queued, and until a retry succeeds this process
    * does not read the entries it covers.
    *
@@ -603,7 +636,7 @@ export class CacheEngine {
     const { site, key, method } = call;
     const isOverride =
       site !== undefined && site !== sameKeyLoad.site && site.name === sameKeyLoad.site?.name;
-    if (!isOverride) {
+    if (!isOverride && sameKeyLoad.isWrite !== true) {
       const error = new KeyError(
         `The load of ${quote(key)} asks for its own key${method === undefined ? '' : ` (${method()})`}. It would wait for ` +
           'itself, so this call runs uncached. Give one of the two another key, or call the method that it decorates.',

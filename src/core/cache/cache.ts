@@ -1,5 +1,5 @@
 import { readBatch, type BatchResult } from './batch-load.js';
-import type { LookupResult } from './cache-call.js';
+import type { CacheCall, LookupResult } from './cache-call.js';
 import type { CacheEngine } from './cache-engine.js';
 import { describe } from '../shared/describe.js';
 import { invalidationQueued, OptionsError } from '../shared/errors.js';
@@ -83,6 +83,26 @@ export interface GetOrSetManyOptions<Id, T> extends CacheOptions, ValueOptions<T
   readonly chunkSize?: number | undefined;
 }
 
+export interface PutOptions<T> extends CacheOptions, ValueOptions<T> {
+  /**
+   * Labels by which entries can be invalidated together: a list of at most 1,000 strings, or a function of the result that
+   * returns one.
+   * @default none
+   */
+  readonly tags?: readonly string[] | ((value: T) => readonly string[]) | undefined;
+  /** Tags that have no parts of the context (docs/context.md). @default none */
+  readonly sharedTags?: readonly string[] | undefined;
+  /** Returns true for a result that is not stored: the entry is invalidated. @default every result is stored */
+  readonly unless?: ((value: T) => boolean) | undefined;
+  /**
+   * What happens if the store confirms neither the new entry nor an invalidation. `queue`: the result is returned, and the
+   * invalidation is retried in the background. `throw`: the same, but the call rejects with an InvalidationError that has the
+   * result.
+   * @default 'queue'
+   */
+  readonly onUnavailable?: OnUnavailable | undefined;
+}
+
 export interface InvalidateOptions {
   /**
    * What happens if the store is unavailable. `queue`: the call resolves with `acknowledged: false`, and the invalidation
@@ -149,6 +169,17 @@ export const getOrSetManyOptions = {
   chunkSize: integer({ min: 1 }),
 } satisfies Record<keyof GetOrSetManyOptions<unknown, unknown>, Option<unknown>>;
 
+export const putOptions = {
+  ...cacheOptions,
+  ...valueOptions,
+  tags: unchecked<readonly string[] | ((value: never) => readonly string[])>(
+    'a list of strings, or a function',
+  ),
+  sharedTags: unchecked<readonly string[]>('a list of strings'),
+  unless: callback<(value: never) => boolean>(),
+  onUnavailable: oneOf(['queue', 'throw'], 'queue'),
+} satisfies Record<keyof PutOptions<unknown>, Option<unknown>>;
+
 export const invalidationTarget = {
   keys: list<Key>('a list of keys'),
   tags: unchecked<readonly string[]>('a list of strings'),
@@ -193,26 +224,7 @@ export class Cache {
    * const user = await caching.cache.getOrSet('user:42', () => db.user('42'), { ttl: '15m', tags: ['users'] });
    */
   async getOrSet<T>(key: Key, loader: () => Promise<T> | T, options: GetOrSetOptions<T> = {}): Promise<T> {
-    const label = 'getOrSet';
-    const parsed = parseOptions(getOrSetOptions, options, label);
-    const { tags, sharedTags } = options;
-    const context = this.#context?.read(label);
-    return this.#engine.read({
-      key: keyIn(context, key, label),
-      load: async () => loader(),
-      tags: tagsIn(context, typeof tags === 'function' ? undefined : tags, sharedTags, label),
-      resultTags:
-        typeof tags === 'function'
-          ? (value, set) =>
-              tagsIn(context, set.length === 0 ? tags(value) : [...tags(value), ...set], undefined, label)
-          : undefined,
-      unless: options.unless,
-      policy: this.#engine.policy(parsed, label),
-      bulkhead: undefined,
-      signal: options.signal,
-      method: undefined,
-      site: undefined,
-    });
+    return this.#engine.read(this.#callOf('getOrSet', getOrSetOptions, key, loader, options));
   }
 
   /**
@@ -374,6 +386,30 @@ export class Cache {
   }
 
   /**
+   * Runs a write, and stores its result in place of the entry. Loads of the key that are in progress are not stored any more.
+   * While the write runs, a value that is stored already is still returned, as it is until the end of a write with
+   * `invalidate`.
+   *
+   * If another put or an invalidation of the key arrives while the write runs, the order of the writes is not known: then the
+   * entry is invalidated, and the next call loads it. So it is if the store does not answer, if `unless` returns true, and if
+   * the value is not stored for another reason. If the write fails, nothing is changed.
+   *
+   * @returns the result of the write
+   * @throws what `write` throws
+   * @throws OptionsError for invalid options and a missing ttl, KeyError for an invalid key, MissingContextError: before the
+   * write
+   * @throws InvalidationError, which has the result, if the result cannot be stored: `tags` or `unless` throws, or it would not
+   * come back equal, unless `onUnsupported` is `'bypass'`; and under `onUnavailable: 'throw'`
+   * @see G1, G2, G11 in docs/coherence.md
+   * @example
+   * const user = await caching.cache.put('user:42', () => db.rename('42', 'Ann'), { ttl: '15m' });
+   */
+  async put<T>(key: Key, write: () => Promise<T> | T, options: PutOptions<T> = {}): Promise<T> {
+    const call = this.#callOf('put', putOptions, key, write, options);
+    return this.#engine.put(call, options.onUnavailable ?? 'queue');
+  }
+
+  /**
    * Invalidates entries by key, by tag, or all of the namespace, in one round trip. After the promise resolves with
    * `acknowledged: true`, no read that starts later, in any process, returns an invalidated value, and no load that
    * started earlier stores one.
@@ -420,6 +456,34 @@ export class Cache {
    */
   async clear(options: InvalidateOptions = {}): Promise<Acknowledgement> {
     return this.invalidate({ all: true }, options);
+  }
+
+  #callOf<T>(
+    label: string,
+    schema: typeof getOrSetOptions | typeof putOptions,
+    key: Key,
+    load: () => Promise<T> | T,
+    options: GetOrSetOptions<T> | PutOptions<T>,
+  ): CacheCall<T> {
+    const parsed = parseOptions<typeof getOrSetOptions | typeof putOptions>(schema, options, label);
+    const { tags, sharedTags } = options;
+    const context = this.#context?.read(label);
+    return {
+      key: keyIn(context, key, label),
+      load: async () => load(),
+      tags: tagsIn(context, typeof tags === 'function' ? undefined : tags, sharedTags, label),
+      resultTags:
+        typeof tags === 'function'
+          ? (value, set) =>
+              tagsIn(context, set.length === 0 ? tags(value) : [...tags(value), ...set], undefined, label)
+          : undefined,
+      unless: options.unless,
+      policy: this.#engine.policy(parsed, label),
+      bulkhead: undefined,
+      signal: 'signal' in options ? options.signal : undefined,
+      method: undefined,
+      site: undefined,
+    };
   }
 
   async #peek(key: Key, options: ReadOptions | undefined, label: string): Promise<LookupResult> {

@@ -68,8 +68,8 @@ export class CachedHandle<A extends readonly unknown[], R> {
 
   /**
    * Runs the method now, and replaces what is stored. A load that was started earlier, in any process, stores nothing any
-   * more, and an invalidation during the call wins. Other calls of the key wait for this load. If it fails, nothing is
-   * stored: the old entry is gone.
+   * more, and an invalidation during the call wins. Other calls get the old value until the new one is stored; if there is
+   * none, they wait for this load. If it fails, the entry is as before.
    *
    * If the store does not answer, the result is returned and not stored. With `when`, a call that is not cached only runs
    * the method.

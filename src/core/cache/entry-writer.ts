@@ -3,7 +3,7 @@ import type { CacheContext } from './cache-context.js';
 import { encodeEntry, tagNames, type TagVersion } from '../ports/entry-format.js';
 import { ValueError } from '../shared/errors.js';
 import { nonceTtl, type LoadLease } from './load-lease.js';
-import type { FillReply } from '../ports/entry-store.js';
+import type { EntryStore, FillReply } from '../ports/entry-store.js';
 import { zipTagVersions } from './tags.js';
 import { unchangedBuckets } from '../ports/tag-changes.js';
 import { newToken } from '../shared/token.js';
@@ -94,7 +94,7 @@ export async function writeEntry(
   const ttlMs = entry === undefined ? 0 : Math.floor(entry.ttl - loadMs);
   if (entry === undefined || ttlMs + policy.grace <= 0) {
     if (entry !== undefined) events.notStored({ key, method }, 'expired');
-    return (await store.release(keys.entry, lease.token)) ? 'released' : 'refused';
+    return releaseUnfilled(store, keys, lease);
   }
   const { encoded, ttl } = entry;
   // guard: ttl-from-load-start
@@ -111,13 +111,34 @@ export async function writeEntry(
     payload: encoded.payload,
     refreshable: isRefreshable ? { staleUntil, loadMs, retryAt: 0, refreshingUntil: 0 } : undefined,
   });
-  const reply = await store.fill(keys.entry, lease.token, record, staleUntil);
+  // Other processes may have read the kept value again since they were told that it is being replaced.
+  const reply = await store.fill(keys.entry, lease.token, record, staleUntil, keepsAnyValue(lease));
   if (reply === 'stored') {
     events.publish('fill', method, { key, bytes: record.length, ttlMs });
   } else {
     events.notStored({ key, method }, reply === 'expired' ? 'expired' : 'invalidated');
   }
   return reply;
+}
+
+/**
+ * Releases the lease of a load whose value is not stored. A refresh leaves no older value behind either.
+ * @throws StoreUnavailableError
+ */
+export async function releaseUnfilled(
+  store: EntryStore,
+  { entry }: CallKeys,
+  lease: LoadLease,
+): Promise<'released' | 'refused'> {
+  const isReleased = await store.release(entry, lease.token);
+  // guard: refresh-without-a-value-ends-the-kept-one
+  if (isReleased && keepsAnyValue(lease)) await store.remove([entry]);
+  return isReleased ? 'released' : 'refused';
+}
+
+/** True for a refresh and a put: they replace any value, which stays readable until then. */
+function keepsAnyValue({ replaced }: LoadLease): boolean {
+  return replaced.token === '*' && replaced.keeps !== undefined;
 }
 
 /**

@@ -30,6 +30,8 @@ export interface LoadContext {
   readonly load?: AwaitedLoad | undefined;
   /** What the loader can ask and tell about its load. */
   readonly current?: CurrentLoad | undefined;
+  /** True for the write of a put, which holds the lease as a load does. */
+  readonly isWrite?: boolean | undefined;
   /** Of this load, or of the nearest one around it that has one. */
   readonly tracker: TagTracker | undefined;
   readonly outer: LoadContext | undefined;
@@ -65,7 +67,7 @@ export function enclosingLoadOf(
 
 /** Runs a loader within its own LoadContext, which the cached calls it makes can find. */
 export async function runLoader<T>(
-  identity: Pick<LoadContext, 'engine' | 'key' | 'site' | 'load' | 'current'>,
+  identity: Pick<LoadContext, 'engine' | 'key' | 'site' | 'load' | 'current' | 'isWrite'>,
   tracker: TagTracker | undefined,
   load: () => Promise<T>,
 ): Promise<T> {

@@ -216,7 +216,7 @@ function notReplacedError(entryKey: string): StoreUnavailableError {
   );
 }
 
-function foreignError(entryKey: string): StoreUnavailableError {
+export function foreignError(entryKey: string): StoreUnavailableError {
   return new StoreUnavailableError(
     `Expected a string at ${entryKey}, got a value of another Redis type. It is not changed, and the call runs uncached. ` +
       'Remove it, or give this Caching another namespace.',

@@ -6,6 +6,7 @@ import {
   finishAndValidate,
   prepareEntry,
   readResultTags,
+  releaseUnfilled,
   writeEntry,
   type Loaded,
   type PreparedEntry,
@@ -255,7 +256,7 @@ async function loadWithLease<T>(
     if (argumentTagVersions === undefined || resultTagVersions === undefined) {
       const isByKey = argumentTagVersions === undefined || isInvalidated;
       if (entry !== undefined) events.notStored(call, isByKey ? 'invalidated' : 'tag-invalidated');
-      await store.release(keys.entry, lease.token);
+      await releaseUnfilled(store, keys, lease);
       return NOT_VALIDATED;
     }
     const tags = [...argumentTagVersions, ...resultTagVersions];

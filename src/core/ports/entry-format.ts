@@ -42,7 +42,8 @@ export const REFRESHABLE = 8;
 export const TOKEN_AT = 4;
 const TOKEN_LENGTH = 16;
 export const LEASE_LENGTH = TOKEN_AT + TOKEN_LENGTH;
-const KEY_AT = 60;
+export const FRESH_UNTIL_AT = 28;
+export const KEY_AT = 60;
 export const RETRY_AT = 76;
 export const REFRESH_LEASE_AT = 84;
 export const REFRESH_TOKEN_AT = 92;
@@ -110,7 +111,7 @@ export function encodeEntry(key: string, entry: Entry): Buffer {
   if (refreshable !== undefined) {
     record[2] |= REFRESHABLE;
     record.fill(0, KEY_AT, REFRESHABLE_HEAD);
-    record.writeDoubleBE(refreshable.staleUntil, 60);
+    record.writeDoubleBE(refreshable.staleUntil, KEY_AT);
     record.writeDoubleBE(refreshable.loadMs, 68);
     record.writeDoubleBE(refreshable.retryAt, RETRY_AT);
     record.writeDoubleBE(refreshable.refreshingUntil, REFRESH_LEASE_AT);
@@ -118,7 +119,7 @@ export function encodeEntry(key: string, entry: Entry): Buffer {
   record[3] = entry.codec;
   record.write(entry.token, TOKEN_AT, 'latin1');
   record.writeDoubleBE(entry.loadStart, 20);
-  record.writeDoubleBE(entry.freshUntil, 28);
+  record.writeDoubleBE(entry.freshUntil, FRESH_UNTIL_AT);
   record.write(entry.clearNonce, 36, 'latin1');
   record.writeUInt16BE(keyLength, 52);
   record.writeUInt16BE(entry.tags.length, 54);
@@ -170,13 +171,13 @@ export function decodeEntry(key: string, bytes: Uint8Array): Entry | undefined {
     token: record.toString('latin1', TOKEN_AT, LEASE_LENGTH),
     codec: bytes[3]!,
     loadStart: record.readDoubleBE(20),
-    freshUntil: record.readDoubleBE(28),
+    freshUntil: record.readDoubleBE(FRESH_UNTIL_AT),
     clearNonce: record.toString('latin1', 36, 52),
     tags,
     payload: record.subarray(offset),
     refreshable: isRefreshable
       ? {
-          staleUntil: record.readDoubleBE(60),
+          staleUntil: record.readDoubleBE(KEY_AT),
           loadMs: record.readDoubleBE(68),
           retryAt: record.readDoubleBE(RETRY_AT),
           refreshingUntil: record.readDoubleBE(REFRESH_LEASE_AT),
@@ -200,6 +201,16 @@ export function isRefreshable(bytes: Uint8Array): boolean {
     bytes[1] === WIRE_VERSION &&
     (bytes[2]! & flags) === flags
   );
+}
+
+/** Gives a value the part that a refreshable one has. It is not refreshed, and ends with its ttl. */
+export function toRefreshable(bytes: Uint8Array): Uint8Array {
+  const record = new Uint8Array(bytes.length + REFRESHABLE_HEAD - KEY_AT);
+  record.set(bytes.subarray(0, KEY_AT));
+  record[2]! |= REFRESHABLE;
+  record.set(bytes.subarray(FRESH_UNTIL_AT, FRESH_UNTIL_AT + 8), KEY_AT);
+  record.set(bytes.subarray(KEY_AT), REFRESHABLE_HEAD);
+  return record;
 }
 
 /** The token of a record of this wire version, which the stores compare; undefined for other bytes. */

@@ -62,8 +62,8 @@ export interface EntryStore {
    * replaced. A repeated request with the same token is granted again.
    *
    * @param keeps `value`: a refreshable value whose token is `replaces` is not replaced but stays readable, and gets the
-   * lease. Its record lives as long as the lease at least. `back-off`: the same, but within the time given to `release`
-   * the value is `present`
+   * lease; if `replaces` is `'*'`, any value does, and another lease of it ends. Its record lives as long as the lease at
+   * least. `back-off`: the same, but within the time given to `release` the value is `present`
    */
   lease(
     key: string,
@@ -78,8 +78,15 @@ export interface EntryStore {
   /**
    * Replaces the lease with the record and wakes the waiters. The record expires at `until` (ms since the epoch, by the
    * store's clock), even if the request arrives late.
+   * @param announces true: the memories of other processes are told that the record has changed @default false
    */
-  fill(key: string, token: string, record: Uint8Array, until: number): Promise<FillReply>;
+  fill(
+    key: string,
+    token: string,
+    record: Uint8Array,
+    until: number,
+    announces?: boolean,
+  ): Promise<FillReply>;
   /**
    * Removes the lease and wakes the waiters. A refreshable value that has the lease stays.
    * @param retryAfterMs how long nobody should load a refreshable value again; 0: it is not written

@@ -154,6 +154,16 @@ export function invalidationQueued(failure: StoreUnavailableError, result: unkno
   );
 }
 
+/** The error of a put whose value cannot be stored. @param what names the call: `Users.replace` */
+export function notPut(what: string, result: unknown, cause: unknown): InvalidationError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new InvalidationError(
+    `${what} has succeeded, and its result was not stored: ${reason} The entry is invalidated.`,
+    result,
+    { cause },
+  );
+}
+
 /**
  * A load did not start: as many loads as `maxConcurrentLoads` allows were running, and its turn did not come within
  * `loadQueueTimeout`. All calls that waited for this load get it. `code`: `E_LOAD_SHED`.

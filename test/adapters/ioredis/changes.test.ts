@@ -43,7 +43,12 @@ async function open(
   const namespace = `changes-${process.pid}-${++opened}`;
   const cachings = adapters.map(
     (adapter) =>
-      new Caching({ adapter, namespace, defaults: { ttl: '1m', storeTimeout: '10s' }, l1: { coherence } }),
+      new Caching({
+        adapter,
+        namespace,
+        defaults: { ttl: '1m', storeTimeout: '10s' },
+        l1: { coherence, ttl: '1m' },
+      }),
   );
   const { events, stop } = recordEvents(namespace);
   t.teardown(async () => {
@@ -109,6 +114,35 @@ for (const { major, Redis: Client, Cluster: ClusterClient } of MAJORS) {
       });
     }
   }
+}
+
+for (const coherence of ['bus', 'tracking', 'validate'] as const) {
+  test(`${coherence}: G2 a put ends in memory what another process has read during its write`, async (t) => {
+    const adapters = [ioredis(server.url, PATIENT), ioredis(server.url, PATIENT)];
+    const { cachings, namespace, inMemory } = await open(t, coherence, adapters);
+    const { of, stop } = recordEvents(namespace);
+    t.teardown(stop);
+    const [here, there] = cachings;
+    const row = new Row();
+    for (const one of cachings) await inMemory(one, 'key', row.load);
+    const written = await there!.cache.put('key', async () => {
+      // It has been told that the value is being replaced, and reads the value of before once more.
+      if (coherence !== 'validate') {
+        await eventually('a read from the store', async () => {
+          const before = of('hit').length;
+          await here!.cache.getOrSet('key', row.load, TAGS);
+          return of('hit')
+            .slice(before)
+            .some(({ tier }) => tier === 'l2');
+        });
+      }
+      await inMemory(here!, 'key', row.load);
+      return row.write();
+    });
+    t.is(written, 2);
+    t.is(await there!.cache.get('key'), 2);
+    await eventually('the new value', async () => (await here!.cache.get('key')) === 2);
+  });
 }
 
 test('tracking: writes of other programs, and FLUSHALL, end what is in memory', async (t) => {

@@ -1,5 +1,7 @@
 import { Buffer } from 'node:buffer';
 import {
+  FRESH_UNTIL_AT,
+  KEY_AT,
   LEASE,
   LEASE_LENGTH,
   MAGIC,
@@ -80,6 +82,20 @@ local function set_refresh_lease(key, token, ms, now)
   if redis.call('PTTL', key) < tonumber(ms) then redis.call('PEXPIRE', key, ms) end
 end
 
+-- Gives a value the part that a refreshable one has. It is not refreshed, and ends with its ttl.
+-- Returns the record, or an error
+local function make_refreshable(key, bytes, ms)
+  local fresh_until = string.sub(bytes, ${FRESH_UNTIL_AT + 1}, ${FRESH_UNTIL_AT + 8})
+  local record = string.sub(bytes, 1, 2) .. string.char(string.byte(bytes, 3) + ${REFRESHABLE})
+    .. string.sub(bytes, 4, ${KEY_AT}) .. fresh_until
+    .. string.rep(string.char(0), ${REFRESHABLE_HEAD - KEY_AT - 8}) .. string.sub(bytes, ${KEY_AT + 1})
+  local remaining = redis.call('PTTL', key)
+  if remaining < 0 then remaining = ms end
+  local set = redis.pcall('SET', key, record, 'PX', remaining)
+  if set.err then return set end
+  return record
+end
+
 local function is_of_another_type(reply)
   return type(reply) == 'table' and string.sub(reply.err or '', 1, 9) == 'WRONGTYPE'
 end
@@ -102,7 +118,8 @@ export const leaseScript = script<
 -- KEYS[1] entry
 -- ARGV[1] token, [2] duration of the lease in ms, [3] token of the value it may replace, or * for any record, or ''
 -- ARGV[4] channel and [5] message about the change; '' for none
--- ARGV[6] value or back-off: a refreshable value is not replaced but gets the lease; back-off: not before its time
+-- ARGV[6] value or back-off: a refreshable value is not replaced but gets the lease, and with * any value; back-off: not
+-- before its time
 -- Returns {0, now} if it is granted; {1, now, remaining ms} for a lease of another owner; {2, value} for a value; {3}
 -- for a key of another type
 ${RECORDS}
@@ -115,6 +132,16 @@ local flags = ${LEASE}
 if found then
   local kind = kind_of(found)
   -- guard: lease-replaces-named-value-only-lua
+  if kind == 'value' and ARGV[3] == '*' and ARGV[6] ~= '' then
+    -- guard: put-keeps-the-value-lua
+    if not is_refreshable(found) then found = make_refreshable(KEYS[1], found, ARGV[2]) end
+    if type(found) == 'table' then return found end
+    local granted_at = now()
+    local failed = set_refresh_lease(KEYS[1], ARGV[1], ARGV[2], granted_at)
+    if failed then return failed end
+    redis.call('PUBLISH', ARGV[4], ARGV[5])
+    return {0, granted_at}
+  end
   if kind == 'value' and ARGV[3] ~= '*' then
     if token_of(found) ~= ARGV[3] then return {2, found} end
     if ARGV[6] ~= '' and is_refreshable(found) then
@@ -193,13 +220,22 @@ return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 });
 
 export const fillScript = script<
-  [key: string, token: string, record: Uint8Array, until: number, channel: string],
+  [
+    key: string,
+    token: string,
+    record: Uint8Array,
+    until: number,
+    channel: string,
+    changeChannel: string,
+    changeMessage: string,
+  ],
   FillReply
 >({
   name: 'fill',
   lua: `
 -- KEYS[1] entry
 -- ARGV[1] token, [2] record, [3] its end in ms since the epoch, [4] channel
+-- ARGV[5] channel and [6] message about the change; '' for none
 -- Returns 1, also if this value is stored already; 0 if the lease does not exist; 2 if the end has passed
 ${RECORDS}
 ${CLOCK}
@@ -221,11 +257,13 @@ else
 end
 -- guard: fill-wakes-the-waiters-lua
 if is_awaited(found) then redis.pcall('PUBLISH', ARGV[4], KEYS[1]) end
+-- guard: put-value-is-published-lua
+if ARGV[6] ~= '' then redis.call('PUBLISH', ARGV[5], ARGV[6]) end
 return remaining > 0 and 1 or 2
 `,
-  encode: (key, token, record, until, channel) => ({
+  encode: (key, token, record, until, ...channels) => ({
     keys: [key],
-    values: [token, asBuffer(record), Math.floor(until), channel],
+    values: [token, asBuffer(record), Math.floor(until), ...channels],
   }),
   decode: (reply) => (reply === 1 ? 'stored' : reply === 2 ? 'expired' : 'refused'),
 });

@@ -123,8 +123,17 @@ export class RedisEntryStore extends EntryReader implements EntryStore {
     return this.#scripts.run(extendScript, [key, token, leaseMs]);
   }
 
-  fill(key: string, token: string, record: Uint8Array, until: number): Promise<FillReply> {
-    return this.#scripts.run(fillScript, [key, token, record, until, this.#wakeChannel]);
+  fill(key: string, token: string, record: Uint8Array, until: number, announces = false): Promise<FillReply> {
+    const message = announces ? this.#changeMessage([key]) : '';
+    return this.#scripts.run(fillScript, [
+      key,
+      token,
+      record,
+      until,
+      this.#wakeChannel,
+      this.#changes.channel,
+      message,
+    ]);
   }
 
   release(key: string, token: string, retryAfterMs = 0, timeout?: number): Promise<boolean> {

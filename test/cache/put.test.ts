@@ -1,0 +1,354 @@
+import test from 'ava';
+import { withRequestMemo } from '../../src/core/cache/request-memo.js';
+import { currentLoad } from '../../src/core/cache/load-context.js';
+import {
+  InvalidationError,
+  KeyError,
+  OptionsError,
+  StoreUnavailableError,
+  ValueError,
+} from '../../src/core/shared/errors.js';
+import { HeldLoad, Row } from '../support/held-load.js';
+import { rig } from '../support/rig.js';
+import { settled } from '../support/settled.js';
+import { TARGETS } from './invalidation-targets.js';
+
+const DOWN = new Error('The database is down.');
+const notCalled = async (): Promise<number> => {
+  throw new Error('The loader was called.');
+};
+
+/** A write that commits at once, and returns what it has written when the test decides. */
+function heldWrite(row: Row): Pick<HeldLoad, 'run' | 'entered' | 'finish'> {
+  const held = new HeldLoad(row);
+  return {
+    run: async () => {
+      row.write();
+      return held.run();
+    },
+    entered: held.entered,
+    finish: () => held.finish(),
+  };
+}
+
+for (const l1 of [false, true]) {
+  const where = l1 ? 'with an L1' : 'without an L1';
+
+  test(`a put is what the next call of every process returns, without a load (${where})`, async (t) => {
+    const { openers } = rig(t, 2, { l1 });
+    const [here, there] = openers;
+    const row = new Row();
+    for (const { cache } of openers) t.is(await cache.getOrSet('key', row.load), 1);
+    t.is(await here!.cache.put('key', async () => row.write()), 2);
+    for (const { cache } of openers) t.is(await cache.getOrSet('key', notCalled), 2);
+    t.is(await there!.cache.put('new', () => 7), 7);
+    for (const { cache } of openers) t.is(await cache.getOrSet('new', notCalled), 7);
+  });
+
+  test(`G2 while a put runs, the value of before is returned, and after it by no process (${where})`, async (t) => {
+    const { openers } = rig(t, 2, { l1 });
+    const [here, there] = openers;
+    const row = new Row();
+    for (const { cache } of openers) await cache.getOrSet('key', row.load);
+    const held = new HeldLoad(row);
+    row.write();
+    const put = here!.cache.put('key', held.run);
+    await held.entered;
+    for (const { cache } of openers) t.is(await cache.getOrSet('key', notCalled), 1);
+    held.finish();
+    t.is(await put, 2);
+    for (const { cache } of [there!, here!]) t.is(await cache.getOrSet('key', notCalled), 2);
+  });
+
+  test(`G1 a load that started before the end of a put is not stored, in this process and in others (${where})`, async (t) => {
+    for (const reader of [0, 1]) {
+      const { openers } = rig(t, 2, { l1 });
+      const row = new Row();
+      const old = new HeldLoad(row);
+      const reading = openers[reader]!.cache.getOrSet('key', old.run);
+      await old.entered;
+      t.is(await openers[0]!.cache.put('key', async () => row.write()), 2);
+      // A call that starts now does not join the older load.
+      t.is(await openers[0]!.cache.getOrSet('key', notCalled), 2);
+      old.finish();
+      await reading;
+      for (const { cache } of openers) t.is(await cache.getOrSet('key', notCalled), 2);
+    }
+  });
+
+  for (const { by, target } of TARGETS) {
+    test(`G1 an invalidation by ${by} during a put wins (${where})`, async (t) => {
+      for (const writer of [0, 1]) {
+        const { openers } = rig(t, 2, { l1 });
+        const row = new Row();
+        const held = new HeldLoad(row);
+        const put = openers[0]!.cache.put('key', held.run, { tags: ['org'] });
+        await held.entered;
+        row.write();
+        await openers[writer]!.cache.invalidate(target);
+        held.finish();
+        t.is(await put, 1);
+        const options = { tags: ['org'] };
+        for (const { cache } of openers) t.is(await cache.getOrSet('key', row.load, options), 2);
+      }
+    });
+  }
+}
+
+/** The orders in which two writes can end that run at the same time. */
+const ORDERS = [
+  { title: 'in the order of their starts', first: 0 },
+  { title: 'in the other order', first: 1 },
+] as const;
+
+for (const { title, first } of ORDERS) {
+  for (const processes of [1, 2]) {
+    test(`G11 two puts at the same time, which end ${title}: the older value does not stay (${processes} processes)`, async (t) => {
+      const { openers } = rig(t, processes);
+      const caches = [openers[0]!.cache, openers[processes - 1]!.cache];
+      const row = new Row();
+      await caches[0]!.getOrSet('key', row.load);
+      // Each commits, and returns what it has written; the second one commits last.
+      const writes = [heldWrite(row), heldWrite(row)];
+      const puts: Promise<number>[] = [];
+      for (const i of [0, 1]) {
+        puts.push(caches[i]!.put('key', writes[i]!.run));
+        await writes[i]!.entered;
+      }
+      writes[first]!.finish();
+      await puts[first];
+      writes[1 - first]!.finish();
+      t.deepEqual(await Promise.all(puts), [2, 3]);
+      for (const cache of caches) t.is(await cache.getOrSet('key', row.load), 3);
+    });
+  }
+
+  test(`G11 the same with set, which end ${title}: the one that ends last stays, also if it is the older one`, async (t) => {
+    const { cache } = rig(t).openers[0]!;
+    const row = new Row();
+    const writes = [heldWrite(row), heldWrite(row)];
+    const set = async ({ run }: Pick<HeldLoad, 'run'>): Promise<void> => {
+      await cache.set('key', await run());
+    };
+    const sets: Promise<void>[] = [];
+    for (const i of [0, 1]) {
+      sets.push(set(writes[i]!));
+      await writes[i]!.entered;
+    }
+    writes[first]!.finish();
+    await sets[first];
+    writes[1 - first]!.finish();
+    await Promise.all(sets);
+    t.is(await cache.get('key'), first === 0 ? 3 : 2);
+  });
+}
+
+test('calls of a key without a value wait for its put, and start no load', async (t) => {
+  const { openers } = rig(t, 2);
+  const held = new HeldLoad(new Row());
+  const put = openers[0]!.cache.put('key', held.run);
+  await held.entered;
+  const reads = openers.map(({ cache }) => cache.getOrSet('key', notCalled));
+  await settled();
+  held.finish();
+  t.deepEqual(await Promise.all([put, ...reads]), [1, 1, 1]);
+});
+
+test('a write that fails changes nothing, and its lease blocks nobody', async (t) => {
+  const { openers } = rig(t, 2);
+  const [here, there] = openers;
+  const fails = async (): Promise<number> => {
+    throw DOWN;
+  };
+  await here!.cache.getOrSet('key', () => 1);
+  await t.throwsAsync(here!.cache.put('key', fails), { is: DOWN });
+  t.is(await there!.cache.getOrSet('key', notCalled), 1);
+  await t.throwsAsync(here!.cache.put('cold', fails), { is: DOWN });
+  t.is(await there!.cache.getOrSet('cold', () => 5), 5);
+  t.is(await here!.cache.getOrSet('cold', notCalled), 5);
+});
+
+test('a write that takes long keeps its lease', async (t) => {
+  const { openers, clock } = rig(t, 2);
+  const options = { lease: '1s', ttl: '10m', loadTimeout: '10m', lockTimeout: '10m' } as const;
+  const held = new HeldLoad(new Row());
+  const put = openers[0]!.cache.put('key', held.run, options);
+  await held.entered;
+  await clock.advance(10_000);
+  const reading = openers[1]!.cache.getOrSet('key', notCalled, options);
+  await settled();
+  held.finish();
+  t.deepEqual(await Promise.all([put, reading]), [1, 1]);
+});
+
+test('a cached call of the same key within the write reads what is there now: it does not wait for the write', async (t) => {
+  const { openers, of } = rig(t);
+  const { cache } = openers[0]!;
+  const row = new Row();
+  const put = await cache.put('key', async () => {
+    t.is(currentLoad(), undefined);
+    const before = await cache.getOrSet('key', row.load);
+    return before + row.write();
+  });
+  t.is(put, 3);
+  t.is(await cache.getOrSet('key', notCalled), 3);
+  t.deepEqual(of('error'), []);
+});
+
+test('the ttl counts from the start of the write; tags of the result end the entry', async (t) => {
+  const { openers, clock } = rig(t);
+  const { cache } = openers[0]!;
+  const options = { ttl: '10s', tags: (value: number) => [`value:${value}`] } as const;
+  await cache.put(
+    'key',
+    async () => {
+      await clock.advance(4_000);
+      return 1;
+    },
+    options,
+  );
+  await clock.advance(5_999);
+  t.is(await cache.get('key'), 1);
+  await clock.advance(2);
+  t.is(await cache.get('key'), undefined);
+  await cache.put('key', () => 2, options);
+  await cache.invalidate({ tags: ['value:1'] });
+  t.is(await cache.get('key'), 2);
+  await cache.invalidate({ tags: ['value:2'] });
+  t.is(await cache.get('key'), undefined);
+});
+
+test('a result that is not stored ends the entry: unless, a ttl of 0, too large, unsupported', async (t) => {
+  const { cache } = rig(t).openers[0]!;
+  const large = 'x'.repeat(1_000);
+  const puts: (() => Promise<unknown>)[] = [
+    () => cache.put('key', () => 2, { unless: () => true }),
+    () => cache.put('key', () => null, { negativeTtl: 0 }),
+    () => cache.put('key', () => large, { maxValueBytes: 100 }),
+    () => cache.put<unknown>('key', () => new Row(), { onUnsupported: 'bypass' }),
+  ];
+  for (const put of puts) {
+    await cache.getOrSet('key', () => 1);
+    await put();
+    t.is(await cache.get('key'), undefined);
+  }
+});
+
+test('a result that cannot be stored ends the entry, and is in the error', async (t) => {
+  const { cache } = rig(t).openers[0]!;
+  const wrong = new Error('no org');
+  const row = new Row();
+  const puts = [
+    { put: () => cache.put<unknown>('key', () => row), result: row, cause: ValueError },
+    {
+      put: () =>
+        cache.put('key', () => 2, {
+          tags: () => {
+            throw wrong;
+          },
+        }),
+      result: 2,
+      cause: Error,
+    },
+  ];
+  for (const { put, result, cause } of puts) {
+    await cache.getOrSet('key', () => 1);
+    const error = await t.throwsAsync(put, { instanceOf: InvalidationError });
+    t.is(error!.result, result);
+    t.true(error!.cause instanceof cause);
+    t.regex(error!.message, /has succeeded, and its result was not stored: .* The entry is invalidated\.$/);
+    t.is(await cache.get('key'), undefined);
+  }
+});
+
+const OUTAGES: { readonly during: string; readonly verbs: readonly ('lease' | 'fill' | 'remove')[] }[] = [
+  { during: 'before the write', verbs: ['lease', 'remove'] },
+  { during: 'after it', verbs: ['fill', 'remove'] },
+];
+for (const { during, verbs } of OUTAGES) {
+  test(`G3 if the store fails ${during}, the write runs, and the invalidation is queued`, async (t) => {
+    const { openers, clock } = rig(t);
+    const { cache, chaos } = openers[0]!;
+    const row = new Row();
+    await cache.getOrSet('key', row.load);
+    for (const onUnavailable of ['queue', 'throw'] as const) {
+      chaos.fail(verbs, 'refused');
+      const put = cache.put('key', async () => row.write(), { onUnavailable });
+      if (onUnavailable === 'queue') t.is(await put, row.version);
+      else {
+        const error = await t.throwsAsync(put, { instanceOf: InvalidationError });
+        t.is(error!.result, row.version);
+        t.true(error!.cause instanceof StoreUnavailableError);
+      }
+      t.true(cache.pending);
+      t.is(await cache.getOrSet('key', row.load), row.version);
+      chaos.heal();
+      await clock.advance(10_000);
+      t.false(cache.pending);
+      t.is(await cache.getOrSet('key', row.load), row.version);
+    }
+  });
+}
+
+test('G3 a put that the store has stored, and whose reply is lost, is what it has stored, or nothing', async (t) => {
+  const { openers } = rig(t);
+  const { cache, chaos } = openers[0]!;
+  const row = new Row();
+  await cache.getOrSet('key', row.load);
+  chaos.fail('fill', 'reply lost', 1);
+  t.is(await cache.put('key', async () => row.write()), 2);
+  t.is(await cache.getOrSet('key', row.load), 2);
+});
+
+test('G3 an invalidation that is queued keeps a put out', async (t) => {
+  const { openers } = rig(t);
+  const { cache, chaos } = openers[0]!;
+  const row = new Row();
+  const held = new HeldLoad(row);
+  const put = cache.put('key', held.run);
+  await held.entered;
+  row.write();
+  chaos.fail('remove', 'refused', 1);
+  t.false((await cache.invalidate({ keys: ['key'] })).acknowledged);
+  held.finish();
+  await put;
+  t.is(await cache.getOrSet('key', row.load), 2);
+});
+
+test('invalid options and keys are refused before the write', async (t) => {
+  const { cache } = rig(t).openers[0]!;
+  let writes = 0;
+  const write = async (): Promise<number> => ++writes;
+  await t.throwsAsync(cache.put('', write), { instanceOf: KeyError });
+  await t.throwsAsync(cache.put('key', write, { ttl: 'soon' as never }), { instanceOf: OptionsError });
+  t.is(writes, 0);
+});
+
+test('a Caching that is not enabled only runs the write', async (t) => {
+  const { cache, chaos } = rig(t, 1, { enabled: false }).openers[0]!;
+  t.is(await cache.put('key', () => 1), 1);
+  t.deepEqual(chaos.verbs, []);
+});
+
+test('a request with a memo remembers nothing from before its put', async (t) => {
+  const { cache } = rig(t).openers[0]!;
+  const row = new Row();
+  await withRequestMemo(async () => {
+    const read = (): Promise<number> => cache.getOrSet('key', row.load, { memo: true });
+    t.is(await read(), 1);
+    t.is(await cache.put('key', async () => row.write()), 2);
+    t.is(await read(), 2);
+  });
+});
+
+test('after a put, an outage brings no older value back', async (t) => {
+  const { cache, chaos } = rig(t, 1, { defaults: { outage: { l1: '10s' } } }).openers[0]!;
+  const row = new Row();
+  chaos.setDown(true);
+  t.is(await cache.getOrSet('key', row.load), 1);
+  chaos.setDown(false);
+  t.is(await cache.put('key', async () => row.write()), 2);
+  row.version = 3;
+  chaos.setDown(true);
+  t.is(await cache.getOrSet('key', row.load), 3);
+});
