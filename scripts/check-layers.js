@@ -14,12 +14,13 @@ const LAYERS = {
   'core/shared': ['core/ports'],
   'core/keys': ['core/shared'],
   'core/values': ['core/shared'],
+  'core/seal': KERNEL,
   'core/l1': FEATURE,
   // Features do not import each other.
   'core/cache': [...FEATURE, 'core/l1'],
   'core/limits': FEATURE,
   'core/locks': FEATURE,
-  'core/caching': ['core/cache', 'core/l1', 'core/limits', 'core/locks', ...FEATURE],
+  'core/caching': ['core/cache', 'core/l1', 'core/limits', 'core/locks', 'core/seal', ...FEATURE],
   decorators: ['core'],
   index: ['core', 'decorators'],
   // Adapters implement ports. Nothing but `testing` imports them.

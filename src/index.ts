@@ -14,6 +14,7 @@ export type { Peeked } from './core/cache/inspect.js';
 export { withRequestMemo } from './core/cache/request-memo.js';
 export { Caching, type CachingOptions, type Verbs, type VerbsOptions } from './core/caching.js';
 export type { L1Options } from './core/l1/l1-options.js';
+export type { SealKey, SealOptions, SecretKeyObject } from './core/seal/seal-options.js';
 export { currentLease } from './core/locks/current-lease.js';
 export type { CurrentLoad, EntryDecisions } from './core/cache/current-load.js';
 export { currentLoad } from './core/cache/load-context.js';

@@ -370,6 +370,51 @@ export const cacheMutations = [
     title: 'a payload that expands to more or less than it says does not decode',
   },
   {
+    guard: 'encrypted-bytes-are-authentic',
+    test: 'test/seal/sealers.test.ts',
+    title: 'Property: * opens what it has sealed, and nothing that was changed, cut or extended',
+  },
+  {
+    guard: 'signed-bytes-are-authentic',
+    test: 'test/seal/sealers.test.ts',
+    title: 'Property: * opens what it has sealed, and nothing that was changed, cut or extended',
+  },
+  {
+    guard: 'weak-key-is-refused',
+    replace: ' || bytes.every(isPrintable)',
+    test: 'test/seal/seal-options.test.ts',
+    title: '*: an OptionsError without any part of the key',
+  },
+  {
+    guard: 'sealing-key-is-of-one-namespace',
+    replace: ' ${namespace}',
+    test: 'test/seal/sealed-entries.test.ts',
+    title: '*: a record of another key, namespace, mode or secret is refused',
+  },
+  {
+    guard: 'head-is-sealed-too',
+    replace: 'record.length - payloadLength',
+    by: '0',
+    test: 'test/seal/sealed-entries.test.ts',
+    title: '*: the sealed part of one record is refused under another tag, nonce, token or end',
+  },
+  {
+    guard: 'waiters-break-no-seal',
+    test: 'test/seal/sealed-entries.test.ts',
+    title: '*: every changed bit of a * record that no script changes is refused',
+  },
+  {
+    guard: 'refresh-breaks-no-seal',
+    test: 'test/cache/sealed.test.ts',
+    title: '*: what the scripts change in a record leaves its seal intact',
+  },
+  {
+    guard: 'sealed-entry-ends-by-itself',
+    replace: ' || format.isSealed',
+    test: 'test/cache/sealed.test.ts',
+    title: '*: an entry ends with its ttl, also if the store keeps its record for longer',
+  },
+  {
     guard: 'value-that-cannot-be-restored-is-not-kept',
     test: 'test/cache/instances.test.ts',
     title: 'a revive that throws, or returns a promise, is a miss and an error event',

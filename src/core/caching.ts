@@ -37,6 +37,9 @@ import { cacheOptions, type CacheOptions } from './cache/cache-options.js';
 import type { Adapter, Backend } from './ports/adapter.js';
 import type { ChangeSubscription } from './ports/change-feed.js';
 import type { Clock } from './ports/clock.js';
+import { plainEntries } from './ports/entry-format.js';
+import { readSealOptions, type SealOptions } from './seal/seal-options.js';
+import { SealedEntries } from './seal/sealed-entries.js';
 import { TypeCodecs, type TypeCodec } from './values/type-codec.js';
 
 /** The options of `new Caching`. */
@@ -73,6 +76,11 @@ export interface CachingOptions {
    */
   readonly codecs?: readonly TypeCodec[] | undefined;
   /**
+   * Encrypts or signs what is stored, and takes for a miss what is not: an object of options with keys (docs/encryption.md).
+   * @default none: whoever can read the store can read the values, and whoever can write to it can forge them
+   */
+  readonly seal?: SealOptions | undefined;
+  /**
    * How many loads of this `Caching` may run at the same time in this process, 1 or more. Loads beyond that wait for
    * `loadQueueTimeout` (docs/outage.md).
    * @default not bounded
@@ -97,6 +105,7 @@ export const cachingOptions = {
   locks: unchecked<LockTimes>('an object of options'),
   context: contextNames,
   codecs: list<TypeCodec>('a list of codecs'),
+  seal: unchecked<SealOptions>('an object of options'),
   maxConcurrentLoads: integer({ min: 1 }),
   enabled: flag(true),
   clock: unchecked<Clock>('a clock'),
@@ -186,16 +195,18 @@ export class Caching {
       locks: parseOptions(lockTimes, options.locks ?? {}, 'new Caching({ locks })'),
       l1: l1SettingsOf(options.l1),
       codecs: codecs.length === 0 ? undefined : new TypeCodecs(codecs, label),
+      seal: options.seal === undefined ? undefined : readSealOptions(options.seal, label),
     };
     this.namespace = checkNamespace(namespace);
     this.enabled = enabled;
     const names = new StoreKeys(namespace);
     const l1 = parsed.l1 === undefined || !enabled ? undefined : new L1Cache(parsed.l1, names, clock);
+    const format = parsed.seal === undefined ? plainEntries : new SealedEntries(parsed.seal, namespace);
     this.#backend = adapter.open({
       namespace,
       clock,
       changes: changesFor(l1),
-      keepsEntries: l1 !== undefined,
+      needsStoreTime: l1 !== undefined || format.isSealed,
       wake: (storeKey) => this.#wake(storeKey),
       degraded: (error) => channels.degraded.publish({ namespace, method: undefined, error }),
       recovered: () => {
@@ -210,6 +221,7 @@ export class Caching {
       cache: new CacheEngine({
         ...common,
         store: entries,
+        format,
         defaults: parsed.cache,
         loadLocks: locks,
         names,

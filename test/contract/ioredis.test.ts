@@ -12,6 +12,7 @@ import {
   tagKey,
 } from '../../src/core/keys/store-keys.js';
 import { eventually } from '../support/eventually.js';
+import { SEAL } from '../support/seal-keys.js';
 import {
   startCluster,
   startIndependent,
@@ -140,6 +141,7 @@ for (const kind of ['one Redis', 'a Redis Cluster'] as const) {
     };
   };
   cacheContract(test, kind, open);
+  cacheContract(test, `${kind}, sealed`, (t, count, options) => open(t, count, { ...options, seal: SEAL }));
   limitsContract(test, kind, open);
 }
 

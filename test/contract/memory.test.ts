@@ -10,6 +10,7 @@ import {
   tagKey,
 } from '../../src/core/keys/store-keys.js';
 import { fakeClock } from '../../src/testing/fake-clock.js';
+import { SEAL } from '../support/seal-keys.js';
 import { cacheContract } from './cache-contract.js';
 import { entryStoreContract } from './entry-store-contract.js';
 import { limitsContract } from './limits-contract.js';
@@ -146,6 +147,7 @@ const open = async (t: ExecutionContext, count: number, options: Partial<Caching
 };
 
 cacheContract(test, 'memory', open);
+cacheContract(test, 'memory, sealed', (t, count, options) => open(t, count, { ...options, seal: SEAL }));
 limitsContract(test, 'memory', open);
 
 locksContract(

@@ -26,6 +26,7 @@ import { l1Options } from '../../src/core/l1/l1-options.js';
 import { consumeOptions, limitOptions, runOptions } from '../../src/core/limits/limit-options.js';
 import { concurrencyRule, windowRule } from '../../src/core/limits/rules.js';
 import { acquireOptions, lockOptions, lockTimes } from '../../src/core/locks/lock-options.js';
+import { sealOptions } from '../../src/core/seal/seal-options.js';
 import type { OptionSchema } from '../../src/core/shared/option-schema.js';
 import { cacheOptions } from '../../src/core/cache/cache-options.js';
 import { readOptions } from '../../src/core/cache/value-options.js';
@@ -59,6 +60,7 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   defaults: { schema: cacheOptions, documented: [['src/core/cache/cache-options.ts', 'CacheOptions']] },
   l1: { schema: l1Options, documented: [['src/core/l1/l1-options.ts', 'L1Options']] },
   defineCodec: { schema: typeCodecOptions, documented: [['src/core/values/type-codec.ts', 'TypeCodec']] },
+  seal: { schema: sealOptions, documented: [['src/core/seal/seal-options.ts', 'SealOptions']] },
   '@Cached': {
     schema: cachedOptions,
     documented: [['src/decorators/cached.ts', 'CachedOptions'], VALUES],

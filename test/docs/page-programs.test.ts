@@ -11,6 +11,7 @@ const PAGES = [
   'docs/caching.md',
   'docs/context.md',
   'docs/dependency-injection.md',
+  'docs/encryption.md',
   'docs/handles.md',
   'docs/invalidation.md',
   'docs/keys.md',

@@ -58,6 +58,21 @@ declare const db: {
 };
 `;
 
+test('the snippets of docs/encryption.md compile, each by itself', async (t) => {
+  const files = modulesOf('encryption.md');
+  t.is(Object.keys(files).length, 3);
+  const project = await compileProject({ ...files, 'surroundings.d.ts': ENCRYPTION });
+  await project.remove();
+  t.pass();
+});
+
+const ENCRYPTION = `
+declare const Caching: typeof import('cachement').Caching;
+declare const adapter: import('cachement').Adapter;
+declare const oldKey: string;
+declare const newKey: string;
+`;
+
 test('the snippets of README.md compile, each by itself', async (t) => {
   const project = await compileProject({ ...modulesOf('../README.md'), 'surroundings.d.ts': README });
   await project.remove();

@@ -1,6 +1,14 @@
+import { createSecretKey, randomBytes } from 'node:crypto';
 import * as v from 'valibot';
 import { z } from 'zod';
-import { Cached, Caching, defineCodec, type Adapter, type TypeCodec } from '../../src/index.js';
+import {
+  Cached,
+  Caching,
+  defineCodec,
+  type Adapter,
+  type SealOptions,
+  type TypeCodec,
+} from '../../src/index.js';
 
 /** Fails to compile unless the two are one type. */
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : never;
@@ -100,3 +108,10 @@ export const own = new Caching({
     { type: Date, name: 'x', encode: (at: Date) => at.getTime(), decode: (ms: number) => new Date(ms) },
   ],
 });
+
+const seals: readonly SealOptions[] = [
+  { keys: ['base64'] },
+  { keys: [randomBytes(32), new Uint8Array(32), createSecretKey(randomBytes(32))], mode: 'encrypt' },
+  { keys: 'first,second'.split(','), mode: 'sign' },
+];
+export const sealed = new Caching({ adapter, seal: seals[0] });

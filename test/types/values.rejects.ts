@@ -1,7 +1,8 @@
 import { z } from 'zod';
-import { Cached, defineCodec, type Caching } from '../../src/index.js';
+import { Cached, Caching, defineCodec, type Adapter } from '../../src/index.js';
 
 declare const caching: Caching;
+declare const adapter: Adapter;
 
 class User {
   constructor(readonly id: string) {}
@@ -50,3 +51,12 @@ defineCodec({ type: User, name: 'User', encode: ({ id }) => id, decode: (id) => 
 defineCodec({ type: User, name: 'User', encode: (user) => user.total, decode: () => new User('1') });
 // error: is not assignable to type
 defineCodec({ type: User, name: 'User', encode: ({ id }) => id, decode: () => new Order() });
+
+// error: Type 'string' is not assignable to type 'readonly SealKey[]'
+void new Caching({ adapter, seal: { keys: 'key' } });
+// error: Type 'string | undefined' is not assignable to type 'SealKey'
+void new Caching({ adapter, seal: { keys: [process.env['CACHE_KEY']] } });
+// error: Property 'keys' is missing
+void new Caching({ adapter, seal: { mode: 'sign' } });
+// error: Type '"hash"' is not assignable to type
+void new Caching({ adapter, seal: { keys: ['key'], mode: 'hash' } });

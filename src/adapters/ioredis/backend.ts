@@ -44,7 +44,7 @@ export function openBackend(target: Target, settings: IoredisSettings, host: Ada
     entries: new RedisEntryStore(topology, scripts, namespace, sender, {
       clock,
       timeout,
-      readsStoreTime: host.keepsEntries === true,
+      readsStoreTime: host.needsStoreTime === true,
     }),
     rates: new RedisRateStore(scripts, topology, channel, { clock, timeout }),
     locks,

@@ -1,4 +1,5 @@
 import type { Clock } from '../ports/clock.js';
+import type { EntryFormat } from '../ports/entry-format.js';
 import type { EntryStore } from '../ports/entry-store.js';
 import { HighWaterMarks } from '../shared/high-water-marks.js';
 import type { L1Cache } from '../l1/l1-cache.js';
@@ -21,6 +22,7 @@ import { Wakeups } from '../shared/wakeups.js';
 /** The state that the steps of cached calls share. One for each `Caching`. */
 export interface CacheContext {
   readonly store: EntryStore;
+  readonly format: EntryFormat;
   readonly clock: Clock;
   readonly names: StoreKeys;
   readonly events: EventPublisher;
@@ -49,6 +51,7 @@ export interface CacheContext {
 export interface CacheContextSetup {
   readonly namespace: string;
   readonly store: EntryStore;
+  readonly format: EntryFormat;
   readonly clock: Clock;
   readonly loadLocks: LoadLocks;
   readonly names: StoreKeys;
@@ -57,10 +60,11 @@ export interface CacheContextSetup {
 }
 
 export function createCacheContext(setup: CacheContextSetup): CacheContext {
-  const { namespace, store, clock, names, loadLocks, l1, maxConcurrentLoads } = setup;
+  const { namespace, store, format, clock, names, loadLocks, l1, maxConcurrentLoads } = setup;
   const l1Settings = l1?.settings ?? defaultsOf(l1Options);
   return {
     store,
+    format,
     clock,
     names,
     events: new EventPublisher(namespace),

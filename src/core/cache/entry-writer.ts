@@ -1,6 +1,6 @@
 import { NOT_VALIDATED, type CacheCall, type CallKeys } from './cache-call.js';
 import type { CacheContext } from './cache-context.js';
-import { encodeEntry, tagNames, type TagVersion } from '../ports/entry-format.js';
+import { tagNames, type TagVersion } from '../ports/entry-format.js';
 import { ValueError } from '../shared/errors.js';
 import { nonceTtl, type LoadLease } from './load-lease.js';
 import type { EntryStore, FillReply } from '../ports/entry-store.js';
@@ -83,7 +83,7 @@ export function prepareEntry<T>(
  * @see G1, G6
  */
 export async function writeEntry(
-  { clock, events, store }: CacheContext,
+  { clock, events, format, store }: CacheContext,
   { key, method, policy }: Pick<CacheCall<unknown>, 'key' | 'method' | 'policy'>,
   keys: CallKeys,
   lease: LoadLease,
@@ -101,7 +101,7 @@ export async function writeEntry(
   const freshUntil = lease.grantedAt + ttl;
   const staleUntil = freshUntil + policy.grace;
   const isRefreshable = policy.grace > 0 || policy.refreshAhead.by !== 'never';
-  const record = encodeEntry(key, {
+  const record = format.encode(key, {
     token: lease.token,
     codec: encoded.codec,
     loadStart: lease.grantedAt,

@@ -1,4 +1,4 @@
-import { decodeEntry, isLease, tagNames, tokenOf, type Entry } from '../ports/entry-format.js';
+import { isLease, tagNames, tokenOf, type Entry } from '../ports/entry-format.js';
 import type { Snapshot } from '../ports/entry-store.js';
 import { quote } from '../shared/describe.js';
 import { newToken } from '../shared/token.js';
@@ -13,7 +13,7 @@ import { restore } from './lookup.js';
  * @returns a text that begins with `hit`, `stale`, `miss` or `uncached`
  */
 export async function explain<T>(context: CacheContext, call: CacheCall<T>): Promise<string> {
-  const { l1, memo, names, pending, store } = context;
+  const { format, l1, memo, names, pending, store } = context;
   const { key, policy, tags } = call;
   if (pending.matches(key, tags)) return UNSENT;
   if (policy.memo && memo.has(key)) return 'hit (memo): the request has read the value before.';
@@ -21,11 +21,12 @@ export async function explain<T>(context: CacheContext, call: CacheCall<T>): Pro
   if (l1 !== undefined && l1Doubt === undefined) return 'hit (l1): the memory of this process has the value.';
   const entryKey = names.entry(key);
   let snapshot: Snapshot;
+  let entry: Entry | undefined;
   let storeTime: number;
   let nonces: ReadonlyMap<string, string | null>;
   try {
     snapshot = await store.read(entryKey, names.nonces(tags), policy.storeTimeout);
-    const entry = snapshot.record === null ? undefined : decodeEntry(key, snapshot.record);
+    entry = snapshot.record === null ? undefined : format.decode(key, snapshot.record);
     const entryTags = tagNames(entry?.tags ?? []);
     const read = await store.nonces(names.tags(entryTags), policy.storeTimeout);
     nonces = new Map(entryTags.map((tag, i) => [tag, read[i] ?? null]));
@@ -39,9 +40,11 @@ export async function explain<T>(context: CacheContext, call: CacheCall<T>): Pro
   if (record === null || isLease(record)) {
     return `miss: nothing is stored.${aside}${await loadInProgress(context, call, entryKey, record)}`;
   }
-  const entry = decodeEntry(key, record);
   const running = (): Promise<string> => loadInProgress(context, call, entryKey, undefined);
-  if (entry === undefined) return `miss: what is stored cannot be decoded.${aside}${await running()}`;
+  if (entry === undefined) {
+    const why = format.isSealed ? 'is not sealed by one of the keys, or was altered' : 'cannot be decoded';
+    return `miss: what is stored ${why}.${aside}${await running()}`;
+  }
   const invalid = whyInvalid(context, call, entry, snapshot, nonces);
   if (invalid !== undefined) return `miss: ${invalid}.${aside}${await running()}`;
   const { freshUntil, refreshable } = entry;

@@ -1,4 +1,4 @@
-import { decodeEntry, tagNames } from '../ports/entry-format.js';
+import { tagNames } from '../ports/entry-format.js';
 import type { CacheCall } from './cache-call.js';
 import type { CacheContext } from './cache-context.js';
 import { publishL1Hit, validate } from './lookup.js';
@@ -25,7 +25,7 @@ export interface Peeked<T> {
  * @throws StoreUnavailableError
  */
 export async function inspect<T>(context: CacheContext, call: CacheCall<T>): Promise<Peeked<T> | undefined> {
-  const { clock, l1, names, pending, store } = context;
+  const { clock, format, l1, names, pending, store } = context;
   const known = l1?.find(call.key, call.policy.l1, call.policy.serializer);
   if (known?.times !== undefined && l1?.mustConfirm === false && known.hasTags(call.tags)) {
     publishL1Hit(context, call);
@@ -47,7 +47,7 @@ export async function inspect<T>(context: CacheContext, call: CacheCall<T>): Pro
   const storeTime = snapshot.storeTime ?? (await store.time(entryKey));
   const found = await validate(context, call, { ...snapshot, storeTime }, undefined, undefined, call.policy);
   if (found.status === 'unavailable' && found.error !== undefined) throw found.error;
-  const entry = snapshot.record === null ? undefined : decodeEntry(call.key, snapshot.record);
+  const entry = snapshot.record === null ? undefined : format.decode(call.key, snapshot.record);
   if (entry === undefined || (found.status !== 'hit' && found.status !== 'stale')) return undefined;
   return {
     value: found.value as T,

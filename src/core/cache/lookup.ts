@@ -6,14 +6,7 @@ import {
   type LookupResult,
 } from './cache-call.js';
 import type { CacheContext } from './cache-context.js';
-import {
-  decodeEntry,
-  isLease,
-  tagNames,
-  tokenOf,
-  type Entry,
-  type Refreshable,
-} from '../ports/entry-format.js';
+import { isLease, tagNames, tokenOf, type Entry, type Refreshable } from '../ports/entry-format.js';
 import type { CachePolicy } from './cache-options.js';
 import { longestRefreshLead, refreshLead } from './refresh-ahead.js';
 import { channels, type CachementEvents } from '../shared/events.js';
@@ -109,13 +102,13 @@ export async function validate(
   requested: Requested | undefined,
   policy: ReadPolicy,
 ): Promise<LookupResult> {
-  const { clock, pending, highWaterMarks, storeClock, events } = context;
+  const { clock, format, pending, highWaterMarks, storeClock, events } = context;
   if (record === null) return miss(context, request, 'absent', undefined);
-  const entry = decodeEntry(request.key, record);
+  const entry = format.decode(request.key, record);
   if (entry === undefined) {
     // guard: damaged-lease-is-named
-    const lease = isLease(record);
-    return miss(context, request, lease ? 'absent' : 'undecodable', lease ? undefined : tokenOf(record));
+    if (isLease(record)) return miss(context, request, 'absent', undefined);
+    return miss(context, request, format.isSealed ? 'unverified' : 'undecodable', tokenOf(record));
   }
   // guard: clear-nonce-is-unchanged
   if (entry.clearNonce !== nonces[0]) return miss(context, request, 'invalidated', entry.token);
@@ -139,7 +132,10 @@ export async function validate(
     return miss(context, request, 'outdated', entry.token);
   }
   const { refreshable } = entry;
-  if (refreshable !== undefined && storeTime === undefined) {
+  // Whoever can write to the store can remove the end that it has for a record (PERSIST).
+  // guard: sealed-entry-ends-by-itself
+  const checksEnd = refreshable !== undefined || format.isSealed;
+  if (checksEnd && storeTime === undefined) {
     const timeout = deadline === undefined ? undefined : deadline - clock.now();
     try {
       storeTime = await context.store.time(context.names.entry(request.key), timeout);
@@ -148,9 +144,10 @@ export async function validate(
     }
   }
   // guard: stale-value-is-no-hit
-  if (refreshable !== undefined && storeTime! >= entry.freshUntil) {
+  if (checksEnd && storeTime! >= entry.freshUntil) {
     // guard: stale-value-ends-older-ones-in-memory
     context.l1?.observe(request.key, entry.token);
+    if (refreshable === undefined) return miss(context, request, 'expired', entry.token);
     return staleOrExpired(context, request, entry, refreshable, storeTime!, policy);
   }
   const decoded = decode(context, request, entry, policy);

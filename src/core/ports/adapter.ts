@@ -11,8 +11,8 @@ export interface AdapterHost {
   readonly clock: Clock;
   /** What this `Caching` must be told about changes that others make; undefined: nothing, it has no L1 that needs it. */
   readonly changes?: ChangeSubscription | undefined;
-  /** True if this `Caching` keeps what it reads, and must know how long it may. @default false */
-  readonly keepsEntries?: boolean | undefined;
+  /** True if this `Caching` must know with each entry that it reads how long that may be returned. @default false */
+  readonly needsStoreTime?: boolean | undefined;
   /**
    * Notifies the calls that wait for `name`: the lease of an entry has ended, a lock was released (for a fair lock,
    * `<key>#<ticket>` with the ticket that is next), or units were refunded to the subject of a rate limit. A hint only: the

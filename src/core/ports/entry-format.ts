@@ -6,7 +6,7 @@ import { Buffer } from 'node:buffer';
  *     0      magic 0xCE
  *     1      wire version
  *     2      flags: 1 value, 2 lease, 4 has waiters, 8 refreshable
- *     3      codec of the payload (values/value-codec.ts)
+ *     3      codec of the payload (values/value-codec.ts, seal/sealed-entries.ts)
  *     4      token, 16 ASCII bytes: of the holder of the lease, or of the load that stored the value
  *     --- a lease ends here ---
  *     20     load start, float64 BE, ms since the epoch by the store's clock
@@ -184,6 +184,32 @@ export function decodeEntry(key: string, bytes: Uint8Array): Entry | undefined {
         }
       : undefined,
   };
+}
+
+/** How the values of a namespace are written and read. */
+export interface EntryFormat {
+  /** True: nothing that the store returns is believed before `decode` has verified it. */
+  readonly isSealed: boolean;
+  /** @param key the logical key */
+  encode(key: string, entry: Entry): Buffer;
+  /** Returns undefined for what is no value of this key in this format. Never throws. */
+  decode(key: string, bytes: Uint8Array): Entry | undefined;
+}
+
+export const plainEntries: EntryFormat = { isSealed: false, encode: encodeEntry, decode: decodeEntry };
+
+/**
+ * The bytes of a value record before its payload, as its writer has written them: without what the scripts of the stores
+ * change in place, which is the flag for waiters, and when and by whom a refreshable value is loaded again.
+ */
+export function writtenHead(record: Uint8Array, payloadLength: number): Buffer {
+  // guard: head-is-sealed-too
+  const head = Buffer.from(record.subarray(0, record.length - payloadLength));
+  // guard: waiters-break-no-seal
+  head[2]! &= ~HAS_WAITERS;
+  // guard: refresh-breaks-no-seal
+  if ((head[2]! & REFRESHABLE) !== 0) head.fill(0, RETRY_AT, REFRESHABLE_HEAD);
+  return head;
 }
 
 /** True for a lease of this wire version. */

@@ -38,12 +38,20 @@ export interface CachementEvents {
   };
   /**
    * No valid value was stored. `absent`: no entry. `invalidated`: an entry whose tags or namespace were invalidated.
-   * `undecodable`: bytes that are not a valid entry. `rejected`: a value that the schema of the call rejects, or
+   * `undecodable`: bytes that are not a valid entry. `unverified`: with `seal`, what none of its keys verifies, because it is
+   * not sealed, sealed by another key or for another entry, or altered. `rejected`: a value that the schema of the call rejects, or
    * that its `revive` does not accept. `outdated`: an entry older than a value that this process has returned.
    * `expired`: an entry that is kept for its grace period, which the call has not, or that has ended.
    */
   readonly miss: KeyEvent & {
-    readonly cause: 'absent' | 'invalidated' | 'undecodable' | 'rejected' | 'outdated' | 'expired';
+    readonly cause:
+      | 'absent'
+      | 'invalidated'
+      | 'undecodable'
+      | 'unverified'
+      | 'rejected'
+      | 'outdated'
+      | 'expired';
   };
   /** The method or the loader has run. */
   readonly load: KeyEvent & {

@@ -29,6 +29,7 @@ import { MAX_DEPTH, MAX_VALUE_BYTES, type ValueLimits } from './value-limits.js'
  *     5   as 2, with instances of classes that have a codec
  *     6   a codec of the user: the length of its name, u8, its name, its bytes, then the CRC-32 of all that, u32 BE
  *     128 + one of these: compressed (compression.ts)
+ *     7, 8  sealed (seal/sealed-entries.ts), in which one of the others is
  *
  * Damaged text is detected by its syntax. Bytes have none, so they have a checksum.
  */

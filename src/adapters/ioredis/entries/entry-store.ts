@@ -39,7 +39,7 @@ export class RedisEntryStore extends EntryReader implements EntryStore {
   readonly #checker: EntryChecker;
   readonly #remover: EntryRemover;
   readonly #times: StoreTimes;
-  /** False if nobody keeps what is read. */
+  /** False if nobody asks when an entry ends. */
   readonly #readsStoreTime: boolean;
 
   /** @param sender identifies this process in messages about changes */
