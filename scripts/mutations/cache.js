@@ -332,6 +332,18 @@ export const cacheMutations = [
     title: 'G4 monotonic reads: after a load that lost its lease, no entry of an earlier load is returned',
   },
   {
+    guard: 'nonces-live-until-the-value-decides',
+    replace: '(policy.lease / 2) * MAX_EXTENSIONS',
+    by: '0',
+    test: 'test/cache/result-ttl.test.ts',
+    title: 'a load of a minute and a half keeps its nonces until its value decides',
+  },
+  {
+    guard: 'nonces-live-as-long-as-a-decided-ttl',
+    test: 'test/cache/result-ttl.test.ts',
+    title: 'an entry whose value has decided its ttl is invalidated by its tags for all of that time',
+  },
+  {
     guard: 'record-is-of-this-key',
     replace: " || record.toString('utf8', keyAt, keyEnd) !== key",
     test: 'test/ports/entry-format.test.ts',
@@ -1067,8 +1079,8 @@ export const cacheMutations = [
   },
   {
     guard: 'decided-ttl-is-at-most-that-of-the-call',
-    replace: 'Math.min(maxTtl, decidedTtl ?? Infinity)',
-    by: '(decidedTtl ?? maxTtl)',
+    replace: 'Math.min(ttlOf(call, value), decidedTtl ?? Infinity)',
+    by: '(decidedTtl ?? ttlOf(call, value))',
     test: CURRENT_LOAD,
     title: 'a load sets its ttl, up to that of the call',
   },

@@ -49,6 +49,12 @@ export const putMutations = [
     title: 'a request with a memo remembers nothing from before its put',
   },
   {
+    guard: 'sealed-value-has-room-for-a-lease',
+    replace: 'format.isSealed || ',
+    test: UNIT,
+    title: 'a put keeps a sealed value readable, and the ttl of a put may depend on its result',
+  },
+  {
     guard: 'failed-write-releases-its-lease',
     test: UNIT,
     title: 'a write that fails changes nothing, and its lease blocks nobody',

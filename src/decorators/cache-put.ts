@@ -1,8 +1,10 @@
 import type { Key } from '../core/cache/cache.js';
 import { cacheOptions, type CacheOptions, type OnUnavailable } from '../core/cache/cache-options.js';
 import { runUncached } from '../core/cache/load-context.js';
+import { resultTtlOf, ttlOrFunction } from '../core/cache/result-ttl.js';
 import { valueOptions, type ValueOptions } from '../core/cache/value-options.js';
 import { callback, oneOf, parseOptions, unchecked, type Option } from '../core/shared/option-schema.js';
+import type { Duration } from '../core/shared/duration.js';
 import { OptionsError } from '../core/shared/errors.js';
 import { around, callAsync, type AsyncMethodDecorator } from './shared/around.js';
 import { cachePlan } from './shared/cache-plan.js';
@@ -15,7 +17,13 @@ import { resolveCaching, type CachingSource } from './shared/resolve-caching.js'
 
 /** The options of `@CachePut`. Defaults are those of `defaults` of `new Caching`. */
 export interface CachePutOptions<This, A extends readonly unknown[], R, K extends string, T extends string>
-  extends CacheOptions, ValueOptions<R> {
+  extends Omit<CacheOptions, 'ttl'>, ValueOptions<R> {
+  /**
+   * How long the result may be returned, counted from the start of the method: 1 ms or more. Or a function of the result and
+   * the arguments that returns it; 0: the result is not stored.
+   * @default that of the class or of the `Caching`
+   */
+  readonly ttl?: Duration | NoInfer<(this: This, result: R, ...args: A) => Duration> | undefined;
   /**
    * The logical key of the entry: a template of the arguments, or a function of them. Give it the key of the `@Cached` method
    * that reads the value. A key that is known only from the result cannot be put: invalidate it.
@@ -55,6 +63,7 @@ export const cachePutOptions = {
   ...cacheOptions,
   ...valueOptions,
   ...decoratorOptions,
+  ttl: ttlOrFunction,
   unless: callback<(this: unknown, result: unknown, ...args: readonly unknown[]) => boolean>(),
   sharedTags: unchecked<readonly string[]>('a list of strings'),
   onUnavailable: oneOf(['queue', 'throw'], 'queue'),
@@ -100,7 +109,7 @@ export function decorateCachePut<This, A extends readonly unknown[], R>(
   return around('@CachePut', entry, (joinPoint) => {
     const label = `@CachePut on ${String(joinPoint.name)}`;
     const options = parseOptions(cachePutOptions, rawOptions, label);
-    const { when, unless, onUnavailable = 'queue' } = options;
+    const { when, unless, ttl, onUnavailable = 'queue' } = options;
     const keyOf = compileKey(options.key, `key of ${label}`);
     if (keyOf === undefined) {
       throw new OptionsError(
@@ -124,6 +133,7 @@ export function decorateCachePut<This, A extends readonly unknown[], R>(
           tags: argumentTagsOf(plan, args, parts),
           resultTags:
             ofResult === undefined ? undefined : (result, set) => ofResult(self, result, args, parts, set),
+          resultTtl: resultTtlOf(ttl, label, self, (result) => [result, ...args]),
           unless: unless === undefined ? undefined : (result) => unless.apply(self, [result, ...args]),
           policy,
           bulkhead: undefined,

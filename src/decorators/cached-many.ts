@@ -12,6 +12,8 @@ import {
 } from '../core/shared/option-schema.js';
 import { cacheOptions, type CacheOptions } from '../core/cache/cache-options.js';
 import { runUncached } from '../core/cache/load-context.js';
+import type { Duration } from '../core/shared/duration.js';
+import { resultTtlOf, ttlOrFunction } from '../core/cache/result-ttl.js';
 import { valueOptions, type ValueOptions } from '../core/cache/value-options.js';
 import { around, callAsync, type AsyncMethodDecorator } from './shared/around.js';
 import { cachePlan } from './shared/cache-plan.js';
@@ -64,7 +66,17 @@ export type CachedManyOptions<
 > = CachedManyFields<This, A, R, K, T> & FormOf<R>;
 
 export interface CachedManyFields<This, A extends readonly unknown[], R, K extends string, T extends string>
-  extends CacheOptions, ValueOptions<ValueOf<R>> {
+  extends Omit<CacheOptions, 'ttl'>, ValueOptions<ValueOf<R>> {
+  /**
+   * How long a value may be returned, counted from the start of its load: 1 ms or more. Or a function of a value, its id and the
+   * other arguments that returns it; 0: the value is not stored. It is called with undefined for an id without a value, if
+   * there is no `negativeTtl`. If it throws, or returns no duration, the call rejects and the value is not stored.
+   * @default that of the class or of the `Caching`
+   */
+  readonly ttl?:
+    | Duration
+    | NoInfer<(this: This, value: ValueOf<R> | undefined, ...args: ArgumentsOfOne<A>) => Duration>
+    | undefined;
   /**
    * The logical key of an id: a template in which `{0}` is the id, or a function of the id and the other arguments. Give it the
    * key that `@Cached` has for the same value: both then share entries and running loads.
@@ -123,6 +135,7 @@ export const cachedManyOptions = {
   ...cacheOptions,
   ...valueOptions,
   ...decoratorOptions,
+  ttl: ttlOrFunction,
   unless: callback<AnyCallback<boolean>>(),
   sharedTags: unchecked<readonly string[]>('a list of strings'),
   idOf: callback<AnyCallback<unknown>>(),
@@ -170,7 +183,7 @@ export function decorateCachedMany<This, A extends readonly unknown[], R>(
   return around('@CachedMany', entry, (joinPoint) => {
     const label = `@CachedMany on ${String(joinPoint.name)}`;
     const options = parseOptions(cachedManyOptions, rawOptions, label);
-    const { when, unless, idOf, chunkSize, returns = 'map' } = options;
+    const { when, unless, ttl, idOf, chunkSize, returns = 'map' } = options;
     if (options.key === undefined) {
       throw new OptionsError(`${label} needs a key, in which {0} is the id: key: 'user:{0}'.`);
     }
@@ -200,6 +213,7 @@ export function decorateCachedMany<This, A extends readonly unknown[], R>(
             tags.ofResult === undefined
               ? undefined
               : (value: unknown) => (value === undefined ? [] : tags.ofResult!(self, value, own, parts, [])),
+          resultTtl: resultTtlOf(ttl, label, self, (value: unknown) => [value, ...own]),
           unless:
             unless === undefined
               ? undefined

@@ -15,6 +15,8 @@ import { cacheOptions, type CacheOptions } from '../core/cache/cache-options.js'
 import type { CacheCall } from '../core/cache/cache-call.js';
 import type { CachedMethod, CacheHost } from '../core/cache/cached-method.js';
 import { runUncached } from '../core/cache/load-context.js';
+import type { Duration } from '../core/shared/duration.js';
+import { resultTtlOf, ttlOrFunction } from '../core/cache/result-ttl.js';
 import { valueOptions, type ValueOptions } from '../core/cache/value-options.js';
 import { around, callAsync, type AsyncMethodDecorator, type Method } from './shared/around.js';
 import { cachePlan, type CachePlan } from './shared/cache-plan.js';
@@ -27,7 +29,14 @@ import type { Template } from './shared/key-template-type.js';
 
 /** The options of `@Cached`. Defaults are those of `defaults` of `new Caching`. */
 export interface CachedOptions<This, A extends readonly unknown[], R, K extends string, T extends string>
-  extends CacheOptions, ValueOptions<R> {
+  extends Omit<CacheOptions, 'ttl'>, ValueOptions<R> {
+  /**
+   * How long a value may be returned, counted from the start of its load: 1 ms or more. Or a function of the result and the
+   * arguments that returns it; 0: the result is not stored. It is called for `null` and `undefined` if there is no
+   * `negativeTtl`. If it throws, or returns no duration, the call rejects and the result is not stored.
+   * @default that of the class or of the `Caching`
+   */
+  readonly ttl?: Duration | NoInfer<(this: This, result: R, ...args: A) => Duration> | undefined;
   /**
    * The logical key of the entry: a template with positions and paths (`'user:{0.id}'`), or a function of the arguments
    * that returns a key or its parts.
@@ -96,6 +105,7 @@ export const cachedOptions = {
   ...cacheOptions,
   ...valueOptions,
   ...decoratorOptions,
+  ttl: ttlOrFunction,
   unless: decoratorOptions.when as Option<
     ((this: unknown, result: unknown, ...args: readonly unknown[]) => boolean) | undefined
   >,
@@ -149,7 +159,7 @@ export function decorateCached<This, A extends readonly unknown[], R>(
   return around('@Cached', entry, (joinPoint) => {
     const label = `@Cached on ${String(joinPoint.name)}`;
     const options = parseOptions(cachedOptions, rawOptions, label);
-    const { when, unless, signal } = options;
+    const { when, unless, signal, ttl } = options;
     const name = new MethodName(
       '@Cached',
       joinPoint,
@@ -181,6 +191,7 @@ export function decorateCached<This, A extends readonly unknown[], R>(
         tags: argumentTags,
         resultTags:
           ofResult === undefined ? undefined : (result, set) => ofResult(self, result, args, parts, set),
+        resultTtl: resultTtlOf(ttl, label, self, (result) => [result, ...args]),
         unless: unless === undefined ? undefined : (result) => unless.apply(self, [result, ...args]),
         policy: plan.setupOf(host).policy,
         bulkhead: bulkheadOf(host).bulkhead,

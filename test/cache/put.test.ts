@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import test from 'ava';
 import { withRequestMemo } from '../../src/core/cache/request-memo.js';
 import { currentLoad } from '../../src/core/cache/load-context.js';
@@ -351,4 +352,21 @@ test('after a put, an outage brings no older value back', async (t) => {
   row.version = 3;
   chaos.setDown(true);
   t.is(await cache.getOrSet('key', row.load), 3);
+});
+
+test('a put keeps a sealed value readable, and the ttl of a put may depend on its result', async (t) => {
+  const { openers, clock } = rig(t, 2, { seal: { keys: [randomBytes(32)] } });
+  const [here, there] = openers;
+  const row = new Row();
+  await here!.cache.getOrSet('key', row.load);
+  const held = heldWrite(row);
+  const put = here!.cache.put('key', held.run, { ttl: (version) => (version === 2 ? '2m' : '1s') });
+  await held.entered;
+  t.is(await there!.cache.getOrSet('key', notCalled), 1);
+  held.finish();
+  await put;
+  await clock.advance(119_000);
+  t.is(await there!.cache.getOrSet('key', notCalled), 2);
+  await clock.advance(1_001);
+  t.is(await there!.cache.get('key'), undefined);
 });

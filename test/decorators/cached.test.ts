@@ -301,7 +301,7 @@ test('invalid options are refused at class definition, by name', (t) => {
       { ttl: '5 fortnights' },
       /^ttl of @Cached on find is a duration such as '15m'.*'5 fortnights' was given/,
     ],
-    [{ ttl: 0 }, /^ttl of @Cached on find is a duration .*, at least 1 ms, and 0 was given/],
+    [{ ttl: 0 }, /^ttl of @Cached on find is a duration .*, at least 1 ms, or a function, and 0 was given/],
     [{ ttl: -1 }, /^ttl of @Cached on find is a duration/],
     [{ negativeTtl: 'never' }, /^negativeTtl of @Cached on find is a duration/],
     [{ jitter: 2 }, /^jitter of @Cached on find is a number from 0 to 0\.9, and 2 was given/],

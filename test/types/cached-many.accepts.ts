@@ -10,9 +10,9 @@ interface User {
 export class Users {
   @CachedMany({
     key: 'user:{0}:{1}',
-    ttl: '15m',
     tags: (user, id, locale) => [`org:${user.org.id}`, `user:${id.toUpperCase()}`, locale.trim()],
     unless: (user, id) => user.id !== id,
+    ttl: (user, id, locale) => (user?.org.id === id.trim() && locale === 'en' ? '1m' : 60_000),
   })
   async map(ids: readonly string[], locale: string): Promise<Map<string, User>> {
     return new Map([[`${ids[0]} ${locale}`, { id: '1', org: { id: '1' } }]]);
@@ -32,5 +32,9 @@ export class Users {
 export const users: Promise<Map<string, User>> = caching.cache.getOrSetMany(
   ['1', '2'],
   async (ids) => ids.map((id) => ({ id, org: { id } })),
-  { key: (id) => `user:${id}`, tags: (user, id) => [user.org.id, id], ttl: '1m' },
+  {
+    key: (id) => `user:${id}`,
+    tags: (user, id) => [user.org.id, id],
+    ttl: (user) => (user === undefined ? '5s' : '1m'),
+  },
 );

@@ -30,6 +30,12 @@ export class Users {
     return new Map();
   }
 
+  // error: 'user' is possibly 'undefined'
+  @CachedMany({ key: 'user:{0}', ttl: (user) => (user.id === '' ? '1s' : '1m') })
+  async unchecked(_ids: string[]): Promise<Map<string, User>> {
+    return new Map();
+  }
+
   // error: Property 'key' is missing in type
   @CachedMany({ ttl: '1m' })
   async withoutKey(_ids: string[]): Promise<Map<string, User>> {

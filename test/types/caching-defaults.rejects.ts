@@ -14,6 +14,10 @@ export class Misspelled {}
 @CachingDefaults({ ttl: 'soon' })
 export class WrongTtl {}
 
+// error: Type '() => string' is not assignable to type 'Duration | undefined'
+@CachingDefaults({ ttl: () => '1m' })
+export class TtlOfResult {}
+
 // error: tags of a class are fixed names: give a template to the method
 @CachingDefaults({ tags: ['users', 'user:{0}'] })
 export class Template {}

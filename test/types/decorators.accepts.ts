@@ -284,6 +284,17 @@ export class Durations {
   async numbers(): Promise<void> {}
   @Cached({ ttl: undefined })
   async nothing(): Promise<void> {}
+  readonly short = '5s' as const;
+  @Cached({
+    key: 'user:{0}',
+    ttl(user, id) {
+      return user === null || user.id === id.trim() ? this.short : 60_000;
+    },
+    negativeTtl: '1s',
+  })
+  async byResult(_id: string): Promise<User | null> {
+    return null;
+  }
 }
 
 export class Invalidations {

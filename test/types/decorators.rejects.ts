@@ -353,20 +353,37 @@ export class Callbacks {
   async withThis(_id: string): Promise<void> {}
 }
 
+export class Ttls {
+  // error: Type '"soon"' is not assignable to type 'Duration'
+  @Cached({ ttl: () => 'soon' })
+  async noDuration(): Promise<void> {}
+  // error: Type 'Promise<string>' is not assignable to type 'Duration'
+  @Cached({ ttl: async () => '5m' })
+  async promised(): Promise<void> {}
+  // error: Property 'nme' does not exist on type 'User'
+  @Cached({ key: 'k:{0}', ttl: (user) => (user.nme === '' ? '1s' : '1m') })
+  async anotherResult(_id: string): Promise<User> {
+    return user;
+  }
+  // error: Property 'trim' does not exist on type 'number'
+  @Cached({ key: 'k:{0}', ttl: (_, id) => (id.trim() === '' ? '1s' : '1m') })
+  async anotherArgument(_id: number): Promise<void> {}
+}
+
 export class Options {
   // error: 'tll' does not exist in type 'CachedOptions
   @Cached({ tll: '5m' })
   async method1(): Promise<void> {}
-  // error: Type '"5 minuets"' is not assignable to type 'Duration | undefined'
+  // error: Type '"5 minuets"' is not assignable to type 'NoInfer<(this: Options, result: void) => Duration> | Duration | undefined'
   @Cached({ ttl: '5 minuets' })
   async method2(): Promise<void> {}
-  // error: Type '"5"' is not assignable to type 'Duration | undefined'
+  // error: Type '"5"' is not assignable to type 'NoInfer<(this: Options, result: void) => Duration> | Duration | undefined'
   @Cached({ ttl: '5' })
   async method3(): Promise<void> {}
-  // error: Type '"5w"' is not assignable to type 'Duration | undefined'
+  // error: Type '"5w"' is not assignable to type 'NoInfer<(this: Options, result: void) => Duration> | Duration | undefined'
   @Cached({ ttl: '5w' })
   async method4(): Promise<void> {}
-  // error: Type 'true' is not assignable to type 'Duration | undefined'
+  // error: Type 'true' is not assignable to type 'NoInfer<(this: Options, result: void) => Duration> | Duration | undefined'
   @Cached({ ttl: true })
   async method5(): Promise<void> {}
   // error: Type '"ignore"' is not assignable to type
@@ -378,7 +395,7 @@ export class Options {
   // error: Type 'number' is not assignable to type 'string'
   @Cached({ name: 5 })
   async method8(): Promise<void> {}
-  // error: Type '"5 minuets"' is not assignable to type 'Duration | undefined'
+  // error: Type '"5 minuets"' is not assignable to type 'NoInfer<(this: Options, result: User, _id: string) => Duration> | Duration | undefined'
   @Cached({ key: 'k:{0}', ttl: '5 minuets', tags: (user) => [user.name] })
   async method9(_id: string): Promise<User> {
     return user;

@@ -16,6 +16,8 @@ export interface CacheCall<T> {
    * Computes the tags that depend on the load, from its value and the tags that it has set; undefined if there are none.
    */
   readonly resultTags: ((value: T, set: readonly string[]) => readonly string[]) | undefined;
+  /** Computes the ttl from the loaded value, in ms, if the policy leaves it to that; undefined if it is fixed. */
+  readonly resultTtl?: ((value: T) => number) | undefined;
   readonly unless: ((value: T) => boolean) | undefined;
   readonly policy: CachePolicy;
   /** Bounds the loads of the decorated method; undefined if only the bound of the `Caching` applies, if it has one. */

@@ -36,6 +36,7 @@ import {
   CACHE_DEFAULTS,
   resolveCachePolicy,
   type CacheDefaults,
+  type CallCacheOptions,
   type cacheOptions,
   type CachePolicy,
   type OnUnavailable,
@@ -61,7 +62,7 @@ export interface CacheEngineSetup extends CacheContextSetup {
 }
 
 /** The options of a call: those with defaults in the `Caching`, and those of its values. */
-type CallOptions = ParsedOptions<typeof cacheOptions> & SerializerOptions;
+type CallOptions = CallCacheOptions & SerializerOptions;
 
 /**
  * Implements `@Cached`, `@Invalidates` and `caching.cache`. `read` is the path of a cached call: look the entry up

@@ -4,6 +4,7 @@ import { OptionsError } from '../shared/errors.js';
 import type { PayloadCodec } from '../values/payload-codec.js';
 import type { Serializer } from '../values/serializer.js';
 import { MAX_VALUE_BYTES } from '../values/value-limits.js';
+import { BY_RESULT, type TtlOption } from './result-ttl.js';
 import { payloadCodec } from './value-options.js';
 import {
   custom,
@@ -218,7 +219,9 @@ function readOutage(value: unknown): number | undefined {
 
 /** The options of one call, resolved. Durations are in ms; `l1` is a maximum age, `outage` a ttl, `compression` a size. */
 export interface CachePolicy extends Resolved<typeof cacheOptions> {
+  /** BY_RESULT: the call decides it by its value. */
   readonly ttl: number;
+  /** BY_RESULT: the same as for other values. */
   readonly negativeTtl: number;
   /** Undefined: values are stored by the standard codecs, and returned as they are. */
   readonly serializer: Serializer | undefined;
@@ -228,6 +231,11 @@ export type CacheDefaults = Resolved<typeof cacheOptions>;
 
 export const CACHE_DEFAULTS: CacheDefaults = defaultsOf(cacheOptions);
 
+/** The options of a call, whose ttl may be a function. */
+export type CallCacheOptions = Omit<ParsedOptions<typeof cacheOptions>, 'ttl'> & {
+  readonly ttl?: TtlOption | undefined;
+};
+
 /**
  * Merges the options of a call with the defaults of a `Caching`.
  *
@@ -235,12 +243,12 @@ export const CACHE_DEFAULTS: CacheDefaults = defaultsOf(cacheOptions);
  * @throws OptionsError if neither has a ttl
  */
 export function resolveCachePolicy(
-  options: ParsedOptions<typeof cacheOptions>,
+  options: CallCacheOptions,
   defaults: CacheDefaults,
   label: string,
   serializer?: Serializer,
 ): CachePolicy {
-  const { ttl = defaults.ttl } = options;
+  const ttl = typeof options.ttl === 'function' ? BY_RESULT : (options.ttl ?? defaults.ttl);
   const { negativeTtl = defaults.negativeTtl ?? ttl } = options;
   if (ttl === undefined || negativeTtl === undefined) {
     throw new OptionsError(

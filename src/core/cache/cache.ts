@@ -17,6 +17,8 @@ import {
   type Option,
 } from '../shared/option-schema.js';
 import { cacheOptions, type CacheOptions, type OnUnavailable } from './cache-options.js';
+import type { Duration } from '../shared/duration.js';
+import { resultTtlOf, ttlOrFunction } from './result-ttl.js';
 import { joinTags, normaliseTags } from './tags.js';
 import { readOptions, valueOptions, type ReadOptions, type ValueOptions } from './value-options.js';
 
@@ -33,7 +35,14 @@ export interface SetOptions extends CacheOptions, ValueOptions<unknown> {
   readonly sharedTags?: readonly string[] | undefined;
 }
 
-export interface GetOrSetOptions<T> extends CacheOptions, ValueOptions<T> {
+export interface GetOrSetOptions<T> extends Omit<CacheOptions, 'ttl'>, ValueOptions<T> {
+  /**
+   * How long a value may be returned, counted from the start of its load: 1 ms or more. Or a function of the loaded value that
+   * returns it; 0: the value is not stored. It is called for `null` and `undefined` if there is no `negativeTtl`. If it throws,
+   * or returns no duration, the call rejects and the value is not stored. It is not called when the loader runs uncached.
+   * @default that of the defaults
+   */
+  readonly ttl?: Duration | ((value: T) => Duration) | undefined;
   /**
    * Labels by which entries can be invalidated together: a list of at most 1,000 strings, or a function of the loaded
    * value that returns one. If the function throws, the call rejects with that error and the value is not stored. The
@@ -61,7 +70,14 @@ export interface GetOrSetOptions<T> extends CacheOptions, ValueOptions<T> {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface GetOrSetManyOptions<Id, T> extends CacheOptions, ValueOptions<T> {
+export interface GetOrSetManyOptions<Id, T> extends Omit<CacheOptions, 'ttl'>, ValueOptions<T> {
+  /**
+   * How long a value may be returned, counted from the start of its load: 1 ms or more. Or a function of the loaded value and
+   * its id that returns it; 0: the value is not stored. It is called with undefined for an id without a value, if there is no
+   * `negativeTtl`.
+   * @default that of the defaults
+   */
+  readonly ttl?: Duration | ((value: T | undefined, id: Id) => Duration) | undefined;
   /** The key of an id: a complete key, or its parts. It must be that of other calls for the same value. */
   readonly key: (id: Id) => Key;
   /**
@@ -83,7 +99,13 @@ export interface GetOrSetManyOptions<Id, T> extends CacheOptions, ValueOptions<T
   readonly chunkSize?: number | undefined;
 }
 
-export interface PutOptions<T> extends CacheOptions, ValueOptions<T> {
+export interface PutOptions<T> extends Omit<CacheOptions, 'ttl'>, ValueOptions<T> {
+  /**
+   * How long the result may be returned, counted from the start of the write: 1 ms or more. Or a function of the result that
+   * returns it; 0: the result is not stored.
+   * @default that of the defaults
+   */
+  readonly ttl?: Duration | ((value: T) => Duration) | undefined;
   /**
    * Labels by which entries can be invalidated together: a list of at most 1,000 strings, or a function of the result that
    * returns one.
@@ -148,6 +170,7 @@ export const setOptions = {
 export const getOrSetOptions = {
   ...cacheOptions,
   ...valueOptions,
+  ttl: ttlOrFunction,
   tags: unchecked<readonly string[] | ((value: never) => readonly string[])>(
     'a list of strings, or a function',
   ),
@@ -159,6 +182,7 @@ export const getOrSetOptions = {
 export const getOrSetManyOptions = {
   ...cacheOptions,
   ...valueOptions,
+  ttl: ttlOrFunction,
   key: callback<(id: never) => Key>(),
   tags: unchecked<readonly string[] | ((value: never, id: never) => readonly string[])>(
     'a list of strings, or a function',
@@ -172,6 +196,7 @@ export const getOrSetManyOptions = {
 export const putOptions = {
   ...cacheOptions,
   ...valueOptions,
+  ttl: ttlOrFunction,
   tags: unchecked<readonly string[] | ((value: never) => readonly string[])>(
     'a list of strings, or a function',
   ),
@@ -218,7 +243,7 @@ export class Cache {
    * @throws KeyError for an invalid key or tag; MissingContextError
    * @throws ValueError for a loaded value that would not come back equal, unless `onUnsupported` is `'bypass'`
    * @throws LoadShedError if `maxConcurrentLoads` of the `Caching` is reached, and the load does not start in time
-   * @throws what `loader`, `unless` and the function `tags` throw
+   * @throws what `loader`, `unless` and the functions `ttl` and `tags` throw
    * @see G1, G3, G4, G5, G6, G7, G10 in docs/coherence.md
    * @example
    * const user = await caching.cache.getOrSet('user:42', () => db.user('42'), { ttl: '15m', tags: ['users'] });
@@ -269,6 +294,7 @@ export class Cache {
             typeof tags !== 'function'
               ? undefined
               : (value) => (value === undefined ? [] : tagsIn(context, tags(value, id), undefined, label)),
+          resultTtl: resultTtlOf(parsed.ttl, label, undefined, (value) => [value, id]),
           unless: unless === undefined ? undefined : (value) => value !== undefined && unless(value, id),
           policy,
           signal: undefined,
@@ -477,6 +503,7 @@ export class Cache {
           ? (value, set) =>
               tagsIn(context, set.length === 0 ? tags(value) : [...tags(value), ...set], undefined, label)
           : undefined,
+      resultTtl: resultTtlOf<T>(parsed.ttl, label, undefined, (value) => [value]),
       unless: options.unless,
       policy: this.#engine.policy(parsed, label),
       bulkhead: undefined,

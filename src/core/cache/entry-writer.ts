@@ -3,6 +3,7 @@ import type { CacheContext } from './cache-context.js';
 import { tagNames, type TagVersion } from '../ports/entry-format.js';
 import { ValueError } from '../shared/errors.js';
 import { nonceTtl, type LoadLease } from './load-lease.js';
+import { ttlOf } from './result-ttl.js';
 import type { EntryStore, FillReply } from '../ports/entry-store.js';
 import { zipTagVersions } from './tags.js';
 import { unchangedBuckets } from '../ports/tag-changes.js';
@@ -48,7 +49,7 @@ export function acceptLoaded<T>(context: CacheContext, call: CacheCall<T>, value
  *
  * @param decidedTtl by the loader, in ms; undefined: that of the call
  * @returns undefined if the value must not be stored
- * @throws ValueError for an unsupported value under `onUnsupported: 'throw'`
+ * @throws ValueError for an unsupported value under `onUnsupported: 'throw'`; what the function `ttl` of the call throws
  */
 export function prepareEntry<T>(
   context: CacheContext,
@@ -58,10 +59,9 @@ export function prepareEntry<T>(
 ): PreparedEntry | undefined {
   const { policy } = call;
   if (stored === NOTHING) return undefined;
-  const maxTtl = value === null || value === undefined ? policy.negativeTtl : policy.ttl;
   // The nonces live for the ttl of the call, so an entry may not live longer.
   // guard: decided-ttl-is-at-most-that-of-the-call
-  const fullTtl = Math.min(maxTtl, decidedTtl ?? Infinity);
+  const fullTtl = Math.min(ttlOf(call, value), decidedTtl ?? Infinity);
   const ttl = Math.ceil(fullTtl * (1 - policy.jitter * context.clock.random()));
   if (ttl <= 0) return undefined;
   try {
@@ -100,7 +100,9 @@ export async function writeEntry(
   // guard: ttl-from-load-start
   const freshUntil = lease.grantedAt + ttl;
   const staleUntil = freshUntil + policy.grace;
-  const isRefreshable = policy.grace > 0 || policy.refreshAhead.by !== 'never';
+  // A put gives any other value the part of a refreshable one, which would break the seal.
+  // guard: sealed-value-has-room-for-a-lease
+  const isRefreshable = format.isSealed || policy.grace > 0 || policy.refreshAhead.by !== 'never';
   const record = format.encode(key, {
     token: lease.token,
     codec: encoded.codec,
@@ -167,10 +169,21 @@ export async function readResultTags<T>(
     : undefined;
 }
 
+/** How long the nonces of an entry must live whose value has decided its ttl; undefined: they do already. */
+export function decidedNonceTtl<T>(
+  { policy, resultTtl }: CacheCall<T>,
+  entry: PreparedEntry | undefined,
+): number | undefined {
+  // guard: nonces-live-as-long-as-a-decided-ttl
+  if (resultTtl !== undefined && entry !== undefined) return nonceTtl(policy, entry.ttl);
+  return undefined;
+}
+
 /**
  * Ends the lease with `finish` and reads the nonces again, in one round trip. If the lease still existed and the nonces
  * are those read before the load, the value was valid when both were sent.
  *
+ * @param nonceTtl how long the nonces must live for the entry, in ms; undefined: they do
  * @returns the sequence number at which the store confirmed the value as valid, or NOT_VALIDATED
  * @throws StoreUnavailableError
  */
@@ -178,11 +191,17 @@ export async function finishAndValidate(
   context: CacheContext,
   lease: LoadLease,
   tags: readonly TagVersion[],
+  nonceTtl: number | undefined,
   finish: () => Promise<FillReply | 'released'>,
 ): Promise<number> {
   const { names, store } = context;
   const validFrom = ++context.sequence;
-  const [reply, nonces] = await Promise.all([finish(), store.nonces(names.nonces(tagNames(tags)))]);
+  const nonceKeys = names.nonces(tagNames(tags));
+  const readNonces = async (): Promise<readonly (string | null)[]> =>
+    nonceTtl === undefined
+      ? store.nonces(nonceKeys)
+      : (await store.getOrCreateNonces(nonceKeys, undefined, newToken(), nonceTtl)).nonces;
+  const [reply, nonces] = await Promise.all([finish(), readNonces()]);
   // guard: validated-by-the-clear-nonce
   // guard: validated-by-the-tag-nonces
   const isCurrent =

@@ -4,6 +4,7 @@ import type { CacheContext } from './cache-context.js';
 import { Backoff } from '../shared/backoff.js';
 import { StoreUnavailableError } from '../shared/errors.js';
 import type { InFlightLoad, LoadResult } from './in-flight-loads.js';
+import { BY_RESULT } from './result-ttl.js';
 import { validate } from './lookup.js';
 import type { LeaseReply, TagState } from '../ports/entry-store.js';
 import { newToken } from '../shared/token.js';
@@ -38,9 +39,16 @@ const MAX_EXTENSIONS = 40;
 /** How much longer nonces live than the entries that carry them: at least this. */
 const NONCE_MARGIN_MS = 60_000;
 
-/** How long nonces must live for the entry of a call, in ms: its value is not known yet. */
-export function nonceTtl({ ttl, negativeTtl, grace }: CachePolicy): number {
-  return Math.max(ttl, negativeTtl) + grace + NONCE_MARGIN_MS;
+/**
+ * How long nonces must live for an entry, in ms.
+ *
+ * @param ttl of the entry; undefined: its value is not known yet. If the value decides the ttl, that is until the value is
+ * known: as long as a load may have its lease
+ */
+export function nonceTtl(policy: CachePolicy, ttl = Math.max(policy.ttl, policy.negativeTtl)): number {
+  // guard: nonces-live-until-the-value-decides
+  const life = ttl === BY_RESULT ? (policy.lease / 2) * MAX_EXTENSIONS : ttl;
+  return life + policy.grace + NONCE_MARGIN_MS;
 }
 
 /**

@@ -3,6 +3,7 @@ import { LoadShedError } from '../shared/errors.js';
 import type { CacheContext } from './cache-context.js';
 import {
   acceptLoaded,
+  decidedNonceTtl,
   finishAndValidate,
   prepareEntry,
   readResultTags,
@@ -261,15 +262,21 @@ async function loadWithLease<T>(
     }
     const tags = [...argumentTagVersions, ...resultTagVersions];
     let isStored = false;
-    const storedFrom = await finishAndValidate(context, lease, tags, async () => {
-      const reply = await writeEntry(context, call, keys, lease, tags, entry);
-      isStored = reply === 'stored';
-      // The lease was held throughout, so no older load can be stored: restore the previous mark.
-      // guard: stored-value-lowers-the-mark
-      // guard: refused-value-keeps-the-mark
-      if (reply !== 'refused') highWaterMarks.undo(call.key, loadedAt, previousMark);
-      return reply;
-    });
+    const storedFrom = await finishAndValidate(
+      context,
+      lease,
+      tags,
+      decidedNonceTtl(call, entry),
+      async () => {
+        const reply = await writeEntry(context, call, keys, lease, tags, entry);
+        isStored = reply === 'stored';
+        // The lease was held throughout, so no older load can be stored: restore the previous mark.
+        // guard: stored-value-lowers-the-mark
+        // guard: refused-value-keeps-the-mark
+        if (reply !== 'refused') highWaterMarks.undo(call.key, loadedAt, previousMark);
+        return reply;
+      },
+    );
     // A mark is of another load, which may have started later than this one.
     // guard: load-below-a-mark-is-not-kept
     // guard: only-a-validated-load-is-kept

@@ -1,6 +1,13 @@
 import type { CacheCall, CallKeys, Replaced } from './cache-call.js';
 import type { CacheContext } from './cache-context.js';
-import { acceptLoaded, prepareEntry, readResultTags, writeEntry } from './entry-writer.js';
+import {
+  acceptLoaded,
+  decidedNonceTtl,
+  finishAndValidate,
+  prepareEntry,
+  readResultTags,
+  writeEntry,
+} from './entry-writer.js';
 import { runLoader } from './load-context.js';
 import { foreignError, keepExtending, releaseLater, requestLease, type LoadLease } from './load-lease.js';
 import { StoreUnavailableError } from '../shared/errors.js';
@@ -88,7 +95,7 @@ async function acquirePutLease<T>(
   return undefined;
 }
 
-/** @throws StoreUnavailableError, ValueError, and the errors of `unless` and of the function `tags` */
+/** @throws StoreUnavailableError, ValueError, and the errors of `unless` and of the functions `tags` and `ttl` */
 async function store<T>(
   context: CacheContext,
   call: CacheCall<T>,
@@ -111,5 +118,11 @@ async function store<T>(
     return false;
   }
   const tags = [...argumentTags, ...resultTags];
-  return (await writeEntry(context, call, keys, lease, tags, entry)) === 'stored';
+  let isStored = false;
+  await finishAndValidate(context, lease, tags, decidedNonceTtl(call, entry), async () => {
+    const reply = await writeEntry(context, call, keys, lease, tags, entry);
+    isStored = reply === 'stored';
+    return reply;
+  });
+  return isStored;
 }

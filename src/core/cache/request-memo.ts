@@ -8,6 +8,7 @@ import { OptionsError, ValueError } from '../shared/errors.js';
 import { shared } from '../shared/registry.js';
 import { serialize } from '../values/serializer.js';
 import type { CacheCall } from './cache-call.js';
+import { ttlOf } from './result-ttl.js';
 import type { InvalidationTarget } from './pending-invalidations.js';
 
 /** What one request remembers. */
@@ -120,7 +121,7 @@ export class RequestMemo {
     };
     result.then(
       (value) => {
-        const ttl = ttlOf(call, value);
+        const ttl = memoTtl(call, value);
         if (ttl > 0) remembered.expiresAt = now + ttl;
         else forget();
       },
@@ -166,11 +167,10 @@ export class RequestMemo {
 }
 
 /** How long a value may be remembered, in ms. 0: it would not be stored either. */
-function ttlOf<T>({ policy, unless }: CacheCall<T>, value: T): number {
+function memoTtl<T>(call: CacheCall<T>, value: T): number {
   try {
-    if (unless?.(value) === true) return 0;
+    return call.unless?.(value) === true ? 0 : ttlOf(call, value);
   } catch {
     return 0;
   }
-  return value === null || value === undefined ? policy.negativeTtl : policy.ttl;
 }

@@ -1,7 +1,7 @@
 import {
   CACHE_DEFAULTS,
   resolveCachePolicy,
-  type cacheOptions,
+  type CallCacheOptions,
   type CachePolicy,
 } from '../../core/cache/cache-options.js';
 import type { CacheEngine } from '../../core/cache/cache-engine.js';
@@ -16,7 +16,7 @@ import { compileTags, type AnyTags, type TagRenderers } from './compile-tags.js'
 import { perCaching, type CachingSource } from './resolve-caching.js';
 
 /** The options of a decorator that stores entries, parsed. */
-type EntryOptions = ParsedOptions<typeof cacheOptions> &
+type EntryOptions = CallCacheOptions &
   ParsedOptions<typeof valueOptions> & {
     readonly tags?: AnyTags | undefined;
     readonly sharedTags?: readonly string[] | undefined;

@@ -1,5 +1,8 @@
 import test, { type ExecutionContext } from 'ava';
 import type { Redis } from 'ioredis';
+import { ioredis } from '../../../../src/adapters/ioredis/index.js';
+import { Caching } from '../../../../src/core/caching.js';
+import { clearKey, entryKey, tagKey } from '../../../../src/core/keys/store-keys.js';
 import { encodeLease, WIRE_VERSION } from '../../../../src/core/ports/entry-format.js';
 import {
   TAG_CHANGE_BYTES,
@@ -368,3 +371,24 @@ on(
     t.is(await side.exists(tagChanges), 0);
   },
 );
+
+for (const { name, target, side } of SETUPS) {
+  test(`${name}: the nonces of an entry live as long as the ttl that its value decides`, async (t) => {
+    const namespace = `result-ttl-${process.pid}-${name.replaceAll(' ', '-')}`;
+    const caching = new Caching({
+      adapter: ioredis(target(t), { timeout: '20s', connectTimeout: '20s' }),
+      namespace,
+      defaults: { jitter: 0, storeTimeout: '20s' },
+    });
+    t.teardown(() => caching.close());
+    await caching.ready();
+    const options = { ttl: () => '2h' as const, tags: () => ['of-result'], sharedTags: ['shared'] };
+    await caching.cache.getOrSet('key', async () => 1, options);
+    const client = side(t);
+    const lives = [clearKey(namespace), tagKey(namespace, 'of-result'), tagKey(namespace, 'shared')];
+    const entry = await client.pttl(entryKey(namespace, 'key'));
+    t.true(entry > 3_600_000 && entry <= 7_200_000, `${entry}`);
+    for (const key of lives) t.true((await client.pttl(key)) > entry, key);
+    t.is(await caching.cache.get('key'), 1);
+  });
+}
