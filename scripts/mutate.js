@@ -19,6 +19,7 @@ import { httpMutations } from './mutations/http.js';
 import { l1Mutations } from './mutations/l1.js';
 import { limitsMutations } from './mutations/limits.js';
 import { locksMutations } from './mutations/locks.js';
+import { markMutations } from './mutations/marks.js';
 import { putMutations } from './mutations/puts.js';
 import { stalenessMutations } from './mutations/staleness.js';
 
@@ -34,6 +35,7 @@ const mutations = [
   ...limitsMutations,
   ...locksMutations,
   ...httpMutations,
+  ...markMutations,
   ...putMutations,
   ...stalenessMutations,
 ];

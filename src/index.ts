@@ -4,6 +4,7 @@ export type {
   Cache,
   GetOrSetManyOptions,
   GetOrSetOptions,
+  InvalidateAroundOptions,
   InvalidateOptions,
   PutOptions,
   SetOptions,

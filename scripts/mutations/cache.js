@@ -109,8 +109,8 @@ export const cacheMutations = [
   },
   {
     guard: 'removal-removes-leases-lua',
-    replace: "if type(found) == 'string' then\n    redis.call",
-    by: "if type(found) == 'string' and kind_of(found) ~= 'lease' then\n    redis.call",
+    replace: "if type(found) == 'string' then",
+    by: "if type(found) == 'string' and kind_of(found) ~= 'lease' then",
     test: 'test/contract/ioredis.test.ts',
     on: 'one Redis',
     title: 'G1 no resurrection: refuses a fill after a removal or a release',

@@ -3,12 +3,13 @@ import { InvalidationError, invalidationQueued, OptionsError } from '../core/sha
 import { KeyContext, type ContextOfCall } from '../core/keys/context.js';
 import { logicalKey } from '../core/keys/key.js';
 import { flag, oneOf, parseOptions, unchecked, type Option } from '../core/shared/option-schema.js';
-import type { OnUnavailable } from '../core/cache/cache-options.js';
+import { safeDuration, type OnUnavailable } from '../core/cache/cache-options.js';
+import type { Duration } from '../core/shared/duration.js';
 import type { InvalidationTarget } from '../core/cache/pending-invalidations.js';
 import { normaliseTags } from '../core/cache/tags.js';
 import { around, callAsync, type AsyncMethodDecorator } from './shared/around.js';
 import { perClass } from './shared/class-defaults.js';
-import { compileKeys, type KeysOption } from './shared/compile-key.js';
+import { compileKeys, type KeysOption, type RenderKeys } from './shared/compile-key.js';
 import { decoratorOptions } from './shared/decorator-options.js';
 import { MethodName } from './shared/method-name.js';
 import { perCaching, resolveCaching, type CachingSource } from './shared/resolve-caching.js';
@@ -65,6 +66,14 @@ export interface InvalidatesOptions<
    */
   readonly onUnavailable?: OnUnavailable | undefined;
   /**
+   * Makes the invalidation survive the death of this process, for which it needs one round trip more: 1 s to 1 h, such as `'30s'`.
+   * The entries of the templates in `keys` and `tags`, and of `all`, are marked before the method runs: until it has ended, every
+   * process loads them and stores nothing. If the method fails, what was stored is valid again. If the process dies, the mark ends
+   * after this time, and the entries with it. What a function returns is known after the method only, and is not marked.
+   * @default no mark: if the process dies between a commit and the invalidation, entries are returned until their ttl ends
+   */
+  readonly safe?: Duration | undefined;
+  /**
    * Parts of the context that the keys have beside those of the `Caching`, as on the `@Cached` methods of these keys; or
    * false: keys and tags have no parts of the context (docs/context.md).
    * @default those of the `Caching`
@@ -92,6 +101,7 @@ export const invalidatesOptions = {
     ((this: unknown, result: unknown, ...args: readonly unknown[]) => boolean) | undefined
   >,
   onUnavailable: oneOf(['queue', 'throw'], 'queue'),
+  safe: safeDuration,
   ...decoratorOptions,
 } satisfies Record<
   keyof InvalidatesOptions<unknown, readonly unknown[], unknown, string, string, Timing>,
@@ -138,10 +148,26 @@ export function decorateInvalidates<This, A extends readonly unknown[], R>(
   return around('@Invalidates', entry, (joinPoint) => {
     const label = `@Invalidates on ${String(joinPoint.name)}`;
     const options = parseOptions(invalidatesOptions, rawOptions, label);
-    const { keys, tags, all = false, timing = 'after', onUnavailable = 'queue', when, unless } = options;
+    const {
+      keys,
+      tags,
+      all = false,
+      timing = 'after',
+      onUnavailable = 'queue',
+      when,
+      unless,
+      safe,
+    } = options;
     if (keys === undefined && tags === undefined && !all) {
       throw new OptionsError(
         `${label} invalidates nothing. Give it keys: 'user:{0}', tags: ['users'], or all: true.`,
+      );
+    }
+    const isMarked = isTemplates(keys) || isTemplates(tags) || all;
+    if (safe !== undefined && (timing !== 'after' || !isMarked)) {
+      throw new OptionsError(
+        `${label} has safe, which marks entries before the method runs: it needs templates in keys or tags, or all: true, and ` +
+          "timing: 'after'.",
       );
     }
     const name = new MethodName('@Invalidates', joinPoint, options.name, undefined);
@@ -155,15 +181,30 @@ export function decorateInvalidates<This, A extends readonly unknown[], R>(
         context: isNamed ? KeyContext.for(context, options.context ?? defaults.context) : undefined,
       })),
     }));
+    const nothing: RenderKeys = () => [];
+    /** What the arguments tell. */
+    const markedOf = (self: unknown, args: unknown[], parts: ContextOfCall | undefined): InvalidationTarget =>
+      targetOf(
+        self,
+        undefined,
+        args,
+        parts,
+        isTemplates(keys) ? keysOf : nothing,
+        isTemplates(tags) ? tagsOf : nothing,
+      );
     const targetOf = (
       self: unknown,
       result: unknown,
       args: unknown[],
       parts: ContextOfCall | undefined,
+      renderKeys = keysOf,
+      renderTags = tagsOf,
     ): InvalidationTarget => {
       try {
-        const named = keysOf(self, [result, ...args], args).map((key) => logicalKey(key, `keys of ${label}`));
-        const tagged = normaliseTags(tagsOf(self, [result, ...args], args) as readonly string[], label);
+        const named = renderKeys(self, [result, ...args], args).map((key) =>
+          logicalKey(key, `keys of ${label}`),
+        );
+        const tagged = normaliseTags(renderTags(self, [result, ...args], args) as readonly string[], label);
         if (parts === undefined) return { keys: named, tags: tagged, all };
         return { keys: named.map((key) => parts.key(key)), tags: parts.tags(tagged), all };
       } catch (cause) {
@@ -187,6 +228,17 @@ export function decorateInvalidates<This, A extends readonly unknown[], R>(
         const failure = await engine.invalidate(target, () => name.forEvents(self));
         if (failure !== undefined && onUnavailable === 'throw') throw invalidationQueued(failure, result);
       };
+      if (safe !== undefined) {
+        return engine.invalidateAround({
+          marked: markedOf(self, args, parts),
+          safe,
+          work: run,
+          targetOf: (result) =>
+            unless?.apply(self, [result, ...args]) === true ? undefined : targetOf(self, result, args, parts),
+          onUnavailable,
+          method: () => name.forEvents(self),
+        });
+      }
       if (timing !== 'after') await invalidate(undefined);
       const result = await run();
       const isExcepted = timing === 'before' || unless?.apply(self, [result, ...args]) === true;
@@ -194,6 +246,10 @@ export function decorateInvalidates<This, A extends readonly unknown[], R>(
       return result;
     };
   });
+}
+
+function isTemplates(option: KeysOption): boolean {
+  return typeof option === 'string' || Array.isArray(option);
 }
 
 function messageOf(error: unknown): string {

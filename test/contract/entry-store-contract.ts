@@ -10,6 +10,7 @@ import {
   type Refreshable,
   WIRE_VERSION,
 } from '../../src/core/ports/entry-format.js';
+import { isInDoubt } from '../../src/core/ports/doubt-record.js';
 import { StoreUnavailableError } from '../../src/core/shared/errors.js';
 import type { EntryStore } from '../../src/core/ports/entry-store.js';
 import {
@@ -726,6 +727,190 @@ export function entryStoreContract(
     t.is(await store.fill(entry('k'), put, valueOf(put), LATER, true), 'stored');
   });
 
+  // --- marks -----------------------------------------------------------------------------------------------------------
+
+  it('a marked key has no value and no lease, and grants none; unmarked, it is as before', async (t, opened) => {
+    const { store, entry, ends } = opened;
+    const old = await fill(store, entry('k'), { ttl: 60_000 });
+    const token = newToken();
+    await store.mark('entries', [entry('k')], token, 30_000);
+    const { record } = await store.read(entry('k'), []);
+    t.true(isInDoubt(record!));
+    t.is(decodeEntry('k', record!), undefined);
+    t.is((await store.lease(entry('k'), newToken(), 1_000, undefined)).status, 'in-doubt');
+    t.is(
+      (await store.lease(entry('k'), newToken(), 1_000, old.token, undefined, 'value')).status,
+      'in-doubt',
+    );
+    t.is(await store.fill(entry('k'), old.token, old.record, LATER), 'refused');
+    t.false(await store.release(entry('k'), old.token));
+    await store.unmark('entries', [entry('k')], newToken());
+    t.true(isInDoubt((await store.read(entry('k'), [])).record!), 'Another token removes no mark.');
+    await store.unmark('entries', [entry('k')], token);
+    t.deepEqual(bytesOf((await store.read(entry('k'), [])).record), old.record);
+    await ends(entry('k'), 60_000);
+  });
+
+  it('a mark ends after its time, and a repeated request moves its end', async (t, {
+    store,
+    entry,
+    ends,
+  }) => {
+    const token = newToken();
+    await store.mark('entries', [entry('k')], token, 5_000);
+    await store.mark('entries', [entry('k')], token, 60_000);
+    await ends(entry('k'), 60_000);
+    t.pass();
+  });
+
+  it('a marked lease is lost for its load, and its waiters are woken', async (t, { store, entry, told }) => {
+    const [load, write] = [newToken(), newToken()];
+    await store.lease(entry('k'), load, 60_000, undefined);
+    await store.lease(entry('k'), newToken(), 60_000, undefined);
+    await store.mark('entries', [entry('k'), entry('l')], write, 30_000);
+    await told([entry('k')]);
+    t.false(await store.extend(entry('k'), load, 60_000));
+    t.is(await store.fill(entry('k'), load, valueOf(load), LATER), 'refused');
+    await store.unmark('entries', [entry('k'), entry('l')], write);
+    t.is((await store.read(entry('l'), [])).record, null);
+  });
+
+  it('each write has a mark of its own: what stood before stands again after the last one', async (t, opened) => {
+    const { store, entry, tag } = opened;
+    const old = await fill(store, entry('k'));
+    const [nonce] = (await store.getOrCreateNonces([tag('a')], undefined, newToken(), 60_000)).nonces;
+    const [one, other] = [newToken(), newToken()];
+    for (const token of [one, other, one]) {
+      await store.mark('entries', [entry('k')], token, 30_000);
+      await store.mark('nonces', [tag('a')], token, 30_000);
+    }
+    for (const [token, stands] of [
+      [one, false],
+      [other, true],
+    ] as const) {
+      await store.unmark('entries', [entry('k')], token);
+      await store.unmark('nonces', [tag('a')], token);
+      const { record, nonces } = await store.read(entry('k'), [tag('a')]);
+      t.is(isInDoubt(record!), !stands);
+      t.is(nonces[0] === nonce, stands);
+      if (stands) t.deepEqual(bytesOf(record), old.record);
+    }
+  });
+
+  it('a removal ends its own mark, and the marks of others stay; what stood before does not stand again', async (t, opened) => {
+    const { store, entry, tag, tagChanges } = opened;
+    await fill(store, entry('k'));
+    const create = () => store.getOrCreateNonces([tag('a')], undefined, newToken(), 60_000);
+    const [nonce] = (await create()).nonces;
+    const [one, other] = [newToken(), newToken()];
+    for (const token of [one, other]) {
+      await store.mark('entries', [entry('k')], token, 30_000);
+      await store.mark('nonces', [tag('a')], token, 30_000);
+    }
+    await store.remove([entry('k')], one);
+    await store.removeNonces([tag('a')], tagChanges, [], newToken(), one);
+    t.true(isInDoubt((await store.read(entry('k'), [])).record!));
+    t.deepEqual((await create()).nonces, [null]);
+    await store.unmark('entries', [entry('k')], other);
+    await store.unmark('nonces', [tag('a')], other);
+    t.is((await store.read(entry('k'), [])).record, null);
+    const [next] = (await create()).nonces;
+    t.true(next !== null && next !== nonce);
+  });
+
+  it('an invalidation without a mark leaves the marks of writes', async (t, {
+    store,
+    entry,
+    tag,
+    tagChanges,
+  }) => {
+    const token = newToken();
+    await fill(store, entry('k'));
+    await store.mark('entries', [entry('k')], token, 30_000);
+    await store.mark('nonces', [tag('a')], token, 30_000);
+    await store.remove([entry('k')]);
+    await store.removeNonces([tag('a')], tagChanges, [], newToken());
+    t.is((await store.lease(entry('k'), newToken(), 1_000, undefined)).status, 'in-doubt');
+    t.deepEqual((await store.getOrCreateNonces([tag('a')], undefined, newToken(), 60_000)).nonces, [null]);
+    await store.unmark('entries', [entry('k')], token);
+    t.is((await store.read(entry('k'), [])).record, null);
+  });
+
+  it('a set under a mark is refused, and what stood before it does not stand again', async (t, {
+    store,
+    entry,
+  }) => {
+    const token = newToken();
+    await fill(store, entry('k'));
+    await store.mark('entries', [entry('k')], token, 30_000);
+    t.is((await store.lease(entry('k'), newToken(), 1_000, '*')).status, 'in-doubt');
+    await store.unmark('entries', [entry('k')], token);
+    t.is((await store.read(entry('k'), [])).record, null);
+  });
+
+  it('a mark that ends by itself takes the entry with it', async (t, { store, entry, gone }) => {
+    await fill(store, entry('k'));
+    const token = newToken();
+    await store.mark('entries', [entry('k')], token, 200);
+    await gone(entry('k'));
+    await store.unmark('entries', [entry('k')], token);
+    t.is((await store.read(entry('k'), [])).record, null);
+    t.is((await store.lease(entry('k'), newToken(), 1_000, undefined)).status, 'granted');
+  });
+
+  it('a mark that has ended takes the entry with it also if another write has a mark', async (t, opened) => {
+    const { store, entry, tag, gone } = opened;
+    await fill(store, entry('k'));
+    await fill(store, entry('clock'), { ttl: 250 });
+    const create = () => store.getOrCreateNonces([tag('a')], undefined, newToken(), 60_000);
+    await create();
+    const [dead, live] = [newToken(), newToken()];
+    for (const [token, ms] of [
+      [dead, 200],
+      [live, 60_000],
+    ] as const) {
+      await store.mark('entries', [entry('k')], token, ms);
+      await store.mark('nonces', [tag('a')], token, ms);
+    }
+    await gone(entry('clock'));
+    t.like(await create(), { nonces: [null], ended: [] });
+    // A renewal is another moment at which the end is seen.
+    await store.mark('entries', [entry('k')], live, 60_000);
+    await store.unmark('entries', [entry('k')], live);
+    await store.unmark('nonces', [tag('a')], live);
+    t.is((await store.read(entry('k'), [])).record, null);
+    t.like(await create(), { nonces: [null], ended: [tag('a')] });
+  });
+
+  it('a write that fails after the mark of another one has ended puts nothing back', async (t, opened) => {
+    const { store, entry, gone } = opened;
+    await fill(store, entry('k'));
+    await fill(store, entry('clock'), { ttl: 250 });
+    const [dead, live] = [newToken(), newToken()];
+    await store.mark('entries', [entry('k')], dead, 200);
+    await store.mark('entries', [entry('k')], live, 60_000);
+    await gone(entry('clock'));
+    await store.unmark('entries', [entry('k')], live);
+    t.is((await store.read(entry('k'), [])).record, null);
+  });
+
+  it('a nonce whose mark has ended is told, and not replaced before an invalidation', async (t, opened) => {
+    const { store, entry, tag, tagChanges, gone } = opened;
+    await fill(store, entry('clock'), { ttl: 250 });
+    const fresh = newToken();
+    const create = () => store.getOrCreateNonces([tag('a')], tagChanges, fresh, 60_000);
+    const before = await create();
+    await store.mark('nonces', [tag('a')], newToken(), 200);
+    t.like(await create(), { nonces: [null], ended: [] });
+    await gone(entry('clock'));
+    t.like(await create(), { nonces: [null], ended: [tag('a')] });
+    await store.removeNonces([tag('a')], tagChanges, [7], newToken());
+    const after = await create();
+    t.deepEqual(after.ended, []);
+    t.deepEqual(after.nonces, [fresh]);
+    t.notDeepEqual(bucketIn(before.tagChanges, 7), bucketIn(after.tagChanges, 7));
+  });
+
   it('a removal ends the lease of a kept value, and so does a lease that keeps nothing', async (t, opened) => {
     const { store, entry } = opened;
     const ends = [
@@ -792,6 +977,8 @@ export function entryStoreContract(
       fill: () => store.fill(entry('k'), newToken(), valueOf(newToken()), LATER),
       release: () => store.release(entry('k'), newToken()),
       remove: () => store.remove([entry('k')]),
+      mark: () => store.mark('entries', [entry('k')], newToken(), 1_000),
+      unmark: () => store.unmark('nonces', [tag('a')], newToken()),
       getOrCreateNonces: () => store.getOrCreateNonces([tag('a')], undefined, newToken(), 1_000),
       removeNonces: () => store.removeNonces([tag('a')], tagChanges, [], newToken()),
     };

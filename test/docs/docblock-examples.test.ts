@@ -7,7 +7,18 @@ const examples = docblockExamples();
 test('every plain verb of Cache, Limits, Locks and Caching has an example', (t) => {
   const codes = examples.map(({ code }) => code).join('\n');
   const verbs = {
-    cache: ['getOrSet', 'getOrSetMany', 'get', 'has', 'getMany', 'set', 'put', 'invalidate', 'clear'],
+    cache: [
+      'getOrSet',
+      'getOrSetMany',
+      'get',
+      'has',
+      'getMany',
+      'set',
+      'put',
+      'invalidate',
+      'invalidateAround',
+      'clear',
+    ],
     limits: ['consume', 'peek', 'run', 'penalty', 'refund', 'block', 'reset'],
     locks: ['withLease', 'acquire'],
   };

@@ -16,6 +16,7 @@ import { throttlerStorageOptions } from '../../src/adapters/nestjs/throttler-sto
 import {
   getOrSetManyOptions,
   getOrSetOptions,
+  invalidateAroundOptions,
   invalidateOptions,
   invalidationTarget,
   putOptions,
@@ -116,6 +117,10 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   'invalidate: options': {
     schema: invalidateOptions,
     documented: [['src/core/cache/cache.ts', 'InvalidateOptions']],
+  },
+  invalidateAround: {
+    schema: invalidateAroundOptions,
+    documented: [['src/core/cache/cache.ts', 'InvalidateAroundOptions']],
   },
   limits: { schema: limitOptions, documented: [[LIMITS, 'LimitOptions']] },
   '@RateLimited': {

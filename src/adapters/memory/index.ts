@@ -42,7 +42,18 @@ export function memory(options: MemoryOptions = {}): Adapter {
       const isClosed = (): boolean => closed;
       return {
         entries: whileOpen(entries, isClosed, [
-          ...(['read', 'time', 'nonces', 'lease', 'extend', 'fill', 'release', 'remove'] as const),
+          ...([
+            'read',
+            'time',
+            'nonces',
+            'lease',
+            'extend',
+            'fill',
+            'release',
+            'remove',
+            'mark',
+            'unmark',
+          ] as const),
           ...(['getOrCreateNonces', 'removeNonces'] as const),
         ]),
         rates: whileOpen(rates, isClosed, ['consume', 'refund', 'renew', 'block', 'reset']),

@@ -16,11 +16,21 @@ import {
   WIRE_VERSION,
 } from '../../core/ports/entry-format.js';
 import type { Clock } from '../../core/ports/clock.js';
+import {
+  decodeDoubt,
+  doubtEndsAt,
+  ENDED_MARK_MS,
+  encodeDoubt,
+  isInDoubt,
+  otherMarks,
+  type Doubt,
+} from '../../core/ports/doubt-record.js';
 import type {
   EntryStore,
   FillReply,
   Keeps,
   LeaseReply,
+  MarkedKind,
   TagState,
   Snapshot,
 } from '../../core/ports/entry-store.js';
@@ -95,6 +105,12 @@ export class MemoryEntryStore implements EntryStore {
   ): Promise<LeaseReply> {
     const now = this.#clock.now();
     const record = this.#records.get(key);
+    const doubt = record === undefined ? undefined : decodeDoubt(record);
+    if (doubt !== undefined) {
+      // guard: replaced-value-does-not-stand-again-memory
+      if (replaces === '*') this.#setDoubt('entries', key, { ...doubt, base: undefined });
+      return { status: 'in-doubt' };
+    }
     const holder = record === undefined ? undefined : tokenOf(record);
     // guard: put-keeps-the-value-memory
     if (replaces === '*' && keeps !== undefined && record !== undefined && isValue(record)) {
@@ -201,16 +217,76 @@ export class MemoryEntryStore implements EntryStore {
     return true;
   }
 
-  async remove(keys: readonly string[]): Promise<void> {
+  async remove(keys: readonly string[], mark?: string): Promise<void> {
     for (const key of keys) {
       const record = this.#records.peek(key);
       // guard: removal-removes-leases-memory
       if (record === undefined) continue;
-      this.#records.delete(key);
+      this.#removeUnderMarks(key, record, 'entries', mark);
       this.#wakeIfAwaited(key, record);
     }
     // guard: removal-is-reported-memory
     this.#changed(keys);
+  }
+
+  async mark(kind: MarkedKind, keys: readonly string[], token: string, ms: number): Promise<void> {
+    const now = this.#clock.now();
+    for (const key of keys) {
+      const record = this.#records.get(key);
+      const doubt = record === undefined ? NO_DOUBT : this.#doubtOf(key, record);
+      const { live, ended, hasEnded } = otherMarks(doubt, token, now);
+      // guard: mark-that-has-ended-ends-what-stood-before-memory
+      const base = hasEnded ? undefined : doubt.base;
+      const marks = [...(kind === 'nonces' ? ended : []), ...live, { token, endsAt: now + ms }];
+      this.#setDoubt(kind, key, { marks, base });
+      // guard: marked-lease-wakes-its-waiters-memory
+      if (record !== undefined) this.#wakeIfAwaited(key, record);
+    }
+    // guard: mark-is-reported-memory
+    this.#changed(keys);
+  }
+
+  async unmark(kind: MarkedKind, keys: readonly string[], token: string): Promise<void> {
+    for (const key of keys) {
+      const record = this.#records.get(key);
+      const doubt = record === undefined ? undefined : decodeDoubt(record);
+      if (doubt === undefined) continue;
+      const { live, ended, hasEnded } = otherMarks(doubt, token, this.#clock.now());
+      // guard: mark-that-has-ended-ends-what-stands-again-memory
+      const base = hasEnded ? undefined : doubt.base;
+      // guard: ended-mark-of-a-nonce-stays-memory
+      const marks = kind === 'nonces' ? [...ended, ...live] : live;
+      if (marks.length > 0) this.#setDoubt(kind, key, { marks, base });
+      else this.#standAgain(key, base);
+    }
+  }
+
+  #standAgain(key: string, base: Doubt['base']): void {
+    const ttl = base === undefined ? 0 : base.endsAt - this.#clock.now();
+    // guard: unmarked-value-has-its-end-memory
+    if (ttl > 0) this.#records.set(key, ownBytes(base!.bytes), { ttl });
+    else this.#records.delete(key);
+  }
+
+  #doubtOf(key: string, record: Uint8Array): Doubt {
+    const endsAt = this.#clock.now() + this.#records.getRemainingTTL(key);
+    return decodeDoubt(record) ?? { marks: [], base: { bytes: record, endsAt } };
+  }
+
+  #setDoubt(kind: MarkedKind, key: string, doubt: Doubt): void {
+    const now = this.#clock.now();
+    const last = Math.max(...doubt.marks.map(({ endsAt }) => endsAt));
+    const ttl = last - now + (kind === 'nonces' ? ENDED_MARK_MS : 0);
+    this.#records.set(key, ownBytes(encodeDoubt(doubt)), { ttl });
+  }
+
+  /** Removes what stands, and the own mark. Marks of others stay. */
+  #removeUnderMarks(key: string, record: Uint8Array, kind: MarkedKind, mark: string | undefined): void {
+    const doubt = decodeDoubt(record);
+    const marks = doubt === undefined ? [] : otherMarks(doubt, mark, this.#clock.now()).live;
+    // guard: marks-of-others-stay-memory
+    if (marks.length > 0) this.#setDoubt(kind, key, { marks, base: undefined });
+    else this.#records.delete(key);
   }
 
   async getOrCreateNonces(
@@ -219,14 +295,25 @@ export class MemoryEntryStore implements EntryStore {
     fresh: string,
     ttlMs: number,
   ): Promise<TagState> {
-    const nonces = nonceKeys.map((key) => latin1(this.#getOrCreate(key, ttlMs, () => bytes(fresh))));
-    if (tagChangesKey === undefined) return { nonces, tagChanges: NO_TAG_CHANGES };
+    const ended: string[] = [];
+    const nonces = nonceKeys.map((key) => {
+      const existing = this.#records.get(key);
+      if (existing !== undefined && isInDoubt(existing)) {
+        const endsAt = doubtEndsAt(latin1(existing));
+        // guard: ended-mark-is-told-memory
+        if (endsAt !== undefined && endsAt <= this.#clock.now()) ended.push(key);
+        // guard: nonce-in-doubt-is-not-replaced-memory
+        return null;
+      }
+      return latin1(this.#getOrCreate(key, ttlMs, () => bytes(fresh)));
+    });
+    if (tagChangesKey === undefined) return { nonces, ended, tagChanges: NO_TAG_CHANGES };
     const tagChanges = this.#getOrCreate(tagChangesKey, ttlMs, () => {
       const unchanged = new Uint8Array(TAG_CHANGES_LENGTH);
       unchanged.set(bytes(fresh));
       return unchanged;
     });
-    return { nonces, tagChanges: tagChanges.slice() };
+    return { nonces, ended, tagChanges: tagChanges.slice() };
   }
 
   async removeNonces(
@@ -234,15 +321,19 @@ export class MemoryEntryStore implements EntryStore {
     tagChangesKey: string,
     buckets: readonly number[],
     fresh: string,
+    mark?: string,
   ): Promise<void> {
-    for (const key of nonceKeys) this.#records.delete(key);
+    for (const key of nonceKeys) {
+      const record = this.#records.peek(key);
+      if (record !== undefined) this.#removeUnderMarks(key, record, 'nonces', mark);
+    }
     // guard: removed-nonces-are-reported-memory
     this.#changed(nonceKeys);
     const tagChanges = this.#records.peek(tagChangesKey);
     if (tagChanges === undefined) return;
-    const mark = bytes(fresh).subarray(0, TAG_CHANGE_BYTES);
+    const change = bytes(fresh).subarray(0, TAG_CHANGE_BYTES);
     // guard: invalidated-tag-marks-its-bucket-memory
-    for (const bucket of buckets) tagChanges.set(mark, TAG_CHANGES_IDENTITY + bucket * TAG_CHANGE_BYTES);
+    for (const bucket of buckets) tagChanges.set(change, TAG_CHANGES_IDENTITY + bucket * TAG_CHANGE_BYTES);
   }
 
   /** For tests: the number of records and their size, keys included. */
@@ -288,6 +379,7 @@ export class MemoryEntryStore implements EntryStore {
 }
 
 const NO_TAG_CHANGES = new Uint8Array(0);
+const NO_DOUBT: Doubt = { marks: [], base: undefined };
 
 function isLease(record: Uint8Array): boolean {
   return (

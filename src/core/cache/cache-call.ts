@@ -61,6 +61,8 @@ export type LookupResult =
     }
   | StaleResult
   | MissResult
+  /** Writes that may change the value are running: the call loads, and its value is not stored. */
+  | { readonly status: 'in-doubt' }
   /** The store did not answer, which is `error`, or an invalidation of this key is still queued. */
   | { readonly status: 'unavailable'; readonly error: StoreUnavailableError | undefined };
 
@@ -98,7 +100,7 @@ export interface Replaced {
   readonly tags: readonly TagVersion[];
 }
 
-/** Returns what a load that follows a lookup replaces; undefined if the store is unavailable: the load is not stored. */
+/** Returns what a load that follows a lookup replaces; undefined if the load is not stored. */
 export function replacedBy(found: LookupResult): Replaced | undefined {
   switch (found.status) {
     case 'hit':
@@ -107,6 +109,7 @@ export function replacedBy(found: LookupResult): Replaced | undefined {
       return { token: found.replaces, keeps: 'back-off', tags: found.tags };
     case 'miss':
       return { token: found.replaces, keeps: found.keeps ? 'value' : undefined, tags: [] };
+    case 'in-doubt':
     case 'unavailable':
       return undefined;
   }

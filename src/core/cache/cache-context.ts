@@ -84,18 +84,26 @@ export function createCacheContext(setup: CacheContextSetup): CacheContext {
   };
 }
 
-/** Sends an invalidation to the store. @throws StoreUnavailableError */
+/** Sends an invalidation to the store. @param mark the token of a mark that ends with it @throws StoreUnavailableError */
 export async function sendInvalidation(
   store: EntryStore,
   names: StoreKeys,
   { keys, tags, all }: InvalidationTarget,
+  mark?: string,
 ): Promise<void> {
   const sent: Promise<void>[] = [];
-  if (keys.length > 0) sent.push(store.remove(keys.map((key) => names.entry(key))));
+  if (keys.length > 0) {
+    sent.push(
+      store.remove(
+        keys.map((key) => names.entry(key)),
+        mark,
+      ),
+    );
+  }
   if (all || tags.length > 0) {
     const nonceKeys = names.tags(tags);
     if (all) nonceKeys.push(names.clear);
-    sent.push(store.removeNonces(nonceKeys, names.tagChanges, tags.map(tagBucket), newToken()));
+    sent.push(store.removeNonces(nonceKeys, names.tagChanges, tags.map(tagBucket), newToken(), mark));
   }
   await Promise.all(sent);
 }

@@ -19,13 +19,19 @@ import {
 } from './cache-context.js';
 import { acceptLoaded, prepareEntry, writeEntry } from './entry-writer.js';
 import type { RememberedKey } from '../keys/key-memo.js';
-import { invalidationQueued, KeyError, notPut, type StoreUnavailableError } from '../shared/errors.js';
+import {
+  invalidationQueued,
+  KeyError,
+  notMarked,
+  notPut,
+  type StoreUnavailableError,
+} from '../shared/errors.js';
 import { explain } from './explain.js';
 import { inspect, type Peeked } from './inspect.js';
 import { InFlightLoad, type LoadResult } from './in-flight-loads.js';
 import { LoadBulkhead, LoadTurn, reconsiderWaitingTurns } from './load-bulkhead.js';
 import { currentLoadContext, enclosingLoadOf, runUncached, type LoadContext } from './load-context.js';
-import { releaseAll, releaseLater, requestLease, type LoadLease } from './load-lease.js';
+import { hasAllNonces, releaseAll, releaseLater, requestLease, type LoadLease } from './load-lease.js';
 import { loadMissing } from './loader.js';
 import { waitForLoad, type LoadOutcome, type LoadWaitLimits } from './load-wait.js';
 import { channels, type CachementEvents } from '../shared/events.js';
@@ -48,6 +54,7 @@ import { Serializers, type SerializerOptions } from '../values/serializer.js';
 import type { TypeCodecs } from '../values/type-codec.js';
 import { zipTagVersions } from './tags.js';
 import { newToken } from '../shared/token.js';
+import { WriteMark } from './write-mark.js';
 
 /** `set` replaces whatever is stored. */
 const ANY_RECORD: Replaced = { token: '*', keeps: undefined, tags: [] };
@@ -59,6 +66,19 @@ export interface CacheEngineSetup extends CacheContextSetup {
   readonly enabled: boolean;
   /** Undefined: instances of classes have no codecs. */
   readonly codecs: TypeCodecs | undefined;
+}
+
+/** A write that marks its entries before it runs. */
+export interface SafeWrite<T> {
+  /** What is known of the entries before the write. */
+  readonly marked: InvalidationTarget;
+  /** How long the mark stands if this process dies, in ms. */
+  readonly safe: number;
+  readonly work: () => Promise<T>;
+  /** What is invalidated after the write, beside `marked`; undefined: nothing, the write has changed nothing. */
+  readonly targetOf: (result: T) => InvalidationTarget | undefined;
+  readonly onUnavailable: OnUnavailable;
+  readonly method: MethodLabel | undefined;
 }
 
 /** The options of a call: those with defaults in the `Caching`, and those of its values. */
@@ -380,6 +400,10 @@ export class CacheEngine {
     try {
       const [reply, tagState] = await requestLease(context, call, keys, token, ANY_RECORD);
       if (reply.status !== 'granted') return false;
+      if (!hasAllNonces(tagState)) {
+        await store.release(keys.entry, token);
+        return false;
+      }
       inFlight.detach([call.key], [], false);
       const lease: LoadLease = {
         token,
@@ -444,12 +468,14 @@ export class CacheEngine {
    * Invalidates entries. If the store is unavailable, the invalidation is queued, and until a retry succeeds this process
    * does not read the entries it covers.
    *
+   * @param mark the token of the mark that the write has at the entries (`invalidateAround`)
    * @returns the error of the store, or undefined if the invalidation is acknowledged
    * @see G1, G3, G7
    */
   async invalidate(
     target: InvalidationTarget,
     method: MethodLabel | undefined,
+    mark?: string,
   ): Promise<StoreUnavailableError | undefined> {
     const { keys, tags, all } = target;
     if (!this.enabled) return undefined;
@@ -465,7 +491,7 @@ export class CacheEngine {
     // guard: memo-is-invalidated-before-the-store
     memo.invalidate(target);
     try {
-      await sendInvalidation(store, names, target);
+      await sendInvalidation(store, names, target, mark);
       // guard: acknowledged-invalidation-clears-its-keys
       for (const key of keys) pending.clearKey(key, version);
     } catch (error) {
@@ -482,6 +508,53 @@ export class CacheEngine {
     memo.invalidate(target);
     events.publish('invalidate', method, { keys, tags, all, acknowledged: storeError === undefined });
     return storeError;
+  }
+
+  /**
+   * Runs a write, and invalidates entries after it, also if this process dies before it has. Before the write, its entries are
+   * marked: while it runs, reads load, and store nothing.
+   *
+   * @throws what the write and `targetOf` throw
+   * @throws InvalidationError under `onUnavailable: 'throw'`: before the write, if the store does not confirm the mark, and
+   * after it, with its result, if the store does not confirm the invalidation
+   * @see G12
+   */
+  async invalidateAround<T>(write: SafeWrite<T>): Promise<T> {
+    if (!this.enabled) return write.work();
+    const { marked, onUnavailable, method } = write;
+    const mark = new WriteMark(this.#context, marked, write.safe);
+    const failure = await mark.set();
+    if (failure !== undefined) {
+      this.#context.events.unavailable('mark', { key: marked.keys[0], method }, failure);
+      if (onUnavailable === 'throw') {
+        void mark.lift();
+        throw notMarked(failure);
+      }
+    }
+    let result: T;
+    let target: InvalidationTarget | undefined;
+    let error: { readonly cause: unknown } | undefined;
+    try {
+      result = await write.work();
+    } catch (cause) {
+      // guard: failed-write-lifts-its-mark
+      await mark.lift();
+      throw cause;
+    }
+    try {
+      target = write.targetOf(result);
+    } catch (cause) {
+      error = { cause };
+    }
+    if (error === undefined && target === undefined) {
+      await mark.lift();
+      return result;
+    }
+    mark.end();
+    const storeError = await this.invalidate(union(marked, target), method, mark.token);
+    if (error !== undefined) throw error.cause;
+    if (storeError !== undefined && onUnavailable === 'throw') throw invalidationQueued(storeError, result);
+    return result;
   }
 
   /** Called by the adapter when the lease or the entry at this key has changed. */
@@ -612,6 +685,7 @@ export class CacheEngine {
       call.resultTags !== undefined,
     );
     load.refreshed = refreshed;
+    load.isInDoubt = found.status === 'in-doubt';
     if (outer !== undefined) load.addCaller(outer);
     // guard: loads-of-a-batch-are-not-bounded
     const bulkhead = call.batch === undefined ? (call.bulkhead ?? this.#context.bulkhead) : undefined;
@@ -675,6 +749,15 @@ export class CacheEngine {
     // guard: shared-load-is-not-below-the-high-water-mark
     return isCovered && this.#context.highWaterMarks.permits(call.key, result.loadedAt);
   }
+}
+
+function union(one: InvalidationTarget, other: InvalidationTarget | undefined): InvalidationTarget {
+  if (other === undefined) return one;
+  return {
+    keys: [...new Set([...one.keys, ...other.keys])],
+    tags: [...new Set([...one.tags, ...other.tags])],
+    all: one.all || other.all,
+  };
 }
 
 /** The value that a load is to replace, if it has only expired, or is refreshed before it does. */

@@ -217,6 +217,9 @@ function readOutage(value: unknown): number | undefined {
   return readDuration((value as { l1: unknown }).l1, { min: 1 });
 }
 
+/** The option `safe`: how long the mark of a write stands that has died. */
+export const safeDuration = duration({ min: 1_000, max: 3_600_000 });
+
 /** The options of one call, resolved. Durations are in ms; `l1` is a maximum age, `outage` a ttl, `compression` a size. */
 export interface CachePolicy extends Resolved<typeof cacheOptions> {
   /** BY_RESULT: the call decides it by its value. */

@@ -16,7 +16,8 @@ import {
   unchecked,
   type Option,
 } from '../shared/option-schema.js';
-import { cacheOptions, type CacheOptions, type OnUnavailable } from './cache-options.js';
+import { cacheOptions, safeDuration, type CacheOptions, type OnUnavailable } from './cache-options.js';
+import type { InvalidationTarget } from './pending-invalidations.js';
 import type { Duration } from '../shared/duration.js';
 import { resultTtlOf, ttlOrFunction } from './result-ttl.js';
 import { joinTags, normaliseTags } from './tags.js';
@@ -135,6 +136,21 @@ export interface InvalidateOptions {
   readonly onUnavailable?: OnUnavailable | undefined;
 }
 
+export interface InvalidateAroundOptions {
+  /**
+   * How long the entries stay marked if this process dies while the write runs: 1 s to 1 h. Until then reads load, and store
+   * nothing; then the entries are gone. While the process lives, the mark is renewed.
+   */
+  readonly safe: Duration;
+  /**
+   * What happens if the store is unavailable. `queue`: the write runs without the mark, and its invalidation is queued. `throw`:
+   * the write is not started; if the invalidation after it is not confirmed, the call rejects with an InvalidationError that has
+   * the result.
+   * @default 'queue'
+   */
+  readonly onUnavailable?: OnUnavailable | undefined;
+}
+
 /** A value and where it was found: in the memory of this process (`l1`) or in the store (`l2`). */
 export interface Found<T> {
   readonly value: T;
@@ -214,6 +230,11 @@ export const invalidationTarget = {
 export const invalidateOptions = {
   onUnavailable: oneOf(['queue', 'throw'], 'queue'),
 } satisfies Record<keyof InvalidateOptions, Option<unknown>>;
+
+export const invalidateAroundOptions = {
+  safe: safeDuration,
+  onUnavailable: oneOf(['queue', 'throw'], 'queue'),
+} satisfies Record<keyof InvalidateAroundOptions, Option<unknown>>;
 
 /**
  * The plain verbs behind `@Cached` and `@Invalidates`: `caching.cache`.
@@ -452,23 +473,59 @@ export class Cache {
     target: InvalidationTargetOptions,
     options: InvalidateOptions = {},
   ): Promise<Acknowledgement> {
-    const label = 'invalidate';
-    const { keys = [], tags, all = false } = parseOptions(invalidationTarget, target, label);
     const { onUnavailable } = parseOptions(invalidateOptions, options, 'the options of invalidate');
-    // What covers all contexts needs none.
-    const isNamed = keys.length > 0 || tags !== undefined;
-    const context = isNamed ? this.#context?.read(label) : undefined;
-    const storeError = await this.#engine.invalidate(
-      {
-        keys: keys.map((key) => keyIn(context, key, label)),
-        tags: tagsIn(context, tags, undefined, label),
-        all,
-      },
-      undefined,
-    );
+    const storeError = await this.#engine.invalidate(this.#targetOf(target, 'invalidate'), undefined);
     if (storeError !== undefined && onUnavailable === 'throw')
       throw invalidationQueued(storeError, undefined);
     return { acknowledged: storeError === undefined };
+  }
+
+  /**
+   * Runs a write, and invalidates entries after it, also if this process dies before it has. The entries are marked before the
+   * write runs: until it has ended, every process loads them and stores nothing. If the write fails, what was stored is valid
+   * again. If the process dies, the mark ends after `safe`, and the entries with it.
+   *
+   * @returns the result of the write
+   * @throws what `write` throws
+   * @throws OptionsError for invalid options; KeyError for an invalid key or tag; MissingContextError: before the write
+   * @throws InvalidationError under `onUnavailable: 'throw'`
+   * @see G12 in docs/coherence.md
+   * @example
+   * await caching.cache.invalidateAround({ keys: ['user:42'] }, () => db.rename('42', 'Ann'), { safe: '30s' });
+   */
+  async invalidateAround<T>(
+    target: InvalidationTargetOptions,
+    write: () => Promise<T> | T,
+    options: InvalidateAroundOptions,
+  ): Promise<T> {
+    const label = 'invalidateAround';
+    const { safe, onUnavailable = 'queue' } = parseOptions(invalidateAroundOptions, options, label);
+    if (safe === undefined) {
+      throw new OptionsError(
+        `${label} needs the option safe, how long its entries stay marked: safe: '30s'.`,
+      );
+    }
+    const marked = this.#targetOf(target, label);
+    return this.#engine.invalidateAround({
+      marked,
+      safe,
+      work: async () => write(),
+      targetOf: () => marked,
+      onUnavailable,
+      method: undefined,
+    });
+  }
+
+  #targetOf(target: InvalidationTargetOptions, label: string): InvalidationTarget {
+    const { keys = [], tags, all = false } = parseOptions(invalidationTarget, target, label);
+    // What covers all contexts needs none.
+    const isNamed = keys.length > 0 || tags !== undefined;
+    const context = isNamed ? this.#context?.read(label) : undefined;
+    return {
+      keys: keys.map((key) => keyIn(context, key, label)),
+      tags: tagsIn(context, tags, undefined, label),
+      all,
+    };
   }
 
   /**

@@ -2,7 +2,7 @@ import { NOT_VALIDATED, type CacheCall, type CallKeys } from './cache-call.js';
 import type { CacheContext } from './cache-context.js';
 import { tagNames, type TagVersion } from '../ports/entry-format.js';
 import { ValueError } from '../shared/errors.js';
-import { nonceTtl, type LoadLease } from './load-lease.js';
+import { nonceTtl, removeEndedNonces, type LoadLease } from './load-lease.js';
 import { ttlOf } from './result-ttl.js';
 import type { EntryStore, FillReply } from '../ports/entry-store.js';
 import { zipTagVersions } from './tags.js';
@@ -151,18 +151,20 @@ function keepsAnyValue({ replaced }: LoadLease): boolean {
  * @see G7
  */
 export async function readResultTags<T>(
-  { names, store }: CacheContext,
+  context: CacheContext,
   call: CacheCall<T>,
   lease: LoadLease,
   tags: readonly string[],
 ): Promise<readonly TagVersion[] | undefined> {
   if (tags.length === 0) return [];
+  const { events, names, store } = context;
   const now = await store.getOrCreateNonces(
     names.tags(tags),
     names.tagChanges,
     newToken(),
     nonceTtl(call.policy),
   );
+  if (now.ended.length > 0) events.background(removeEndedNonces(context, now.ended));
   // guard: result-tags-are-unchanged
   return unchangedBuckets(lease.tagState.tagChanges, now.tagChanges, tags)
     ? zipTagVersions(tags, now.nonces)

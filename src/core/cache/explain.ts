@@ -1,3 +1,4 @@
+import { doubtEndsAt, isInDoubt } from '../ports/doubt-record.js';
 import { isLease, tagNames, tokenOf, type Entry } from '../ports/entry-format.js';
 import type { Snapshot } from '../ports/entry-store.js';
 import { quote } from '../shared/describe.js';
@@ -40,6 +41,7 @@ export async function explain<T>(context: CacheContext, call: CacheCall<T>): Pro
   if (record === null || isLease(record)) {
     return `miss: nothing is stored.${aside}${await loadInProgress(context, call, entryKey, record)}`;
   }
+  if (isInDoubt(record)) return MARKED;
   const running = (): Promise<string> => loadInProgress(context, call, entryKey, undefined);
   if (entry === undefined) {
     const why = format.isSealed ? 'is not sealed by one of the keys, or was altered' : 'cannot be decoded';
@@ -78,6 +80,9 @@ export async function explain<T>(context: CacheContext, call: CacheCall<T>): Pro
 const UNSENT =
   'uncached: an invalidation of this process has not reached the store yet, so the method runs, and its result is not stored.';
 
+const MARKED =
+  'uncached: a write that marks the key is running, so the method runs, and its result is not stored.';
+
 /** Why a record is no valid value of its key; undefined: it is one, or was before its ttl ended. */
 function whyInvalid<T>(
   { highWaterMarks, storeClock }: CacheContext,
@@ -86,7 +91,11 @@ function whyInvalid<T>(
   snapshot: Snapshot,
   nonces: ReadonlyMap<string, string | null>,
 ): string | undefined {
+  if (doubtEndsAt(snapshot.nonces[0]) !== undefined)
+    return 'a write that marks all entries is running, or has died';
   if (entry.clearNonce !== snapshot.nonces[0]) return 'the namespace was cleared since the value was loaded';
+  const marked = entry.tags.filter(({ tag }) => doubtEndsAt(nonces.get(tag)) !== undefined);
+  if (marked.length > 0) return `a write that marks the tag ${quote(marked[0]!.tag)} is running, or has died`;
   const changed = entry.tags
     .filter(({ tag, nonce }) => nonces.get(tag) !== nonce)
     .map(({ tag }) => quote(tag));

@@ -37,6 +37,8 @@ export class InFlightLoad implements AwaitedLoad {
   loaderStartedAt: number | undefined;
   /** How long the load has waited for the store so far, in ms. `storeTimeout` limits the sum. */
   storeTimeSpent = 0;
+  /** True if it runs while a write that may change its value does: its value is kept nowhere. */
+  isInDoubt = false;
   /** True if its calls may return stale values after it has failed: nothing has invalidated them. */
   permitsStale = false;
   /** True if it did not call the loader, because a load of another process has failed lately. */

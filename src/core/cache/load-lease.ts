@@ -7,6 +7,7 @@ import type { InFlightLoad, LoadResult } from './in-flight-loads.js';
 import { BY_RESULT } from './result-ttl.js';
 import { validate } from './lookup.js';
 import type { LeaseReply, TagState } from '../ports/entry-store.js';
+import { tagBucket } from '../ports/tag-changes.js';
 import { newToken } from '../shared/token.js';
 import { Wakeup } from '../shared/wakeups.js';
 
@@ -14,13 +15,16 @@ import { Wakeup } from '../shared/wakeups.js';
 export interface LoadLease {
   readonly token: string;
   /** The tag nonces, read before the load. */
-  readonly tagState: TagState;
+  readonly tagState: TagStateOfLease;
   /** When it was granted: ms since the epoch, by the store's clock. */
   readonly grantedAt: number;
   /** When it was requested, by this process' clock. Earlier than the grant, so ages computed from it are not too small. */
   readonly requestedAt: number;
   readonly replaced: Replaced;
 }
+
+/** The state of tags of which none is in doubt. */
+export type TagStateOfLease = TagState & { readonly nonces: readonly string[] };
 
 export type LoadLeaseResult =
   | { readonly status: 'granted'; readonly lease: LoadLease }
@@ -86,11 +90,27 @@ export async function acquireLoadLease<T>(
       const [reply, tagState] = await requestLease(context, call, keys, token, replaced, timeout);
       load.storeTimeSpent += clock.now() - askedAt;
       switch (reply.status) {
-        case 'granted':
-          return {
-            status: 'granted',
-            lease: { token, tagState, grantedAt: reply.storeTime, requestedAt: askedAt, replaced },
-          };
+        case 'granted': {
+          if (hasAllNonces(tagState)) {
+            const { storeTime: grantedAt } = reply;
+            return {
+              status: 'granted',
+              lease: { token, tagState, grantedAt, requestedAt: askedAt, replaced },
+            };
+          }
+          // guard: ended-mark-is-an-invalidation
+          if (tagState.ended.length > 0) {
+            await removeEndedNonces(context, tagState.ended);
+            break;
+          }
+          // guard: load-under-a-mark-keeps-no-lease
+          releaseLater(context, keys.entry, token, call.policy.lease);
+          load.isInDoubt = true;
+          return NONE;
+        }
+        case 'in-doubt':
+          load.isInDoubt = true;
+          return NONE;
         case 'foreign':
           events.error('lease', call, foreignError(keys.entry));
           return NONE;
@@ -164,6 +184,23 @@ export async function requestLease<T>(
   const [reply] = both;
   if (reply.status === 'granted' || reply.status === 'held') storeClock.sync(reply.storeTime, askedAt);
   return both;
+}
+
+/** False if a write has marked one of the nonces: what is loaded now must not be stored. */
+export function hasAllNonces(tagState: TagState): tagState is TagStateOfLease {
+  return !tagState.nonces.includes(null);
+}
+
+/** Sends the invalidation of writes that have died. @throws StoreUnavailableError */
+export async function removeEndedNonces(
+  { names, store }: CacheContext,
+  nonceKeys: readonly string[],
+): Promise<void> {
+  const buckets = nonceKeys.flatMap((nonceKey) => {
+    const name = names.parse(nonceKey);
+    return name?.kind === 'tag' ? [tagBucket(name.tag)] : [];
+  });
+  await store.removeNonces(nonceKeys, names.tagChanges, buckets, newToken());
 }
 
 /**

@@ -160,7 +160,8 @@ async function loadUncached<T>(context: CacheContext, load: InFlightLoad, call: 
   // guard: uncached-load-ends-older-values-in-memory
   context.l1?.supersede(call.key);
   // Before the callers have it: those that may not share this load look for it there.
-  if (call.policy.outage > 0) keepForOutage(context, load, call, loaded, sequence);
+  // guard: value-in-doubt-is-not-kept-for-an-outage
+  if (call.policy.outage > 0 && !load.isInDoubt) keepForOutage(context, load, call, loaded, sequence);
   load.resolve({ value: loaded.value, validFrom, loadedAt, tags: undefined });
 }
 

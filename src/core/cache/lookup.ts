@@ -8,6 +8,7 @@ import {
 import type { CacheContext } from './cache-context.js';
 import { isLease, tagNames, tokenOf, type Entry, type Refreshable } from '../ports/entry-format.js';
 import type { CachePolicy } from './cache-options.js';
+import { doubtEndsAt, isInDoubt } from '../ports/doubt-record.js';
 import { longestRefreshLead, refreshLead } from './refresh-ahead.js';
 import { channels, type CachementEvents } from '../shared/events.js';
 import type { Snapshot } from '../ports/entry-store.js';
@@ -81,6 +82,7 @@ export async function peek(
   const snapshot = await store.read(names.entry(key), nonces, undefined, known?.token);
   if (known !== undefined && snapshot.isUnchanged === true) return confirm(context, request, known, snapshot);
   const found = await validate(context, request, snapshot, undefined, requested, policy);
+  if (found.status === 'in-doubt') return MISS;
   if (found.status !== 'unavailable') return found;
   if (found.error !== undefined) throw found.error;
   return MISS;
@@ -104,6 +106,8 @@ export async function validate(
 ): Promise<LookupResult> {
   const { clock, format, pending, highWaterMarks, storeClock, events } = context;
   if (record === null) return miss(context, request, 'absent', undefined);
+  // guard: key-in-doubt-is-not-read
+  if (isInDoubt(record)) return inDoubt(context, request);
   const entry = format.decode(request.key, record);
   if (entry === undefined) {
     // guard: damaged-lease-is-named
@@ -111,18 +115,22 @@ export async function validate(
     return miss(context, request, format.isSealed ? 'unverified' : 'undecodable', tokenOf(record));
   }
   // guard: clear-nonce-is-unchanged
-  if (entry.clearNonce !== nonces[0]) return miss(context, request, 'invalidated', entry.token);
+  if (entry.clearNonce !== nonces[0]) {
+    return invalidated(context, request, entry.token, nonces.slice(0, 1), storeTime, deadline);
+  }
   if (entry.tags.length > 0 || request.tags.length > 0) {
     // Check before the nonces are read: if a pending invalidation completes meanwhile, the nonces read afterwards differ.
     // guard: no-entry-with-a-queued-tag
     if (pending.matches(request.key, tagNames(entry.tags))) return INVALIDATION_PENDING;
-    let isCurrent: boolean;
+    let current: ReadonlyMap<string, string | null>;
     try {
-      isCurrent = await tagVersionsMatch(context, entry, request.tags, nonces, deadline);
+      current = await readTagNonces(context, entry, request.tags, nonces, deadline);
     } catch (error) {
       return { status: 'unavailable', error: events.unavailable('read', request, error) };
     }
-    if (!isCurrent) return miss(context, request, 'invalidated', entry.token);
+    if (!tagVersionsMatch(entry, request.tags, current)) {
+      return invalidated(context, request, entry.token, [...current.values()], storeTime, deadline);
+    }
   }
   // guard: entry-is-not-below-the-high-water-mark
   if (
@@ -253,7 +261,7 @@ async function confirm(
   context: CacheContext,
   request: LookupRequest,
   known: L1Entry,
-  { nonces }: Snapshot,
+  { nonces, storeTime }: Snapshot,
 ): Promise<LookupResult> {
   const tags = tagsToRead(request, known);
   // guard: confirmed-entry-has-the-clear-nonce
@@ -263,7 +271,7 @@ async function confirm(
     nonces[0] === known.clearNonce &&
     tags.length === known.tags.length &&
     known.tags.every(({ tag, nonce }) => nonces[tags.indexOf(tag) + 1] === nonce);
-  if (!isCurrent) return miss(context, request, 'invalidated', known.token);
+  if (!isCurrent) return invalidated(context, request, known.token, nonces, storeTime, undefined);
   publishL1Hit(context, request);
   return { status: 'hit', value: await known.read(), tags: known.tags, tier: 'l1' };
 }
@@ -282,27 +290,69 @@ function requestedNow({ clock, l1 }: CacheContext, maxAge: number): Requested | 
   return l1 === undefined || maxAge === 0 ? undefined : { at: clock.now(), sequence: l1.sequence };
 }
 
-/** True if every tag of the entry still has the stored nonce, and the entry has every tag of the call. */
-async function tagVersionsMatch(
+/** Reads the nonces of the tags of the entry, beside those of the call, which are there. @throws StoreUnavailableError */
+async function readTagNonces(
   { clock, names, store }: CacheContext,
   entry: Entry,
   callTags: readonly string[],
   nonces: readonly (string | null)[],
   deadline: number | undefined,
-): Promise<boolean> {
+): Promise<ReadonlyMap<string, string | null>> {
   const current = new Map<string, string | null>();
   callTags.forEach((tag, i) => current.set(tag, nonces[i + 1] ?? null));
-  const entryTags = tagNames(entry.tags);
-  // guard: entry-has-the-tags-of-the-call
-  if (callTags.some((tag) => !entryTags.includes(tag))) return false;
-  const others = entryTags.filter((tag) => !current.has(tag));
-  if (others.length > 0) {
+  const others = tagNames(entry.tags).filter((tag) => !current.has(tag));
+  if (others.length > 0 && hasAllTags(entry, callTags)) {
     const timeout = deadline === undefined ? undefined : deadline - clock.now();
     const read = await store.nonces(names.tags(others), timeout);
     others.forEach((tag, i) => current.set(tag, read[i] ?? null));
   }
+  return current;
+}
+
+/** True if every tag of the entry still has the stored nonce, and the entry has every tag of the call. */
+function tagVersionsMatch(
+  entry: Entry,
+  callTags: readonly string[],
+  current: ReadonlyMap<string, string | null>,
+): boolean {
+  // guard: entry-has-the-tags-of-the-call
+  if (!hasAllTags(entry, callTags)) return false;
   // guard: tag-nonces-are-unchanged
   return entry.tags.every(({ tag, nonce }) => current.get(tag) === nonce);
+}
+
+function hasAllTags({ tags }: Entry, callTags: readonly string[]): boolean {
+  return callTags.every((tag) => tags.some((one) => one.tag === tag));
+}
+
+/**
+ * A nonce has changed. If a write has marked it, the entry is not replaced: it is valid again if the write fails.
+ * @param nonces those that are there now
+ */
+async function invalidated(
+  context: CacheContext,
+  request: LookupRequest,
+  token: string,
+  nonces: readonly (string | null)[],
+  storeTime: number | undefined,
+  deadline: number | undefined,
+): Promise<LookupResult> {
+  const endsAt = Math.max(...nonces.map((nonce) => doubtEndsAt(nonce) ?? 0));
+  if (endsAt === 0) return miss(context, request, 'invalidated', token);
+  const { clock, events, names, store } = context;
+  try {
+    const timeout = deadline === undefined ? undefined : deadline - clock.now();
+    const now = storeTime ?? (await store.time(names.entry(request.key), timeout));
+    // guard: entry-under-a-marked-nonce-is-kept
+    return now < endsAt ? inDoubt(context, request) : miss(context, request, 'invalidated', token);
+  } catch (error) {
+    return { status: 'unavailable', error: events.unavailable('read', request, error) };
+  }
+}
+
+function inDoubt(context: CacheContext, request: LookupRequest): LookupResult {
+  publishMiss(context, request, 'in-doubt');
+  return { status: 'in-doubt' };
 }
 
 function miss(

@@ -9,7 +9,14 @@ import {
   writeEntry,
 } from './entry-writer.js';
 import { runLoader } from './load-context.js';
-import { foreignError, keepExtending, releaseLater, requestLease, type LoadLease } from './load-lease.js';
+import {
+  foreignError,
+  hasAllNonces,
+  keepExtending,
+  releaseLater,
+  requestLease,
+  type LoadLease,
+} from './load-lease.js';
 import { StoreUnavailableError } from '../shared/errors.js';
 import { newToken } from '../shared/token.js';
 import { zipTagVersions } from './tags.js';
@@ -72,7 +79,7 @@ function write<T>(context: CacheContext, { key, load, site }: CacheCall<T>): Pro
   return runLoader({ engine: context, key, site, isWrite: true }, undefined, load);
 }
 
-/** @returns undefined if the store is unavailable, or the key has a foreign value */
+/** @returns undefined if the store is unavailable, the key has a foreign value, or another write has marked it */
 async function acquirePutLease<T>(
   context: CacheContext,
   call: CacheCall<T>,
@@ -84,10 +91,11 @@ async function acquirePutLease<T>(
   try {
     // guard: put-ends-other-leases
     const [reply, tagState] = await requestLease(context, call, keys, token, PUT, call.policy.storeTimeout);
-    if (reply.status === 'granted') {
+    if (reply.status === 'granted' && hasAllNonces(tagState)) {
       return { token, tagState, grantedAt: reply.storeTime, requestedAt, replaced: PUT };
     }
-    events.error('lease', call, foreignError(keys.entry));
+    if (reply.status === 'granted') releaseLater(context, keys.entry, token, call.policy.lease);
+    if (reply.status === 'foreign') events.error('lease', call, foreignError(keys.entry));
   } catch (error) {
     events.unavailable('lease', call, error);
     releaseLater(context, keys.entry, token, call.policy.lease);

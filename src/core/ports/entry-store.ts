@@ -10,6 +10,9 @@ export interface Snapshot {
   readonly storeTime?: number | undefined;
 }
 
+/** What `mark` is told about its keys: the record of marks at a nonce outlives them (ports/doubt-record.ts). */
+export type MarkedKind = 'entries' | 'nonces';
+
 /** What a lease keeps of the value that it is to replace. */
 export type Keeps = 'value' | 'back-off' | undefined;
 
@@ -20,6 +23,8 @@ export type LeaseReply =
   | { readonly status: 'held'; readonly forMs: number; readonly storeTime: number }
   /** The key has a value other than the one named by `replaces`. */
   | { readonly status: 'present'; readonly record: Uint8Array }
+  /** Writes of the key are running (`mark`). */
+  | { readonly status: 'in-doubt' }
   /** The key has a value of another type, which this library did not write and does not change. */
   | { readonly status: 'foreign' };
 
@@ -31,8 +36,10 @@ export type FillReply = 'stored' | 'expired' | 'refused';
 
 /** The state of tags before a load. */
 export interface TagState {
-  /** In the order of the requested keys. */
-  readonly nonces: readonly string[];
+  /** In the order of the requested keys. Null for a nonce that writes have marked (`mark`). */
+  readonly nonces: readonly (string | null)[];
+  /** The nonces among them, by their keys, whose last mark has ended: they must be removed before others are created. */
+  readonly ended: readonly string[];
   /** The record of tag changes (tag-changes.ts); empty if it was not requested. */
   readonly tagChanges: Uint8Array;
 }
@@ -93,8 +100,22 @@ export interface EntryStore {
    * @returns false if the lease no longer exists
    */
   release(key: string, token: string, retryAfterMs?: number, timeout?: number): Promise<boolean>;
-  /** Removes values and leases, and wakes the waiters. */
-  remove(keys: readonly string[]): Promise<void>;
+  /**
+   * Removes values and leases, and wakes the waiters. Marks stay, and what stood before them does not stand again.
+   * @param mark the token of a mark that is removed, too
+   */
+  remove(keys: readonly string[], mark?: string): Promise<void>;
+  /**
+   * Marks keys, or nonces, as in doubt: until the mark is removed, or has ended, no value is read, stored or created there, and
+   * leases are refused. What stands there is kept, and stands again after `unmark`. A repeated request moves the end of the mark.
+   * Each token has a mark of its own.
+   */
+  mark(kind: MarkedKind, keys: readonly string[], token: string, ms: number): Promise<void>;
+  /**
+   * Removes the marks of `token`. Without marks of others, what stood before stands again, unless one of them has ended by
+   * itself, or the key was removed meanwhile.
+   */
+  unmark(kind: MarkedKind, keys: readonly string[], token: string): Promise<void>;
   /**
    * Reads nonces, creates the missing ones with the value `fresh`, and extends the life of each to at least `ttlMs`. With
    * `tagChangesKey` it does the same for the record of tag changes (tag-changes.ts), whose initial value is `fresh` and
@@ -109,12 +130,14 @@ export interface EntryStore {
   ): Promise<TagState>;
   /**
    * Removes nonces, so that every entry that has them is a miss. In the same step, writes `fresh` to the buckets in the
-   * record of tag changes, if the record exists.
+   * record of tag changes, if the record exists. Marks stay, and what stood before them does not stand again.
+   * @param mark the token of a mark that is removed, too
    */
   removeNonces(
     nonceKeys: readonly string[],
     tagChangesKey: string,
     buckets: readonly number[],
     fresh: string,
+    mark?: string,
   ): Promise<void>;
 }

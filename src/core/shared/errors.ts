@@ -154,6 +154,16 @@ export function invalidationQueued(failure: StoreUnavailableError, result: unkno
   );
 }
 
+/** The error of a write that is not started, because its entries could not be marked, under `onUnavailable: 'throw'`. */
+export function notMarked(failure: StoreUnavailableError): InvalidationError {
+  return new InvalidationError(
+    `The write was not started: the store did not mark its entries, as safe asks for. ${failure.message} Try again, or let ` +
+      "it run without the mark: onUnavailable: 'queue'.",
+    undefined,
+    { cause: failure },
+  );
+}
+
 /** The error of a put whose value cannot be stored. @param what names the call: `Users.replace` */
 export function notPut(what: string, result: unknown, cause: unknown): InvalidationError {
   const reason = cause instanceof Error ? cause.message : String(cause);

@@ -41,7 +41,8 @@ export interface CachementEvents {
    * `undecodable`: bytes that are not a valid entry. `unverified`: with `seal`, what none of its keys verifies, because it is
    * not sealed, sealed by another key or for another entry, or altered. `rejected`: a value that the schema of the call rejects, or
    * that its `revive` does not accept. `outdated`: an entry older than a value that this process has returned.
-   * `expired`: an entry that is kept for its grace period, which the call has not, or that has ended.
+   * `expired`: an entry that is kept for its grace period, which the call has not, or that has ended. `in-doubt`: a write that
+   * marks its entries (`safe`) is running.
    */
   readonly miss: KeyEvent & {
     readonly cause:
@@ -51,7 +52,8 @@ export interface CachementEvents {
       | 'unverified'
       | 'rejected'
       | 'outdated'
-      | 'expired';
+      | 'expired'
+      | 'in-doubt';
   };
   /** The method or the loader has run. */
   readonly load: KeyEvent & {

@@ -145,6 +145,28 @@ for (const coherence of ['bus', 'tracking', 'validate'] as const) {
   });
 }
 
+for (const coherence of ['bus', 'tracking', 'validate'] as const) {
+  test(`${coherence}: G12 a mark ends what is in the memory of another process, and of this one`, async (t) => {
+    const adapters = [ioredis(server.url, PATIENT), ioredis(server.url, PATIENT)];
+    const { cachings, inMemory } = await open(t, coherence, adapters);
+    const [here, there] = cachings;
+    for (const { target } of TARGETS) {
+      const row = new Row();
+      for (const one of cachings) await inMemory(one, 'key', row.load);
+      const write = async (): Promise<void> => {
+        t.is(await there!.cache.getOrSet('key', async () => 7, TAGS), 7);
+        await eventually(
+          'a load',
+          async () => (await here!.cache.getOrSet('key', async () => 7, TAGS)) === 7,
+        );
+      };
+      await there!.cache.invalidateAround(target, write, { safe: '30s' });
+      for (const one of cachings) t.is(await one.cache.getOrSet('key', async () => 8, TAGS), 8);
+      await there!.cache.clear();
+    }
+  });
+}
+
 test('tracking: writes of other programs, and FLUSHALL, end what is in memory', async (t) => {
   // Of its own: the other tests go on at the same time, and need what they have stored.
   const own = await startRedis();

@@ -83,6 +83,8 @@ function unfenced(adapter: Adapter): Adapter {
         fill,
         release: (...args) => entries.release(...args),
         remove: (...args) => entries.remove(...args),
+        mark: (...args) => entries.mark(...args),
+        unmark: (...args) => entries.unmark(...args),
         getOrCreateNonces: (...args) => entries.getOrCreateNonces(...args),
         removeNonces: (...args) => entries.removeNonces(...args),
       };

@@ -52,9 +52,14 @@ export class EntryRemover {
     });
   }
 
+  /** Removes keys, and the mark of a write at each of them. */
+  async removeMarked(keys: readonly string[], mark: string): Promise<void> {
+    await Promise.all(this.groups(keys).map((group) => this.#runScript(group, mark)));
+  }
+
   #send(batch: Batch<RemoveCall>): void {
     const removed = new Map<string, Promise<void>>();
-    for (const group of this.#groups(new Set(batch.calls.flatMap(({ keys }) => keys)))) {
+    for (const group of this.groups(new Set(batch.calls.flatMap(({ keys }) => keys)))) {
       this.#batcher.commandStarted();
       const script = this.#runScript(group).finally(() => this.#batcher.commandEnded());
       for (const key of group) removed.set(key, script);
@@ -71,10 +76,11 @@ export class EntryRemover {
     }
   }
 
-  async #runScript(keys: readonly string[]): Promise<void> {
+  async #runScript(keys: readonly string[], mark = ''): Promise<void> {
     const redisKeys = keys.map((key) => this.#scripts.storeKey(key));
     await this.#scripts.run(removeScript, [
       keys,
+      mark,
       channelOf(this.#namespace),
       changeChannel(this.#namespace),
       encodeChanges(this.#sender, redisKeys),
@@ -82,7 +88,7 @@ export class EntryRemover {
   }
 
   /** Splits keys into groups of one slot each, with at most `MAX_KEYS` keys. */
-  #groups(keys: Iterable<string>): string[][] {
+  groups(keys: Iterable<string>): string[][] {
     const { slotOf } = this.#topology;
     const openGroups = new Map<number, string[]>();
     const groups: string[][] = [];

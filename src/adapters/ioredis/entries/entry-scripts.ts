@@ -1,18 +1,13 @@
 import { Buffer } from 'node:buffer';
+import { ENDED_MARK_MS, MARKS_AT } from '../../../core/ports/doubt-record.js';
 import {
-  FRESH_UNTIL_AT,
-  KEY_AT,
+  HAS_WAITERS,
   LEASE,
   LEASE_LENGTH,
   MAGIC,
   REFRESH_LEASE_AT,
-  REFRESH_TOKEN_AT,
-  REFRESHABLE,
   REFRESHABLE_HEAD,
   RETRY_AT,
-  TOKEN_AT,
-  VALUE,
-  HAS_WAITERS,
   WIRE_VERSION,
 } from '../../../core/ports/entry-format.js';
 import type { FillReply, Keeps, LeaseReply, TagState } from '../../../core/ports/entry-store.js';
@@ -24,82 +19,8 @@ import {
   TAG_CHANGES_LENGTH,
 } from '../../../core/ports/tag-changes.js';
 import { script, toWholeMs } from '../commands/script.js';
-
-/** Lua: `now()`, the server's clock in ms since the epoch. */
-const CLOCK = `
-local function now()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-`;
-
-/** The bytes that tell what a record is: those before the key of a refreshable value. A lease has fewer. */
-const HEAD_END = REFRESHABLE_HEAD - 1;
-
-/** Lua: what a record is, by its head (core/ports/entry-format.ts). */
-const RECORDS = `
-local function kind_of(bytes)
-  if #bytes < ${LEASE_LENGTH} or string.sub(bytes, 1, 2) ~= string.char(${MAGIC}, ${WIRE_VERSION}) then return nil end
-  local flags = string.byte(bytes, 3)
-  if flags % ${2 * VALUE} >= ${VALUE} then return 'value' end
-  if #bytes == ${LEASE_LENGTH} and flags % ${2 * LEASE} >= ${LEASE} then return 'lease' end
-  return nil
-end
-
-local function token_of(bytes)
-  return string.sub(bytes, ${TOKEN_AT + 1}, ${LEASE_LENGTH})
-end
-
-local function is_refreshable(bytes)
-  return #bytes >= ${REFRESHABLE_HEAD} and kind_of(bytes) == 'value'
-    and string.byte(bytes, 3) % ${2 * REFRESHABLE} >= ${REFRESHABLE}
-end
-
--- True if the record is the lease of this token, or has it beside its value
-local function has_lease(bytes, token)
-  if is_refreshable(bytes) then
-    return string.sub(bytes, ${REFRESH_TOKEN_AT + 1}, ${REFRESHABLE_HEAD}) == token
-  end
-  return kind_of(bytes) == 'lease' and token_of(bytes) == token
-end
-
-local function is_awaited(bytes)
-  return kind_of(bytes) ~= nil and string.byte(bytes, 3) % ${2 * HAS_WAITERS} >= ${HAS_WAITERS}
-end
-
--- A server without memory refuses the mark. Then the waiters are not woken, and retry later.
-local function mark_awaited(key, bytes)
-  if not is_awaited(bytes) then
-    redis.pcall('SETRANGE', key, 2, string.char(string.byte(bytes, 3) + ${HAS_WAITERS}))
-  end
-end
-
--- The record lives as long as the lease at least
-local function set_refresh_lease(key, token, ms, now)
-  local set = redis.pcall('SETRANGE', key, ${REFRESH_LEASE_AT}, struct.pack('>d', now + ms) .. token)
-  if type(set) == 'table' then return set end
-  -- guard: value-lives-as-long-as-its-refresh-lua
-  if redis.call('PTTL', key) < tonumber(ms) then redis.call('PEXPIRE', key, ms) end
-end
-
--- Gives a value the part that a refreshable one has. It is not refreshed, and ends with its ttl.
--- Returns the record, or an error
-local function make_refreshable(key, bytes, ms)
-  local fresh_until = string.sub(bytes, ${FRESH_UNTIL_AT + 1}, ${FRESH_UNTIL_AT + 8})
-  local record = string.sub(bytes, 1, 2) .. string.char(string.byte(bytes, 3) + ${REFRESHABLE})
-    .. string.sub(bytes, 4, ${KEY_AT}) .. fresh_until
-    .. string.rep(string.char(0), ${REFRESHABLE_HEAD - KEY_AT - 8}) .. string.sub(bytes, ${KEY_AT + 1})
-  local remaining = redis.call('PTTL', key)
-  if remaining < 0 then remaining = ms end
-  local set = redis.pcall('SET', key, record, 'PX', remaining)
-  if set.err then return set end
-  return record
-end
-
-local function is_of_another_type(reply)
-  return type(reply) == 'table' and string.sub(reply.err or '', 1, 9) == 'WRONGTYPE'
-end
-`;
+import { DOUBT } from './doubt-scripts.js';
+import { CLOCK, HEAD_END, RECORDS } from './record-lua.js';
 
 export const leaseScript = script<
   [
@@ -121,12 +42,18 @@ export const leaseScript = script<
 -- ARGV[6] value or back-off: a refreshable value is not replaced but gets the lease, and with * any value; back-off: not
 -- before its time
 -- Returns {0, now} if it is granted; {1, now, remaining ms} for a lease of another owner; {2, value} for a value; {3}
--- for a key of another type
+-- for a key of another type; {4} for a key in doubt
 ${RECORDS}
 ${CLOCK}
+${DOUBT}
 local found = redis.pcall('GET', KEYS[1])
 if is_of_another_type(found) then return {3} end
 if type(found) == 'table' then return found end
+if found and is_in_doubt(found) then
+  -- guard: replaced-value-does-not-stand-again-lua
+  if ARGV[3] == '*' then return set_doubt(KEYS[1], read_doubt(found), 0, '', now(), 0) or {4} end
+  return {4}
+end
 
 local flags = ${LEASE}
 if found then
@@ -195,6 +122,7 @@ return {0, granted_at}
     if (status === 0) return { status: 'granted', storeTime: first as number };
     if (status === 1) return { status: 'held', forMs, storeTime: first as number };
     if (status === 2) return { status: 'present', record: first as Buffer };
+    if (status === 4) return { status: 'in-doubt' };
     return { status: 'foreign' };
   },
 });
@@ -307,28 +235,32 @@ return 1
 });
 
 export const removeScript = script<
-  [keys: readonly string[], wakeChannel: string, changeChannel: string, changeMessage: string],
+  [keys: readonly string[], mark: string, wakeChannel: string, changeChannel: string, changeMessage: string],
   void
 >({
   name: 'remove',
   lua: `
 -- KEYS entries
--- ARGV[1] channel of the waiters, [2] channel and [3] message about the change
+-- ARGV[1] token of a mark that is removed too, or ''
+-- ARGV[2] channel of the waiters, [3] channel and [4] message about the change
 -- Keys of another type are not removed. Uses only commands that a server without memory accepts.
 ${RECORDS}
+${CLOCK}
+${DOUBT}
 for _, key in ipairs(KEYS) do
   local found = redis.pcall('GETRANGE', key, 0, ${LEASE_LENGTH})
   -- guard: removal-removes-leases-lua
   if type(found) == 'string' then
-    redis.call('UNLINK', key)
-    if is_awaited(found) then redis.pcall('PUBLISH', ARGV[1], key) end
+    if is_in_doubt(found) then remove_under_marks(key, found, ARGV[1], now(), 0)
+    else redis.call('UNLINK', key) end
+    if is_awaited(found) then redis.pcall('PUBLISH', ARGV[2], key) end
   elseif not is_of_another_type(found) then
     return found
   end
 end
 -- Also if there was no record: other processes may have it in memory.
 -- guard: removal-is-published-lua
-redis.call('PUBLISH', ARGV[2], ARGV[3])
+redis.call('PUBLISH', ARGV[3], ARGV[4])
 return 1
 `,
   encode: (keys, ...values) => ({ keys, values }),
@@ -343,9 +275,18 @@ export const getOrCreateNoncesScript = script<
   lua: `
 -- KEYS nonces, then the tag changes if they are requested
 -- ARGV[1] fresh nonce, [2] minimum ttl in ms, [3] 1 if the last key is that of the tag changes
--- Returns the values of the keys. A value that is not a nonce, or not a record of tag changes, is replaced.
+-- Returns the values of the keys: 0 for a nonce in doubt, 1 for one whose last mark has ended. A value that is not a nonce, or
+-- not a record of tag changes, is replaced.
+${CLOCK}
+${DOUBT}
 local function get_or_create(key, length, fresh)
   local found = redis.pcall('GET', key)
+  -- guard: nonce-in-doubt-is-not-replaced-lua
+  if type(found) == 'string' and is_in_doubt(found) then
+    local live = other_marks(read_doubt(found), nil, now())
+    -- guard: ended-mark-is-told-lua
+    return #live == 0 and 1 or 0
+  end
   -- guard: nonces-are-kept-lua
   if type(found) == 'string' and #found == length then
     -- guard: nonces-live-no-shorter-lua
@@ -370,10 +311,11 @@ return values
     values: [fresh, toWholeMs(ttlMs), tagChangesKey === undefined ? 0 : 1],
   }),
   decode: (reply, nonceKeys) => {
-    const values = reply as readonly Buffer[];
+    const values = reply as readonly (Buffer | number)[];
     return {
-      nonces: nonceKeys.map((_, i) => values[i]!.toString('latin1')),
-      tagChanges: values[nonceKeys.length] ?? NO_TAG_CHANGES,
+      nonces: nonceKeys.map((_, i) => (typeof values[i] === 'number' ? null : values[i]!.toString('latin1'))),
+      ended: nonceKeys.filter((_, i) => values[i] === 1),
+      tagChanges: (values[nonceKeys.length] as Buffer | undefined) ?? NO_TAG_CHANGES,
     };
   },
 });
@@ -384,6 +326,7 @@ export const removeNoncesScript = script<
     tagChangesKey: string,
     buckets: readonly number[],
     fresh: string,
+    mark: string,
     changeChannel: string,
     changeMessage: string,
   ],
@@ -392,27 +335,36 @@ export const removeNoncesScript = script<
   name: 'removeNonces',
   lua: `
 -- KEYS[1] tag changes, then nonces
--- ARGV[1] fresh nonce, [2] channel and [3] message about the change, then buckets
+-- ARGV[1] fresh nonce, [2] token of a mark that is removed too, or '', [3] channel and [4] message about the change, then buckets
 -- A server without memory refuses SETRANGE. Then the record of tag changes is removed, which invalidates every tag for
 -- the loads that have read it.
-for i = 2, #KEYS do redis.call('UNLINK', KEYS[i]) end
+${CLOCK}
+${DOUBT}
+for i = 2, #KEYS do
+  local head = redis.pcall('GETRANGE', KEYS[i], 0, ${MARKS_AT - 1})
+  if type(head) == 'string' and is_in_doubt(head) then
+    remove_under_marks(KEYS[i], head, ARGV[2], now(), ${ENDED_MARK_MS})
+  else
+    redis.call('UNLINK', KEYS[i])
+  end
+end
 -- guard: removed-nonces-are-published-lua
-redis.call('PUBLISH', ARGV[2], ARGV[3])
+redis.call('PUBLISH', ARGV[3], ARGV[4])
 local length = redis.pcall('STRLEN', KEYS[1])
 if length == 0 then return 1 end
 local is_marked = length == ${TAG_CHANGES_LENGTH}
-local mark = string.sub(ARGV[1], 1, ${TAG_CHANGE_BYTES})
+local change = string.sub(ARGV[1], 1, ${TAG_CHANGE_BYTES})
 -- guard: invalidated-tag-marks-its-bucket-lua
-for i = 4, #ARGV do
+for i = 5, #ARGV do
   local offset = ${TAG_CHANGES_IDENTITY} + ${TAG_CHANGE_BYTES} * ARGV[i]
-  is_marked = is_marked and type(redis.pcall('SETRANGE', KEYS[1], offset, mark)) ~= 'table'
+  is_marked = is_marked and type(redis.pcall('SETRANGE', KEYS[1], offset, change)) ~= 'table'
 end
 if not is_marked then redis.call('UNLINK', KEYS[1]) end
 return 1
 `,
-  encode: (nonceKeys, tagChangesKey, buckets, fresh, channel, message) => ({
+  encode: (nonceKeys, tagChangesKey, buckets, fresh, mark, channel, message) => ({
     keys: [tagChangesKey, ...nonceKeys],
-    values: [fresh, channel, message, ...buckets],
+    values: [fresh, mark, channel, message, ...buckets],
   }),
   decode: () => undefined,
 });

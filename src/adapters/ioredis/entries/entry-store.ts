@@ -3,6 +3,7 @@ import type {
   FillReply,
   Keeps,
   LeaseReply,
+  MarkedKind,
   Snapshot,
   TagState,
 } from '../../../core/ports/entry-store.js';
@@ -11,6 +12,7 @@ import type { ScriptRunner } from '../commands/script.js';
 import type { Topology } from '../connection/topology.js';
 import { changeChannel, encodeChanges } from '../changes/change-message.js';
 import { channelOf } from '../connection/redis-connection.js';
+import { markScript, unmarkScript } from './doubt-scripts.js';
 import { EntryChecker } from './entry-checker.js';
 import { EntryRemover } from './entry-remover.js';
 import { EntryReader, type EntryReaderSettings } from './entry-reader.js';
@@ -140,8 +142,28 @@ export class RedisEntryStore extends EntryReader implements EntryStore {
     return this.#scripts.run(releaseScript, [key, token, this.#wakeChannel, retryAfterMs], timeout);
   }
 
-  remove(keys: readonly string[]): Promise<void> {
-    return this.#remover.remove(keys);
+  remove(keys: readonly string[], mark?: string): Promise<void> {
+    return mark === undefined ? this.#remover.remove(keys) : this.#remover.removeMarked(keys, mark);
+  }
+
+  async mark(kind: MarkedKind, keys: readonly string[], token: string, ms: number): Promise<void> {
+    const send = (group: readonly string[]): Promise<void> =>
+      this.#scripts.run(markScript, [
+        kind,
+        group,
+        token,
+        ms,
+        this.#wakeChannel,
+        this.#changes.channel,
+        this.#changeMessage(group),
+      ]);
+    await Promise.all(this.#remover.groups(keys).map(send));
+  }
+
+  async unmark(kind: MarkedKind, keys: readonly string[], token: string): Promise<void> {
+    const send = (group: readonly string[]): Promise<void> =>
+      this.#scripts.run(unmarkScript, [kind, group, token]);
+    await Promise.all(this.#remover.groups(keys).map(send));
   }
 
   async getOrCreateNonces(
@@ -152,7 +174,7 @@ export class RedisEntryStore extends EntryReader implements EntryStore {
     timeout?: number,
   ): Promise<TagState> {
     if (nonceKeys.length === 0 && tagChangesKey === undefined) {
-      return { nonces: [], tagChanges: NO_TAG_CHANGES };
+      return { nonces: [], ended: [], tagChanges: NO_TAG_CHANGES };
     }
     return this.#scripts.run(getOrCreateNoncesScript, [nonceKeys, tagChangesKey, fresh, ttlMs], timeout);
   }
@@ -162,6 +184,7 @@ export class RedisEntryStore extends EntryReader implements EntryStore {
     tagChangesKey: string,
     buckets: readonly number[],
     fresh: string,
+    mark = '',
   ): Promise<void> {
     const message = this.#changeMessage(nonceKeys);
     return this.#scripts.run(removeNoncesScript, [
@@ -169,6 +192,7 @@ export class RedisEntryStore extends EntryReader implements EntryStore {
       tagChangesKey,
       buckets,
       fresh,
+      mark,
       this.#changes.channel,
       message,
     ]);
