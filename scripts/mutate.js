@@ -22,6 +22,7 @@ import { locksMutations } from './mutations/locks.js';
 import { markMutations } from './mutations/marks.js';
 import { putMutations } from './mutations/puts.js';
 import { stalenessMutations } from './mutations/staleness.js';
+import { verifyMutations } from './mutations/verify.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 /** Some guards keep calls from hanging: a test that hangs has failed. */
@@ -38,6 +39,7 @@ const mutations = [
   ...markMutations,
   ...putMutations,
   ...stalenessMutations,
+  ...verifyMutations,
 ];
 const args = process.argv.slice(2);
 const words = args.filter((arg) => !arg.startsWith('--')).join(' ');

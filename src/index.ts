@@ -55,6 +55,8 @@ export type { AcquireOptions, LockOptions, LockTarget, LockTimes } from './core/
 export type { Locks } from './core/locks/locks.js';
 export type { CacheOptions, OnUnavailable } from './core/cache/cache-options.js';
 export type { ReadOptions, ValueOptions } from './core/cache/value-options.js';
+export type { VerificationReport, VerifiedMethod } from './core/cache/verification-report.js';
+export type { VerifyOptions } from './core/cache/verify-option.js';
 export type { PayloadCodec } from './core/values/payload-codec.js';
 export type { StandardSchema } from './core/values/schema.js';
 export { defineCodec, type TypeCodec } from './core/values/type-codec.js';

@@ -8,6 +8,7 @@ import {
   type MethodResult,
 } from './cache/cached-handle.js';
 import { runInMode } from './cache/call-mode.js';
+import type { VerificationReport } from './cache/verification-report.js';
 import { systemClock } from './shared/system-clock.js';
 import { describe } from './shared/describe.js';
 import { OptionsError } from './shared/errors.js';
@@ -293,6 +294,17 @@ export class Caching {
    */
   refresh<T>(work: () => T): T {
     return runInMode(this.engines.cache, new Set(), work, 'refresh');
+  }
+
+  /**
+   * What `verify` has found since this `Caching` was made: which methods have returned entries that nobody has invalidated.
+   * Of this process.
+   *
+   * @example
+   * console.log(String(caching.verification()));
+   */
+  verification(): VerificationReport {
+    return this.engines.cache.verification;
   }
 
   #verbsIn(context: KeyContext | undefined): Verbs {

@@ -222,6 +222,7 @@ export function decorateCachedMany<This, A extends readonly unknown[], R>(
           signal: undefined,
           method: () => name.forEvents(self),
           site: joinPoint,
+          sample: engine.samples(policy) ? { hasItsKey: () => keyOf(own, self) === key } : undefined,
         };
       };
       const load = async (missing: unknown[]): Promise<unknown> => {

@@ -208,14 +208,17 @@ export function decorateCached<This, A extends readonly unknown[], R>(
       const isCached = engine.enabled && (when === undefined || when.apply(self, args));
       if (!isCached) return runUncached(() => callAsync(original, self, args, name));
       const parts = context?.read(() => name.forErrors(self));
+      const isSampled = engine.samples(policy);
+      let own: string;
       let key: string;
       let argumentTags: readonly string[];
       try {
         // guard: remembered-key-has-no-context
         const remembered = parts === undefined ? keyOf?.recall?.(args) : undefined;
-        key = remembered?.text ?? ownKey(self, args);
-        if (parts !== undefined) key = parts.key(key);
-        const known = engine.findInMemory(remembered ?? key, policy);
+        own = remembered?.text ?? ownKey(self, args);
+        key = parts === undefined ? own : parts.key(own);
+        // guard: sampled-call-does-not-end-in-memory
+        const known = isSampled ? undefined : engine.findInMemory(remembered ?? key, policy);
         // guard: tags-are-checked-for-each-class
         if (known !== undefined && keyDecidesTags && known.checkedBy === plan) {
           return engine.hit(known, self, name);
@@ -230,7 +233,9 @@ export function decorateCached<This, A extends readonly unknown[], R>(
         engine.report('key', () => name.forEvents(self), error);
         return runUncached(() => callAsync(original, self, args, name));
       }
-      return engine.read(callOf(plan, host, self, args, original, { key, argumentTags, parts }));
+      const call = callOf(plan, host, self, args, original, { key, argumentTags, parts });
+      if (!isSampled) return engine.read(call);
+      return engine.read({ ...call, sample: { hasItsKey: () => ownKey(self, args) === own } });
     };
     const cached: CachedMethod = {
       label: (self) => name.forErrors(self),

@@ -29,6 +29,7 @@ test('an omitted option has its documented default', (t) => {
       jitter: 0.1,
       l1: Infinity,
       outage: 0,
+      verify: false,
       lease: 5_000,
       lockTimeout: 5_000,
       loadTimeout: 5_000,

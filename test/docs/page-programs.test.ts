@@ -26,6 +26,7 @@ const PAGES = [
   'docs/redis.md',
   'docs/stampede.md',
   'docs/values.md',
+  'docs/verify.md',
 ];
 
 const redis = redisForFile(test);

@@ -3,7 +3,10 @@ import {
   Caching,
   createDecorators,
   Invalidates,
+  subscribe,
   type AsyncMethodDecorator,
+  type VerificationReport,
+  type VerifiedMethod,
 } from '../../src/index.js';
 
 /** Fails to compile unless the two are one type. */
@@ -413,6 +416,28 @@ export class Stacked {
   async hourly(id: string): Promise<User> {
     return find(id);
   }
+}
+
+export class Verified {
+  @Cached({ verify: 0.001 })
+  async rarely(id: string): Promise<User> {
+    return find(id);
+  }
+  /** `part` takes the value, although the option does not know its type. */
+  @Cached({ verify: { share: 1, after: '1s', part: (user: User) => user.name } })
+  async part(id: string): Promise<User> {
+    return find(id);
+  }
+}
+
+export function report(): string {
+  const report: VerificationReport = caching.verification();
+  const stale: readonly VerifiedMethod[] = report.stale;
+  subscribe('stale', ({ method, key, ageMs, tier, path }) => {
+    const texts: readonly (string | undefined)[] = [method, key, tier, path];
+    void [texts, ageMs satisfies number];
+  });
+  return `${report.methods[0]?.method}: ${stale.length} of ${report.methods[0]?.verified}`;
 }
 
 declare function find(id: string): Promise<User>;

@@ -489,3 +489,15 @@ export class Bounds {
 
 // error: 'maxConcurrentLoads' does not exist in type 'GetOrSetOptions<number>'
 void caching.cache.getOrSet('key', () => 1, { maxConcurrentLoads: 10 });
+
+export class Verified {
+  // error: Type 'string' is not assignable to type 'number | VerifyOptions | undefined'
+  @Cached({ verify: '0.001' })
+  async method21(): Promise<void> {}
+  // error: Property 'share' is missing in type
+  @Cached({ verify: { after: '5s' } })
+  async method22(): Promise<void> {}
+  // error: 'delay' does not exist in type 'VerifyOptions'
+  @Cached({ verify: { share: 1, delay: '5s' } })
+  async method23(): Promise<void> {}
+}

@@ -23,6 +23,7 @@ export interface ResponseCacheOptions<Request> extends Omit<
   | 'softTimeout'
   | 'hardTimeout'
   | 'refreshAhead'
+  | 'verify'
 > {
   /** The `Caching` that stores the responses. It is not closed with the server. */
   readonly caching: Caching;
@@ -103,6 +104,7 @@ const {
   softTimeout: _softTimeout,
   hardTimeout: _hardTimeout,
   refreshAhead: _refreshAhead,
+  verify: _verify,
   ...loadOptions
 } = cacheOptions;
 

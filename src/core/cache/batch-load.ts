@@ -44,7 +44,8 @@ export function readBatch<Id, T>(engine: CacheEngine, call: BatchCall<Id, T>): P
   const values = new Map<string, Promise<T | undefined>>();
   for (const [key, { id, own }] of unique) {
     const member = batch.member(id);
-    const value = engine.read({ ...own, load: member.load, bulkhead: undefined, batch: member });
+    const sample = own.sample && { ...own.sample, load: () => batch.loadAlone(id) };
+    const value = engine.read({ ...own, load: member.load, bulkhead: undefined, batch: member, sample });
     values.set(key, value);
     value.then(member.decided, member.decided);
   }
@@ -88,6 +89,11 @@ class BatchLoad<Id, T> {
         decided();
       });
     return { decided, load };
+  }
+
+  /** Loads one id beside the batch. */
+  async loadAlone(id: Id): Promise<T | undefined> {
+    return reader<Id, T>(await this.#call.load([id]), [id], this.#call)(id);
   }
 
   /** For ids that another process should have loaded, and has not: those of one wake-up are loaded together. */

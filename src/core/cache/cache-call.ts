@@ -26,6 +26,8 @@ export interface CacheCall<T> {
   readonly signal: AbortSignal | undefined;
   /** Of a call that belongs to a batch. The loads of a batch are not bounded. */
   readonly batch?: BatchMember | undefined;
+  /** Of a call whose value is verified if it is a hit. */
+  readonly sample?: Sample | undefined;
   /** `Class.method` in events; undefined for the plain verbs. */
   readonly method: MethodLabel | undefined;
   /** The decorated method that loads; undefined for the plain verbs. */
@@ -36,6 +38,14 @@ export interface CacheCall<T> {
 export interface BatchMember {
   /** The call has found a value, or waits for a load that is not its own. Then the batch does not wait for it. */
   readonly decided: () => void;
+}
+
+/** What the verification of a call needs beside the call. */
+export interface Sample {
+  /** False if the caller has changed an argument since: a load would be one of another key. */
+  readonly hasItsKey: () => boolean;
+  /** Loads the id of a call that belongs to a batch; undefined: the loader of the call does. */
+  readonly load?: (() => Promise<unknown>) | undefined;
 }
 
 /** A decorated method. Compared by identity: an override is another site of the same name, and may have the same key. */
@@ -55,6 +65,8 @@ export type LookupResult =
       readonly status: 'hit';
       readonly value: unknown;
       readonly tags: readonly TagVersion[];
+      /** Of the load that stored it. */
+      readonly token: string;
       readonly tier: 'l1' | 'l2';
       /** The token of the stored value, if it is time to load it again in the background. */
       readonly refreshes?: string | undefined;

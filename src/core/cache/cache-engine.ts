@@ -53,6 +53,8 @@ import { quote } from '../shared/describe.js';
 import { Serializers, type SerializerOptions } from '../values/serializer.js';
 import type { TypeCodecs } from '../values/type-codec.js';
 import { zipTagVersions } from './tags.js';
+import { Verification } from './verification.js';
+import type { VerificationReport } from './verification-report.js';
 import { newToken } from '../shared/token.js';
 import { WriteMark } from './write-mark.js';
 
@@ -97,11 +99,13 @@ export class CacheEngine {
   readonly #defaults: CacheDefaults;
   readonly #serializers: Serializers;
   readonly #readPolicy: ReadPolicy;
+  readonly #verification: Verification;
 
   constructor(setup: CacheEngineSetup) {
     this.enabled = setup.enabled;
     this.#defaults = resolveOptions(setup.defaults, CACHE_DEFAULTS);
     this.#context = createCacheContext(setup);
+    this.#verification = new Verification(this.#context);
     const { codec, maxValueBytes } = this.#defaults;
     this.#serializers = new Serializers(setup.codecs, codec);
     const { refreshAhead } = CACHE_DEFAULTS;
@@ -126,6 +130,16 @@ export class CacheEngine {
   /** The bulkhead of a decorated method. @param limit undefined: only the bound of the `Caching` applies */
   bulkhead(limit: number | undefined): LoadBulkhead | undefined {
     return limit === undefined ? undefined : new LoadBulkhead(limit, this.#context.bulkhead);
+  }
+
+  /** Decides whether a call is verified if it is a hit. */
+  samples({ verify }: CachePolicy): boolean {
+    return verify !== false && this.#context.clock.random() < verify.share;
+  }
+
+  /** What the verification of hits has found since the `Caching` was made. */
+  get verification(): VerificationReport {
+    return this.#verification.report();
   }
 
   /**
@@ -162,6 +176,8 @@ export class CacheEngine {
   /** @param refreshed the keys of a refresh; undefined: what is stored may be returned */
   #read<T>(call: CacheCall<T>, refreshed: Set<string> | undefined): Promise<T> {
     const outer = currentLoadContext();
+    // guard: verification-asks-the-source
+    if (outer?.isVerification === true) return runUncached(call.load);
     // What a load reads may be stored for all requests, so it must not be older than the load.
     // guard: memo-is-not-used-within-a-load
     // guard: memo-does-not-share-what-a-signal-may-end
@@ -188,6 +204,7 @@ export class CacheEngine {
       return this.#readStore(call, outer, known);
     }
     publishL1Hit(context, call);
+    if (call.sample !== undefined) this.#verification.start(call, call.sample, known, 'l1');
     // guard: l1-hit-passes-its-tags-on
     outer?.tracker?.add(known.tags);
     return known.read() as Promise<T>;
@@ -215,6 +232,7 @@ export class CacheEngine {
     for (;;) {
       if (found.status === 'hit') {
         if (found.refreshes !== undefined) this.#refresh(call, keys, found, requestedAt);
+        if (call.sample !== undefined) this.#verification.start(call, call.sample, found, found.tier);
         // guard: hit-passes-its-tags-on
         outer?.tracker?.add(found.tags);
         return found.value as T;
@@ -322,7 +340,7 @@ export class CacheEngine {
     const known = context.l1?.find(key, Infinity, policy.serializer);
     if (known === undefined || context.l1?.mustConfirm === true) return peek(context, key, policy, known);
     publishL1Hit(context, { key, method: undefined });
-    return { status: 'hit', value: await known.read(), tags: known.tags, tier: 'l1' };
+    return { status: 'hit', value: await known.read(), tags: known.tags, token: known.token, tier: 'l1' };
   }
 
   /**
@@ -581,6 +599,7 @@ export class CacheEngine {
   async close(): Promise<void> {
     const { l1, pending } = this.#context;
     pending.close();
+    this.#verification.close();
     l1?.close();
     this.#context.outage.clear();
     // guard: close-releases-leases

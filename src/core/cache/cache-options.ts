@@ -1,5 +1,6 @@
 import { readDuration, type Duration } from '../shared/duration.js';
 import { readRefreshAhead } from './refresh-ahead.js';
+import { readVerify, type VerifyOptions } from './verify-option.js';
 import { OptionsError } from '../shared/errors.js';
 import type { PayloadCodec } from '../values/payload-codec.js';
 import type { Serializer } from '../values/serializer.js';
@@ -159,6 +160,13 @@ export interface CacheOptions {
    * @default 'load'
    */
   readonly outage?: 'load' | { readonly l1: Duration } | undefined;
+  /**
+   * The share of hits, from 0 to 1, for which the method also runs in the background, to find entries that nobody has
+   * invalidated (docs/verify.md): a number, or `{ share: 0.001, after: '5s', part }`. `after`: how long a writer may take from
+   * its commit to its invalidation. `part`: a function that returns what is compared of a value. 0: no hit is verified.
+   * @default 0
+   */
+  readonly verify?: number | VerifyOptions | undefined;
 }
 
 /**
@@ -192,6 +200,7 @@ export const cacheOptions = {
   compression: custom('true, false or { threshold: 4_096 } (bytes)', readCompression, false),
   l1: custom("true, false or { ttl: '5s' }", readMaxL1Age, true),
   outage: custom("'load' or { l1: '2s' }", readOutage, 'load'),
+  verify: custom("a number from 0 to 1 or { share: 0.001, after: '5s' }", readVerify, 0),
 } satisfies Record<keyof CacheOptions, Option<unknown>>;
 
 /** The maximum age in the L1, in ms: 0 to leave the L1 out, Infinity for no limit of the call's own. */
@@ -285,5 +294,6 @@ export function resolveCachePolicy(
     memo: options.memo ?? defaults.memo,
     l1: options.l1 ?? defaults.l1,
     outage: options.outage ?? defaults.outage,
+    verify: options.verify ?? defaults.verify,
   });
 }

@@ -1,5 +1,5 @@
 import { readBatch, type BatchResult } from './batch-load.js';
-import type { CacheCall, LookupResult } from './cache-call.js';
+import type { CacheCall, LookupResult, Sample } from './cache-call.js';
 import type { CacheEngine } from './cache-engine.js';
 import { describe } from '../shared/describe.js';
 import { invalidationQueued, OptionsError } from '../shared/errors.js';
@@ -236,6 +236,9 @@ export const invalidateAroundOptions = {
   onUnavailable: oneOf(['queue', 'throw'], 'queue'),
 } satisfies Record<keyof InvalidateAroundOptions, Option<unknown>>;
 
+/** What a loader without arguments loads is its own affair. */
+const SAMPLE: Sample = { hasItsKey: () => true };
+
 /**
  * The plain verbs behind `@Cached` and `@Invalidates`: `caching.cache`.
  *
@@ -270,7 +273,8 @@ export class Cache {
    * const user = await caching.cache.getOrSet('user:42', () => db.user('42'), { ttl: '15m', tags: ['users'] });
    */
   async getOrSet<T>(key: Key, loader: () => Promise<T> | T, options: GetOrSetOptions<T> = {}): Promise<T> {
-    return this.#engine.read(this.#callOf('getOrSet', getOrSetOptions, key, loader, options));
+    const call = this.#callOf('getOrSet', getOrSetOptions, key, loader, options);
+    return this.#engine.read(this.#engine.samples(call.policy) ? { ...call, sample: SAMPLE } : call);
   }
 
   /**
@@ -321,6 +325,7 @@ export class Cache {
           signal: undefined,
           method: undefined,
           site: undefined,
+          sample: this.#engine.samples(policy) ? SAMPLE : undefined,
         },
       })),
       load: async (missing) => loader(missing),

@@ -35,6 +35,8 @@ export interface LoadContext {
   /** Of this load, or of the nearest one around it that has one. */
   readonly tracker: TagTracker | undefined;
   readonly outer: LoadContext | undefined;
+  /** True if it only verifies a value: the cached calls that it makes run uncached. */
+  readonly isVerification?: boolean | undefined;
   /** False once the load has ended: work that it left running is not part of it. */
   readonly isActive: boolean;
 }
@@ -72,7 +74,25 @@ export async function runLoader<T>(
   load: () => Promise<T>,
 ): Promise<T> {
   const outer = currentLoadContext();
-  const context: ActiveContext = { ...identity, tracker: tracker ?? outer?.tracker, outer, isActive: true };
+  return runIn({ ...identity, tracker: tracker ?? outer?.tracker, outer, isActive: true }, load);
+}
+
+/**
+ * Runs a loader to verify a value. The load that has made the call, if there is one, is not told: the loader runs beside it.
+ * Cached calls in it run uncached, in every `Caching`, so that it asks what the values come from.
+ */
+export function runVerification<T>(
+  identity: Pick<LoadContext, 'engine' | 'key' | 'site' | 'current'>,
+  load: () => Promise<T>,
+): Promise<T> {
+  // guard: verification-is-no-part-of-a-load
+  return runIn(
+    { ...identity, tracker: undefined, outer: undefined, isVerification: true, isActive: true },
+    load,
+  );
+}
+
+async function runIn<T>(context: ActiveContext, load: () => Promise<T>): Promise<T> {
   loads.active++;
   try {
     return await loads.contexts.run(context, load);

@@ -179,7 +179,8 @@ export async function validate(
     events.publish('hit', request.method, { key: request.key, tier: 'l2' });
   }
   const refreshes = isRefreshDue(context, entry, storeTime, policy) ? entry.token : undefined;
-  return { status: 'hit', value: decoded.value, tags: entry.tags, tier: 'l2', refreshes };
+  const { tags, token } = entry;
+  return { status: 'hit', value: decoded.value, tags, token, tier: 'l2', refreshes };
 }
 
 /** A valid value after its ttl: a caller with `grace` may return it if its load fails or takes too long. */
@@ -215,7 +216,7 @@ const UNDECODABLE: Restored = { cause: 'undecodable' };
 
 /** The value of an entry, or why a call with this policy cannot have it. */
 export function restore(
-  { codec, payload }: Entry,
+  { codec, payload }: Pick<Entry, 'codec' | 'payload'>,
   { serializer, maxValueBytes }: Pick<ReadPolicy, 'serializer' | 'maxValueBytes'>,
 ): Restored {
   if (serializer === undefined) return decodeValue(codec, payload, maxValueBytes) ?? UNDECODABLE;
@@ -273,7 +274,7 @@ async function confirm(
     known.tags.every(({ tag, nonce }) => nonces[tags.indexOf(tag) + 1] === nonce);
   if (!isCurrent) return invalidated(context, request, known.token, nonces, storeTime, undefined);
   publishL1Hit(context, request);
-  return { status: 'hit', value: await known.read(), tags: known.tags, tier: 'l1' };
+  return { status: 'hit', value: await known.read(), tags: known.tags, token: known.token, tier: 'l1' };
 }
 
 /** The tags of the call, then the others of the entry. */

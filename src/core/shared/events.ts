@@ -85,6 +85,16 @@ export interface CachementEvents {
     readonly all: boolean;
     readonly acknowledged: boolean;
   };
+  /**
+   * A returned value was not current, and nobody has invalidated it: the option `verify` has found it (docs/verify.md).
+   * `ageMs`: since its load had started, when it was returned. `tier`: where it was found. `path`: the first part that
+   * differs, such as `.orders[3].total`; empty for the value itself.
+   */
+  readonly stale: KeyEvent & {
+    readonly ageMs: number;
+    readonly tier: 'l1' | 'l2';
+    readonly path: string;
+  };
   /** A rate limit has decided about a call. `enforced: false`: a dry run, in which the call runs in any case. */
   readonly limit: KeyEvent & {
     readonly rule: string;
@@ -131,6 +141,7 @@ export const channels: Channels = {
   fill: channel('cachement:fill'),
   notStored: channel('cachement:notStored'),
   invalidate: channel('cachement:invalidate'),
+  stale: channel('cachement:stale'),
   limit: channel('cachement:limit'),
   lock: channel('cachement:lock'),
   unlock: channel('cachement:unlock'),

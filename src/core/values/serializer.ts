@@ -3,7 +3,7 @@ import { ValueError } from '../shared/errors.js';
 import type { PayloadCodec } from './payload-codec.js';
 import { reviverOf, type Revive, type Reviver } from './revive.js';
 import { SchemaRejection, validateBy, type StandardSchema } from './schema.js';
-import type { TypeCodecs } from './type-codec.js';
+import { encodeInstance, type TypeCodecs } from './type-codec.js';
 import { decodeValue, encodeValue, type EncodedValue } from './value-codec.js';
 import { MAX_DEPTH, type ValueLimits } from './value-limits.js';
 
@@ -102,6 +102,12 @@ export class Serializer {
       return error instanceof SchemaRejection ? { cause: 'rejected' } : { cause: 'rejected', error };
     }
   }
+
+  /** The data of an instance whose class has a codec; undefined for any other object. */
+  readonly instanceData = (instance: object): unknown => {
+    const codec = this.#types?.of(Object.getPrototypeOf(instance) as object);
+    return codec === undefined ? undefined : encodeInstance(codec, instance);
+  };
 
   #dataOf(value: unknown): unknown {
     return this.#reviver === undefined ? value : this.#reviver.dataOf(value);
