@@ -10,6 +10,7 @@ export type {
   SetOptions,
 } from './core/cache/cache.js';
 export type { BatchResult } from './core/cache/batch-load.js';
+export { entry, type EntryReference } from './core/cache/entry-reference.js';
 export type { CachedHandle } from './core/cache/cached-handle.js';
 export type { Peeked } from './core/cache/inspect.js';
 export { withRequestMemo } from './core/cache/request-memo.js';

@@ -3,6 +3,7 @@ const CURRENT_LOAD = 'test/cache/current-load.test.ts';
 const MEMO = 'test/cache/request-memo.test.ts';
 const MODE = 'test/cache/call-mode.test.ts';
 const HANDLES = 'test/decorators/handles.test.ts';
+const ENTRIES = 'test/decorators/entries.test.ts';
 const DEFAULTS = 'test/decorators/caching-defaults.test.ts';
 
 /**
@@ -1224,5 +1225,16 @@ export const cacheMutations = [
     by: '((compute: any) => compute)(',
     test: DEFAULTS,
     title: 'maxConcurrentLoads bounds a method over all classes that inherit it, whatever their defaults',
+  },
+  // --- references to entries --------------------------------------------------------------------------------------------
+  {
+    guard: 'reference-is-to-the-caching-that-is-invalidated',
+    test: ENTRIES,
+    title: 'a reference to a method of another Caching is refused',
+  },
+  {
+    guard: 'key-that-needs-the-instance-is-refused',
+    test: ENTRIES,
+    title: 'a key that reads fields of this needs the instance; one that calls methods of the class does not',
   },
 ];

@@ -1,12 +1,7 @@
 import { CacheEngine } from './cache/cache-engine.js';
 import { Cache } from './cache/cache.js';
-import {
-  handleOn,
-  type AsyncMethodName,
-  type CachedHandle,
-  type MethodArguments,
-  type MethodResult,
-} from './cache/cached-handle.js';
+import { handleOn, type CachedHandle } from './cache/cached-handle.js';
+import type { AsyncMethodName, MethodArguments, MethodResult } from './cache/method-types.js';
 import { runInMode } from './cache/call-mode.js';
 import type { VerificationReport } from './cache/verification-report.js';
 import { systemClock } from './shared/system-clock.js';
@@ -308,9 +303,9 @@ export class Caching {
   }
 
   #verbsIn(context: KeyContext | undefined): Verbs {
-    const { cache, limits, locks } = this.engines;
+    const { limits, locks } = this.engines;
     return {
-      cache: new Cache(cache, context),
+      cache: new Cache(this, context),
       limits: new Limits(limits, context),
       locks: new Locks(locks, context),
     };

@@ -1,5 +1,6 @@
 import type { Key } from '../core/cache/cache.js';
 import { isMap, readBatch } from '../core/cache/batch-load.js';
+import type { KeyedMethod } from '../core/cache/entry-reference.js';
 import { describe } from '../core/shared/describe.js';
 import { KeyError, OptionsError } from '../core/shared/errors.js';
 import {
@@ -15,13 +16,13 @@ import { runUncached } from '../core/cache/load-context.js';
 import type { Duration } from '../core/shared/duration.js';
 import { resultTtlOf, ttlOrFunction } from '../core/cache/result-ttl.js';
 import { valueOptions, type ValueOptions } from '../core/cache/value-options.js';
-import { around, callAsync, type AsyncMethodDecorator } from './shared/around.js';
+import { around, callAsync, type AsyncMethodDecorator, type Method } from './shared/around.js';
 import { cachePlan } from './shared/cache-plan.js';
 import { compileKey, type KeyOption } from './shared/compile-key.js';
 import { argumentTagsOf, type AnyTags } from './shared/compile-tags.js';
 import { decoratorOptions } from './shared/decorator-options.js';
 import { MethodName } from './shared/method-name.js';
-import { resolveCaching, type CachingSource } from './shared/resolve-caching.js';
+import { fixedCaching, resolveCaching, type CachingSource } from './shared/resolve-caching.js';
 import type { Template } from './shared/key-template-type.js';
 
 /** The form of the result of a method: a Map by id, a list, or an object by id. */
@@ -190,16 +191,18 @@ export function decorateCachedMany<This, A extends readonly unknown[], R>(
     const name = new MethodName('@CachedMany', joinPoint, options.name, undefined);
     const keyOf = compileKey(options.key, `key of ${label}`)!;
     const planOf = cachePlan(joinPoint, options, label);
-    return async (self, args, original) => {
+    const idsOf = (self: unknown, ids: unknown): readonly unknown[] => {
+      if (Array.isArray(ids)) return ids;
+      throw new OptionsError(
+        `${name.forErrors(self)} takes a list of ids as its first argument, and ${describe(ids)} was given.`,
+      );
+    };
+    const advice = async (self: unknown, args: unknown[], original: Method): Promise<unknown> => {
       const plan = planOf(self);
       const { cache, onKeyError, tags, setupOf } = plan;
       const { context, engine, policy } = setupOf(resolveCaching(self, cache, name));
-      const [ids, ...rest] = args;
-      if (!Array.isArray(ids)) {
-        throw new OptionsError(
-          `${name.forErrors(self)} takes a list of ids as its first argument, and ${describe(ids)} was given.`,
-        );
-      }
+      const [first, ...rest] = args;
+      const ids = idsOf(self, first);
       const isCached = engine.enabled && (when === undefined || when.apply(self, args));
       if (!isCached) return runUncached(() => callAsync(original, self, args, name));
       const parts = context?.read(() => name.forErrors(self));
@@ -247,6 +250,21 @@ export function decorateCachedMany<This, A extends readonly unknown[], R>(
       });
       return resultOf(returns, ids, values);
     };
+    const keyed: KeyedMethod = {
+      label: (self) => name.forErrors(self),
+      cachingOf: (self) => resolveCaching(self, planOf(self).cache, name),
+      fixedCachingOf: (self) => fixedCaching(planOf(self).cache),
+      keysOf: (host, self, [ids, ...rest]) => {
+        const parts = planOf(self)
+          .setupOf(host)
+          .context?.read(() => name.forErrors(self));
+        return idsOf(self, ids).map((id) => {
+          const key = keyOf([id, ...rest], self);
+          return parts === undefined ? key : parts.key(key);
+        });
+      },
+    };
+    return Object.assign(advice, { keyed });
   });
 }
 

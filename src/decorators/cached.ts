@@ -14,6 +14,7 @@ import {
 import { cacheOptions, type CacheOptions } from '../core/cache/cache-options.js';
 import type { CacheCall } from '../core/cache/cache-call.js';
 import type { CachedMethod, CacheHost } from '../core/cache/cached-method.js';
+import type { KeyedMethod } from '../core/cache/entry-reference.js';
 import { runUncached } from '../core/cache/load-context.js';
 import type { Duration } from '../core/shared/duration.js';
 import { resultTtlOf, ttlOrFunction } from '../core/cache/result-ttl.js';
@@ -24,7 +25,7 @@ import { compileKey, type KeyOption } from './shared/compile-key.js';
 import { argumentTagsOf, type AnyTags } from './shared/compile-tags.js';
 import { decoratorOptions } from './shared/decorator-options.js';
 import { MethodName } from './shared/method-name.js';
-import { perCaching, resolveCaching, type CachingSource } from './shared/resolve-caching.js';
+import { fixedCaching, perCaching, resolveCaching, type CachingSource } from './shared/resolve-caching.js';
 import type { Template } from './shared/key-template-type.js';
 
 /** The options of `@Cached`. Defaults are those of `defaults` of `new Caching`. */
@@ -237,6 +238,16 @@ export function decorateCached<This, A extends readonly unknown[], R>(
       if (!isSampled) return engine.read(call);
       return engine.read({ ...call, sample: { hasItsKey: () => ownKey(self, args) === own } });
     };
+    const completeKey = (
+      plan: CachePlan,
+      host: CacheHost,
+      self: unknown,
+      args: unknown[],
+    ): Omit<KeysOfCall, 'argumentTags'> => {
+      const parts = plan.setupOf(host).context?.read(() => name.forErrors(self));
+      const own = ownKey(self, args);
+      return { key: parts === undefined ? own : parts.key(own), parts };
+    };
     const cached: CachedMethod = {
       label: (self) => name.forErrors(self),
       cachingOf: (self) => resolveCaching(self, planOf(self).cache, name),
@@ -245,15 +256,19 @@ export function decorateCached<This, A extends readonly unknown[], R>(
       keyOf: ownKey,
       callOf: (host, self, args) => {
         const plan = planOf(self);
-        const parts = plan.setupOf(host).context?.read(() => name.forErrors(self));
-        const own = ownKey(self, args);
-        const key = parts === undefined ? own : parts.key(own);
+        const { key, parts } = completeKey(plan, host, self, args);
         const argumentTags = argumentTagsOf(plan, args, parts);
         return callOf(plan, host, self, args, joinPoint.method, { key, argumentTags, parts });
       },
       run: (self, args) => callAsync(joinPoint.method, self, args, name),
     };
-    return Object.assign(advice, { cached });
+    const keyed: KeyedMethod = {
+      label: cached.label,
+      cachingOf: cached.cachingOf,
+      fixedCachingOf: (self) => fixedCaching(planOf(self).cache),
+      keysOf: (host, self, args) => [completeKey(planOf(self), host, self, args).key],
+    };
+    return Object.assign(advice, { cached, keyed });
   });
 }
 

@@ -2,14 +2,21 @@ import type { Key } from '../core/cache/cache.js';
 import { InvalidationError, invalidationQueued, OptionsError } from '../core/shared/errors.js';
 import { KeyContext, type ContextOfCall } from '../core/keys/context.js';
 import { logicalKey } from '../core/keys/key.js';
-import { flag, oneOf, parseOptions, unchecked, type Option } from '../core/shared/option-schema.js';
+import { callback, flag, oneOf, parseOptions, unchecked, type Option } from '../core/shared/option-schema.js';
+import type { CacheHost } from '../core/cache/cached-method.js';
 import { safeDuration, type OnUnavailable } from '../core/cache/cache-options.js';
+import type { EntryReference } from '../core/cache/entry-reference.js';
 import type { Duration } from '../core/shared/duration.js';
 import type { InvalidationTarget } from '../core/cache/pending-invalidations.js';
 import { normaliseTags } from '../core/cache/tags.js';
 import { around, callAsync, type AsyncMethodDecorator } from './shared/around.js';
 import { perClass } from './shared/class-defaults.js';
-import { compileKeys, type KeysOption, type RenderKeys } from './shared/compile-key.js';
+import {
+  compileKeys,
+  compileReferences,
+  type KeysOption,
+  type ReferencesOption,
+} from './shared/compile-key.js';
 import { decoratorOptions } from './shared/decorator-options.js';
 import { MethodName } from './shared/method-name.js';
 import { perCaching, resolveCaching, type CachingSource } from './shared/resolve-caching.js';
@@ -21,7 +28,7 @@ export type Timing = 'after' | 'before' | 'both';
 /** The result of the method; undefined in the invalidation before it. */
 type Known<R, W extends Timing> = W extends 'after' ? R : R | undefined;
 
-/** The options of `@Invalidates`: at least one of `keys`, `tags` and `all`. */
+/** The options of `@Invalidates`: at least one of `keys`, `entries`, `tags` and `all`. */
 export interface InvalidatesOptions<
   This,
   A extends readonly unknown[],
@@ -37,6 +44,13 @@ export interface InvalidatesOptions<
     | Template<K, A>
     | readonly Template<K, A>[]
     | NoInfer<(this: This, result: Known<R, W>, ...args: A) => readonly Key[]>
+    | undefined;
+  /**
+   * The entries of calls of decorated methods: a function of the result and the arguments that returns references, made by
+   * `entry`. Keys and their context are those of the methods.
+   */
+  readonly entries?:
+    | NoInfer<(this: This, result: Known<R, W>, ...args: A) => readonly EntryReference[]>
     | undefined;
   /** The tags: templates, or a function of the result and the arguments. */
   readonly tags?:
@@ -94,6 +108,7 @@ export interface InvalidatesOptions<
 /** The schema of `InvalidatesOptions`: names, checks and defaults. */
 export const invalidatesOptions = {
   keys: unchecked<KeysOption>('templates or a function'),
+  entries: callback<ReferencesOption>(),
   tags: unchecked<KeysOption>('templates or a function'),
   all: flag(false),
   timing: oneOf(['after', 'before', 'both'], 'after'),
@@ -150,6 +165,7 @@ export function decorateInvalidates<This, A extends readonly unknown[], R>(
     const options = parseOptions(invalidatesOptions, rawOptions, label);
     const {
       keys,
+      entries,
       tags,
       all = false,
       timing = 'after',
@@ -158,7 +174,7 @@ export function decorateInvalidates<This, A extends readonly unknown[], R>(
       unless,
       safe,
     } = options;
-    if (keys === undefined && tags === undefined && !all) {
+    if (keys === undefined && entries === undefined && tags === undefined && !all) {
       throw new OptionsError(
         `${label} invalidates nothing. Give it keys: 'user:{0}', tags: ['users'], or all: true.`,
       );
@@ -173,6 +189,7 @@ export function decorateInvalidates<This, A extends readonly unknown[], R>(
     const name = new MethodName('@Invalidates', joinPoint, options.name, undefined);
     const keysOf = compileKeys(keys, `keys of ${label}`);
     const tagsOf = compileKeys(tags, `tags of ${label}`);
+    const entriesOf = compileReferences(entries, `entries of ${label}`);
     // What covers all contexts needs none.
     const isNamed = keys !== undefined || tags !== undefined;
     const planOf = perClass(joinPoint, (defaults) => ({
@@ -181,32 +198,32 @@ export function decorateInvalidates<This, A extends readonly unknown[], R>(
         context: isNamed ? KeyContext.for(context, options.context ?? defaults.context) : undefined,
       })),
     }));
-    const nothing: RenderKeys = () => [];
-    /** What the arguments tell. */
-    const markedOf = (self: unknown, args: unknown[], parts: ContextOfCall | undefined): InvalidationTarget =>
-      targetOf(
-        self,
-        undefined,
-        args,
-        parts,
-        isTemplates(keys) ? keysOf : nothing,
-        isTemplates(tags) ? tagsOf : nothing,
-      );
+    const afterwards = { keysOf, tagsOf, entriesOf };
+    /** What the arguments tell: functions may need the result. */
+    const beforehand: typeof afterwards = {
+      keysOf: isTemplates(keys) ? keysOf : () => [],
+      tagsOf: isTemplates(tags) ? tagsOf : () => [],
+      entriesOf: () => [],
+    };
     const targetOf = (
+      host: CacheHost,
       self: unknown,
       result: unknown,
       args: unknown[],
       parts: ContextOfCall | undefined,
-      renderKeys = keysOf,
-      renderTags = tagsOf,
+      renders = afterwards,
     ): InvalidationTarget => {
       try {
-        const named = renderKeys(self, [result, ...args], args).map((key) =>
-          logicalKey(key, `keys of ${label}`),
+        const named = renders
+          .keysOf(self, [result, ...args], args)
+          .map((key) => logicalKey(key, `keys of ${label}`));
+        const tagged = normaliseTags(
+          renders.tagsOf(self, [result, ...args], args) as readonly string[],
+          label,
         );
-        const tagged = normaliseTags(renderTags(self, [result, ...args], args) as readonly string[], label);
-        if (parts === undefined) return { keys: named, tags: tagged, all };
-        return { keys: named.map((key) => parts.key(key)), tags: parts.tags(tagged), all };
+        const referred = renders.entriesOf(host, self, [result, ...args]);
+        if (parts === undefined) return { keys: [...named, ...referred], tags: tagged, all };
+        return { keys: [...named.map((key) => parts.key(key)), ...referred], tags: parts.tags(tagged), all };
       } catch (cause) {
         throw new InvalidationError(
           `${name.forErrors(self)} invalidated nothing, because its keys or tags could not be computed: ${messageOf(cause)}`,
@@ -224,17 +241,19 @@ export function decorateInvalidates<This, A extends readonly unknown[], R>(
       // guard: context-is-read-before-the-method
       const parts = contextOf(caching).context?.read(() => name.forErrors(self));
       const invalidate = async (result: unknown): Promise<void> => {
-        const target = targetOf(self, result, args, parts);
+        const target = targetOf(caching, self, result, args, parts);
         const failure = await engine.invalidate(target, () => name.forEvents(self));
         if (failure !== undefined && onUnavailable === 'throw') throw invalidationQueued(failure, result);
       };
       if (safe !== undefined) {
         return engine.invalidateAround({
-          marked: markedOf(self, args, parts),
+          marked: targetOf(caching, self, undefined, args, parts, beforehand),
           safe,
           work: run,
           targetOf: (result) =>
-            unless?.apply(self, [result, ...args]) === true ? undefined : targetOf(self, result, args, parts),
+            unless?.apply(self, [result, ...args]) === true
+              ? undefined
+              : targetOf(caching, self, result, args, parts),
           onUnavailable,
           method: () => name.forEvents(self),
         });

@@ -334,7 +334,10 @@ test('invalid options are refused at class definition, by name', (t) => {
   const refused: [object, RegExp][] = [
     [{}, /^@Invalidates on save invalidates nothing\. Give it keys/],
     [{ all: false }, /invalidates nothing/],
-    [{ key: 'user:{0}' }, /^@Invalidates on save has no option 'key'\. It has: keys, tags, all, timing, /],
+    [
+      { key: 'user:{0}' },
+      /^@Invalidates on save has no option 'key'\. It has: keys, entries, tags, all, timing, /,
+    ],
     [{ keys: 'user:{id}' }, /^keys of @Invalidates on save: .*does not begin with a position/],
     [{ keys: 5 }, /^keys of @Invalidates on save are templates or a function, and 5 was given/],
     [{ keys: [['user', 1]] }, /^keys of @Invalidates on save is a template such as .*an array was given/],

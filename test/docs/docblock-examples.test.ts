@@ -66,7 +66,7 @@ function isClass(code: string): boolean {
 const IMPORTS = `
 import 'reflect-metadata';
 import {
-  bindCaching, Cached, CachedMany, CachePut, Caching, CachingDefaults, createDecorators, currentLease, currentLoad, defineCodec, Invalidates, key, Locked, RateLimited, subscribe,
+  bindCaching, Cached, CachedMany, CachePut, Caching, CachingDefaults, createDecorators, currentLease, currentLoad, defineCodec, entry, Invalidates, key, Locked, RateLimited, subscribe,
   useContainer, withCaching, withContext, withRequestMemo,
 } from 'cachement';
 import { memory } from 'cachement/memory';
@@ -86,6 +86,7 @@ function importsOf(file: string): string {
 const TSYRINGE = "import { container } from 'tsyringe';\n";
 
 const ADAPTER_IMPORTS: Readonly<Record<string, string>> = {
+  'core/cache': `${TSYRINGE}declare class Users { find(id: string): Promise<User> }\n`,
   'adapters/msgpackr': "import { msgpackr } from 'cachement/msgpackr';\n",
   'core/values': "import { Decimal } from 'decimal.js';\n",
   'adapters/express': `

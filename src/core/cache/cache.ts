@@ -1,6 +1,8 @@
 import { readBatch, type BatchResult } from './batch-load.js';
 import type { CacheCall, LookupResult, Sample } from './cache-call.js';
 import type { CacheEngine } from './cache-engine.js';
+import type { CacheHost } from './cached-method.js';
+import { keysOfReferences, type EntryReference } from './entry-reference.js';
 import { describe } from '../shared/describe.js';
 import { invalidationQueued, OptionsError } from '../shared/errors.js';
 import type { ContextOfCall, KeyContext } from '../keys/context.js';
@@ -165,10 +167,12 @@ export interface Acknowledgement {
   readonly acknowledged: boolean;
 }
 
-/** Which entries an invalidation covers. Those of all three options together. */
+/** Which entries an invalidation covers. Those of all options together. */
 export interface InvalidationTargetOptions {
   /** The entries with these keys. @default none */
   readonly keys?: readonly Key[] | undefined;
+  /** The entries of calls of decorated methods: references made by `entry`. @default none */
+  readonly entries?: readonly EntryReference[] | undefined;
   /** All entries that have at least one of these tags, of which there are at most 1,000. @default none */
   readonly tags?: readonly string[] | undefined;
   /** True: all entries of the namespace. @default false */
@@ -223,6 +227,7 @@ export const putOptions = {
 
 export const invalidationTarget = {
   keys: list<Key>('a list of keys'),
+  entries: list<EntryReference>('a list of references made by entry(...)'),
   tags: unchecked<readonly string[]>('a list of strings'),
   all: flag(false),
 } satisfies Record<keyof InvalidationTargetOptions, Option<unknown>>;
@@ -247,12 +252,14 @@ const SAMPLE: Sample = { hasItsKey: () => true };
  * await caching.cache.invalidate({ tags: ['users'] });
  */
 export class Cache {
+  readonly #host: CacheHost;
   readonly #engine: CacheEngine;
   readonly #context: KeyContext | undefined;
 
   /** @internal made by `new Caching(...)` */
-  constructor(engine: CacheEngine, context?: KeyContext) {
-    this.#engine = engine;
+  constructor(host: CacheHost, context?: KeyContext) {
+    this.#host = host;
+    this.#engine = host.engines.cache;
     this.#context = context;
   }
 
@@ -522,12 +529,15 @@ export class Cache {
   }
 
   #targetOf(target: InvalidationTargetOptions, label: string): InvalidationTarget {
-    const { keys = [], tags, all = false } = parseOptions(invalidationTarget, target, label);
+    const { keys = [], entries = [], tags, all = false } = parseOptions(invalidationTarget, target, label);
     // What covers all contexts needs none.
     const isNamed = keys.length > 0 || tags !== undefined;
     const context = isNamed ? this.#context?.read(label) : undefined;
     return {
-      keys: keys.map((key) => keyIn(context, key, label)),
+      keys: [
+        ...keys.map((key) => keyIn(context, key, label)),
+        ...keysOfReferences(this.#host, entries, `entries of ${label}`),
+      ],
       tags: tagsIn(context, tags, undefined, label),
       all,
     };

@@ -1,4 +1,5 @@
 import { registerCachedMethod, type CachedMethod } from '../../core/cache/cached-method.js';
+import { registerKeyedMethod, type KeyedMethod } from '../../core/cache/entry-reference.js';
 import { describe } from '../../core/shared/describe.js';
 import { DecorationError } from '../../core/shared/errors.js';
 import { originals, type Method } from '../../core/shared/originals.js';
@@ -53,6 +54,8 @@ export interface Advice {
   (self: unknown, args: unknown[], original: Method): Promise<unknown>;
   /** What handles on the method need; only `@Cached` has it. */
   readonly cached?: CachedMethod;
+  /** What references to entries of the method need; only `@Cached` and `@CachedMany` have it. */
+  readonly keyed?: KeyedMethod;
 }
 
 /**
@@ -134,6 +137,7 @@ function wrap(
   copyFunction(method, wrapper);
   originals.set(wrapper, method);
   if (advice.cached !== undefined) registerCachedMethod(wrapper, advice.cached);
+  if (advice.keyed !== undefined) registerKeyedMethod(wrapper, advice.keyed);
   return wrapper;
 }
 

@@ -1,3 +1,5 @@
+import type { CacheHost } from '../../core/cache/cached-method.js';
+import { keysOfReferences, type EntryReference } from '../../core/cache/entry-reference.js';
 import { describe } from '../../core/shared/describe.js';
 import { OptionsError } from '../../core/shared/errors.js';
 import { compileTemplate, type RenderTemplate } from '../../core/keys/key-template.js';
@@ -12,6 +14,9 @@ export type KeysOption =
   | readonly string[]
   | ((this: unknown, ...parameters: never) => readonly Key[])
   | undefined;
+
+/** An option for references to entries: a function that returns a list. */
+export type ReferencesOption = (this: unknown, ...parameters: never) => readonly EntryReference[];
 
 /** Returns the logical key of a call. @throws KeyError */
 export interface RenderKey {
@@ -62,6 +67,19 @@ export function compileKeys(keys: KeysOption, label: string): RenderKeys {
   }
   const renders = compileTemplates(keys, label);
   return (_self, _parameters, args) => renders.map((render) => render(args));
+}
+
+/**
+ * Compiles an option for references to entries into a function that returns their keys, with the parts of the context.
+ *
+ * @param label names the option in errors: `entries of @Invalidates on save`
+ */
+export function compileReferences(
+  option: ReferencesOption | undefined,
+  label: string,
+): (host: CacheHost, self: unknown, parameters: unknown[]) => readonly string[] {
+  if (option === undefined) return () => [];
+  return (host, self, parameters) => keysOfReferences(host, option.apply(self, parameters as never), label);
 }
 
 /**

@@ -143,6 +143,11 @@ export function resolveCaching(
   return fallback;
 }
 
+/** The `Caching` of a `cache` option; undefined if a function or the instance decides. */
+export function fixedCaching(source: CachingSource<never> | undefined): Caching | undefined {
+  return typeof source === 'function' ? undefined : source;
+}
+
 /** A `Caching` is checked when the class is defined; the result of a function is checked here. */
 function fromOption(self: unknown, source: CachingSource<never>, name: NameForErrors): Caching {
   if (typeof source !== 'function') return source;
