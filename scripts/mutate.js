@@ -24,6 +24,8 @@ import { putMutations } from './mutations/puts.js';
 import { stalenessMutations } from './mutations/staleness.js';
 import { verifyMutations } from './mutations/verify.js';
 
+import { transactionMutations } from './mutations/transactions.js';
+
 const root = fileURLToPath(new URL('..', import.meta.url));
 /** Some guards keep calls from hanging: a test that hangs has failed. */
 const MAX_TEST_MS = 40_000;
@@ -40,6 +42,7 @@ const mutations = [
   ...putMutations,
   ...stalenessMutations,
   ...verifyMutations,
+  ...transactionMutations,
 ];
 const args = process.argv.slice(2);
 const words = args.filter((arg) => !arg.startsWith('--')).join(' ');

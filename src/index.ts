@@ -8,9 +8,11 @@ export type {
   InvalidateOptions,
   PutOptions,
   SetOptions,
+  WaitReplicasOptions,
 } from './core/cache/cache.js';
 export type { BatchResult } from './core/cache/batch-load.js';
 export { entry, type EntryReference } from './core/cache/entry-reference.js';
+export type { DeferredInvalidations, TransactionOptions } from './core/cache/deferred-invalidations.js';
 export type { CachedHandle } from './core/cache/cached-handle.js';
 export type { Peeked } from './core/cache/inspect.js';
 export { withRequestMemo } from './core/cache/request-memo.js';

@@ -4,6 +4,12 @@ import { handleOn, type CachedHandle } from './cache/cached-handle.js';
 import type { AsyncMethodName, MethodArguments, MethodResult } from './cache/method-types.js';
 import { runInMode } from './cache/call-mode.js';
 import type { VerificationReport } from './cache/verification-report.js';
+
+import {
+  DeferredInvalidations,
+  runTransaction,
+  type TransactionOptions,
+} from './cache/deferred-invalidations.js';
 import { systemClock } from './shared/system-clock.js';
 import { describe } from './shared/describe.js';
 import { OptionsError } from './shared/errors.js';
@@ -300,6 +306,43 @@ export class Caching {
    */
   verification(): VerificationReport {
     return this.engines.cache.verification;
+  }
+
+  /**
+   * Runs a database transaction. Invalidations of this `Caching` in it, by `@Invalidates` and by the plain verbs, are held
+   * back, also after an await. When the promise of `work` resolves, which is after the commit, they are sent together. When it
+   * rejects, which is after the rollback, they are dropped.
+   *
+   * Cached calls in it return no value that the transaction has invalidated, and what they load is not stored
+   * (docs/transactions.md). A transaction within another one is a part of it, such as a savepoint.
+   *
+   * @param work runs the whole transaction, the commit included
+   * @returns what `work` returns, after the store has confirmed the invalidations
+   * @throws OptionsError for invalid options; and what `work` throws
+   * @throws InvalidationError if the store is unavailable and `onUnavailable` is `'throw'`; its `result` is that of `work`
+   * @example
+   * await caching.transaction(() => db.transaction(() => service.save(user)));
+   */
+  transaction<T>(work: () => Promise<T> | T, options: TransactionOptions = {}): Promise<T> {
+    return runTransaction(this.engines.cache, work, options);
+  }
+
+  /**
+   * Holds invalidations back for a transaction that the caller begins and ends by itself. Call `run` for the work in it, and
+   * `commit` or `rollback` after the database has done so.
+   *
+   * @throws OptionsError for invalid options
+   * @example
+   * const deferred = caching.deferInvalidations();
+   * try {
+   *   await deferred.run(() => service.save(user));
+   *   await deferred.commit(); // After that of the database.
+   * } finally {
+   *   deferred.rollback(); // Does nothing after a commit.
+   * }
+   */
+  deferInvalidations(options: TransactionOptions = {}): DeferredInvalidations {
+    return new DeferredInvalidations(this.engines.cache, options, 'deferInvalidations');
   }
 
   #verbsIn(context: KeyContext | undefined): Verbs {

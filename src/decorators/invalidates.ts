@@ -2,11 +2,19 @@ import type { Key } from '../core/cache/cache.js';
 import { InvalidationError, invalidationQueued, OptionsError } from '../core/shared/errors.js';
 import { KeyContext, type ContextOfCall } from '../core/keys/context.js';
 import { logicalKey } from '../core/keys/key.js';
-import { callback, flag, oneOf, parseOptions, unchecked, type Option } from '../core/shared/option-schema.js';
+import type { Duration } from '../core/shared/duration.js';
+import {
+  callback,
+  duration,
+  flag,
+  oneOf,
+  parseOptions,
+  unchecked,
+  type Option,
+} from '../core/shared/option-schema.js';
 import type { CacheHost } from '../core/cache/cached-method.js';
 import { safeDuration, type OnUnavailable } from '../core/cache/cache-options.js';
 import type { EntryReference } from '../core/cache/entry-reference.js';
-import type { Duration } from '../core/shared/duration.js';
 import type { InvalidationTarget } from '../core/cache/pending-invalidations.js';
 import { normaliseTags } from '../core/cache/tags.js';
 import { around, callAsync, type AsyncMethodDecorator } from './shared/around.js';
@@ -88,6 +96,12 @@ export interface InvalidatesOptions<
    */
   readonly safe?: Duration | undefined;
   /**
+   * Sends the invalidation a second time after this delay: for loads that read a replica of the database which lags behind
+   * (docs/transactions.md).
+   * @default never
+   */
+  readonly repeatAfter?: Duration | undefined;
+  /**
    * Parts of the context that the keys have beside those of the `Caching`, as on the `@Cached` methods of these keys; or
    * false: keys and tags have no parts of the context (docs/context.md).
    * @default those of the `Caching`
@@ -117,6 +131,7 @@ export const invalidatesOptions = {
   >,
   onUnavailable: oneOf(['queue', 'throw'], 'queue'),
   safe: safeDuration,
+  repeatAfter: duration({ min: 1 }),
   ...decoratorOptions,
 } satisfies Record<
   keyof InvalidatesOptions<unknown, readonly unknown[], unknown, string, string, Timing>,
@@ -127,7 +142,8 @@ export const invalidatesOptions = {
  * Invalidates entries after the method succeeds, before its promise resolves. Once the store has confirmed that, no
  * call in any process returns the old entries, and no load that started earlier can store an old value again.
  *
- * If the method throws, nothing is invalidated after it.
+ * If the method throws, nothing is invalidated after it. Within `caching.transaction` the invalidation is sent after the
+ * commit, and not when the method returns.
  *
  * @throws DecorationError, OptionsError while the class is defined
  * @throws InvalidationError (rejection) if a key or tag cannot be computed from result and arguments, or if the store
@@ -170,6 +186,7 @@ export function decorateInvalidates<This, A extends readonly unknown[], R>(
       all = false,
       timing = 'after',
       onUnavailable = 'queue',
+      repeatAfter,
       when,
       unless,
       safe,
@@ -242,7 +259,7 @@ export function decorateInvalidates<This, A extends readonly unknown[], R>(
       const parts = contextOf(caching).context?.read(() => name.forErrors(self));
       const invalidate = async (result: unknown): Promise<void> => {
         const target = targetOf(caching, self, result, args, parts);
-        const failure = await engine.invalidate(target, () => name.forEvents(self));
+        const failure = await engine.invalidate(target, () => name.forEvents(self), repeatAfter);
         if (failure !== undefined && onUnavailable === 'throw') throw invalidationQueued(failure, result);
       };
       if (safe !== undefined) {
@@ -255,6 +272,7 @@ export function decorateInvalidates<This, A extends readonly unknown[], R>(
               ? undefined
               : targetOf(caching, self, result, args, parts),
           onUnavailable,
+          repeatAfter,
           method: () => name.forEvents(self),
         });
       }

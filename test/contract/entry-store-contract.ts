@@ -981,6 +981,7 @@ export function entryStoreContract(
       unmark: () => store.unmark('nonces', [tag('a')], newToken()),
       getOrCreateNonces: () => store.getOrCreateNonces([tag('a')], undefined, newToken(), 1_000),
       removeNonces: () => store.removeNonces([tag('a')], tagChanges, [], newToken()),
+      replicated: () => store.replicated((own) => own.remove([entry('k')]), [entry('k')], 1, 1_000),
     };
     for (const [verb, call] of Object.entries(verbs)) {
       const error = await t.throwsAsync(call, { instanceOf: StoreUnavailableError }, verb);

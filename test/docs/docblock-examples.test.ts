@@ -184,6 +184,7 @@ export const ip = '127.0.0.1';
 export const db = {
   user: async (_id: string): Promise<User> => user,
   rename: async (_id: string, _name: string): Promise<User> => user,
+  transaction: <T>(work: () => Promise<T>): Promise<T> => work(),
   users: async (ids: readonly string[]): Promise<Map<string, User>> => new Map(ids.map((id) => [id, user])),
   settle: async (_invoice: Invoice, _fencingToken: bigint | undefined): Promise<void> => {},
 };
@@ -196,6 +197,7 @@ export const t = { is: (actual: unknown, expected: unknown): void => assert.equa
 class Service {
   @Cached({ key: 'user:{0}', ttl: '1m' })
   async find(id: string): Promise<User> { return db.user(id); }
+  async save(_user: User): Promise<void> {}
 }
 export const service = new Service();
 `;

@@ -21,7 +21,9 @@ import {
   invalidationTarget,
   putOptions,
   setOptions,
+  waitReplicasOptions,
 } from '../../src/core/cache/cache.js';
+import { transactionOptions } from '../../src/core/cache/deferred-invalidations.js';
 import { cachingOptions, verbsOptions } from '../../src/core/caching.js';
 import { l1Options } from '../../src/core/l1/l1-options.js';
 import { consumeOptions, limitOptions, runOptions } from '../../src/core/limits/limit-options.js';
@@ -121,6 +123,14 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   invalidateAround: {
     schema: invalidateAroundOptions,
     documented: [['src/core/cache/cache.ts', 'InvalidateAroundOptions']],
+  },
+  'invalidate: waitReplicas': {
+    schema: waitReplicasOptions,
+    documented: [['src/core/cache/cache.ts', 'WaitReplicasOptions']],
+  },
+  'transaction and deferInvalidations': {
+    schema: transactionOptions,
+    documented: [['src/core/cache/deferred-invalidations.ts', 'TransactionOptions']],
   },
   limits: { schema: limitOptions, documented: [[LIMITS, 'LimitOptions']] },
   '@RateLimited': {

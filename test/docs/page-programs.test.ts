@@ -25,6 +25,7 @@ const PAGES = [
   'docs/rate-limits.md',
   'docs/redis.md',
   'docs/stampede.md',
+  'docs/transactions.md',
   'docs/values.md',
   'docs/verify.md',
 ];

@@ -73,6 +73,26 @@ declare const oldKey: string;
 declare const newKey: string;
 `;
 
+test('the snippets of docs/transactions.md compile, each by itself', async (t) => {
+  const files = modulesOf('transactions.md');
+  t.is(Object.keys(files).length, 6);
+  const project = await compileProject({ ...files, 'surroundings.d.ts': TRANSACTIONS });
+  await project.remove();
+  t.pass();
+});
+
+const TRANSACTIONS = `
+declare const Invalidates: typeof import('cachement').Invalidates;
+declare const caching: import('cachement').Caching;
+interface EntityManager { save(user: User): Promise<User> }
+interface User { readonly id: string }
+declare const user: User;
+declare const primary: { save(user: User): Promise<void> };
+declare const users: { save(user: User, manager: EntityManager): Promise<User> };
+declare const dataSource: { transaction<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> };
+declare const runner: { readonly manager: EntityManager; commitTransaction(): Promise<void> };
+`;
+
 test('the snippets of README.md compile, each by itself', async (t) => {
   const project = await compileProject({ ...modulesOf('../README.md'), 'surroundings.d.ts': README });
   await project.remove();

@@ -157,7 +157,7 @@ class Chaos implements ChaosAdapter {
     return {
       entries: this.#store(backend.entries, [
         ...(['read', 'time', 'nonces', 'lease', 'extend', 'fill', 'release', 'remove'] as const),
-        ...(['mark', 'unmark', 'getOrCreateNonces', 'removeNonces'] as const),
+        ...(['mark', 'unmark', 'getOrCreateNonces', 'removeNonces', 'replicated'] as const),
       ]),
       rates: this.#store(backend.rates, ['consume', 'refund', 'renew', 'block', 'reset']),
       locks: this.#locks(backend.locks),

@@ -1,10 +1,12 @@
 import type { AdapterHost, Backend } from '../../core/ports/adapter.js';
 import { newToken } from '../../core/shared/token.js';
 import type { CircuitBreaker } from './commands/circuit-breaker.js';
-import { channelOf, RedisConnection } from './connection/redis-connection.js';
+import { channelOf, openTopology, RedisConnection } from './connection/redis-connection.js';
 import type { Target } from './connection/target.js';
 import { waitForEndedConnections } from './connection/watch-client.js';
+import { ScriptRunner } from './commands/script.js';
 import { RedisEntryStore } from './entries/entry-store.js';
+import { ReplicatedRemovals } from './entries/replicated-removals.js';
 import { RedisRateStore } from './limits/rate-store.js';
 import type { IoredisSettings } from './ioredis-options.js';
 import { RedisLockStore } from './locks/lock-store.js';
@@ -35,16 +37,33 @@ export function openBackend(target: Target, settings: IoredisSettings, host: Ada
   const locks = new RedisLockStore(target, settings, host);
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
-    await Promise.all([locks.close(), connection.close()]);
+    await Promise.all([locks.close(), replicated.close(), connection.close()]);
     await waitForEndedConnections();
   };
   connection.open();
+  const entrySettings = { clock, timeout, readsStoreTime: host.needsStoreTime === true };
+  const replicated = new ReplicatedRemovals(
+    () => {
+      const silent = { changed() {}, ready() {}, disconnected() {} };
+      const own = openTopology(
+        target,
+        'replicated',
+        { clock, namespace, timeout, connectTimeout, ...silent },
+        silent,
+      );
+      own.open();
+      const ownScripts = new ScriptRunner(own);
+      return {
+        topology: own,
+        entries: new RedisEntryStore(own, ownScripts, namespace, sender, entrySettings),
+      };
+    },
+    { clock, timeout },
+  );
 
   return {
-    entries: new RedisEntryStore(topology, scripts, namespace, sender, {
-      clock,
-      timeout,
-      readsStoreTime: host.needsStoreTime === true,
+    entries: Object.assign(new RedisEntryStore(topology, scripts, namespace, sender, entrySettings), {
+      replicated: replicated.run.bind(replicated),
     }),
     rates: new RedisRateStore(scripts, topology, channel, { clock, timeout }),
     locks,

@@ -54,7 +54,7 @@ export function memory(options: MemoryOptions = {}): Adapter {
             'mark',
             'unmark',
           ] as const),
-          ...(['getOrCreateNonces', 'removeNonces'] as const),
+          ...(['getOrCreateNonces', 'removeNonces', 'replicated'] as const),
         ]),
         rates: whileOpen(rates, isClosed, ['consume', 'refund', 'renew', 'block', 'reset']),
         locks: locksWhileOpen(locks, isClosed),

@@ -316,6 +316,10 @@ export class MemoryEntryStore implements EntryStore {
     return { nonces, ended, tagChanges: tagChanges.slice() };
   }
 
+  async replicated(): Promise<undefined> {
+    return undefined;
+  }
+
   async removeNonces(
     nonceKeys: readonly string[],
     tagChangesKey: string,

@@ -86,7 +86,7 @@ export function createCacheContext(setup: CacheContextSetup): CacheContext {
 
 /** Sends an invalidation to the store. @param mark the token of a mark that ends with it @throws StoreUnavailableError */
 export async function sendInvalidation(
-  store: EntryStore,
+  store: Pick<EntryStore, 'remove' | 'removeNonces'>,
   names: StoreKeys,
   { keys, tags, all }: InvalidationTarget,
   mark?: string,

@@ -34,6 +34,7 @@ import { currentLoadContext, enclosingLoadOf, runUncached, type LoadContext } fr
 import { hasAllNonces, releaseAll, releaseLater, requestLease, type LoadLease } from './load-lease.js';
 import { loadMissing } from './loader.js';
 import { waitForLoad, type LoadOutcome, type LoadWaitLimits } from './load-wait.js';
+import { tagNames } from '../ports/entry-format.js';
 import { channels, type CachementEvents } from '../shared/events.js';
 import { put } from './put.js';
 import { lookup, peek, publishL1Hit, type ReadPolicy } from './lookup.js';
@@ -52,9 +53,11 @@ import type { InvalidationTarget } from './pending-invalidations.js';
 import { quote } from '../shared/describe.js';
 import { Serializers, type SerializerOptions } from '../values/serializer.js';
 import type { TypeCodecs } from '../values/type-codec.js';
+import { RepeatedInvalidations } from './repeated-invalidations.js';
 import { zipTagVersions } from './tags.js';
 import { Verification } from './verification.js';
 import type { VerificationReport } from './verification-report.js';
+import { currentTransaction, type TransactionScope } from './transaction-scope.js';
 import { newToken } from '../shared/token.js';
 import { WriteMark } from './write-mark.js';
 
@@ -80,6 +83,8 @@ export interface SafeWrite<T> {
   /** What is invalidated after the write, beside `marked`; undefined: nothing, the write has changed nothing. */
   readonly targetOf: (result: T) => InvalidationTarget | undefined;
   readonly onUnavailable: OnUnavailable;
+  /** When the invalidation is sent a second time, in ms; undefined: never. */
+  readonly repeatAfter: number | undefined;
   readonly method: MethodLabel | undefined;
 }
 
@@ -100,6 +105,7 @@ export class CacheEngine {
   readonly #serializers: Serializers;
   readonly #readPolicy: ReadPolicy;
   readonly #verification: Verification;
+  readonly #repeats: RepeatedInvalidations;
 
   constructor(setup: CacheEngineSetup) {
     this.enabled = setup.enabled;
@@ -108,6 +114,11 @@ export class CacheEngine {
     this.#verification = new Verification(this.#context);
     const { codec, maxValueBytes } = this.#defaults;
     this.#serializers = new Serializers(setup.codecs, codec);
+    this.#repeats = new RepeatedInvalidations((target) => {
+      const sent = this.invalidateNow(target, undefined);
+      this.#context.events.background(sent);
+      return sent;
+    }, setup.clock);
     const { refreshAhead } = CACHE_DEFAULTS;
     this.#readPolicy = { grace: 0, refreshAhead, maxValueBytes, serializer: this.#serializers.base };
   }
@@ -153,6 +164,8 @@ export class CacheEngine {
   read<T>(call: CacheCall<T>): Promise<T> {
     if (!this.enabled) return runUncached(call.load);
     const mode = callModeOf(this);
+    const transaction = currentTransaction(this);
+    if (transaction !== undefined && mode === undefined) return this.#readInTransaction(call, transaction);
     if (mode === undefined) return this.#read(call, undefined);
     return mode.refreshed === undefined ? runUncached(call.load) : this.refresh(call, mode.refreshed);
   }
@@ -166,6 +179,12 @@ export class CacheEngine {
    */
   refresh<T>(call: CacheCall<T>, refreshed = new Set<string>()): Promise<T> {
     if (!this.enabled) return runUncached(call.load);
+    const transaction = currentTransaction(this);
+    if (transaction !== undefined) {
+      // guard: refresh-in-a-transaction-is-an-invalidation
+      transaction.add({ keys: [call.key], tags: [], all: false });
+      return runUncached(call.load);
+    }
     // guard: refresh-loads-a-key-once
     if (refreshed.has(call.key)) return this.#read(call, undefined);
     // guard: refresh-ends-what-the-request-remembers
@@ -185,6 +204,31 @@ export class CacheEngine {
     const values = isRemembered ? this.#context.memo.current() : undefined;
     if (values === undefined) return this.#readShared(call, outer, refreshed);
     return this.#context.memo.read(values, call, () => this.#readShared(call, outer, refreshed));
+  }
+
+  /**
+   * Returns the stored value, unless the transaction has invalidated it. What the call loads may be uncommitted: it is not
+   * stored, no other call joins the load, and nothing is loaded in the background.
+   */
+  async #readInTransaction<T>(call: CacheCall<T>, transaction: TransactionScope): Promise<T> {
+    const context = this.#context;
+    const outer = currentLoadContext();
+    // Saves the lookup of an entry that is known to be invalidated.
+    if (!transaction.covers(call.key, call.tags)) {
+      const known = context.l1?.find(call.key, call.policy.l1, call.policy.serializer);
+      const isCurrent = known !== undefined && context.l1?.mustConfirm === false && known.hasTags(call.tags);
+      const found: LookupResult = isCurrent
+        ? { status: 'hit', value: await known.read(), token: known.token, tags: known.tags, tier: 'l1' }
+        : await lookup(context, call, this.#keysOf(call), known);
+      // guard: transaction-reads-its-own-writes
+      if (found.status === 'hit' && !transaction.covers(call.key, tagNames(found.tags))) {
+        if (isCurrent) publishL1Hit(context, call);
+        outer?.tracker?.add(found.tags);
+        return found.value as T;
+      }
+    }
+    // guard: uncommitted-value-is-not-stored
+    return runUncached(call.load);
   }
 
   /** @param outer the load that makes the call */
@@ -336,6 +380,14 @@ export class CacheEngine {
    */
   async peek(key: string, policy: ReadPolicy = this.#readPolicy): Promise<LookupResult> {
     if (!this.enabled) return MISS;
+    const transaction = currentTransaction(this);
+    const found = await this.#peek(key, policy);
+    const isInvalidated = found.status === 'hit' && transaction?.covers(key, tagNames(found.tags)) === true;
+    // guard: transaction-peeks-at-its-own-writes
+    return isInvalidated ? MISS : found;
+  }
+
+  async #peek(key: string, policy: ReadPolicy): Promise<LookupResult> {
     const context = this.#context;
     const known = context.l1?.find(key, Infinity, policy.serializer);
     if (known === undefined || context.l1?.mustConfirm === true) return peek(context, key, policy, known);
@@ -348,13 +400,20 @@ export class CacheEngine {
    * @throws StoreUnavailableError
    */
   async inspect<T>(call: CacheCall<T>): Promise<Peeked<T> | undefined> {
-    return this.enabled ? inspect(this.#context, call) : undefined;
+    if (!this.enabled) return undefined;
+    const transaction = currentTransaction(this);
+    const found = await inspect(this.#context, call);
+    // guard: transaction-inspects-its-own-writes
+    return found !== undefined && transaction?.covers(call.key, found.tags) === true ? undefined : found;
   }
 
   /** Says in words what a call would do now, for handles. */
   async explain<T>(call: CacheCall<T>): Promise<string> {
     const mode = callModeOf(this);
     if (!this.enabled) return 'uncached: the Caching is not enabled, so the method runs.';
+    if (currentTransaction(this)?.covers(call.key, call.tags) === true) {
+      return 'uncached: the transaction has invalidated the entry, so the method runs, and its result is not stored.';
+    }
     if (mode === undefined || mode.refreshed?.has(call.key) === true) return explain(this.#context, call);
     return mode.refreshed === undefined
       ? 'uncached: the call is within caching.bypass(), so the method runs.'
@@ -376,6 +435,8 @@ export class CacheEngine {
     if (l1 === undefined || l1.mustConfirm || currentLoadContext() !== undefined) return undefined;
     // guard: mode-precedes-the-memory
     if (callModeOf(this) !== undefined) return undefined;
+    // guard: transaction-precedes-the-memory
+    if (currentTransaction(this) !== undefined) return undefined;
     // guard: memo-precedes-the-memory
     if (memo.current() !== undefined) return undefined;
     return typeof key === 'string'
@@ -405,6 +466,12 @@ export class CacheEngine {
     const context = this.#context;
     const entry = prepareEntry(context, call, acceptLoaded(context, call, value));
     if (!this.enabled) return false;
+    const transaction = currentTransaction(this);
+    if (transaction !== undefined) {
+      // guard: set-in-a-transaction-is-an-invalidation
+      transaction.add({ keys: [call.key], tags: [], all: false });
+      return false;
+    }
     const { clock, inFlight, l1, memo, pending, store } = context;
     const keys = this.#keysOf(call);
     const { version } = pending;
@@ -462,9 +529,15 @@ export class CacheEngine {
    */
   async put<T>(call: CacheCall<T>, onUnavailable: OnUnavailable): Promise<T> {
     if (!this.enabled) return runUncached(call.load);
+    const target = { keys: [call.key], tags: [], all: false };
+    if (currentTransaction(this) !== undefined) {
+      const written = await runUncached(call.load);
+      // guard: put-in-a-transaction-is-an-invalidation
+      await this.invalidate(target, call.method);
+      return written;
+    }
     const { l1, memo, outage } = this.#context;
     const { value, isStored, failure } = await put(this.#context, call, this.#keysOf(call));
-    const target = { keys: [call.key], tags: [], all: false };
     if (isStored) {
       // guard: put-ends-older-values-in-memory
       l1?.supersede(call.key);
@@ -484,15 +557,35 @@ export class CacheEngine {
 
   /**
    * Invalidates entries. If the store is unavailable, the invalidation is queued, and until a retry succeeds this process
-   * does not read the entries it covers.
+   * does not read the entries it covers. Within a transaction it waits for the commit.
    *
-   * @param mark the token of the mark that the write has at the entries (`invalidateAround`)
+   * @param repeatAfter when it is sent a second time, in ms; undefined: never
    * @returns the error of the store, or undefined if the invalidation is acknowledged
    * @see G1, G3, G7
    */
   async invalidate(
     target: InvalidationTarget,
     method: MethodLabel | undefined,
+    repeatAfter?: number,
+  ): Promise<StoreUnavailableError | undefined> {
+    if (!this.enabled) return undefined;
+    const transaction = currentTransaction(this);
+    if (transaction === undefined) return this.invalidateNow(target, method, repeatAfter);
+    // guard: invalidation-waits-for-the-commit
+    transaction.add(target, repeatAfter);
+    return undefined;
+  }
+
+  /** True if an invalidation would wait for the commit of a transaction. */
+  get defersInvalidations(): boolean {
+    return this.enabled && currentTransaction(this) !== undefined;
+  }
+
+  /** `invalidate`, also within a transaction. @param mark the token of the mark that the write has at the entries (`safe`) */
+  async invalidateNow(
+    target: InvalidationTarget,
+    method: MethodLabel | undefined,
+    repeatAfter?: number,
     mark?: string,
   ): Promise<StoreUnavailableError | undefined> {
     const { keys, tags, all } = target;
@@ -525,6 +618,7 @@ export class CacheEngine {
     // guard: memo-is-invalidated-after-the-store
     memo.invalidate(target);
     events.publish('invalidate', method, { keys, tags, all, acknowledged: storeError === undefined });
+    if (repeatAfter !== undefined) this.#repeats.add(target, repeatAfter);
     return storeError;
   }
 
@@ -568,11 +662,38 @@ export class CacheEngine {
       await mark.lift();
       return result;
     }
+    const transaction = currentTransaction(this);
+    if (transaction !== undefined && error === undefined) {
+      transaction.add(union(marked, target), write.repeatAfter);
+      // guard: mark-stands-until-the-commit
+      transaction.hold(mark);
+      return result;
+    }
     mark.end();
-    const storeError = await this.invalidate(union(marked, target), method, mark.token);
+    const all = union(marked, target);
+    const storeError = await this.invalidateNow(all, method, write.repeatAfter, mark.token);
     if (error !== undefined) throw error.cause;
     if (storeError !== undefined && onUnavailable === 'throw') throw invalidationQueued(storeError, result);
     return result;
+  }
+
+  /**
+   * Sends an invalidation that the store has confirmed once more, and waits until `count` of its replicas have it.
+   *
+   * @param timeout in ms
+   * @returns how many have it; undefined if the store has no replicas
+   */
+  async replicated(target: InvalidationTarget, count: number, timeout: number): Promise<number | undefined> {
+    const { names, store, events } = this.#context;
+    const keys = [...target.keys.map((key) => names.entry(key)), ...names.tags(target.tags)];
+    if (target.all) keys.push(names.clear);
+    if (!this.enabled || keys.length === 0) return undefined;
+    try {
+      return await store.replicated((own) => sendInvalidation(own, names, target), keys, count, timeout);
+    } catch (error) {
+      events.unavailable('replicated', { key: target.keys[0] }, error);
+      return 0;
+    }
   }
 
   /** Called by the adapter when the lease or the entry at this key has changed. */
@@ -603,7 +724,8 @@ export class CacheEngine {
     l1?.close();
     this.#context.outage.clear();
     // guard: close-releases-leases
-    await Promise.allSettled([pending.retry(), releaseAll(this.#context)]);
+    // guard: close-sends-repeated-invalidations
+    await Promise.allSettled([pending.retry(), this.#repeats.flush(), releaseAll(this.#context)]);
     pending.close();
   }
 

@@ -10,11 +10,14 @@ import { logicalKey, type Key } from '../keys/key.js';
 import {
   abortSignal,
   callback,
+  defaultsOf,
+  duration,
   flag,
   integer,
   list,
   oneOf,
   parseOptions,
+  resolveOptions,
   unchecked,
   type Option,
 } from '../shared/option-schema.js';
@@ -136,6 +139,25 @@ export interface InvalidateOptions {
    * @default 'queue'
    */
   readonly onUnavailable?: OnUnavailable | undefined;
+  /**
+   * Sends the invalidation a second time after this delay: for loads that read a replica of the database which lags behind
+   * (docs/transactions.md).
+   * @default never
+   */
+  readonly repeatAfter?: Duration | undefined;
+  /**
+   * Waits until replicas of Redis have the invalidation, and reports how many have it: after a failover to another replica an
+   * old value may come back (docs/transactions.md). It costs a second invalidation on a connection of its own.
+   * @default not waited for
+   */
+  readonly waitReplicas?: WaitReplicasOptions | undefined;
+}
+
+export interface WaitReplicasOptions {
+  /** How many replicas, 1 or more. In a Cluster: of each master that has one of the keys. */
+  readonly count: number;
+  /** How long to wait for them. @default '1s' */
+  readonly timeout?: Duration | undefined;
 }
 
 export interface InvalidateAroundOptions {
@@ -165,6 +187,13 @@ export interface Acknowledgement {
    * other processes may return them until a retry succeeds.
    */
   readonly acknowledged: boolean;
+  /** True: the call was made within a transaction, and the invalidation waits for the commit. `acknowledged` is false. */
+  readonly deferred?: boolean | undefined;
+  /**
+   * With `waitReplicas`: how many replicas have the invalidation; of several masters, the least. It may be less than was asked
+   * for, and 0 if it is not known. Undefined if the store has no replicas (`memory()`), and if it is `deferred`.
+   */
+  readonly replicas?: number | undefined;
 }
 
 /** Which entries an invalidation covers. Those of all options together. */
@@ -234,6 +263,8 @@ export const invalidationTarget = {
 
 export const invalidateOptions = {
   onUnavailable: oneOf(['queue', 'throw'], 'queue'),
+  repeatAfter: duration({ min: 1 }),
+  waitReplicas: unchecked<WaitReplicasOptions>('an object of options'),
 } satisfies Record<keyof InvalidateOptions, Option<unknown>>;
 
 export const invalidateAroundOptions = {
@@ -243,6 +274,10 @@ export const invalidateAroundOptions = {
 
 /** What a loader without arguments loads is its own affair. */
 const SAMPLE: Sample = { hasItsKey: () => true };
+export const waitReplicasOptions = {
+  count: integer({ min: 1 }),
+  timeout: duration({ min: 1, default: '1s' }),
+} satisfies Record<keyof WaitReplicasOptions, Option<unknown>>;
 
 /**
  * The plain verbs behind `@Cached` and `@Invalidates`: `caching.cache`.
@@ -417,7 +452,8 @@ export class Cache {
    * invalidation that arrives during the call wins.
    *
    * @returns true if the value was stored. False if it was not: it was invalidated meanwhile, is larger than
-   * `maxValueBytes`, is unsupported under `onUnsupported: 'bypass'`, has a ttl of 0, or the `Caching` is not enabled
+   * `maxValueBytes`, is unsupported under `onUnsupported: 'bypass'`, has a ttl of 0, or the `Caching` is not enabled. Within
+   * `caching.transaction` it is not stored either: its key is invalidated after the commit
    * @throws OptionsError for invalid options and a missing ttl
    * @throws KeyError for an invalid key or tag; MissingContextError
    * @throws ValueError for a value that would not come back equal, unless `onUnsupported` is `'bypass'`
@@ -451,7 +487,8 @@ export class Cache {
    *
    * If another put or an invalidation of the key arrives while the write runs, the order of the writes is not known: then the
    * entry is invalidated, and the next call loads it. So it is if the store does not answer, if `unless` returns true, and if
-   * the value is not stored for another reason. If the write fails, nothing is changed.
+   * the value is not stored for another reason. If the write fails, nothing is changed. Within `caching.transaction` the result
+   * is not stored either: the key is invalidated after the commit.
    *
    * @returns the result of the write
    * @throws what `write` throws
@@ -473,6 +510,8 @@ export class Cache {
    * `acknowledged: true`, no read that starts later, in any process, returns an invalidated value, and no load that
    * started earlier stores one.
    *
+   * Within `caching.transaction` it is sent after the commit: the promise resolves at once, with `deferred: true`.
+   *
    * @throws OptionsError for invalid options
    * @throws KeyError for an invalid key or tag; MissingContextError
    * @throws InvalidationError if the store is unavailable and `onUnavailable` is `'throw'`; its `cause` is the
@@ -485,11 +524,23 @@ export class Cache {
     target: InvalidationTargetOptions,
     options: InvalidateOptions = {},
   ): Promise<Acknowledgement> {
-    const { onUnavailable } = parseOptions(invalidateOptions, options, 'the options of invalidate');
-    const storeError = await this.#engine.invalidate(this.#targetOf(target, 'invalidate'), undefined);
+    const { onUnavailable, repeatAfter, waitReplicas } = parseOptions(
+      invalidateOptions,
+      options,
+      'the options of invalidate',
+    );
+    const wait = waitReplicas === undefined ? undefined : replicasToWaitFor(waitReplicas);
+    const engine = this.#engine;
+    const covered = this.#targetOf(target, 'invalidate');
+    const isDeferred = engine.defersInvalidations;
+    const storeError = await engine.invalidate(covered, undefined, repeatAfter);
+    if (isDeferred) return { acknowledged: false, deferred: true };
     if (storeError !== undefined && onUnavailable === 'throw')
       throw invalidationQueued(storeError, undefined);
-    return { acknowledged: storeError === undefined };
+    if (wait === undefined) return { acknowledged: storeError === undefined };
+    if (storeError !== undefined) return { acknowledged: false, replicas: 0 };
+    const replicas = await engine.replicated(covered, wait.count, wait.timeout);
+    return replicas === undefined ? { acknowledged: true } : { acknowledged: true, replicas };
   }
 
   /**
@@ -524,6 +575,7 @@ export class Cache {
       work: async () => write(),
       targetOf: () => marked,
       onUnavailable,
+      repeatAfter: undefined,
       method: undefined,
     });
   }
@@ -595,6 +647,19 @@ export class Cache {
   get pending(): boolean {
     return this.#engine.pending;
   }
+}
+
+function replicasToWaitFor(options: WaitReplicasOptions): {
+  readonly count: number;
+  readonly timeout: number;
+} {
+  const label = 'waitReplicas of invalidate';
+  const { count, timeout } = resolveOptions(
+    parseOptions(waitReplicasOptions, options, label),
+    defaultsOf(waitReplicasOptions),
+  );
+  if (count === undefined) throw new OptionsError(`${label} needs a count: waitReplicas: { count: 1 }.`);
+  return { count, timeout };
 }
 
 function keyIn(context: ContextOfCall | undefined, key: Key, label: string): string {

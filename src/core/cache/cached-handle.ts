@@ -75,7 +75,9 @@ export class CachedHandle<A extends readonly unknown[], R> {
    */
   async invalidate(...args: A): Promise<Acknowledgement> {
     const { key, method } = this.#callOf(args);
+    const isDeferred = this.#engine.defersInvalidations;
     const failure = await this.#engine.invalidate({ keys: [key], tags: [], all: false }, method);
+    if (isDeferred) return { acknowledged: false, deferred: true };
     return { acknowledged: failure === undefined };
   }
 

@@ -1,7 +1,7 @@
 import type { Timer } from '../ports/clock.js';
 import type { StoreUnavailableError } from '../shared/errors.js';
 import { newToken } from '../shared/token.js';
-import type { CacheContext } from './cache-context.js';
+import { sendInvalidation, type CacheContext } from './cache-context.js';
 import type { InvalidationTarget } from './pending-invalidations.js';
 
 /**
@@ -49,6 +49,17 @@ export class WriteMark {
     memo.invalidate(this.#target);
     this.#renewLater();
     return failure;
+  }
+
+  /** The invalidation of the write was sent without the mark, which ends now. */
+  async settle(): Promise<void> {
+    this.end();
+    const { events, names, store } = this.#context;
+    try {
+      await sendInvalidation(store, names, this.#target, this.token);
+    } catch (error) {
+      events.unavailable('unmark', { key: this.#target.keys[0], method: undefined }, error);
+    }
   }
 
   /** The write has failed: what stood before stands again. If the store does not answer, the mark ends by itself. */

@@ -44,6 +44,9 @@ export interface TagState {
   readonly tagChanges: Uint8Array;
 }
 
+/** Removes what an invalidation covers. It may run more than once. */
+export type Removal = (store: Pick<EntryStore, 'remove' | 'removeNonces'>) => Promise<unknown>;
+
 /**
  * The store of entries and nonces. Every verb is atomic, uses one cluster slot, can be repeated safely, and rejects with a
  * StoreUnavailableError at the end of its timeout at the latest. Timeouts are in ms. Keys are complete store keys
@@ -140,4 +143,16 @@ export interface EntryStore {
     fresh: string,
     mark?: string,
   ): Promise<void>;
+  /**
+   * Runs a removal, and waits until `count` replicas have it, for at most `timeout` ms.
+   *
+   * @param keys those that the removal removes
+   * @returns how many replicas have it; of several servers, the least. Undefined if the store has no replicas: nothing is run
+   */
+  replicated(
+    removal: Removal,
+    keys: readonly string[],
+    count: number,
+    timeout: number,
+  ): Promise<number | undefined>;
 }

@@ -87,6 +87,7 @@ function unfenced(adapter: Adapter): Adapter {
         unmark: (...args) => entries.unmark(...args),
         getOrCreateNonces: (...args) => entries.getOrCreateNonces(...args),
         removeNonces: (...args) => entries.removeNonces(...args),
+        replicated: (...args) => entries.replicated(...args),
       };
       return { ...backend, entries: open, ready: () => backend.ready(), close: () => backend.close() };
     },

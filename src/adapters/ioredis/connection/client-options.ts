@@ -8,7 +8,7 @@ export interface ConnectionSettings {
   readonly namespace: string;
 }
 
-export type Role = 'commands' | 'subscriber' | 'changes' | 'locks';
+export type Role = 'commands' | 'subscriber' | 'changes' | 'locks' | 'replicated';
 
 const INITIAL_RETRY_MS = 50;
 const MAX_RETRY_MS = 1_000;

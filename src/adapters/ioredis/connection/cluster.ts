@@ -105,6 +105,12 @@ export class ClusterTopology implements Topology {
     return node.breaker;
   }
 
+  mastersOf(keys: readonly string[]): readonly RedisClient[] | undefined {
+    const names = [...new Set(keys.map((key) => this.client.slots[slotOf(key)]?.[0]))];
+    const masters = names.flatMap((name) => this.#clients.get(name ?? '') ?? []);
+    return masters.length === names.length ? masters : undefined;
+  }
+
   corkWrites(): void {
     this.#cork.cork();
   }

@@ -78,6 +78,10 @@ export class SingleServer implements Topology {
     return this.#breaker;
   }
 
+  mastersOf(): readonly RedisClient[] {
+    return [this.client];
+  }
+
   corkWrites(): void {
     this.#cork.cork();
   }

@@ -1,5 +1,5 @@
 import type { CircuitBreaker } from '../commands/circuit-breaker.js';
-import type { CommandClient } from './client-types.js';
+import type { CommandClient, RedisClient } from './client-types.js';
 
 /** The servers that commands are sent to: one server, or the nodes of a Cluster. */
 export interface Topology {
@@ -12,6 +12,8 @@ export interface Topology {
   readonly slotOf: ((key: string) => number) | undefined;
   /** Returns the breaker of the server that a command for this key is sent to. */
   breakerFor(key: string, slot?: number): CircuitBreaker;
+  /** The clients of the masters of these keys; undefined if one of them is not known. */
+  mastersOf(keys: readonly string[]): readonly RedisClient[] | undefined;
   /** Called before a command is sent, so that the commands of one tick leave in few packets. */
   corkWrites(): void;
   /** True if commands can be sent to the server, or to at least one node. */

@@ -32,7 +32,7 @@ import {
  *
  * @see G1 and G7 in docs/coherence.md
  */
-export class RedisEntryStore extends EntryReader implements EntryStore {
+export class RedisEntryStore extends EntryReader implements Omit<EntryStore, 'replicated'> {
   readonly #scripts: ScriptRunner;
   readonly #topology: Topology;
   /** On which the ends of leases are published. */
