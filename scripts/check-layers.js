@@ -21,6 +21,7 @@ const LAYERS = {
   'core/limits': FEATURE,
   'core/locks': FEATURE,
   'core/caching': ['core/cache', 'core/l1', 'core/limits', 'core/locks', 'core/seal', ...FEATURE],
+  'core/sessions': [...FEATURE, 'core/caching'],
   decorators: ['core'],
   index: ['core', 'decorators'],
   // Adapters implement ports. Nothing but `testing` imports them.
@@ -39,6 +40,17 @@ const LAYERS = {
   'adapters/nestjs': ['core/shared', 'core/limits', 'core/caching', 'decorators', 'adapters/http'],
   'adapters/express-rate-limit': ['core/shared', 'core/limits', 'core/caching', 'adapters/http'],
   'adapters/fastify-rate-limit': ['core/shared', 'core/limits', 'core/caching', 'adapters/http'],
+  // Two stores with one implementation, which has no subpath.
+  'adapters/session-store': [
+    'core/shared',
+    'core/ports',
+    'core/keys',
+    'core/values',
+    'core/sessions',
+    'core/caching',
+  ],
+  'adapters/express-session': ['core/shared', 'core/caching', 'core/sessions', 'adapters/session-store'],
+  'adapters/fastify-session': ['core/shared', 'core/caching', 'core/sessions', 'adapters/session-store'],
   testing: ['core', 'adapters/memory'],
 };
 

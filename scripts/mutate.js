@@ -21,6 +21,7 @@ import { limitsMutations } from './mutations/limits.js';
 import { locksMutations } from './mutations/locks.js';
 import { markMutations } from './mutations/marks.js';
 import { putMutations } from './mutations/puts.js';
+import { sessionsMutations } from './mutations/sessions.js';
 import { stalenessMutations } from './mutations/staleness.js';
 import { verifyMutations } from './mutations/verify.js';
 
@@ -43,6 +44,7 @@ const mutations = [
   ...stalenessMutations,
   ...verifyMutations,
   ...transactionMutations,
+  ...sessionsMutations,
 ];
 const args = process.argv.slice(2);
 const words = args.filter((arg) => !arg.startsWith('--')).join(' ');

@@ -19,6 +19,9 @@ export const SUBPATHS = {
   './hono': 'src/adapters/hono/index.ts',
   './express-rate-limit': 'src/adapters/express-rate-limit/index.ts',
   './fastify-rate-limit': 'src/adapters/fastify-rate-limit/index.ts',
+  './session': 'src/core/sessions/index.ts',
+  './express-session': 'src/adapters/express-session/index.ts',
+  './fastify-session': 'src/adapters/fastify-session/index.ts',
   './testing': 'src/testing/index.ts',
 };
 

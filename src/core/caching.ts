@@ -345,6 +345,11 @@ export class Caching {
     return new DeferredInvalidations(this.engines.cache, options, 'deferInvalidations');
   }
 
+  /** @internal the stores, for what is built on them outside this class */
+  get backend(): Backend {
+    return this.#backend;
+  }
+
   #verbsIn(context: KeyContext | undefined): Verbs {
     const { limits, locks } = this.engines;
     return {

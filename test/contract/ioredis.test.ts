@@ -9,6 +9,9 @@ import {
   tagChangesKey,
   lockKey,
   rateSubject,
+  sessionKey,
+  sessionPrefix,
+  sessionUserKey,
   tagKey,
 } from '../../src/core/keys/store-keys.js';
 import { eventually } from '../support/eventually.js';
@@ -26,6 +29,7 @@ import { limitsContract } from './limits-contract.js';
 import { lockStoreContract } from './lock-store-contract.js';
 import { locksContract } from './locks-contract.js';
 import { rateStoreContract } from './rate-store-contract.js';
+import { sessionStoreContract } from './session-store-contract.js';
 
 let server: RedisServer;
 let cluster: RedisCluster;
@@ -115,6 +119,28 @@ for (const kind of ['one Redis', 'a Redis Cluster'] as const) {
         t.is(told(), times);
       },
       until: async (what, condition) => void (await eventually(what, condition)),
+      close: () => backend.close(),
+    };
+  });
+
+  sessionStoreContract(test, kind, async (t) => {
+    const namespace = `contract-${process.pid}-${++opened}`;
+    const side = connect(t);
+    const backend = ioredis(connect(t), PATIENT).open({
+      namespace,
+      clock: systemClock,
+      wake() {},
+      degraded: (error) => t.log(`degraded: ${error.message}`),
+      recovered() {},
+    });
+    await backend.ready();
+    return {
+      store: backend.sessions,
+      prefix: sessionPrefix(namespace, 'web'),
+      session: (handle) => sessionKey(namespace, 'web', handle),
+      user: (user) => sessionUserKey(namespace, 'web', user),
+      until: async (what, condition) => void (await eventually(what, condition)),
+      evict: async (userKey) => void (await side.del(userKey)),
       close: () => backend.close(),
     };
   });

@@ -7,6 +7,9 @@ import {
   tagChangesKey,
   lockKey,
   rateSubject,
+  sessionKey,
+  sessionPrefix,
+  sessionUserKey,
   tagKey,
 } from '../../src/core/keys/store-keys.js';
 import { fakeClock } from '../../src/testing/fake-clock.js';
@@ -17,6 +20,7 @@ import { limitsContract } from './limits-contract.js';
 import { lockStoreContract } from './lock-store-contract.js';
 import { locksContract } from './locks-contract.js';
 import { rateStoreContract } from './rate-store-contract.js';
+import { sessionStoreContract } from './session-store-contract.js';
 
 const NAMESPACE = 'contract';
 
@@ -124,6 +128,27 @@ lockStoreContract(
   },
   { single: true },
 );
+
+sessionStoreContract(test, 'memory', async (t) => {
+  const clock = fakeClock();
+  const backend = memory().open({ namespace: NAMESPACE, clock, wake() {}, degraded() {}, recovered() {} });
+  return {
+    store: backend.sessions,
+    prefix: sessionPrefix(NAMESPACE, 'web'),
+    session: (handle) => sessionKey(NAMESPACE, 'web', handle),
+    user: (user) => sessionUserKey(NAMESPACE, 'web', user),
+    until: async (what, condition) => {
+      for (let i = 0; i < 200; i++) {
+        if (await condition()) return;
+        await clock.advance(25);
+      }
+      t.fail(what);
+    },
+    // Nothing is evicted here: what is known of the user expires.
+    evict: () => clock.advance(2 * 3_600_000),
+    close: () => backend.close(),
+  };
+});
 
 /** Several `Caching` on one memory adapter. */
 const open = async (t: ExecutionContext, count: number, options: Partial<CachingOptions>) => {

@@ -114,6 +114,27 @@ import rateLimit from '@fastify/rate-limit';
 import { fastifyRateLimitStore } from 'cachement/fastify-rate-limit';
 declare const fastify: import('fastify').FastifyInstance;
 `,
+  'core/sessions': `
+import { Sessions } from 'cachement/session';
+const sessions = new Sessions<{ cart: string[] }>(newCaching());
+`,
+  'adapters/express-session': `
+import { expressSessionStore, type ExpressSessionStore } from 'cachement/express-session';
+import session from 'express-session';
+declare module 'express-session' { interface SessionData { userId?: string } }
+declare const app: import('express').Express;
+declare const secret: string;
+declare const store: ExpressSessionStore;
+declare const request: { session: { userId: string }; sessionID: string };
+`,
+  'adapters/fastify-session': `
+import session from '@fastify/session';
+import { fastifySessionStore, type FastifySessionStore } from 'cachement/fastify-session';
+declare const fastify: import('fastify').FastifyInstance;
+declare const secret: string;
+declare const store: FastifySessionStore;
+declare const request: { session: { userId: string; sessionId: string } };
+`,
   'adapters/http': `
 import { clientIp, errorResponse, ipKey, rateLimitHeaders } from 'cachement/http';
 declare const error: unknown;

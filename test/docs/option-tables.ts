@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expressRateLimitStoreOptions } from '../../src/adapters/express-rate-limit/store-options.js';
+import { expressSessionStoreOptions } from '../../src/adapters/express-session/store-options.js';
+import { fastifySessionStoreOptions } from '../../src/adapters/fastify-session/store-options.js';
 import { fastifyRateLimitStoreOptions } from '../../src/adapters/fastify-rate-limit/store-options.js';
 import { clientIpOptions } from '../../src/adapters/http/client-ip.js';
 import { errorResponseOptions } from '../../src/adapters/http/error-response.js';
@@ -24,6 +26,13 @@ import {
   waitReplicasOptions,
 } from '../../src/core/cache/cache.js';
 import { transactionOptions } from '../../src/core/cache/deferred-invalidations.js';
+import {
+  createOptions,
+  getOptions,
+  revokeAllOptions,
+  rotateOptions,
+  sessionsOptions,
+} from '../../src/core/sessions/session-options.js';
 import { cachingOptions, verbsOptions } from '../../src/core/caching.js';
 import { l1Options } from '../../src/core/l1/l1-options.js';
 import { consumeOptions, limitOptions, runOptions } from '../../src/core/limits/limit-options.js';
@@ -53,6 +62,9 @@ interface Group {
 
 const LIMITS = 'src/core/limits/limit-options.ts';
 const LOCKS = 'src/core/locks/lock-options.ts';
+
+const SESSIONS = 'src/core/sessions/session-options.ts';
+const SESSION_STORE = ['src/adapters/session-store/store-options.ts', 'SessionStoreOptions'] as const;
 
 const VALUES = ['src/core/cache/value-options.ts', 'ValueOptions'] as const;
 
@@ -191,6 +203,27 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   fastifyRateLimitStore: {
     schema: fastifyRateLimitStoreOptions,
     documented: [['src/adapters/fastify-rate-limit/store-options.ts', 'FastifyRateLimitStoreOptions']],
+  },
+  'new Sessions': { schema: sessionsOptions, documented: [[SESSIONS, 'SessionsOptions', 'SessionTimes']] },
+  'sessions: create': { schema: createOptions, documented: [[SESSIONS, 'CreateSessionOptions']] },
+  'sessions: get': { schema: getOptions, documented: [[SESSIONS, 'GetSessionOptions']] },
+  'sessions: rotate': { schema: rotateOptions, documented: [[SESSIONS, 'RotateSessionOptions']] },
+  'sessions: revokeAll': { schema: revokeAllOptions, documented: [[SESSIONS, 'RevokeAllOptions']] },
+  expressSessionStore: {
+    schema: expressSessionStoreOptions,
+    documented: [
+      ['src/adapters/express-session/store-options.ts', 'ExpressSessionStoreOptions'],
+      SESSION_STORE,
+      [SESSIONS, 'SessionTimes'],
+    ],
+  },
+  fastifySessionStore: {
+    schema: fastifySessionStoreOptions,
+    documented: [
+      ['src/adapters/fastify-session/store-options.ts', 'FastifySessionStoreOptions'],
+      SESSION_STORE,
+      [SESSIONS, 'SessionTimes'],
+    ],
   },
   'CachingModule.forRoot': {
     schema: cachingModuleOptions,

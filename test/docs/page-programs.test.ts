@@ -24,6 +24,7 @@ const PAGES = [
   'docs/batches.md',
   'docs/rate-limits.md',
   'docs/redis.md',
+  'docs/sessions.md',
   'docs/stampede.md',
   'docs/transactions.md',
   'docs/values.md',

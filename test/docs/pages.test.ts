@@ -30,6 +30,14 @@ test('the snippets of docs/nestjs.md compile, each by itself', async (t) => {
   t.pass();
 });
 
+test('the snippets of docs/sessions.md compile, each by itself', async (t) => {
+  const files = modulesOf('sessions.md');
+  t.is(Object.keys(files).length, 4);
+  const project = await compileProject(files);
+  await project.remove();
+  t.pass();
+});
+
 const CONFIG = `
 export class ConfigService { get(name: string): string { return name; } }
 export class ConfigModule {}

@@ -37,6 +37,8 @@ const PEERS: Readonly<Record<string, readonly string[]>> = {
   './fastify': ['fastify'],
   './hono': ['hono'],
   './msgpackr': ['msgpackr'],
+  './express-session': ['express-session', '@types/express-session'],
+  './fastify-session': ['@fastify/session', '@fastify/cookie', 'fastify'],
   './nestjs': ['@nestjs/common', '@nestjs/core', 'reflect-metadata', 'rxjs'],
 };
 
@@ -69,6 +71,18 @@ const CONSUMERS = [
   { source: 'awilix', peers: ['awilix'], settings: [ESM, COMMONJS], prints: 'keys: 1' },
   { source: 'typedi', peers: ['typedi', 'reflect-metadata'], settings: [ESM, COMMONJS], prints: 'keys: 1' },
   { source: 'typed-inject', peers: ['typed-inject'], settings: [ESM, COMMONJS], prints: 'keys: 1' },
+  {
+    source: 'express-session',
+    peers: ['express-session', '@types/express-session'],
+    settings: [ESM, COMMONJS, NODE10],
+    prints: 'express: found 1, destroyed',
+  },
+  {
+    source: 'fastify-session',
+    peers: ['@fastify/session', '@fastify/cookie', 'fastify'],
+    settings: [ESM, COMMONJS],
+    prints: 'fastify: found 1, destroyed',
+  },
   { source: 'msgpackr', peers: ['msgpackr'], settings: [ESM, COMMONJS], prints: 'user 1, byte 0xd4' },
 ] as const;
 

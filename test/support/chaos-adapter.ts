@@ -4,10 +4,14 @@ import type { ChangeListener } from '../../src/core/ports/change-feed.js';
 import type { EntryStore } from '../../src/core/ports/entry-store.js';
 import type { LockGrant, LockReply, LockStore } from '../../src/core/ports/lock-store.js';
 import type { RateStore } from '../../src/core/ports/rate-store.js';
+import type { SessionStore } from '../../src/core/ports/session-store.js';
 import { deferred, type Deferred } from './deferred.js';
 
+/** The calls to the store of sessions: `createSession`, `readSession`, ... */
+type SessionCalls = { [Verb in keyof SessionStore as `${Verb}Session`]: SessionStore[Verb] };
+
 /** Every call that a `Caching` sends to its stores. */
-interface Calls extends EntryStore, RateStore, Pick<LockStore, 'acquire' | 'abandon'> {
+interface Calls extends EntryStore, RateStore, Pick<LockStore, 'acquire' | 'abandon'>, SessionCalls {
   /** `extend` of a lock that was granted. */
   extendLock: LockGrant['extend'];
   /** `release` of a lock that was granted. */
@@ -161,6 +165,7 @@ class Chaos implements ChaosAdapter {
       ]),
       rates: this.#store(backend.rates, ['consume', 'refund', 'renew', 'block', 'reset']),
       locks: this.#locks(backend.locks),
+      sessions: this.#sessions(backend.sessions),
       ready: () => backend.ready(),
       close: () => backend.close(),
     };
@@ -329,6 +334,21 @@ class Chaos implements ChaosAdapter {
       return [verb, (...args: unknown[]) => this.#call(verb, args, () => method.apply(store, args))];
     });
     return Object.fromEntries(wrapped) as Pick<Store, Verb>;
+  }
+
+  #sessions(store: SessionStore): SessionStore {
+    const verbs = [
+      ...(['create', 'read', 'touch', 'update', 'save', 'remove', 'keys'] as const),
+      ...(['bind', 'isCurrent', 'revoke', 'handles'] as const),
+    ];
+    const wrapped = verbs.map((verb) => {
+      const method = store[verb] as (...args: unknown[]) => Promise<unknown>;
+      return [
+        verb,
+        (...args: unknown[]) => this.#call(`${verb}Session`, args, () => method.apply(store, args)),
+      ];
+    });
+    return Object.fromEntries(wrapped) as SessionStore;
   }
 
   #locks(store: LockStore): LockStore {

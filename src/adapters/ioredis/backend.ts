@@ -10,6 +10,7 @@ import { ReplicatedRemovals } from './entries/replicated-removals.js';
 import { RedisRateStore } from './limits/rate-store.js';
 import type { IoredisSettings } from './ioredis-options.js';
 import { RedisLockStore } from './locks/lock-store.js';
+import { RedisSessionStore } from './sessions/session-store.js';
 
 /** Opens the connections of one `Caching`, and creates the stores that use them. */
 export function openBackend(target: Target, settings: IoredisSettings, host: AdapterHost): Backend {
@@ -67,6 +68,7 @@ export function openBackend(target: Target, settings: IoredisSettings, host: Ada
     }),
     rates: new RedisRateStore(scripts, topology, channel, { clock, timeout }),
     locks,
+    sessions: new RedisSessionStore(scripts, topology),
     ready: async () => {
       await connection.check();
       await locks.ready();

@@ -4,6 +4,7 @@ import type { Adapter, Backend, AdapterHost } from '../../core/ports/adapter.js'
 import { memoryOptions, type MemoryOptions } from './memory-options.js';
 import { locksWhileOpen, MemoryLockStore } from './memory-lock-store.js';
 import { MemoryEntryStore } from './memory-entry-store.js';
+import { MemorySessionStore } from './memory-session-store.js';
 import { whileOpen } from './while-open.js';
 
 export type { MemoryOptions } from './memory-options.js';
@@ -23,6 +24,7 @@ export function memory(options: MemoryOptions = {}): Adapter {
   let entries: MemoryEntryStore | undefined;
   let rates: LocalRateStore | undefined;
   let locks: MemoryLockStore | undefined;
+  let sessions: MemorySessionStore | undefined;
   const wake = (key: string): void => {
     for (const host of hosts) host.wake(key);
   };
@@ -35,6 +37,7 @@ export function memory(options: MemoryOptions = {}): Adapter {
       entries ??= new MemoryEntryStore(host.clock, limits, wake, changed);
       rates ??= new LocalRateStore(host.clock, { maxKeys: limits.maxEntries }, wake);
       locks ??= new MemoryLockStore(host.clock, wake);
+      sessions ??= new MemorySessionStore(host.clock);
       hosts.add(host);
       // Changes are reported before the call that makes them returns, so none is ever missed.
       host.changes?.listener.confirmed(Infinity);
@@ -58,6 +61,10 @@ export function memory(options: MemoryOptions = {}): Adapter {
         ]),
         rates: whileOpen(rates, isClosed, ['consume', 'refund', 'renew', 'block', 'reset']),
         locks: locksWhileOpen(locks, isClosed),
+        sessions: whileOpen(sessions, isClosed, [
+          ...(['create', 'read', 'touch', 'update', 'save', 'remove', 'keys'] as const),
+          ...(['bind', 'isCurrent', 'revoke', 'handles'] as const),
+        ]),
         ready: async () => {},
         close: async () => {
           closed = true;

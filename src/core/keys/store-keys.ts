@@ -1,7 +1,7 @@
 import { describe, quote } from '../shared/describe.js';
 import { OptionsError } from '../shared/errors.js';
 
-/** The kinds of keys in the store: `<namespace>:<kind>:...`. `session` and `queue` are reserved for later use. */
+/** The kinds of keys in the store: `<namespace>:<kind>:...`. `queue` is reserved for later use. */
 const KINDS: readonly string[] = ['cache', 'tag', 'clear', 'tag-changes', 'lock', 'rate', 'session', 'queue'];
 
 const MAX_NAMESPACE_LENGTH = 64;
@@ -39,6 +39,21 @@ export function rateSubject(namespace: string, key: string): string {
 /** The key of the usage of one rule for a subject. */
 export function rateRuleKey(subject: string, rule: string): string {
   return `${subject}:${rule}`;
+}
+
+/** The prefix of the sessions of one name. A session's key is the prefix and its handle in braces. */
+export function sessionPrefix(namespace: string, name: string): string {
+  return `${namespace}:session:${name}:`;
+}
+
+/** The key of a session. With the braces, the key that blocks it shares its cluster slot. */
+export function sessionKey(namespace: string, name: string, handle: string): string {
+  return `${sessionPrefix(namespace, name)}{${handle}}`;
+}
+
+/** The key of what is known of all sessions of a user. It is in another cluster slot than they. */
+export function sessionUserKey(namespace: string, name: string, user: string): string {
+  return `${sessionPrefix(namespace, name)}user:{${user}}`;
 }
 
 /** The kind of a key of the store: `cache`, `lock`, `rate`. */

@@ -3,6 +3,7 @@ import type { Clock } from './clock.js';
 import type { EntryStore } from './entry-store.js';
 import type { LockStore } from './lock-store.js';
 import type { RateStore } from './rate-store.js';
+import type { SessionStore } from './session-store.js';
 
 /** What a `Caching` passes to an adapter when it opens it. */
 export interface AdapterHost {
@@ -36,6 +37,7 @@ export interface Backend {
   readonly entries: EntryStore;
   readonly rates: RateStore;
   readonly locks: LockStore;
+  readonly sessions: SessionStore;
   /** Resolves when the store can be used. @throws StoreSetupError as soon as the cause is known, with the fix */
   ready(): Promise<void>;
   /** Ends all timers, sockets and listeners of this backend. Idempotent. */

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 
-const SLOTS = 16_384;
+export const SLOTS = 16_384;
 const table = new Uint16Array(256);
 for (let byte = 0; byte < 256; byte++) {
   let crc = byte << 8;

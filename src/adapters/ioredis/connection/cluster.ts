@@ -1,12 +1,13 @@
 import type { Timer } from '../../../core/ports/clock.js';
+import { StoreUnavailableError } from '../../../core/shared/errors.js';
 import { CircuitBreaker, receivedBytesCounter, type BreakerSettings } from '../commands/circuit-breaker.js';
 import type { ClusterClient, KnownOptions, RedisClient } from './client-types.js';
 import { connect, cutConnection, endConnection, watch } from './watch-client.js';
 import type { ConnectionEvents } from './watch-client.js';
 import type { ConnectionSettings } from './client-options.js';
 import { withoutArguments } from '../commands/redis-errors.js';
-import type { Topology } from './topology.js';
-import { slotOf } from '../commands/cluster-slot.js';
+import type { Master, Topology } from './topology.js';
+import { SLOTS, slotOf } from '../commands/cluster-slot.js';
 import { WriteCoalescer } from '../commands/write-coalescer.js';
 
 interface Node {
@@ -109,6 +110,27 @@ export class ClusterTopology implements Topology {
     const names = [...new Set(keys.map((key) => this.client.slots[slotOf(key)]?.[0]))];
     const masters = names.flatMap((name) => this.#clients.get(name ?? '') ?? []);
     return masters.length === names.length ? masters : undefined;
+  }
+
+  async masters(): Promise<readonly Master[]> {
+    // Before the slots are known there are no masters, which is not the same as masters without keys.
+    await this.#clusterBreaker.run('CLUSTER SLOTS', async () => {});
+    const masters = new Map<string, Master>();
+    for (let slot = 0; slot < SLOTS; slot++) {
+      const name = this.client.slots[slot]?.[0];
+      if (name !== undefined && masters.has(name)) continue;
+      // ioredis forgets a node that is away. Its keys exist all the same.
+      const client = name === undefined ? undefined : this.#clients.get(name);
+      // guard: every-slot-has-its-master
+      if (name === undefined || client === undefined) {
+        throw new StoreUnavailableError(
+          `The master of slot ${slot} of ${this.where} is not connected, and its keys are not known.`,
+          'refused',
+        );
+      }
+      masters.set(name, { client, breaker: this.#nodes.get(name)?.breaker ?? this.#clusterBreaker });
+    }
+    return [...masters.values()];
   }
 
   corkWrites(): void {

@@ -3,7 +3,7 @@ import type { RedisClient } from './client-types.js';
 import { connect, cutConnection, endConnection, watch } from './watch-client.js';
 import type { ConnectionEvents } from './watch-client.js';
 import type { ConnectionSettings } from './client-options.js';
-import type { Topology } from './topology.js';
+import type { Master, Topology } from './topology.js';
 import { WriteCoalescer } from '../commands/write-coalescer.js';
 
 /**
@@ -80,6 +80,10 @@ export class SingleServer implements Topology {
 
   mastersOf(): readonly RedisClient[] {
     return [this.client];
+  }
+
+  async masters(): Promise<readonly Master[]> {
+    return [{ client: this.client, breaker: this.#breaker }];
   }
 
   corkWrites(): void {

@@ -1,6 +1,11 @@
 import type { CircuitBreaker } from '../commands/circuit-breaker.js';
 import type { CommandClient, RedisClient } from './client-types.js';
 
+export interface Master {
+  readonly client: RedisClient;
+  readonly breaker: CircuitBreaker;
+}
+
 /** The servers that commands are sent to: one server, or the nodes of a Cluster. */
 export interface Topology {
   readonly client: CommandClient;
@@ -14,6 +19,11 @@ export interface Topology {
   breakerFor(key: string, slot?: number): CircuitBreaker;
   /** The clients of the masters of these keys; undefined if one of them is not known. */
   mastersOf(keys: readonly string[]): readonly RedisClient[] | undefined;
+  /**
+   * Every master, with its own connection, for commands without a key. Waits for the connection.
+   * @throws StoreUnavailableError, also if one of them is away
+   */
+  masters(): Promise<readonly Master[]>;
   /** Called before a command is sent, so that the commands of one tick leave in few packets. */
   corkWrites(): void;
   /** True if commands can be sent to the server, or to at least one node. */

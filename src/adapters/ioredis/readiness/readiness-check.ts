@@ -240,6 +240,8 @@ const SCRIPT_COMMANDS = [
   ...["ZADD KEY '1' 'ready'", 'ZCARD KEY', "ZCOUNT KEY '-inf' '+inf'", "ZRANGE KEY '0' '-1'"],
   ...["ZSCORE KEY 'ready'", "ZREM KEY 'ready'", "ZREMRANGEBYRANK KEY '0' '-1'"],
   "ZREMRANGEBYSCORE KEY '-inf' '+inf'",
+  // Sessions.
+  ...["HSET KEY 'v' '1'", "HMGET KEY 'v'"],
   // Entries, and commands of several features.
   ...["SET KEY 'ready' 'PX' '1000'", 'GET KEY', "GETRANGE KEY '0' '20'", "SETRANGE KEY '2' '-'"],
   ...['STRLEN KEY', 'PTTL KEY', "PEXPIRE KEY '1000'", 'TIME', "PUBLISH CHANNEL ''", 'UNLINK KEY'],
@@ -252,6 +254,7 @@ const CONNECTION_COMMANDS = [
   'select',
   'client|setname',
   'mget',
+  'scan',
   'eval',
   'evalsha',
   'subscribe',

@@ -4,7 +4,14 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 import { inspect } from 'node:util';
 import { Cluster, Redis } from 'ioredis';
 import { StoreSetupError } from '../../../../src/core/shared/errors.js';
-import { lockKey, rateRuleKey, rateSubject } from '../../../../src/core/keys/store-keys.js';
+import {
+  lockKey,
+  rateRuleKey,
+  rateSubject,
+  sessionKey,
+  sessionPrefix,
+  sessionUserKey,
+} from '../../../../src/core/keys/store-keys.js';
 import type { Algorithm } from '../../../../src/core/ports/rate-store.js';
 import { rateAlgorithms } from '../../../../src/core/limits/algorithms/index.js';
 import { newToken } from '../../../../src/core/shared/token.js';
@@ -335,7 +342,29 @@ async function everyVerb(t: ExecutionContext, rig: Awaited<ReturnType<typeof rea
   t.true(await entries.release(key, token));
   await everyRate(t, rig);
   await everyLock(t, rig);
+  await everySession(t, rig);
   t.deepEqual(rig.changes, []);
+}
+
+async function everySession(t: ExecutionContext, { namespace, backend: { sessions } }: Rig): Promise<void> {
+  const key = sessionKey(namespace, 'app', newToken());
+  const user = sessionUserKey(namespace, 'app', newToken());
+  const epoch = await sessions.bind(user, 'handle', newToken(), 60_000);
+  const draft = {
+    ...{ proof: 'proof', user: 'u', epoch, ttlMs: 60_000, maxAgeMs: undefined, meta: '' },
+    payload: Buffer.from('data'),
+  };
+  const match = { proof: 'proof' };
+  t.true(await sessions.create(key, draft));
+  t.truthy(await sessions.read(key, match));
+  t.truthy(await sessions.touch(key, match, { ttlMs: 60_000 }));
+  t.truthy(await sessions.update(key, match, { payload: Buffer.from('new') }));
+  t.deepEqual(await sessions.save(key, draft), { status: 'saved' });
+  t.true(await sessions.isCurrent(user, 'handle', epoch, 90_000));
+  await sessions.revoke(user, newToken(), { handle: 'handle', epoch });
+  t.deepEqual(await sessions.handles(user), ['handle']);
+  t.true((await sessions.keys(sessionPrefix(namespace, 'app'))).includes(key));
+  t.true(await sessions.remove(key, undefined, 1_000));
 }
 
 async function everyRate(t: ExecutionContext, { namespace, backend: { rates } }: Rig): Promise<void> {
