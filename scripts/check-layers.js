@@ -20,10 +20,13 @@ const LAYERS = {
   'core/cache': [...FEATURE, 'core/l1'],
   'core/limits': FEATURE,
   'core/locks': FEATURE,
+  'core/messages': FEATURE,
   'core/caching': ['core/cache', 'core/l1', 'core/limits', 'core/locks', 'core/seal', ...FEATURE],
   'core/sessions': [...FEATURE, 'core/caching'],
+  'core/pubsub': ['core/caching', 'core/messages', 'core/shared'],
   decorators: ['core'],
   index: ['core', 'decorators'],
+  pubsub: ['core', 'decorators'],
   // Adapters implement ports. Nothing but `testing` imports them.
   'adapters/ioredis': [...KERNEL, 'core/keys'],
   'adapters/memory': [...KERNEL, 'core/limits'],

@@ -17,6 +17,7 @@ import { cacheMutations } from './mutations/cache.js';
 import { findGuards, takeOut } from './mutations/guards.js';
 import { httpMutations } from './mutations/http.js';
 import { l1Mutations } from './mutations/l1.js';
+import { pubsubMutations } from './mutations/pubsub.js';
 import { limitsMutations } from './mutations/limits.js';
 import { locksMutations } from './mutations/locks.js';
 import { markMutations } from './mutations/marks.js';
@@ -36,6 +37,7 @@ const guards = findGuards(root);
 const mutations = [
   ...cacheMutations,
   ...l1Mutations,
+  ...pubsubMutations,
   ...limitsMutations,
   ...locksMutations,
   ...httpMutations,

@@ -76,7 +76,7 @@ export type { Clock, Timer } from './core/ports/clock.js';
 export type { EntryStore, FillReply, LeaseReply, TagState, Snapshot } from './core/ports/entry-store.js';
 export type { LockGrant, LockReply, LockRequest, LockStore, ServerAnswer } from './core/ports/lock-store.js';
 export type { ConcurrencyRule, Rule, WindowRule } from './core/limits/rules.js';
-export type { AsyncMethodDecorator } from './decorators/shared/around.js';
+export type { AsyncMethodDecorator, MethodContext } from './decorators/shared/around.js';
 export { CachePut, type CachePutOptions } from './decorators/cache-put.js';
 export { Cached, type CachedOptions } from './decorators/cached.js';
 export { CachedMany, type CachedManyOptions } from './decorators/cached-many.js';

@@ -167,7 +167,12 @@ export class Caching {
   };
   /** @internal the parts of the context in all keys */
   readonly context: KeyContext | undefined;
-  readonly #backend: Backend;
+  /** @internal the stores, for the subpaths that use them directly */
+  readonly backend: Backend;
+  /** @internal */
+  readonly clock: Clock;
+  /** What ends before the engines do. */
+  readonly #closing = new Set<() => Promise<void>>();
 
   /**
    * Opens the adapter. Connections are made in the background.
@@ -204,7 +209,8 @@ export class Caching {
     const names = new StoreKeys(namespace);
     const l1 = parsed.l1 === undefined || !enabled ? undefined : new L1Cache(parsed.l1, names, clock);
     const format = parsed.seal === undefined ? plainEntries : new SealedEntries(parsed.seal, namespace);
-    this.#backend = adapter.open({
+    this.clock = clock;
+    this.backend = adapter.open({
       namespace,
       clock,
       changes: changesFor(l1),
@@ -216,7 +222,7 @@ export class Caching {
         this.engines.cache.recover();
       },
     });
-    const { entries, rates, locks: lockStore } = this.#backend;
+    const { entries, rates, locks: lockStore } = this.backend;
     const common = { namespace, clock, enabled };
     const locks = new LockEngine({ ...common, store: lockStore, defaults: parsed.locks });
     this.engines = {
@@ -345,11 +351,6 @@ export class Caching {
     return new DeferredInvalidations(this.engines.cache, options, 'deferInvalidations');
   }
 
-  /** @internal the stores, for what is built on them outside this class */
-  get backend(): Backend {
-    return this.#backend;
-  }
-
   #verbsIn(context: KeyContext | undefined): Verbs {
     const { limits, locks } = this.engines;
     return {
@@ -367,7 +368,7 @@ export class Caching {
    * await caching.ready();
    */
   async ready(): Promise<void> {
-    await this.#backend.ready();
+    await this.backend.ready();
   }
 
   /**
@@ -378,9 +379,16 @@ export class Caching {
    * await caching.close();
    */
   async close(): Promise<void> {
+    // guard: handlers-of-messages-end-before-the-engines
+    await Promise.all([...this.#closing].map((task) => task()));
     await Promise.all([...Object.values(this.engines).map((engine) => engine.close())]);
-    await this.#backend.close();
+    await this.backend.close();
     if (defaults.caching === this) defaults.caching = undefined;
+  }
+
+  /** @internal Runs a task at the beginning of `close()`, which waits for it. It must not reject. */
+  onClose(task: () => Promise<void>): void {
+    this.#closing.add(task);
   }
 
   #wake(storeKey: string): void {

@@ -1,6 +1,7 @@
 import type { ExecutionContext, TestFn } from 'ava';
 import { memory } from '../../src/adapters/memory/index.js';
 import { Cached, Caching, MissingCachingError } from '../../src/index.js';
+import { defineChannel, pubsub, Subscribes } from '../../src/pubsub/index.js';
 import { fakeClock } from '../../src/testing/index.js';
 
 /** A container with the classes of the test, and no `Caching`. */
@@ -41,7 +42,16 @@ interface Deviation<Value> {
   readonly because: string;
 }
 
+const renamed = defineChannel<string>('renamed');
+
 export class Users {
+  readonly renamed: string[] = [];
+
+  @Subscribes(renamed)
+  onRenamed(id: string): void {
+    this.renamed.push(id);
+  }
+
   @Cached({ key: 'user:{0}' })
   async find(id: string): Promise<string> {
     return `user ${id}`;
@@ -99,6 +109,17 @@ export function containerContract(
     t.not(container.transient(), container.transient());
     t.true(await serves(caching, container.transient()));
     t.true(await serves(caching, container.injected()));
+  });
+
+  test(`${name}: the methods of what it makes receive messages, once for a class`, async (t) => {
+    const caching = newCaching();
+    const container = registered(caching);
+    const [first, second] = [container.transient(), container.transient()];
+    await pubsub(caching).ready();
+    t.is(await pubsub(caching).publish(renamed, '1'), 1);
+    await caching.close();
+    t.deepEqual(first.renamed, ['1']);
+    t.deepEqual(second.renamed, []);
   });
 
   test(`${name}: a singleton uses the Caching of its container`, async (t) => {

@@ -28,6 +28,7 @@ import { entryStoreContract } from './entry-store-contract.js';
 import { limitsContract } from './limits-contract.js';
 import { lockStoreContract } from './lock-store-contract.js';
 import { locksContract } from './locks-contract.js';
+import { messagesContract } from './messages-contract.js';
 import { rateStoreContract } from './rate-store-contract.js';
 import { sessionStoreContract } from './session-store-contract.js';
 
@@ -92,6 +93,31 @@ for (const kind of ['one Redis', 'a Redis Cluster'] as const) {
       close: () => backend.close(),
     };
   });
+
+  messagesContract(
+    test,
+    kind,
+    async (t, count) => {
+      const namespace = `contract-${process.pid}-${++opened}`;
+      const openOne = (namespace: string) =>
+        ioredis(connect(t), PATIENT).open({
+          namespace,
+          clock: systemClock,
+          wake() {},
+          degraded: (error) => t.log(`degraded: ${error.message}`),
+          recovered() {},
+        });
+      const backends = Array.from({ length: count }, () => openOne(namespace));
+      const other = openOne(`${namespace}-other`);
+      await Promise.all([...backends, other].map((backend) => backend.ready()));
+      return {
+        buses: backends.map(({ messages }) => messages),
+        other: other.messages,
+        close: async () => void (await Promise.all([...backends, other].map((backend) => backend.close()))),
+      };
+    },
+    { countsReceivers: kind === 'one Redis' },
+  );
 
   rateStoreContract(test, kind, async (t) => {
     const namespace = `contract-${process.pid}-${++opened}`;

@@ -19,6 +19,7 @@ import { entryStoreContract } from './entry-store-contract.js';
 import { limitsContract } from './limits-contract.js';
 import { lockStoreContract } from './lock-store-contract.js';
 import { locksContract } from './locks-contract.js';
+import { messagesContract } from './messages-contract.js';
 import { rateStoreContract } from './rate-store-contract.js';
 import { sessionStoreContract } from './session-store-contract.js';
 
@@ -66,6 +67,24 @@ entryStoreContract(
     'a replaced lease keeps its waiters':
       'whoever waits polls after at most 250 ms, and in this process the wake saves nothing else',
   },
+);
+
+messagesContract(
+  test,
+  'memory',
+  async (_t, count) => {
+    const adapter = memory();
+    const open = (namespace: string) =>
+      adapter.open({ namespace, clock: fakeClock(), wake() {}, degraded() {}, recovered() {} });
+    const backends = Array.from({ length: count }, () => open(NAMESPACE));
+    const other = open('other');
+    return {
+      buses: backends.map(({ messages }) => messages),
+      other: other.messages,
+      close: async () => void (await Promise.all([...backends, other].map((backend) => backend.close()))),
+    };
+  },
+  { countsReceivers: true },
 );
 
 rateStoreContract(test, 'memory', async (t) => {

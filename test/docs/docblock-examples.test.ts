@@ -85,9 +85,26 @@ function importsOf(file: string): string {
 
 const TSYRINGE = "import { container } from 'tsyringe';\n";
 
+const MESSAGES = `
+import {
+  bindSubscribers, defineChannel, definePattern, pubsub, Publishes, Subscribes,
+} from 'cachement/pubsub';
+import { z } from 'zod';
+const userChanged = defineChannel<{ id: string }>('user.changed');
+class Listener {
+  @Subscribes(userChanged)
+  async onUserChanged(): Promise<void> {}
+}
+const listener = new Listener();
+`;
+
 const ADAPTER_IMPORTS: Readonly<Record<string, string>> = {
   'core/cache': `${TSYRINGE}declare class Users { find(id: string): Promise<User> }\n`,
   'adapters/msgpackr': "import { msgpackr } from 'cachement/msgpackr';\n",
+  'core/messages': MESSAGES,
+  'core/pubsub.ts': MESSAGES,
+  'decorators/publishes.ts': MESSAGES,
+  'decorators/subscribes.ts': MESSAGES,
   'core/values': "import { Decimal } from 'decimal.js';\n",
   'adapters/express': `
 import { cachingErrorHandler, cacheResponse } from 'cachement/express';

@@ -35,6 +35,8 @@ import {
 } from '../../src/core/sessions/session-options.js';
 import { cachingOptions, verbsOptions } from '../../src/core/caching.js';
 import { l1Options } from '../../src/core/l1/l1-options.js';
+import { channelOptions, patternOptions } from '../../src/core/messages/channel.js';
+import { subscribeOptions } from '../../src/core/messages/subscription-options.js';
 import { consumeOptions, limitOptions, runOptions } from '../../src/core/limits/limit-options.js';
 import { concurrencyRule, windowRule } from '../../src/core/limits/rules.js';
 import { acquireOptions, lockOptions, lockTimes } from '../../src/core/locks/lock-options.js';
@@ -49,7 +51,9 @@ import { cachedManyOptions } from '../../src/decorators/cached-many.js';
 import { cachingDefaultsOptions } from '../../src/decorators/caching-defaults.js';
 import { invalidatesOptions } from '../../src/decorators/invalidates.js';
 import { lockedOptions } from '../../src/decorators/locked.js';
+import { publishesOptions } from '../../src/decorators/publishes.js';
 import { rateLimitedOptions } from '../../src/decorators/rate-limited.js';
+import { subscribesOptions } from '../../src/decorators/subscribes.js';
 import { projectFolder } from '../support/project-folder.js';
 
 interface Group {
@@ -65,6 +69,8 @@ const LOCKS = 'src/core/locks/lock-options.ts';
 
 const SESSIONS = 'src/core/sessions/session-options.ts';
 const SESSION_STORE = ['src/adapters/session-store/store-options.ts', 'SessionStoreOptions'] as const;
+const CHANNEL = 'src/core/messages/channel.ts';
+const SUBSCRIPTION = 'src/core/messages/subscription-options.ts';
 
 const VALUES = ['src/core/cache/value-options.ts', 'ValueOptions'] as const;
 
@@ -175,6 +181,22 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   },
   acquire: { schema: acquireOptions, documented: [[LOCKS, 'AcquireOptions']], extends: 'locks' },
   withLease: { schema: lockOptions, documented: [[LOCKS, 'LockOptions']], extends: 'acquire' },
+  definePattern: { schema: patternOptions, documented: [[CHANNEL, 'PatternOptions']] },
+  defineChannel: {
+    schema: channelOptions,
+    documented: [[CHANNEL, 'ChannelOptions']],
+    extends: 'definePattern',
+  },
+  '@Publishes': {
+    schema: publishesOptions,
+    documented: [['src/decorators/publishes.ts', 'PublishesFields', 'PublishesOptions']],
+  },
+  subscribe: { schema: subscribeOptions, documented: [[SUBSCRIPTION, 'SubscribeOptions']] },
+  '@Subscribes': {
+    schema: subscribesOptions,
+    documented: [['src/decorators/subscribes.ts', 'SubscribesOptions']],
+    extends: 'subscribe',
+  },
   memory: { schema: memoryOptions, documented: [['src/adapters/memory/memory-options.ts', 'MemoryOptions']] },
   ioredis: {
     schema: ioredisOptions,

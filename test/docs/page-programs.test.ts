@@ -20,6 +20,7 @@ const PAGES = [
   'docs/nestjs.md',
   'docs/outage.md',
   'docs/puts.md',
+  'docs/pubsub.md',
   'docs/staleness.md',
   'docs/batches.md',
   'docs/rate-limits.md',

@@ -129,3 +129,27 @@ declare class Users { find(id: string): Promise<User> }
 declare class Db { user(id: string): Promise<User> }
 interface User { readonly id: string; readonly name: string }
 `;
+
+test('the snippets of docs/pubsub.md compile, each by itself', async (t) => {
+  const files = modulesOf('pubsub.md');
+  t.is(Object.keys(files).length, 6);
+  const project = await compileProject({ ...files, 'surroundings.d.ts': PUBSUB });
+  await project.remove();
+  t.pass();
+});
+
+const PUBSUB = `
+declare const caching: import('cachement').Caching;
+declare const pubsub: typeof import('cachement/pubsub').pubsub;
+declare const Publishes: typeof import('cachement/pubsub').Publishes;
+declare const Subscribes: typeof import('cachement/pubsub').Subscribes;
+declare const userChanged: import('cachement/pubsub').MessageChannel<{ id: string }>;
+interface User { readonly id: string; readonly name: string }
+declare const db: {
+  save(user: User): Promise<User>;
+  create(name: string): Promise<{ id: string }>;
+  changedSince(since: Date): Promise<{ id: string }[]>;
+};
+declare function warm(id: string): Promise<void>;
+declare function push(id: string): void;
+`;

@@ -166,6 +166,7 @@ class Chaos implements ChaosAdapter {
       rates: this.#store(backend.rates, ['consume', 'refund', 'renew', 'block', 'reset']),
       locks: this.#locks(backend.locks),
       sessions: this.#sessions(backend.sessions),
+      messages: backend.messages,
       ready: () => backend.ready(),
       close: () => backend.close(),
     };

@@ -11,6 +11,7 @@ import { RedisRateStore } from './limits/rate-store.js';
 import type { IoredisSettings } from './ioredis-options.js';
 import { RedisLockStore } from './locks/lock-store.js';
 import { RedisSessionStore } from './sessions/session-store.js';
+import { RedisMessageBus } from './messages/message-bus.js';
 
 /** Opens the connections of one `Caching`, and creates the stores that use them. */
 export function openBackend(target: Target, settings: IoredisSettings, host: AdapterHost): Backend {
@@ -31,13 +32,15 @@ export function openBackend(target: Target, settings: IoredisSettings, host: Ada
   const connection = new RedisConnection(
     target,
     'commands',
-    { clock, namespace, timeout, connectTimeout, changed, changes },
+    { clock, namespace, timeout, connectTimeout, changed, changes, onReady: () => messages.onReady() },
     (key) => host.wake(key),
   );
   const { scripts, topology } = connection;
   const locks = new RedisLockStore(target, settings, host);
+  const messages = new RedisMessageBus(target, topology, scripts, { clock, namespace, connectTimeout });
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
+    messages.close();
     await Promise.all([locks.close(), replicated.close(), connection.close()]);
     await waitForEndedConnections();
   };
@@ -69,6 +72,7 @@ export function openBackend(target: Target, settings: IoredisSettings, host: Ada
     rates: new RedisRateStore(scripts, topology, channel, { clock, timeout }),
     locks,
     sessions: new RedisSessionStore(scripts, topology),
+    messages,
     ready: async () => {
       await connection.check();
       await locks.ready();

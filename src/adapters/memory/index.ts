@@ -5,6 +5,7 @@ import { memoryOptions, type MemoryOptions } from './memory-options.js';
 import { locksWhileOpen, MemoryLockStore } from './memory-lock-store.js';
 import { MemoryEntryStore } from './memory-entry-store.js';
 import { MemorySessionStore } from './memory-session-store.js';
+import { MemoryMessages } from './memory-messages.js';
 import { whileOpen } from './while-open.js';
 
 export type { MemoryOptions } from './memory-options.js';
@@ -21,6 +22,7 @@ export function memory(options: MemoryOptions = {}): Adapter {
   const parsed = parseOptions(memoryOptions, options, 'memory({ ... })');
   const limits = resolveOptions(parsed, defaultsOf(memoryOptions));
   const hosts = new Set<AdapterHost>();
+  const messages = new MemoryMessages();
   let entries: MemoryEntryStore | undefined;
   let rates: LocalRateStore | undefined;
   let locks: MemoryLockStore | undefined;
@@ -65,6 +67,7 @@ export function memory(options: MemoryOptions = {}): Adapter {
           ...(['create', 'read', 'touch', 'update', 'save', 'remove', 'keys'] as const),
           ...(['bind', 'isCurrent', 'revoke', 'handles'] as const),
         ]),
+        messages: messages.open(host.namespace, isClosed),
         ready: async () => {},
         close: async () => {
           closed = true;

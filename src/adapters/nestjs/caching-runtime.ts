@@ -1,13 +1,19 @@
 import { types } from 'node:util';
-import type { OnApplicationShutdown, OnModuleInit } from '@nestjs/common';
+import type {
+  OnApplicationBootstrap,
+  OnApplicationShutdown,
+  OnModuleDestroy,
+  OnModuleInit,
+} from '@nestjs/common';
 import type { ModulesContainer } from '@nestjs/core';
 import { Caching, type CachingOptions } from '../../core/caching.js';
 import { describe } from '../../core/shared/describe.js';
 import { OptionsError } from '../../core/shared/errors.js';
 import { brand, shared } from '../../core/shared/registry.js';
+import { instanceMade, type InstanceWork } from '../../decorators/shared/made-instances.js';
 import { bindInstance, isBound } from '../../decorators/shared/resolve-caching.js';
 import { runtimeFor, type Role } from './module-runtimes.js';
-import { watchProviders } from './watch-providers.js';
+import { singletonsOf, watchProviders } from './watch-providers.js';
 
 /** The property by which an instance that Nest copies carries its `Caching` to the copy. */
 const CARRIED = brand('nestjs.carried');
@@ -15,7 +21,9 @@ const CARRIED = brand('nestjs.carried');
 const bound = shared('nestjs.bound', () => new WeakSet<object>());
 
 /** The `Caching` of one `CachingModule` in one application, and the providers that use it. */
-export class CachingRuntime implements OnModuleInit, OnApplicationShutdown {
+export class CachingRuntime
+  implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy, OnApplicationShutdown
+{
   readonly #role: Role;
   readonly #modules: ModulesContainer;
   readonly #watched = new WeakSet<object>();
@@ -23,6 +31,8 @@ export class CachingRuntime implements OnModuleInit, OnApplicationShutdown {
   #waiting: object[] = [];
   #caching: Caching | undefined;
   #own: Caching | undefined;
+  /** What was begun for the instances of this application. */
+  #works: InstanceWork[] = [];
 
   /** @throws OptionsError if a module could use two runtimes */
   constructor(role: Role, modules: ModulesContainer) {
@@ -67,6 +77,25 @@ export class CachingRuntime implements OnModuleInit, OnApplicationShutdown {
   /** Middleware has been added to the modules since. */
   onModuleInit(): void {
     this.#watch();
+  }
+
+  /** All instances are complete, and their `onModuleInit` has run. */
+  onApplicationBootstrap(): void {
+    const caching = this.#caching;
+    if (caching === undefined) return;
+    for (const module of this.#modules.values()) {
+      if (runtimeFor(module, this.#modules) !== this.#role) continue;
+      for (const instance of singletonsOf(module)) {
+        const work = bound.has(instance) ? instanceMade(instance, caching) : undefined;
+        if (work !== undefined) this.#works.push(work);
+      }
+    }
+  }
+
+  async onModuleDestroy(): Promise<void> {
+    const works = this.#works;
+    this.#works = [];
+    await Promise.all(works.map((work) => work.end()));
   }
 
   async onApplicationShutdown(): Promise<void> {

@@ -35,6 +35,15 @@ export function watchProviders(module: NestModule, watched: WeakSet<object>, mad
   }
 }
 
+/** The instances of a module's providers and controllers that live as long as the application. */
+export function singletonsOf(module: NestModule): readonly object[] {
+  const wrappers = [...module.providers.values(), ...module.controllers.values()] as Wrapper[];
+  return wrappers
+    .filter((wrapper) => !wrapper.isAlias && !wrapper.isTransient && wrapper.isDependencyTreeStatic())
+    .map((wrapper): unknown => wrapper.instance)
+    .filter((instance) => typeof instance === 'object' && instance !== null);
+}
+
 function isDecorated(metatype: Wrapper['metatype']): boolean {
   return typeof metatype === 'function' && hasDecoratedMethods(metatype as Constructor);
 }

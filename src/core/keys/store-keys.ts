@@ -1,8 +1,11 @@
 import { describe, quote } from '../shared/describe.js';
 import { OptionsError } from '../shared/errors.js';
 
-/** The kinds of keys in the store: `<namespace>:<kind>:...`. `queue` is reserved for later use. */
-const KINDS: readonly string[] = ['cache', 'tag', 'clear', 'tag-changes', 'lock', 'rate', 'session', 'queue'];
+/** The kinds of keys and channels in the store: `<namespace>:<kind>:...`. `queue` is reserved for later use. */
+const KINDS: readonly string[] = [
+  ...['cache', 'tag', 'clear', 'tag-changes', 'lock', 'rate', 'message', 'shard'],
+  ...['session', 'queue'],
+];
 
 const MAX_NAMESPACE_LENGTH = 64;
 
@@ -54,6 +57,14 @@ export function sessionKey(namespace: string, name: string, handle: string): str
 /** The key of what is known of all sessions of a user. It is in another cluster slot than they. */
 export function sessionUserKey(namespace: string, name: string, user: string): string {
   return `${sessionPrefix(namespace, name)}user:{${user}}`;
+}
+
+/**
+ * The prefix of the channels of messages. Redis does not add the prefix of the client to channels, so it is a part of the
+ * name. Sharded channels have another one, so that no pattern matches them, on one server either.
+ */
+export function messagePrefix(namespace: string, keyPrefix: string, isSharded: boolean): string {
+  return `${namespace}:${isSharded ? 'shard' : 'message'}:${keyPrefix}`;
 }
 
 /** The kind of a key of the store: `cache`, `lock`, `rate`. */

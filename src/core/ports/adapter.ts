@@ -2,6 +2,7 @@ import type { ChangeSubscription } from './change-feed.js';
 import type { Clock } from './clock.js';
 import type { EntryStore } from './entry-store.js';
 import type { LockStore } from './lock-store.js';
+import type { MessageBus } from './message-bus.js';
 import type { RateStore } from './rate-store.js';
 import type { SessionStore } from './session-store.js';
 
@@ -38,6 +39,7 @@ export interface Backend {
   readonly rates: RateStore;
   readonly locks: LockStore;
   readonly sessions: SessionStore;
+  readonly messages: MessageBus;
   /** Resolves when the store can be used. @throws StoreSetupError as soon as the cause is known, with the fix */
   ready(): Promise<void>;
   /** Ends all timers, sockets and listeners of this backend. Idempotent. */

@@ -114,9 +114,22 @@ export interface CachementEvents {
   };
   /** A lease was lost while its body still ran. */
   readonly lockLost: LockEvent & { readonly reason: Exclude<LockLostError['reason'], 'released'> };
+  /**
+   * Messages of a subscription were lost, or may have been. `interrupted`: the connection was lost, and messages that were
+   * published between `from` and `to` may not have arrived. `overflow`: too many waited for the handler, and `count` were
+   * dropped. `closed`: `count` still waited when the subscription ended.
+   */
+  readonly messagesLost: EventOrigin & {
+    /** The channel or pattern, as it was defined. */
+    readonly channel: string;
+    readonly cause: 'interrupted' | 'overflow' | 'closed';
+    readonly count: number | undefined;
+    readonly from: Date | undefined;
+    readonly to: Date | undefined;
+  };
   /** An error that no caller received: of the store, of a payload, or of a key that could not be built. */
   readonly error: EventOrigin & {
-    /** What failed: `read`, `lease`, `fill`, `invalidate`, `key`, ... */
+    /** What failed: `read`, `lease`, `fill`, `invalidate`, `key`, `publish`, `message`, ... */
     readonly operation: string;
     readonly key: string | undefined;
     readonly error: unknown;
@@ -147,6 +160,7 @@ export const channels: Channels = {
   unlock: channel('cachement:unlock'),
   lockNotAcquired: channel('cachement:lockNotAcquired'),
   lockLost: channel('cachement:lockLost'),
+  messagesLost: channel('cachement:messagesLost'),
   error: channel('cachement:error'),
   degraded: channel('cachement:degraded'),
   recovered: channel('cachement:recovered'),

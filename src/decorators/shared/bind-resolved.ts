@@ -1,5 +1,6 @@
 import { types } from 'node:util';
 import { Caching } from '../../core/caching.js';
+import { instanceMade } from './made-instances.js';
 import { bindInstance, isBound } from './resolve-caching.js';
 
 /**
@@ -24,5 +25,7 @@ export function bindResolved(resolved: unknown, find: () => unknown): void {
     );
   } else {
     bindInstance(resolved, caching);
+    // A proxy may construct its object at the first access, which would be too early here.
+    if (!types.isProxy(resolved)) instanceMade(resolved, caching);
   }
 }

@@ -5,6 +5,7 @@ import { describe } from '../../core/shared/describe.js';
 import { MissingCachingError, OptionsError } from '../../core/shared/errors.js';
 import { shared } from '../../core/shared/registry.js';
 import type { NameForErrors } from './around.js';
+import { instanceMade } from './made-instances.js';
 
 /**
  * A dependency injection container with `get` (NestJS, Inversify, TypeDI) or `resolve` (tsyringe). The token is the
@@ -72,6 +73,7 @@ export function bindCaching(target: object, caching: Caching): void {
   }
   // The binding of a class or a prototype changes the result for its instances, which may be in `found`.
   if (typeof target === 'function' || Object.hasOwn(target, 'constructor')) state.found = new WeakMap();
+  else instanceMade(target, caching);
 }
 
 /**

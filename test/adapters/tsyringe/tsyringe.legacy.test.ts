@@ -22,6 +22,7 @@ import {
   useContainer,
   withCaching,
 } from '../../../src/index.js';
+import { defineChannel, pubsub, Subscribes } from '../../../src/pubsub/index.js';
 import { fakeClock } from '../../../src/testing/index.js';
 import { containerContract, Users as ContractUsers, type TestContainer } from '../container-contract.js';
 
@@ -527,4 +528,36 @@ test('decorated methods do not change the metadata that tsyringe reads', (t) => 
   t.deepEqual(Reflect.getMetadata('design:paramtypes', Users), [Db]);
   t.deepEqual(Reflect.getMetadata('design:paramtypes', Users.prototype, 'find'), [String]);
   t.is(Reflect.getMetadata('design:returntype', Users.prototype, 'find'), Promise);
+});
+
+test('a listener that the container makes is subscribed, once for its class', async (t) => {
+  const changed = defineChannel<string>('changed');
+  class Log {
+    readonly lines: string[] = [];
+  }
+  @injectable()
+  class Listener {
+    readonly log: Log;
+    constructor(log: Log) {
+      this.log = log;
+    }
+
+    @Subscribes(changed)
+    async onChanged(id: string): Promise<void> {
+      this.log.lines.push(id);
+    }
+  }
+  const parent = newContainer();
+  const caching = newCaching();
+  registerCaching(parent, caching);
+  parent.registerSingleton(Log);
+  // Transient: the second one would handle each message again.
+  const child = parent.createChildContainer();
+  const log = child.resolve(Log);
+  t.is(child.resolve(Listener).log, log);
+  parent.resolve(Listener);
+  await pubsub(caching).ready();
+  t.is(await pubsub(caching).publish(changed, '1'), 1);
+  await caching.close();
+  t.deepEqual(log.lines, ['1']);
 });

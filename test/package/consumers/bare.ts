@@ -1,10 +1,22 @@
 import { Cached, Caching, Invalidates } from 'cachement';
 import { memory } from 'cachement/memory';
+import { bindSubscribers, defineChannel, Publishes, pubsub, Subscribes } from 'cachement/pubsub';
 import { recordingCaching } from 'cachement/testing';
 
 interface User {
   readonly id: string;
   readonly name: string;
+}
+
+export const userSaved = defineChannel<User>('user.saved:{0.id}');
+
+export class Listener {
+  readonly names: string[] = [];
+
+  @Subscribes(userSaved)
+  onSaved({ name }: User): void {
+    this.names.push(name);
+  }
 }
 
 class Users {
@@ -20,6 +32,7 @@ class Users {
     return { id, name: 'Ada' };
   }
 
+  @Publishes(userSaved, { message: (_result, user) => user })
   @Invalidates({ keys: 'user:{0.id}', tags: ['users'] })
   async save(user: User): Promise<void> {
     await Promise.resolve(user);
@@ -33,10 +46,14 @@ export const plainVerbs = ({ cache, limits, locks }: Caching) => ({
   take: () => locks.acquire('inferred', { lease: '1s' }),
 });
 export const recordingOf = () => recordingCaching();
+export const subscribersOf = (caching: Caching) => bindSubscribers(caching, new Listener());
+export const messagesOf = (caching: Caching) => pubsub(caching);
 
 async function main(): Promise<void> {
   const caching = new Caching({ adapter: memory(), namespace: 'consumer', defaults: { ttl: '1m' } });
   Caching.setDefault(caching);
+  const listener = new Listener();
+  await bindSubscribers(caching, listener).ready;
   const users = new Users();
   await users.find('1');
   await users.find('1');
@@ -48,7 +65,9 @@ async function main(): Promise<void> {
   await recording.caching.cache.getOrSet('user:2', async () => 2);
   await recording.close();
 
-  console.log(`loads: ${users.loads}, recorded: ${recording.of('load').length}`);
+  console.log(
+    `loads: ${users.loads}, recorded: ${recording.of('load').length}, messages: ${listener.names.join()}`,
+  );
 }
 
 void main();

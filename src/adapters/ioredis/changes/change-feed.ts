@@ -2,7 +2,7 @@ import type { ChangeSubscription } from '../../../core/ports/change-feed.js';
 import type { Timer } from '../../../core/ports/clock.js';
 import { connectionOptions, type ConnectionSettings } from '../connection/client-options.js';
 import type { RedisClient } from '../connection/client-types.js';
-import { ClusterTopology } from '../connection/cluster.js';
+import { ClusterTopology, nameOf } from '../connection/cluster.js';
 import { Subscriber, type Subscription } from '../connection/subscriber.js';
 import type { Target } from '../connection/target.js';
 import type { Topology } from '../connection/topology.js';
@@ -144,9 +144,4 @@ export class ChangeFeed {
     this.#confirmedAt = confirmedAt;
     this.#source.listener.confirmed(confirmedAt);
   }
-}
-
-function nameOf({ options }: RedisClient): string {
-  const { host, port } = options as { readonly host?: string; readonly port?: number };
-  return `${host}:${port}`;
 }

@@ -8,7 +8,7 @@ export interface ConnectionSettings {
   readonly namespace: string;
 }
 
-export type Role = 'commands' | 'subscriber' | 'changes' | 'locks' | 'replicated';
+export type Role = 'commands' | 'subscriber' | 'changes' | 'locks' | 'replicated' | 'messages';
 
 const INITIAL_RETRY_MS = 50;
 const MAX_RETRY_MS = 1_000;

@@ -29,6 +29,7 @@ export interface CommandClient {
   mgetBuffer(keys: string[]): Promise<(Buffer | null)[]>;
   evalBuffer(lua: string, numberOfKeys: number, ...keysAndValues: (string | Buffer)[]): Promise<unknown>;
   evalshaBuffer(sha: string, numberOfKeys: number, ...keysAndValues: (string | Buffer)[]): Promise<unknown>;
+  spublish(channel: string, payload: Buffer): Promise<number>;
 }
 
 export interface RedisClient extends CommandClient {
@@ -37,6 +38,11 @@ export interface RedisClient extends CommandClient {
   readonly stream: Stream | undefined;
   duplicate(options: object): RedisClient;
   subscribe(channel: string): Promise<unknown>;
+  unsubscribe(channel: string): Promise<unknown>;
+  psubscribe(pattern: string): Promise<unknown>;
+  punsubscribe(pattern: string): Promise<unknown>;
+  ssubscribe(channel: string): Promise<unknown>;
+  sunsubscribe(channel: string): Promise<unknown>;
   call(command: string, ...args: string[]): Promise<unknown>;
 }
 
@@ -47,7 +53,7 @@ export interface ClusterClient extends CommandClient {
   readonly slots: readonly (readonly string[] | undefined)[];
   nodes(role: 'all' | 'master'): RedisClient[];
   /** Reads the slot table. If that is in progress already, it only calls the callback at its end. */
-  refreshSlotsCache(callback: () => void): void;
+  refreshSlotsCache(callback: (error?: Error) => void): void;
   duplicate(startupNodes: never[], options: object): ClusterClient;
 }
 

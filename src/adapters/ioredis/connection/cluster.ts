@@ -238,7 +238,8 @@ function connectNode(node: RedisClient): Promise<void> {
   });
 }
 
-function nameOf({ options }: RedisClient): string {
+/** Its address as in the slot table: `host:port`. */
+export function nameOf({ options }: RedisClient): string {
   const { host, port } = options as KnownOptions;
   return `${host}:${port}`;
 }

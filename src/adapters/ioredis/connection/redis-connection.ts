@@ -23,6 +23,8 @@ export interface ConnectionTargetSettings {
   readonly connectTimeout: number;
   /** What must be reported about changes that others make; undefined: nothing. */
   readonly changes?: (ChangeSubscription & { readonly sender: string }) | undefined;
+  /** Called when the connection for commands is usable, each time. */
+  readonly onReady?: (() => void) | undefined;
   /** Called when a breaker opens, with the reason, and when it closes, with undefined. */
   readonly changed: (breaker: CircuitBreaker, reason: Error | undefined) => void;
 }
@@ -55,6 +57,7 @@ export class RedisConnection {
         this.#readiness.changed();
         this.#subscriber.retryNow();
         this.#changes?.onReady();
+        settings.onReady?.();
       },
       disconnected: (error) => this.#readiness.recordError(error),
       error: (error) => this.#readiness.recordError(error),
