@@ -1,4 +1,14 @@
 export { bypassCaching } from './bypass-caching.js';
+export {
+  chaosAdapter,
+  type ChaosAdapter,
+  type ChaosEviction,
+  type ChaosHold,
+  type ChaosMoment,
+  type ChaosOptions,
+} from './chaos-adapter.js';
+export type { ChaosArguments, ChaosPort, ChaosTarget, ChaosVerb } from './chaos-calls.js';
+export type { ChaosFault, ChaosWhen } from './chaos-faults.js';
 export { fakeClock, type FakeClock } from './fake-clock.js';
 export type { RecordedEvent } from './record-events.js';
 export { recordingCaching, type Recording } from './recording-caching.js';

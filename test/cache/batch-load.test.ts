@@ -47,11 +47,11 @@ test('only the ids that are missing reach the loader; the result is in the order
 test('the entries are looked up together, and the leases are asked for together', async (t) => {
   const { openers } = rig(t);
   const { cache, chaos } = openers[0]!;
-  const read = chaos.hold('read', 'request');
+  const read = chaos.hold('entries.read', 'request');
   const call = cache.getOrSetMany([1, 2, 3], recorder().load, { key });
   await read.reached;
   await settled();
-  t.is(chaos.calls('read').length, 3);
+  t.is(chaos.calls('entries.read').length, 3);
   read.release();
   await call;
 });

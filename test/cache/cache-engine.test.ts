@@ -32,7 +32,7 @@ for (const { by, target } of TARGETS) {
     const first = cache.getOrSet('key', held.run, { tags: ['org'] });
     await held.entered;
     row.write();
-    chaos.fail(by === 'key' ? 'remove' : 'removeNonces', 'refused', 1);
+    chaos.fail(by === 'key' ? 'entries.remove' : 'entries.removeNonces', 'refused', 1);
     t.false((await cache.invalidate(target)).acknowledged);
     const second = cache.getOrSet('key', row.load, { tags: ['org'] });
     await settled();
@@ -64,7 +64,7 @@ test('G1 no resurrection: a call that joins during the fill does not get a value
   const { openers } = rig(t, 2);
   const [here, there] = openers;
   const row = new Row();
-  const fill = here!.chaos.hold('fill', 'reply');
+  const fill = here!.chaos.hold('entries.fill', 'reply');
   const first = here!.cache.getOrSet('key', row.load);
   await fill.reached;
   row.write();
@@ -80,8 +80,8 @@ test('G3 read your writes: a call after an unacknowledged invalidation does not 
   const { openers } = rig(t);
   const { cache, chaos } = openers[0]!;
   const row = new Row();
-  const removal = chaos.hold('remove', 'request');
-  chaos.fail('remove', 'refused', 1);
+  const removal = chaos.hold('entries.remove', 'request');
+  chaos.fail('entries.remove', 'refused', 1);
   const invalidated = cache.invalidate({ keys: ['key'] });
   await removal.reached;
   const held = new HeldLoad(row);
@@ -104,7 +104,7 @@ test('G3 read your writes: a call that starts during an invalidation does not wa
   const first = cache.getOrSet('key', held.run);
   await held.entered;
   row.write();
-  const removal = chaos.hold('remove', 'reply');
+  const removal = chaos.hold('entries.remove', 'reply');
   const invalidated = cache.invalidate({ keys: ['key'] });
   await removal.reached;
   t.is(await cache.getOrSet('key', row.load), 2);
@@ -169,7 +169,7 @@ test('G7 tags: a call does not join a load whose inherited tag was invalidated b
   const first = cache.getOrSet('outer', load, { inheritTags: true });
   await outer.entered;
   row.write();
-  chaos.fail('removeNonces', 'refused', 1);
+  chaos.fail('entries.removeNonces', 'refused', 1);
   t.deepEqual(await cache.invalidate({ tags: ['org'] }), { acknowledged: false });
   const second = cache.getOrSet('outer', row.load, { inheritTags: true });
   await settled();
@@ -268,15 +268,15 @@ test('G10 bounded delay: a call does not ask a store again that was unavailable 
   const { cache, chaos } = openers[0]!;
   const row = new Row();
   const held = new HeldLoad(row);
-  chaos.fail('read', 'reply lost', 1);
+  chaos.fail('entries.read', 'reply lost', 1);
   const first = cache.getOrSet('key', held.run);
   await held.entered;
-  chaos.fail('read', 'reply lost', 1);
+  chaos.fail('entries.read', 'reply lost', 1);
   const second = cache.getOrSet('key', row.load);
   await settled();
   held.finish();
   await Promise.all([first, second]);
-  t.is(chaos.calls('read').length, 2);
+  t.is(chaos.calls('entries.read').length, 2);
 });
 
 test('the load after one that was invalidated has a lease, however long the first one took', async (t) => {
@@ -302,7 +302,7 @@ test('G10 bounded delay: a store that never answers a fill costs joined calls at
   const { cache, chaos } = openers[0]!;
   const row = new Row();
   const held = new HeldLoad(row);
-  const fill = chaos.hold('fill', 'request');
+  const fill = chaos.hold('entries.fill', 'request');
   const first = cache.getOrSet('key', held.run);
   await held.entered;
   const second = cache.getOrSet('key', row.load);
@@ -323,7 +323,7 @@ test('G4 monotonic reads: a call does not join a load that started before one wh
   const { openers, clock } = rig(t);
   const { cache, chaos } = openers[0]!;
   const row = new Row();
-  const created = chaos.hold('getOrCreateNonces', 'reply');
+  const created = chaos.hold('entries.getOrCreateNonces', 'reply');
   const one = new HeldLoad(row);
   const first = cache.getOrSet('key', one.run);
   await created.reached;

@@ -271,7 +271,7 @@ test('G4 monotonic: after a refresh, an older load that fails returns no stale v
   const old = cache.getOrSet('key', held.run, grace);
   await held.entered;
   t.is(await caching.refresh(() => cache.getOrSet('key', row.load, grace)), 2);
-  chaos.fail(['release', 'nonces'], 'refused');
+  chaos.fail(['entries.release', 'entries.nonces'], 'refused');
   held.fail(DOWN);
   await t.throwsAsync(old, { is: DOWN });
 });
@@ -279,11 +279,11 @@ test('G4 monotonic: after a refresh, an older load that fails returns no stale v
 test('G10 bounded: while the store is away, a refresh returns what it loads and stores nothing', async (t) => {
   const { openers } = rig(t);
   const { caching, cache, chaos } = openers[0]!;
-  chaos.fail('lease', 'refused');
+  chaos.fail('entries.lease', 'refused');
   t.is(await caching.refresh(() => cache.getOrSet('key', new Row().load)), 1);
   chaos.heal();
   t.false(await cache.has('key'));
-  chaos.fail('read', 'refused');
+  chaos.fail('entries.read', 'refused');
   await t.throwsAsync(cache.get('key'), { instanceOf: StoreUnavailableError });
 });
 

@@ -34,7 +34,7 @@ test('G6 age: a load that takes longer than its ttl is not stored', async (t) =>
 });
 
 test('a set that fails releases its lease', async (t) => {
-  for (const verb of ['getOrCreateNonces', 'fill'] as const) {
+  for (const verb of ['entries.getOrCreateNonces', 'entries.fill'] as const) {
     const { openers } = rig(t);
     const { cache, chaos } = openers[0]!;
     chaos.fail(verb, 'refused', 1);

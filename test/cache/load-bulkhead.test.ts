@@ -388,7 +388,7 @@ test('a loader that throws gives its turn back, with and without the store', asy
     throw new Error('no');
   };
   for (const i of [1, 2]) await t.throwsAsync(cache.getOrSet(`k${i}`, fail), { message: 'no' });
-  chaos.fail(['read', 'lease'], 'refused');
+  chaos.fail(['entries.read', 'entries.lease'], 'refused');
   for (const i of [3, 4]) await t.throwsAsync(cache.getOrSet(`k${i}`, fail), { message: 'no' });
   t.is(await cache.getOrSet('k5', () => 5), 5);
 });
@@ -396,7 +396,7 @@ test('a loader that throws gives its turn back, with and without the store', asy
 test('without the store, too, no more loads run than maxConcurrentLoads', async (t) => {
   const { openers } = rig(t, 1, bound(3));
   const { cache, chaos } = openers[0]!;
-  chaos.fail(['read', 'lease'], 'refused');
+  chaos.fail(['entries.read', 'entries.lease'], 'refused');
   let running = 0;
   let most = 0;
   const load = async (): Promise<number> => {
@@ -413,7 +413,7 @@ test('a load that waits for its turn does not count as hung', async (t) => {
   const { openers, clock } = rig(t, 1, bound(1, { loadTimeout: '100ms' }));
   const { cache } = openers[0]!;
   // A turn that nobody gives back: the load waits for its lease, and not for its loader.
-  const lease = openers[0]!.chaos.hold('lease', 'request');
+  const lease = openers[0]!.chaos.hold('entries.lease', 'request');
   const first = cache.getOrSet('first', () => 1);
   await lease.reached;
   const row = new HeldLoad(new Row());
@@ -474,7 +474,7 @@ test('a load that hangs gives its turn back after loadTimeout', async (t) => {
 test('a load has no turn while its value is stored', async (t) => {
   const { openers } = rig(t, 1, bound(1));
   const { cache, chaos } = openers[0]!;
-  const fill = chaos.hold('fill', 'request');
+  const fill = chaos.hold('entries.fill', 'request');
   const first = cache.getOrSet('first', () => 1);
   await fill.reached;
   const second = new HeldLoad(new Row());

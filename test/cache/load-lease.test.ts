@@ -34,7 +34,7 @@ test('a lease whose reply was lost is released', async (t) => {
   const { openers } = rig(t, 2);
   const [here, there] = openers;
   const row = new Row();
-  here!.chaos.fail('lease', 'reply lost', 1);
+  here!.chaos.fail('entries.lease', 'reply lost', 1);
   t.is(await here!.cache.getOrSet('key', row.load), 1);
   await settled();
   // Nothing to wait for: time stands still.
@@ -49,7 +49,7 @@ test('a wakeup that arrives before the reply of the store is not lost', async (t
   const theirs = new HeldLoad(row);
   const other = there!.cache.getOrSet('key', theirs.run);
   await theirs.entered;
-  const lease = here!.chaos.hold('lease', 'reply');
+  const lease = here!.chaos.hold('entries.lease', 'reply');
   const first = here!.cache.getOrSet('key', row.load);
   await lease.reached;
   theirs.finish();
@@ -84,16 +84,16 @@ test('an invalidated value is replaced in the round trip of the lease', async (t
   const { cache, chaos } = openers[0]!;
   await cache.getOrSet('key', () => 1);
   await cache.clear();
-  const before = chaos.calls('lease').length;
+  const before = chaos.calls('entries.lease').length;
   t.is(await cache.getOrSet('key', () => 2), 2);
-  t.is(chaos.calls('lease').length - before, 1);
+  t.is(chaos.calls('entries.lease').length - before, 1);
 });
 
 test('an invalidated value that was stored during the lookup is replaced', async (t) => {
   const { openers } = rig(t, 2);
   const [here, there] = openers;
   const row = new Row();
-  const look = here!.chaos.hold('read', 'reply');
+  const look = here!.chaos.hold('entries.read', 'reply');
   const read = here!.cache.getOrSet('key', row.load);
   await look.reached;
   await there!.cache.set('key', 0);

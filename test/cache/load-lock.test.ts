@@ -119,7 +119,7 @@ test('the wait for the lock and the wait for the lease share one lockTimeout', a
 test('G10 bounded delay: with unavailable lock servers a load continues with its lease at once and publishes an error event', async (t) => {
   const { openers, of } = rig(t, 1, { defaults: LOCK });
   const { cache, chaos } = openers[0]!;
-  chaos.fail('acquire', 'refused');
+  chaos.fail('locks.acquire', 'refused');
   t.is(await cache.getOrSet('k', () => 7), 7);
   t.like(of('error'), [{ operation: 'lock', key: 'k' }]);
   t.true(of('error')[0]!.error instanceof LockUnavailableError);
@@ -128,10 +128,10 @@ test('G10 bounded delay: with unavailable lock servers a load continues with its
 
 test('G10 bounded delay: an attempt for the lock of a load takes at most the storeTimeout of the call', async (t) => {
   const { cache, chaos } = rig(t, 1, { defaults: LOCK }).openers[0]!;
-  chaos.fail('acquire', 'refused');
+  chaos.fail('locks.acquire', 'refused');
   await cache.getOrSet('k', () => 7, { storeTimeout: 80 });
   t.deepEqual(
-    chaos.calls('acquire').map(([, timeout]) => timeout),
+    chaos.calls('locks.acquire').map(([, timeout]) => timeout),
     [80],
   );
 });
@@ -139,11 +139,11 @@ test('G10 bounded delay: an attempt for the lock of a load takes at most the sto
 test('G10 bounded delay: the time that slow lock servers take counts towards storeTimeout', async (t) => {
   const { openers, clock } = rig(t, 1, { defaults: LOCK });
   const { cache, chaos } = openers[0]!;
-  chaos.delay('acquire', 80);
-  chaos.fail('acquire', 'reply lost');
+  chaos.delay('locks.acquire', 80);
+  chaos.fail('locks.acquire', 'reply lost');
   const call = watch(cache.getOrSet('k', () => 7, { storeTimeout: 80 }));
   await clock.advance(80);
-  t.is(chaos.calls('acquire').length, 1);
+  t.is(chaos.calls('locks.acquire').length, 1);
   t.is(call.value, 7);
   t.is(await cache.get('k'), undefined, 'no store time was left for a lease');
 });
@@ -151,7 +151,7 @@ test('G10 bounded delay: the time that slow lock servers take counts towards sto
 test('a lock that cannot be released does not fail the load', async (t) => {
   const { openers, of } = rig(t, 1, { defaults: LOCK });
   const { cache, chaos } = openers[0]!;
-  chaos.fail('releaseLock', 'request lost');
+  chaos.fail('locks.release', 'request lost');
   t.is(await cache.getOrSet('k', () => 7), 7);
   await settled();
   t.like(of('error'), [{ operation: 'release' }]);
@@ -159,11 +159,11 @@ test('a lock that cannot be released does not fail the load', async (t) => {
 
 test('a lease outside the range of locks is clamped to it', async (t) => {
   const { cache, chaos } = rig(t, 1, { defaults: LOCK }).openers[0]!;
-  chaos.fail('acquire', 'refused');
+  chaos.fail('locks.acquire', 'refused');
   await cache.getOrSet('a', () => 7, { lease: 5 });
   await cache.getOrSet('b', () => 7, { lease: '2d' });
   t.deepEqual(
-    chaos.calls('acquire').map(([{ leaseMs }]) => leaseMs),
+    chaos.calls('locks.acquire').map(([{ leaseMs }]) => leaseMs),
     [10, 86_400_000],
   );
 });

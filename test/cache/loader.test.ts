@@ -13,8 +13,8 @@ test('G1 no resurrection: a load is not stored if an invalidation starts during 
     const first = here!.cache.getOrSet('key', held.run);
     await held.entered;
     row.write();
-    const removal = here!.chaos.hold('remove', 'request');
-    here!.chaos.fail('remove', 'refused', 1);
+    const removal = here!.chaos.hold('entries.remove', 'request');
+    here!.chaos.fail('entries.remove', 'refused', 1);
     const invalidated = here!.cache.invalidate({ keys: ['key'] });
     await removal.reached;
     if (!wait) removal.release();
@@ -40,7 +40,7 @@ test('G1 no resurrection: a load that waited for its lease is not stored if an i
   await here!.cache.invalidate({ keys: ['key'] });
   await mine.entered;
   row.write();
-  here!.chaos.fail('remove', 'refused', 1);
+  here!.chaos.fail('entries.remove', 'refused', 1);
   await here!.cache.invalidate({ keys: ['key'] });
   mine.finish();
   t.is(await first, 1);

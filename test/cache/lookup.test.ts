@@ -16,9 +16,9 @@ test('G3 read your writes: a pending invalidation that is acknowledged while a c
   const options = { tags: () => ['org'] };
   await cache.getOrSet('key', row.load, options);
   row.write();
-  chaos.fail('removeNonces', 'refused', 1);
+  chaos.fail('entries.removeNonces', 'refused', 1);
   t.false((await cache.invalidate({ tags: ['org'] })).acknowledged);
-  const nonces = chaos.hold('nonces', 'reply');
+  const nonces = chaos.hold('entries.nonces', 'reply');
   const read = cache.getOrSet('key', row.load, options);
   // The call has read the old entry, and the old nonce unless it saw the mark first.
   await Promise.race([nonces.reached, read]);
@@ -37,7 +37,7 @@ for (const { by, target } of TARGETS) {
     const row = new Row();
     await cache.getOrSet('key', row.load, options);
     row.write();
-    chaos.fail(by === 'key' ? 'remove' : 'removeNonces', 'refused', 1);
+    chaos.fail(by === 'key' ? 'entries.remove' : 'entries.removeNonces', 'refused', 1);
     t.false((await cache.invalidate(target)).acknowledged);
     t.is(await cache.getOrSet('key', row.load, options), 2);
   });
@@ -48,7 +48,7 @@ test('G3 read your writes: get, has and getMany find nothing under an unacknowle
     const { openers } = rig(t);
     const { cache, chaos } = openers[0]!;
     await cache.set('key', 1, by === 'tag' ? { tags: ['org'] } : {});
-    chaos.fail(by === 'key' ? 'remove' : 'removeNonces', 'refused', 1);
+    chaos.fail(by === 'key' ? 'entries.remove' : 'entries.removeNonces', 'refused', 1);
     await cache.invalidate(target);
     t.is(await cache.get('key'), undefined, by);
     t.false(await cache.has('key'), by);
@@ -62,7 +62,7 @@ test('G3 read your writes: an entry whose tags only its record names is not retu
   const row = new Row();
   await there!.cache.getOrSet('key', row.load, { tags: () => ['org'] });
   row.write();
-  here!.chaos.fail('removeNonces', 'refused', 1);
+  here!.chaos.fail('entries.removeNonces', 'refused', 1);
   await here!.cache.invalidate({ tags: ['org'] });
   t.is(await here!.cache.getOrSet('key', row.load), 2);
   t.is(await there!.cache.getOrSet('key', row.load), 1);
@@ -74,7 +74,7 @@ test('G4 monotonic reads: after a load without the store, no older entry is retu
   const row = new Row();
   t.is(await there!.cache.getOrSet('key', row.load), 1);
   row.write();
-  here!.chaos.fail('read', 'refused', 1);
+  here!.chaos.fail('entries.read', 'refused', 1);
   t.is(await here!.cache.getOrSet('key', row.load), 2);
   t.is(await here!.cache.getOrSet('key', row.load), 2);
 });
@@ -84,7 +84,7 @@ test('G4 monotonic reads: after a load that lost its lease, no entry of an earli
   const [here, there] = openers;
   const row = new Row();
   const mine = new HeldLoad(row);
-  const created = here!.chaos.hold('getOrCreateNonces', 'reply');
+  const created = here!.chaos.hold('entries.getOrCreateNonces', 'reply');
   const first = here!.cache.getOrSet('key', mine.run);
   await created.reached;
   // The lease is evicted before the load begins, and another process takes one.
@@ -108,7 +108,7 @@ test('G4 monotonic reads: a process returns the value that it loaded and stored,
   const { openers, clock } = rig(t);
   const { cache, chaos } = openers[0]!;
   const row = new Row();
-  const created = chaos.hold('getOrCreateNonces', 'reply');
+  const created = chaos.hold('entries.getOrCreateNonces', 'reply');
   const first = cache.getOrSet('key', row.load);
   await created.reached;
   await clock.advance(100);
@@ -123,7 +123,7 @@ test('get, has and getMany reject when the nonces of an entry with tags cannot b
   const { cache, chaos } = openers[0]!;
   await cache.set('key', 1, { tags: ['org'] });
   for (const read of [() => cache.get('key'), () => cache.has('key'), () => cache.getMany(['key'])]) {
-    chaos.fail('nonces', 'refused', 1);
+    chaos.fail('entries.nonces', 'refused', 1);
     await t.throwsAsync(read, { instanceOf: StoreUnavailableError });
   }
   t.is(await cache.get('key'), 1);

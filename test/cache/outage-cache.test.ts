@@ -109,11 +109,11 @@ test('a load that asks for a value of an outage has unknown tags', async (t) => 
   const { openers } = rig(t, 1, OUTAGE);
   const { cache, chaos } = openers[0]!;
   const row = new Row();
-  chaos.fail('read', 'refused', 1);
+  chaos.fail('entries.read', 'refused', 1);
   await cache.getOrSet('inner', row.load);
   row.write();
   const inner = async (): Promise<number> => {
-    chaos.fail('read', 'refused', 1);
+    chaos.fail('entries.read', 'refused', 1);
     return cache.getOrSet('inner', row.load);
   };
   t.is(await cache.getOrSet('outer', inner, { inheritTags: true }), 1);
@@ -123,12 +123,12 @@ test('a load that asks for a value of an outage has unknown tags', async (t) => 
 test('a set ends a value', async (t) => {
   const { openers } = rig(t, 1, OUTAGE);
   const { cache, chaos } = openers[0]!;
-  chaos.fail('read', 'refused', 1);
+  chaos.fail('entries.read', 'refused', 1);
   const row = new Row();
   await cache.getOrSet('key', row.load);
   await cache.set('key', 2);
   row.write();
-  chaos.fail('read', 'refused', 1);
+  chaos.fail('entries.read', 'refused', 1);
   t.is(await cache.getOrSet('key', row.load), 2);
 });
 
@@ -146,11 +146,11 @@ test('bad options are refused', async (t) => {
 test('a value is ended before the invalidation is sent', async (t) => {
   const { openers } = rig(t, 1, OUTAGE);
   const { cache, chaos } = openers[0]!;
-  chaos.fail('read', 'refused');
+  chaos.fail('entries.read', 'refused');
   const row = new Row();
   await cache.getOrSet('key', row.load);
   row.write();
-  const removal = chaos.hold('remove', 'request');
+  const removal = chaos.hold('entries.remove', 'request');
   const invalidated = cache.invalidate({ keys: ['key'] });
   await removal.reached;
   t.is(await cache.getOrSet('key', row.load), 2);

@@ -211,7 +211,7 @@ test('after close no retry runs on its own and no timer remains; an explicit ret
 test('an acknowledged invalidation clears an earlier pending one of the same key', async (t) => {
   const { openers } = rig(t);
   const { cache, chaos } = openers[0]!;
-  chaos.fail('remove', 'refused', 1);
+  chaos.fail('entries.remove', 'refused', 1);
   await cache.invalidate({ keys: ['key'] });
   t.true(cache.pending);
   t.true((await cache.invalidate({ keys: ['key'] })).acknowledged);
@@ -221,16 +221,16 @@ test('an acknowledged invalidation clears an earlier pending one of the same key
 test('set clears an earlier pending invalidation of its key, but not one made during the set', async (t) => {
   const { openers } = rig(t);
   const { cache, chaos } = openers[0]!;
-  chaos.fail('remove', 'refused', 1);
+  chaos.fail('entries.remove', 'refused', 1);
   await cache.invalidate({ keys: ['key'] });
   t.true(await cache.set('key', 1));
   t.false(cache.pending);
   t.is(await cache.get('key'), 1);
 
-  const fill = chaos.hold('fill', 'request');
+  const fill = chaos.hold('entries.fill', 'request');
   const set = cache.set('key', 2);
   await fill.reached;
-  chaos.fail('remove', 'refused', 1);
+  chaos.fail('entries.remove', 'refused', 1);
   await cache.invalidate({ keys: ['key'] });
   fill.release();
   t.true(await set);

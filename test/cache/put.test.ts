@@ -262,9 +262,12 @@ test('a result that cannot be stored ends the entry, and is in the error', async
   }
 });
 
-const OUTAGES: { readonly during: string; readonly verbs: readonly ('lease' | 'fill' | 'remove')[] }[] = [
-  { during: 'before the write', verbs: ['lease', 'remove'] },
-  { during: 'after it', verbs: ['fill', 'remove'] },
+const OUTAGES: {
+  readonly during: string;
+  readonly verbs: readonly ('entries.lease' | 'entries.fill' | 'entries.remove')[];
+}[] = [
+  { during: 'before the write', verbs: ['entries.lease', 'entries.remove'] },
+  { during: 'after it', verbs: ['entries.fill', 'entries.remove'] },
 ];
 for (const { during, verbs } of OUTAGES) {
   test(`G3 if the store fails ${during}, the write runs, and the invalidation is queued`, async (t) => {
@@ -296,7 +299,7 @@ test('G3 a put that the store has stored, and whose reply is lost, is what it ha
   const { cache, chaos } = openers[0]!;
   const row = new Row();
   await cache.getOrSet('key', row.load);
-  chaos.fail('fill', 'reply lost', 1);
+  chaos.fail('entries.fill', 'reply lost', 1);
   t.is(await cache.put('key', async () => row.write()), 2);
   t.is(await cache.getOrSet('key', row.load), 2);
 });
@@ -309,7 +312,7 @@ test('G3 an invalidation that is queued keeps a put out', async (t) => {
   const put = cache.put('key', held.run);
   await held.entered;
   row.write();
-  chaos.fail('remove', 'refused', 1);
+  chaos.fail('entries.remove', 'refused', 1);
   t.false((await cache.invalidate({ keys: ['key'] })).acknowledged);
   held.finish();
   await put;

@@ -8,7 +8,7 @@ import { TARGETS } from './invalidation-targets.js';
 const TAGS = { tags: ['org'] };
 
 /** How often an opener has asked the store for entries. */
-const reads = ({ chaos }: Opener): number => chaos.calls('read').length;
+const reads = ({ chaos }: Opener): number => chaos.calls('entries.read').length;
 
 function one(t: ExecutionContext, options: Parameters<typeof rig>[2] = {}) {
   const { openers, clock, of } = rig(t, 2, options);
@@ -35,7 +35,7 @@ test('a read during a set in the request is not remembered after it', async (t) 
   const { cache, chaos } = here;
   await withRequestMemo(async () => {
     await cache.getOrSet('key', () => 1);
-    const held = chaos.hold('fill', 'request');
+    const held = chaos.hold('entries.fill', 'request');
     const set = cache.set('key', 2);
     await held.reached;
     // The lease of the set is there, so this call runs its own loader.
@@ -107,7 +107,7 @@ for (const l1 of [false, true] as const) {
       await withRequestMemo(async () => {
         await cache.getOrSet('key', row.load, TAGS);
         row.write();
-        const held = chaos.hold(by === 'key' ? 'remove' : 'removeNonces', 'request');
+        const held = chaos.hold(by === 'key' ? 'entries.remove' : 'entries.removeNonces', 'request');
         const invalidated = cache.invalidate(target);
         await held.reached;
         // The store still has the old value, and may return it until it has acknowledged the removal.
@@ -126,7 +126,7 @@ for (const l1 of [false, true] as const) {
       await withRequestMemo(async () => {
         await cache.getOrSet('key', () => 1, TAGS);
         const before = reads(here);
-        const held = chaos.hold(by === 'key' ? 'remove' : 'removeNonces', 'request');
+        const held = chaos.hold(by === 'key' ? 'entries.remove' : 'entries.removeNonces', 'request');
         const invalidated = cache.invalidate(target);
         await held.reached;
         await cache.getOrSet('key', () => 2, TAGS);

@@ -106,7 +106,7 @@ for (const mode of MODES) {
     const record = await recordAt(world, 'key');
     await here!.cache.invalidate({ keys: ['key'] });
     await world.clock.advance(60_000);
-    const lease = there!.chaos.hold('lease', 'request');
+    const lease = there!.chaos.hold('entries.lease', 'request');
     const read = there!.cache.getOrSet('key', async () => 2);
     await lease.reached;
     await put(world, 'key', record);

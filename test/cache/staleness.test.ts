@@ -202,7 +202,7 @@ test('a stale value is returned if the load fails without a lease, because the s
   const { cache, chaos } = openers[0]!;
   await cache.getOrSet('key', new Row().load, GRACE);
   await clock.advance(60_000);
-  chaos.fail('lease', 'refused', 1);
+  chaos.fail('entries.lease', 'refused', 1);
   t.is(await cache.getOrSet('key', fails, GRACE), 1);
 });
 
@@ -644,7 +644,7 @@ test('refreshAhead: a refresh that gets no lease does not load', async (t) => {
   const options = { ttl: '1m', refreshAhead: 0.5 } as const;
   await cache.getOrSet('key', new Row().load, options);
   await clock.advance(30_000);
-  chaos.fail('lease', 'refused', 1);
+  chaos.fail('entries.lease', 'refused', 1);
   let loads = 0;
   t.is(await cache.getOrSet('key', async () => ++loads, options), 1);
   await settled();

@@ -237,7 +237,7 @@ test('an invalidation that is queued is not forgotten', async (t) => {
   row.write();
   await cache.getOrSet('key', row.load);
   await settled();
-  chaos.fail('remove', 'refused');
+  chaos.fail('entries.remove', 'refused');
   t.false((await cache.invalidate({ keys: ['key'] })).acknowledged);
   await clock.advance(AFTER);
   t.deepEqual(of('stale'), []);
@@ -424,13 +424,13 @@ test('the method asks the source: cached calls in it run uncached and store noth
   t.deepEqual(await read(), [1, 1, 1]);
   row.write();
   await read();
-  const fills = chaos.calls('fill').length;
+  const fills = chaos.calls('entries.fill').length;
   await clock.advance(AFTER);
   t.deepEqual(
     of('stale').map(({ key, path }) => [key, path]),
     [['outer', '[0]']],
   );
-  t.is(chaos.calls('fill').length, fills);
+  t.is(chaos.calls('entries.fill').length, fills);
   t.is(await other.cache.get('inner'), 1);
 });
 
@@ -612,7 +612,7 @@ test('a store that fails, and a part that throws, are published as errors', asyn
   row.write();
   await cache.getOrSet('key', row.load);
   await settled();
-  chaos.fail('read', 'refused');
+  chaos.fail('entries.read', 'refused');
   await clock.advance(AFTER);
   chaos.heal();
   const part = (): never => {

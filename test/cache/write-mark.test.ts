@@ -280,7 +280,7 @@ test('grace: no stale value while a write with a mark runs', async (t) => {
 test('G3 while the store is away: the write runs without a mark, or is not started', async (t) => {
   const { openers, row } = await world(t);
   const { cache, chaos } = openers[0]!;
-  chaos.fail(['mark', 'remove'], 'refused');
+  chaos.fail(['entries.mark', 'entries.remove'], 'refused');
   t.is(await cache.invalidateAround({ keys: ['key'] }, async () => row.write(), SAFE), 2);
   t.true(cache.pending);
   const notStarted = cache.invalidateAround({ keys: ['key'] }, async () => row.write(), {
@@ -296,10 +296,10 @@ test('G3 while the store is away: the write runs without a mark, or is not start
 });
 
 test('a mark whose reply is lost, and one that cannot be lifted, end by themselves', async (t) => {
-  for (const verb of ['mark', 'unmark'] as const) {
+  for (const verb of ['entries.mark', 'entries.unmark'] as const) {
     const { openers, clock, row } = await world(t);
     const [writer, reader] = openers;
-    writer!.chaos.fail(verb, verb === 'mark' ? 'reply lost' : 'refused', 2);
+    writer!.chaos.fail(verb, verb === 'entries.mark' ? 'reply lost' : 'refused', 2);
     const write = writer!.cache.invalidateAround({ keys: ['key'], tags: ['org'] }, notCalled, SAFE);
     await t.throwsAsync(write, { message: 'The loader was called.' });
     await clock.advance(30_001);

@@ -130,10 +130,10 @@ export const interleavings: readonly Interleaving[] = [
       const row = new Row();
       await reader.read('k', row.load);
       row.write();
-      const removal = await writer.hold('remove', 'request');
+      const removal = await writer.hold('entries.remove', 'request');
       const acknowledged = writer.invalidate({ keys: ['k'] });
       await removal.reached;
-      const read = await reader.hold('read', 'reply');
+      const read = await reader.hold('entries.read', 'reply');
       const between = reader.read('k', row.load);
       await read.reached;
       await removal.release();
@@ -236,18 +236,18 @@ export const interleavings: readonly Interleaving[] = [
       await reader.read('k', row.load, { tags: ['org'] });
       row.write();
       t.true(await writer.invalidate({ keys: ['k'] }));
-      await reader.repeat('fill');
+      await reader.repeat('entries.fill');
       t.is(await writer.peek('k'), undefined);
       t.is(await reader.read('k', row.load, { tags: ['org'] }), 2);
       // The first fill, a release of its lease and an extension of its lease are repeated too late.
-      await reader.repeat('fill');
-      await reader.repeat('release');
-      await reader.repeat('extend');
+      await reader.repeat('entries.fill');
+      await reader.repeat('entries.release');
+      await reader.repeat('entries.extend');
       for (const node of [reader, writer, reader]) await node.wake('k');
       await settle();
       t.is(await reader.read('k', NEVER, { tags: ['org'] }), 2);
       // A repeated removal costs one load.
-      await writer.repeat('remove');
+      await writer.repeat('entries.remove');
       t.is(await reader.read('k', row.load, { tags: ['org'] }), 2);
     },
   },

@@ -4,12 +4,8 @@ import { entryKey } from '../../src/core/keys/store-keys.js';
 import type { Adapter } from '../../src/core/ports/adapter.js';
 import type { Clock } from '../../src/core/ports/clock.js';
 import type { HeldCall, Load, Node, ReadOptions, Target, Version } from './place.js';
-import {
-  chaosAdapter,
-  type ChaosAdapter,
-  type ChaosMoment,
-  type ChaosVerb,
-} from '../support/chaos-adapter.js';
+import { chaosAdapter, type ChaosAdapter, type ChaosMoment } from '../../src/testing/chaos-adapter.js';
+import type { ChaosVerb } from '../../src/testing/chaos-calls.js';
 
 export interface LocalNodeSetup {
   readonly adapter: Adapter;

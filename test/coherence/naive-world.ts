@@ -20,7 +20,7 @@ export const openNaive: OpenCache = (chaos): WorldCache => {
     if (!(error instanceof StoreUnavailableError)) throw error;
   };
   const get = <T>(key: string): Promise<T | undefined> =>
-    chaos.pass('read', async () => values.get(key) as T | undefined).catch(away);
+    chaos.pass('entries.read', async () => values.get(key) as T | undefined).catch(away);
   return {
     get,
     getOrSet: async (key, load, { tags = [], unless }) => {
@@ -30,7 +30,7 @@ export const openNaive: OpenCache = (chaos): WorldCache => {
       if (unless?.(value) === true) return value;
       const labels = typeof tags === 'function' ? tags(value) : tags;
       await chaos
-        .pass('fill', async () => {
+        .pass('entries.fill', async () => {
           values.set(key, value);
           for (const tag of labels) tagged.set(tag, new Set([...(tagged.get(tag) ?? []), key]));
         })
@@ -39,7 +39,7 @@ export const openNaive: OpenCache = (chaos): WorldCache => {
     },
     invalidate: async ({ keys = [], tags = [], all = false }) => {
       const done = await chaos
-        .pass('remove', async () => {
+        .pass('entries.remove', async () => {
           for (const key of keys) values.delete(key);
           for (const key of tags.flatMap((tag) => [...(tagged.get(tag) ?? [])])) values.delete(key);
           if (all) values.clear();

@@ -3,7 +3,8 @@ import type { Habit } from './interleavings.js';
 import type { HeldCall, Load, Node, Place, ReadOptions, Target, Version } from './place.js';
 import { settled } from '../support/settled.js';
 import { memory } from '../../src/adapters/memory/index.js';
-import { chaosAdapter, type ChaosMoment, type ChaosVerb } from '../support/chaos-adapter.js';
+import { chaosAdapter, type ChaosMoment } from '../../src/testing/chaos-adapter.js';
+import type { ChaosVerb } from '../../src/testing/chaos-calls.js';
 
 /** The state of naive caches in the shared store. */
 class NaiveStore {
@@ -61,7 +62,7 @@ class NaiveNode implements Node {
       if (this.#habit === 'stale on error' && old !== undefined) return old;
       throw error;
     }
-    await this.#try('fill', async () => {
+    await this.#try('entries.fill', async () => {
       this.#store.values.set(key, value);
       for (const tag of [...tags, ...lateTags]) {
         this.#store.tagged.set(tag, new Set([...(this.#store.tagged.get(tag) ?? []), key]));
@@ -80,7 +81,7 @@ class NaiveNode implements Node {
   }
 
   async #get(key: string): Promise<Version | undefined> {
-    const found = await this.#try('read', async () => this.#store.values.get(key));
+    const found = await this.#try('entries.read', async () => this.#store.values.get(key));
     if (found !== undefined && this.#habit === 'near copy') this.#near.set(key, found);
     return found;
   }
@@ -92,7 +93,7 @@ class NaiveNode implements Node {
   async invalidate({ keys = [], tags = [], all = false }: Target): Promise<boolean> {
     this.#invalidations++;
     for (const key of keys) this.#near.delete(key);
-    const done = await this.#try('remove', async () => {
+    const done = await this.#try('entries.remove', async () => {
       const every = all ? [...this.#store.values.keys()] : [];
       const labelled = tags.flatMap((tag) => [...(this.#store.tagged.get(tag) ?? [])]);
       for (const key of [...keys, ...labelled, ...every]) this.#drop(key);

@@ -3,7 +3,8 @@ import { serveWorker, type ServedBy, type WorkerContext } from '../support/proce
 import { deferred, type Deferred } from '../support/deferred.js';
 import { LocalNode } from './local-node.js';
 import type { HeldCall, ReadOptions, Target, Version } from './place.js';
-import type { ChaosMoment, ChaosVerb } from '../support/chaos-adapter.js';
+import type { ChaosMoment } from '../../src/testing/chaos-adapter.js';
+import type { ChaosVerb } from '../../src/testing/chaos-calls.js';
 
 export interface NodeInit {
   readonly url: string;

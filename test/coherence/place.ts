@@ -1,4 +1,5 @@
-import type { ChaosMoment, ChaosVerb } from '../support/chaos-adapter.js';
+import type { ChaosMoment } from '../../src/testing/chaos-adapter.js';
+import type { ChaosVerb } from '../../src/testing/chaos-calls.js';
 
 /** A cached value in these tests: the version of the only row. */
 export type Version = number;

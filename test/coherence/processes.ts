@@ -5,7 +5,8 @@ import { startWorker, type Worker } from '../support/process.js';
 import { namesOf } from './in-process.js';
 import type { LoadRequest, NodeCalls, NodeInit } from './node-worker.js';
 import type { HeldCall, Load, Node, Place, ReadOptions, Target, Version } from './place.js';
-import type { ChaosMoment, ChaosVerb } from '../support/chaos-adapter.js';
+import type { ChaosMoment } from '../../src/testing/chaos-adapter.js';
+import type { ChaosVerb } from '../../src/testing/chaos-calls.js';
 
 const LEASE = 600;
 

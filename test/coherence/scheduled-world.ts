@@ -6,7 +6,8 @@ import { clearKey, entryKey, tagChangesKey, tagKey } from '../../src/core/keys/s
 import { assertQuiet, watchActivity } from '../support/quiet.js';
 import { memory } from '../../src/adapters/memory/index.js';
 import type { EntryStore } from '../../src/core/ports/entry-store.js';
-import { chaosAdapter, type ChaosAdapter, type ChaosFault } from '../support/chaos-adapter.js';
+import { chaosAdapter, type ChaosAdapter } from '../../src/testing/chaos-adapter.js';
+import type { ChaosFault } from '../../src/testing/chaos-faults.js';
 import { steppedClock, type SteppedClock } from '../support/stepped-clock.js';
 
 /**

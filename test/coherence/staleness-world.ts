@@ -6,7 +6,7 @@ import { StoreKeys } from '../../src/core/keys/store-keys.js';
 import { decodeEntry } from '../../src/core/ports/entry-format.js';
 import { LoadTimeoutError } from '../../src/core/shared/errors.js';
 import { fakeClock } from '../../src/testing/fake-clock.js';
-import { chaosAdapter } from '../support/chaos-adapter.js';
+import { chaosAdapter } from '../../src/testing/chaos-adapter.js';
 import { settled } from '../support/settled.js';
 
 const TTL = 1_000;

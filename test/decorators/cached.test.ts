@@ -12,7 +12,7 @@ import {
   withCaching,
 } from '../../src/index.js';
 import { recordingCaching, type Recording } from '../../src/testing/index.js';
-import { chaosAdapter } from '../support/chaos-adapter.js';
+import { chaosAdapter } from '../../src/testing/chaos-adapter.js';
 
 /** A `Caching` for one test, and the decorators bound to it. */
 function setup(t: ExecutionContext, options: Parameters<typeof recordingCaching>[0] = {}) {
@@ -604,7 +604,17 @@ test('while the store is unavailable the method runs, and an error event names i
     }
   }
   const users = new Users();
-  adapter.fail(['read', 'lease', 'getOrCreateNonces', 'nonces', 'fill', 'release'], 'refused');
+  adapter.fail(
+    [
+      'entries.read',
+      'entries.lease',
+      'entries.getOrCreateNonces',
+      'entries.nonces',
+      'entries.fill',
+      'entries.release',
+    ],
+    'refused',
+  );
   t.is(await users.find('1'), 1);
   t.is(await users.find('1'), 2);
   t.true(recording.of('error').length > 0);

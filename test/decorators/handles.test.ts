@@ -257,7 +257,7 @@ test('peek: a value after its ttl is stale, while its grace lasts', async (t) =>
 test('peek: a store that does not answer is no missing value', async (t) => {
   const world = new World(t);
   const { find, chaos } = world.process(0);
-  chaos.fail('read', 'refused');
+  chaos.fail('entries.read', 'refused');
   await t.throwsAsync(find.peek('42'), { instanceOf: StoreUnavailableError });
 });
 
@@ -267,7 +267,7 @@ test('G3 own writes: nothing is peeked under an invalidation that has not reache
   const graceful = caching.of(users, 'graceful');
   await users.graceful('42');
   await users.find('42');
-  chaos.fail(['remove', 'removeNonces'], 'refused');
+  chaos.fail(['entries.remove', 'entries.removeNonces'], 'refused');
   t.deepEqual(await graceful.invalidate('42'), { acknowledged: false });
   t.is(await graceful.peek('42'), undefined, 'It has no tag.');
   t.deepEqual(await find.invalidate('42'), { acknowledged: false });
@@ -415,7 +415,7 @@ test('explain: a hit, a miss, and what has invalidated the value', async (t) => 
   await cache.set('user:42', { id: '42', version: 7 }, { tags: ['users'] });
   t.is(await find.explain('42'), "miss: the stored value does not have 'user:42', a tag of the call.");
   const runs = world.runs;
-  chaos.fail('read', 'refused');
+  chaos.fail('entries.read', 'refused');
   t.regex(
     await find.explain('42'),
     /^uncached: the store does not answer, so the method runs, and its result is not stored\. ./,
@@ -475,7 +475,7 @@ test('explain: what is stored is no valid value', async (t) => {
   const [{ users, find, chaos }, other] = [world.process(0), world.process(1)];
   const { entries } = world.rig.store;
   await other.users.find('42');
-  chaos.fail('lease', 'refused');
+  chaos.fail('entries.lease', 'refused');
   await find.refresh('42');
   chaos.heal();
   t.is(await find.explain('42'), 'miss: the stored value is older than one that this process has returned.');

@@ -10,7 +10,7 @@ import {
   type InvalidatesOptions,
 } from '../../src/index.js';
 import { recordingCaching } from '../../src/testing/index.js';
-import { chaosAdapter } from '../support/chaos-adapter.js';
+import { chaosAdapter } from '../../src/testing/chaos-adapter.js';
 
 interface User {
   readonly id: string;
@@ -224,7 +224,7 @@ test("onUnavailable 'queue', the default: the result is returned, the event is n
   }
   const users = new Users();
   t.is(await users.find('1'), 'Ada');
-  adapter.fail('remove', 'refused');
+  adapter.fail('entries.remove', 'refused');
   t.is(await users.rename('1', 'Augusta'), 'renamed Augusta');
   t.deepEqual(
     recording.of('invalidate').map(({ acknowledged, method }) => [acknowledged, method]),
@@ -248,7 +248,7 @@ test("onUnavailable 'throw': rejects with the result of the method, which has ru
       return { id, org: 'a' };
     }
   }
-  adapter.fail(['remove', 'removeNonces'], 'refused');
+  adapter.fail(['entries.remove', 'entries.removeNonces'], 'refused');
   const error = await t.throwsAsync(new Users().save('1'), { instanceOf: InvalidationError });
   t.deepEqual(error?.result, { id: '1', org: 'a' });
   t.true(error?.cause instanceof StoreUnavailableError);
@@ -272,11 +272,11 @@ test("onUnavailable 'throw' before the method: rejects without a result, and the
     }
     @Invalidates({ keys: 'user:{0}', timing: 'both', onUnavailable: 'throw' })
     async both(_id: string): Promise<number> {
-      adapter.fail('remove', 'refused');
+      adapter.fail('entries.remove', 'refused');
       return ++runs;
     }
   }
-  adapter.fail('remove', 'refused');
+  adapter.fail('entries.remove', 'refused');
   for (const timing of ['before', 'both'] as const) {
     const error = await t.throwsAsync(new Users()[timing]('1'), { instanceOf: InvalidationError });
     t.is(error?.result, undefined);

@@ -15,7 +15,7 @@ import {
   type Lease,
 } from '../../src/index.js';
 import { recordingCaching, type Recording } from '../../src/testing/index.js';
-import { chaosAdapter } from '../support/chaos-adapter.js';
+import { chaosAdapter } from '../../src/testing/chaos-adapter.js';
 
 /** A `Caching` for one test, and the decorators bound to it. */
 function setup(t: ExecutionContext, options: Parameters<typeof recordingCaching>[0] = {}) {
@@ -487,7 +487,7 @@ test('signal: a function of the call returns it, and an abort ends the wait with
 
 test("onUnavailable: 'throw', the default, or 'run' without a lock", async (t) => {
   const adapter = chaosAdapter(memory());
-  adapter.fail('acquire', 'refused');
+  adapter.fail('locks.acquire', 'refused');
   const { clock, Locked } = setup(t, { adapter });
   let runs = 0;
   class Invoices {

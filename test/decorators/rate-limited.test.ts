@@ -12,7 +12,7 @@ import {
   withCaching,
 } from '../../src/index.js';
 import { recordingCaching, type Recording } from '../../src/testing/index.js';
-import { chaosAdapter } from '../support/chaos-adapter.js';
+import { chaosAdapter } from '../../src/testing/chaos-adapter.js';
 
 /** A `Caching` for one test, and the decorators bound to it. */
 function setup(t: ExecutionContext, options: Parameters<typeof recordingCaching>[0] = {}) {

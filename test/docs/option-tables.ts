@@ -54,6 +54,7 @@ import { lockedOptions } from '../../src/decorators/locked.js';
 import { publishesOptions } from '../../src/decorators/publishes.js';
 import { rateLimitedOptions } from '../../src/decorators/rate-limited.js';
 import { subscribesOptions } from '../../src/decorators/subscribes.js';
+import { chaosOptions } from '../../src/testing/chaos-adapter.js';
 import { projectFolder } from '../support/project-folder.js';
 
 interface Group {
@@ -266,6 +267,10 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   cachingThrottlerStorage: {
     schema: throttlerStorageOptions,
     documented: [['src/adapters/nestjs/throttler-storage.ts', 'ThrottlerStorageOptions']],
+  },
+  chaosAdapter: {
+    schema: chaosOptions,
+    documented: [['src/testing/chaos-adapter.ts', 'ChaosOptions']],
   },
 };
 

@@ -6,12 +6,17 @@ test('the files of docs/testing.md compile, and their tests pass', async (t) => 
   const files = Object.fromEntries(
     blocksOf('testing.md').map((code) => [nameOf(code) ?? t.fail('A block without a name'), code]),
   ) as Record<string, string>;
-  t.deepEqual(Object.keys(files), ['users.ts', 'users.test.ts']);
+  t.deepEqual(Object.keys(files), ['users.ts', 'users.test.ts', 'outage.test.ts']);
   const project = await compileProject(files);
   t.teardown(() => project.remove());
-  const { exitCode, output } = await project.run('users.test.js');
-  t.is(exitCode, 0, output);
-  t.regex(output, /pass 3\n/);
+  for (const [name, tests] of [
+    ['users', 3],
+    ['outage', 3],
+  ]) {
+    const { exitCode, output } = await project.run(`${name}.test.js`);
+    t.is(exitCode, 0, output);
+    t.regex(output, new RegExp(`pass ${tests}\n`));
+  }
 });
 
 test('the snippets of docs/dependency-injection.md compile, each by itself', async (t) => {

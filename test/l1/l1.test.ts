@@ -15,10 +15,10 @@ for (const coherence of COHERENCES) {
     const { cache, chaos } = openers[0]!;
     const value = { id: '42', tags: ['a'], at: new Date(5), none: undefined };
     t.deepEqual(await cache.getOrSet('key', async () => value, TAGS), value);
-    const reads = chaos.calls('read').length;
+    const reads = chaos.calls('entries.read').length;
     t.deepEqual(await cache.getOrSet('key', async () => t.fail(), TAGS), value as never);
     t.deepEqual(await cache.getOrSet('key', async () => t.fail(), TAGS), value as never);
-    t.is(chaos.calls('read').length - reads, coherence === 'validate' ? 2 : 0);
+    t.is(chaos.calls('entries.read').length - reads, coherence === 'validate' ? 2 : 0);
     t.deepEqual(
       of('hit').map(({ tier }) => tier),
       ['l1', 'l1'],
@@ -44,7 +44,7 @@ for (const coherence of COHERENCES) {
       const [here, there] = openers;
       const row = new Row();
       await there!.cache.getOrSet('key', row.load, TAGS);
-      const reply = here!.chaos.hold('read', 'reply');
+      const reply = here!.chaos.hold('entries.read', 'reply');
       const first = here!.cache.getOrSet('key', row.load, TAGS);
       await reply.reached;
       row.write();
@@ -58,7 +58,7 @@ for (const coherence of COHERENCES) {
       const { openers } = rig(t, 2, { l1 });
       const [here, there] = openers;
       const row = new Row();
-      const fill = here!.chaos.hold('fill', 'reply');
+      const fill = here!.chaos.hold('entries.fill', 'reply');
       const first = here!.cache.getOrSet('key', row.load, TAGS);
       await fill.reached;
       row.write();
@@ -74,7 +74,7 @@ for (const coherence of COHERENCES) {
       const row = new Row();
       await cache.getOrSet('key', row.load, TAGS);
       row.write();
-      const removal = chaos.hold(by === 'key' ? 'remove' : 'removeNonces', 'request');
+      const removal = chaos.hold(by === 'key' ? 'entries.remove' : 'entries.removeNonces', 'request');
       const invalidated = cache.invalidate(target);
       await removal.reached;
       t.is(await cache.getOrSet('key', row.load, TAGS), 1);
@@ -89,7 +89,7 @@ for (const coherence of COHERENCES) {
       const row = new Row();
       await cache.getOrSet('key', row.load, TAGS);
       row.write();
-      chaos.fail(['remove', 'removeNonces'], 'request lost');
+      chaos.fail(['entries.remove', 'entries.removeNonces'], 'request lost');
       t.false((await cache.invalidate(target)).acknowledged);
       t.is(await cache.getOrSet('key', row.load, TAGS), 2);
       row.write();
@@ -152,7 +152,7 @@ for (const coherence of COHERENCES) {
     await cache.getOrSet('key', row.load);
     row.write();
     await clock.advance(1);
-    chaos.fail('read', 'refused', 1);
+    chaos.fail('entries.read', 'refused', 1);
     t.is(await cache.getOrSet('key', row.load, { l1: false }), 2);
     t.is(await cache.getOrSet('key', row.load), 2);
   });
@@ -237,15 +237,15 @@ for (const coherence of ['bus', 'tracking'] as const) {
     const { openers } = rig(t, 1, { l1 });
     const { cache, chaos } = openers[0]!;
     await cache.getOrSet('key', async () => 'old');
-    const lease = chaos.hold('lease', 'request');
+    const lease = chaos.hold('entries.lease', 'request');
     const set = cache.set('key', 'new');
     await lease.reached;
-    const reads = chaos.calls('read').length;
+    const reads = chaos.calls('entries.read').length;
     await cache.get('key');
-    t.is(chaos.calls('read').length, reads + 1);
+    t.is(chaos.calls('entries.read').length, reads + 1);
     lease.release();
     await set;
-    chaos.fail('lease', 'reply lost', 1);
+    chaos.fail('entries.lease', 'reply lost', 1);
     await t.throwsAsync(cache.set('key', 'newer'));
     t.not(await cache.get('key'), 'new');
   });
@@ -255,7 +255,7 @@ for (const coherence of ['bus', 'tracking'] as const) {
     const { cache, chaos } = openers[0]!;
     await cache.set('key', 'old');
     chaos.loseChanges(true);
-    const lease = chaos.hold('lease', 'request');
+    const lease = chaos.hold('entries.lease', 'request');
     const set = cache.set('key', 'new');
     await lease.reached;
     t.is(await cache.get('key'), 'old');
@@ -269,12 +269,12 @@ for (const coherence of ['bus', 'tracking'] as const) {
     const { cache, chaos } = openers[0]!;
     const row = new Row();
     await cache.getOrSet('key', row.load);
-    const removal = chaos.hold('remove', 'request');
+    const removal = chaos.hold('entries.remove', 'request');
     const invalidated = cache.invalidate({ keys: ['key'] });
     await removal.reached;
-    const reads = chaos.calls('read').length;
+    const reads = chaos.calls('entries.read').length;
     await cache.getOrSet('key', row.load);
-    t.is(chaos.calls('read').length, reads + 1);
+    t.is(chaos.calls('entries.read').length, reads + 1);
     removal.release();
     await invalidated;
   });
@@ -286,7 +286,7 @@ for (const coherence of ['bus', 'tracking'] as const) {
     await cache.getOrSet('key', row.load);
     chaos.loseChanges(true);
     row.write();
-    const removal = chaos.hold('remove', 'request');
+    const removal = chaos.hold('entries.remove', 'request');
     const invalidated = cache.invalidate({ keys: ['key'] });
     await removal.reached;
     t.is(await cache.getOrSet('key', row.load), 1);
@@ -316,7 +316,7 @@ test('validate: a hit sends the token, and the store does not send the record', 
   const { cache, chaos } = openers[0]!;
   await cache.getOrSet('key', async () => 'value');
   await cache.getOrSet('key', async () => t.fail());
-  const [, , , known] = chaos.calls('read').at(-1)!;
+  const [, , , known] = chaos.calls('entries.read').at(-1)!;
   const snapshot = await store.entries.read(`${namespace}:cache:key`, [], undefined, known);
   t.true(snapshot.isUnchanged);
   t.is(snapshot.record, null);

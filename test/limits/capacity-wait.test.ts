@@ -19,7 +19,7 @@ function outcome<T>(promise: Promise<T>): { value?: T; error?: unknown } {
 }
 
 function asked({ chaos }: LimitRig): number {
-  return chaos.verbs.filter((verb) => verb === 'consume').length;
+  return chaos.verbs.filter((verb) => verb === 'rates.consume').length;
 }
 
 test('a call waits until there is capacity, and no longer', async (t) => {
@@ -86,7 +86,7 @@ test('a refund wakes a waiting call', async (t) => {
 test('a refund between the denial and the wait wakes the call too', async (t) => {
   const rig = limitRig(t);
   await rig.limits.consume('k', RULE);
-  const { release } = rig.chaos.hold('consume', 'reply');
+  const { release } = rig.chaos.hold('rates.consume', 'reply');
   const waiting = outcome(rig.limits.consume('k', RULE, { wait: '20s' }));
   await settled();
   await rig.other.reset('k', RULE);
@@ -172,7 +172,7 @@ test('a call also waits out a cached denial', async (t) => {
 
 test('a call also waits for capacity that is counted locally', async (t) => {
   const rig = limitRig(t);
-  rig.chaos.fail('consume', 'refused');
+  rig.chaos.fail('rates.consume', 'refused');
   await rig.limits.consume('k', RULE);
   const waiting = outcome(rig.limits.consume('k', RULE, { wait: '20s' }));
   await rig.clock.advance(10_050);
@@ -210,7 +210,7 @@ test('an abort during the request rejects a denied call with its reason, and doe
   const reason = new Error('enough');
   for (const refused of [false, true]) {
     const abort = new AbortController();
-    const { release } = rig.chaos.hold('consume', 'reply');
+    const { release } = rig.chaos.hold('rates.consume', 'reply');
     const asking = outcome(rig.limits.consume('k', RULE, { wait: '1m', signal: abort.signal }));
     await settled();
     abort.abort(reason);

@@ -36,14 +36,14 @@ test('a slot is renewed every third of its lease while the work runs, and not af
   const run = limits.run('k', SLOTS, () => work.promise);
   await settled();
   await clock.advance(9_999);
-  t.deepEqual(chaos.verbs, ['consume']);
+  t.deepEqual(chaos.verbs, ['rates.consume']);
   await clock.advance(1);
-  t.deepEqual(chaos.verbs, ['consume', 'renew']);
+  t.deepEqual(chaos.verbs, ['rates.consume', 'rates.renew']);
   await clock.advance(300_000);
   t.is(await used('k', SLOTS), 1);
   work.resolve();
   await run;
-  t.is(chaos.verbs.at(-1), 'refund');
+  t.is(chaos.verbs.at(-1), 'rates.refund');
   t.is(clock.timers, 0);
   t.is(await used('k', SLOTS), 0);
 });
@@ -51,8 +51,8 @@ test('a slot is renewed every third of its lease while the work runs, and not af
 test('the slot of a crashed process is free when its lease ends', async (t) => {
   const { limits, clock, chaos, used } = limitRig(t);
   const one: Rule = { ...SLOTS, limit: 1 };
-  chaos.fail('renew', 'request lost');
-  chaos.fail('refund', 'request lost');
+  chaos.fail('rates.renew', 'request lost');
+  chaos.fail('rates.refund', 'request lost');
   const work = deferred();
   const run = limits.run('k', one, () => work.promise);
   await settled();
@@ -69,7 +69,7 @@ test('renewals continue after a failed one, and the failure is published', async
   const work = deferred();
   const run = limits.run('k', SLOTS, () => work.promise);
   await settled();
-  chaos.fail('renew', 'request lost', 2);
+  chaos.fail('rates.renew', 'request lost', 2);
   await clock.advance(60_000);
   t.is(await used('k', SLOTS), 1);
   t.deepEqual(
@@ -105,7 +105,7 @@ test('a lost slot is not taken again once the work has ended', async (t) => {
   const run = limits.run('k', one, () => work.promise);
   await settled();
   await other.reset('k', one);
-  const { release } = chaos.hold('renew', 'reply');
+  const { release } = chaos.hold('rates.renew', 'reply');
   await clock.advance(10_000);
   work.resolve();
   await run;
@@ -116,7 +116,7 @@ test('a lost slot is not taken again once the work has ended', async (t) => {
 
 test('a failed release of a slot is published and changes neither result nor error', async (t) => {
   const { limits, chaos, of } = limitRig(t);
-  chaos.fail('refund', 'request lost');
+  chaos.fail('rates.refund', 'request lost');
   t.is(await limits.run('k', SLOTS, () => 7), 7);
   await t.throwsAsync(
     limits.run('k', SLOTS, () => Promise.reject(new Error('no'))),
@@ -137,7 +137,7 @@ test('a call holds one slot at any cost, and none at cost 0', async (t) => {
   const seen = await limits.run('k', rules, () => used('k', SLOTS), { cost: 9 });
   t.is(seen, 1);
   t.is(await limits.run('k', SLOTS, () => used('k', SLOTS), { cost: 0 }), 0);
-  t.is(chaos.verbs.filter((verb) => verb === 'refund').length, 1);
+  t.is(chaos.verbs.filter((verb) => verb === 'rates.refund').length, 1);
 });
 
 test('a denying window holds no slot, and a missing slot takes nothing from a window', async (t) => {

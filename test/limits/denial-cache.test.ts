@@ -20,7 +20,7 @@ async function refusedRig(...[t, options]: Parameters<typeof limitRig>): Promise
 }
 
 function asked({ chaos }: LimitRig): number {
-  return chaos.verbs.filter((verb) => verb === 'consume').length;
+  return chaos.verbs.filter((verb) => verb === 'rates.consume').length;
 }
 
 test('a cached denial is returned without a request until it expires', async (t) => {
@@ -183,7 +183,7 @@ test('a refund of a failed run removes a cached denial', async (t) => {
 
 test('a reset removes a cached denial even if the store is unavailable', async (t) => {
   const rig = await refusedRig(t);
-  rig.chaos.fail('reset', 'refused');
+  rig.chaos.fail('rates.reset', 'refused');
   await t.throwsAsync(rig.limits.reset('k', RULE), { code: 'E_STORE_UNAVAILABLE' });
   t.is((await rig.limits.consume('k', RULE)).source, 'store');
 });
@@ -192,7 +192,7 @@ for (const drop of ['elsewhere', 'here'] as const) {
   test(`a denial whose reply arrives after a reset ${drop} is not cached`, async (t) => {
     const rig = limitRig(t);
     await rig.limits.consume('k', RULE, { cost: 4 });
-    const { release } = rig.chaos.hold('consume', 'reply');
+    const { release } = rig.chaos.hold('rates.consume', 'reply');
     const late = rig.limits.consume('k', RULE);
     await settled();
     await (drop === 'here' ? rig.limits : rig.other).reset('k', RULE);
@@ -205,7 +205,7 @@ for (const drop of ['elsewhere', 'here'] as const) {
 test('a denial whose reply arrives after the reset of another key is cached', async (t) => {
   const rig = limitRig(t);
   await rig.limits.consume('k', RULE, { cost: 4 });
-  const { release } = rig.chaos.hold('consume', 'reply');
+  const { release } = rig.chaos.hold('rates.consume', 'reply');
   const late = rig.limits.consume('k', RULE);
   await settled();
   await rig.other.reset('another', RULE);
@@ -217,7 +217,7 @@ test('a denial whose reply arrives after the reset of another key is cached', as
 test('a cached denial expires relative to when its request was sent', async (t) => {
   const rig = limitRig(t);
   await rig.limits.consume('k', RULE, { cost: 4 });
-  const { release } = rig.chaos.hold('consume', 'reply');
+  const { release } = rig.chaos.hold('rates.consume', 'reply');
   const late = rig.limits.consume('k', RULE);
   await settled();
   await rig.clock.advance(5_000);

@@ -96,7 +96,7 @@ test('a denied run refunds nothing', async (t) => {
 
 test('a failed refund is published, and the error of the work is thrown', async (t) => {
   const { limits, chaos, of, used } = limitRig(t);
-  chaos.fail('refund', 'request lost');
+  chaos.fail('rates.refund', 'request lost');
   const rules: Rule[] = [RULE, SLOTS];
   await t.throwsAsync(
     limits.run('k', rules, () => Promise.reject(new Error('no')), { refundOnError: true }),
@@ -114,7 +114,7 @@ test('a failed run releases its slot and refunds its units in one request', asyn
   await t.throwsAsync(
     limits.run('k', [RULE, SLOTS], () => Promise.reject(new Error('no')), { refundOnError: true }),
   );
-  t.deepEqual(chaos.verbs, ['consume', 'refund']);
+  t.deepEqual(chaos.verbs, ['rates.consume', 'rates.refund']);
   t.is(await used('k', RULE), 0);
   t.is(await used('k', SLOTS), 0);
 });
@@ -123,7 +123,7 @@ test('units counted locally are refunded locally', async (t) => {
   const { limits, chaos, used } = limitRig(t, { limits: { processes: 2 } });
   const wide = { limit: 4, per: '1m' } as const;
   await limits.consume('k', wide, { cost: 2 });
-  chaos.fail('consume', 'refused', 2);
+  chaos.fail('rates.consume', 'refused', 2);
   await t.throwsAsync(
     limits.run('k', wide, () => Promise.reject(new Error('no')), { cost: 2, refundOnError: true }),
   );
@@ -158,7 +158,7 @@ test('dryRun: does not wait, and holds the slots that it gets', async (t) => {
 
 test('dryRun: runs without a store under every policy; invalid rules still reject', async (t) => {
   const { limits, chaos, of } = limitRig(t, { limits: { onUnavailable: 'deny' } });
-  chaos.fail('consume', 'refused');
+  chaos.fail('rates.consume', 'refused');
   t.is(await limits.run('k', RULE, () => 7, { dryRun: true }), 7);
   t.like(of('error'), { 0: { operation: 'limit', key: 'k' } });
   await t.throwsAsync(

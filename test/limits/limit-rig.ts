@@ -2,7 +2,7 @@ import type { ExecutionContext } from 'ava';
 import { Caching, type CachingOptions } from '../../src/core/caching.js';
 import type { Limits } from '../../src/core/limits/limits.js';
 import type { RateStore } from '../../src/core/ports/rate-store.js';
-import type { ChaosAdapter } from '../support/chaos-adapter.js';
+import type { ChaosAdapter } from '../../src/testing/chaos-adapter.js';
 import { rig, type Rig } from '../support/rig.js';
 
 export interface LimitRig extends Pick<Rig, 'clock' | 'of'> {

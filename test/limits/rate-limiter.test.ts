@@ -14,7 +14,8 @@ const RULE = { limit: 4, per: '1m' } as const;
 
 test("onUnavailable 'deny': every verb rejects with StoreUnavailableError, never RateLimitExceededError", async (t) => {
   const { limits, chaos, of } = limitRig(t, { limits: { onUnavailable: 'deny' } });
-  for (const verb of ['consume', 'refund', 'block', 'reset'] as const) chaos.fail(verb, 'refused');
+  for (const verb of ['rates.consume', 'rates.refund', 'rates.block', 'rates.reset'] as const)
+    chaos.fail(verb, 'refused');
   const calls = [
     limits.consume('k', RULE),
     limits.peek('k', RULE),
@@ -32,8 +33,8 @@ test("onUnavailable 'deny': every verb rejects with StoreUnavailableError, never
 
 test("onUnavailable 'allow': every call is allowed and the failure is published", async (t) => {
   const { limits, chaos, of, used } = limitRig(t, { limits: { onUnavailable: 'allow' } });
-  chaos.fail('consume', 'refused');
-  chaos.fail('refund', 'refused');
+  chaos.fail('rates.consume', 'refused');
+  chaos.fail('rates.refund', 'refused');
   for (let i = 0; i < 9; i++) {
     t.like(await limits.consume('k', RULE), { allowed: true, source: 'fallback', remaining: 4 });
   }
@@ -46,13 +47,13 @@ test("onUnavailable 'allow': every call is allowed and the failure is published"
 
 test("onUnavailable 'allow': a limit of 0 still denies", async (t) => {
   const { limits, chaos } = limitRig(t, { limits: { onUnavailable: 'allow' } });
-  chaos.fail('consume', 'refused');
+  chaos.fail('rates.consume', 'refused');
   t.like(await limits.consume('k', { limit: 0, per: '1m' }), { allowed: false, source: 'none' });
 });
 
 test("onUnavailable 'local': this process counts and denies on its own", async (t) => {
   const { limits, chaos, clock } = limitRig(t);
-  chaos.fail('consume', 'refused');
+  chaos.fail('rates.consume', 'refused');
   for (let i = 1; i <= 4; i++) {
     t.like(await limits.consume('k', RULE), { allowed: true, source: 'fallback', remaining: 4 - i });
   }
@@ -68,7 +69,7 @@ test("onUnavailable 'local': this process counts and denies on its own", async (
 
 test("onUnavailable 'local': a local denial is not cached once the store answers again", async (t) => {
   const { limits, chaos } = limitRig(t);
-  chaos.fail('consume', 'refused');
+  chaos.fail('rates.consume', 'refused');
   await limits.consume('k', RULE, { cost: 4 });
   t.false((await limits.consume('k', RULE)).allowed);
   chaos.heal();
@@ -77,7 +78,7 @@ test("onUnavailable 'local': a local denial is not cached once the store answers
 
 test("onUnavailable 'local': each of several processes has its share of the limit, rounded up", async (t) => {
   const { limits, chaos } = limitRig(t, { limits: { processes: 3 } });
-  chaos.fail('consume', 'refused');
+  chaos.fail('rates.consume', 'refused');
   const through = async (rule: Rule, key: string): Promise<number> => {
     let count = 0;
     while ((await limits.consume(key, rule)).allowed) count++;
@@ -93,7 +94,7 @@ test("onUnavailable 'local': each of several processes has its share of the limi
 
 test("onUnavailable 'local': a call that costs more than the share takes all of it", async (t) => {
   const { limits, chaos } = limitRig(t, { limits: { processes: 4 } });
-  chaos.fail('consume', 'refused');
+  chaos.fail('rates.consume', 'refused');
   const rules: Rule[] = [
     { limit: 8, per: '1h' },
     { limit: 100, per: '1m' },
@@ -105,8 +106,8 @@ test("onUnavailable 'local': a call that costs more than the share takes all of 
 
 test("onUnavailable 'local': penalties, refunds and resets apply locally", async (t) => {
   const { limits, chaos } = limitRig(t, { limits: { processes: 2 } });
-  chaos.fail('consume', 'refused');
-  chaos.fail('refund', 'refused');
+  chaos.fail('rates.consume', 'refused');
+  chaos.fail('rates.refund', 'refused');
   t.like(await limits.penalty('k', RULE, 6), {
     allowed: false,
     source: 'fallback',
@@ -121,12 +122,12 @@ test("onUnavailable 'local': penalties, refunds and resets apply locally", async
 test("onUnavailable 'local': concurrency slots are held and released locally", async (t) => {
   const { limits, chaos, clock } = limitRig(t);
   const slots: Rule = { algorithm: 'concurrency', limit: 1, lease: '3s' };
-  chaos.fail('consume', 'refused');
+  chaos.fail('rates.consume', 'refused');
   const release = deferred<number>();
   const first = limits.run('k', slots, () => release.promise);
   await settled();
   chaos.heal();
-  chaos.fail('consume', 'refused', 1);
+  chaos.fail('rates.consume', 'refused', 1);
   await clock.advance(10_000);
   await t.throwsAsync(
     limits.run('k', slots, () => t.fail()),
@@ -134,10 +135,10 @@ test("onUnavailable 'local': concurrency slots are held and released locally", a
   );
   release.resolve(7);
   t.is(await first, 7);
-  t.false(chaos.verbs.includes('renew'));
-  chaos.fail('consume', 'refused', 1);
+  t.false(chaos.verbs.includes('rates.renew'));
+  chaos.fail('rates.consume', 'refused', 1);
   t.is(await limits.run('k', slots, () => 8), 8);
-  t.false(chaos.verbs.includes('refund'), 'the store is asked for no refund');
+  t.false(chaos.verbs.includes('rates.refund'), 'the store is asked for no refund');
 });
 
 test('a flood of keys while the store is unavailable keeps at most the maximum of local keys', async (t) => {
@@ -170,7 +171,7 @@ test('an error that is not a StoreUnavailableError rejects under every policy', 
 
 test('G9 rate limits: a request with a requestId whose reply is lost is sent again and charged once', async (t) => {
   const { limits, chaos, clock, of, used } = limitRig(t, { limits: { onUnavailable: 'deny' } });
-  chaos.fail('consume', 'reply lost', 1);
+  chaos.fail('rates.consume', 'reply lost', 1);
   const asking = limits.consume('k', RULE, { requestId: 'r' });
   await clock.advance(99);
   t.is(chaos.verbs.length, 1);
@@ -183,7 +184,7 @@ test('G9 rate limits: a request with a requestId whose reply is lost is sent aga
 
 test('G9 rate limits: a request without a requestId is never sent twice', async (t) => {
   const { limits, chaos, used } = limitRig(t, { limits: { onUnavailable: 'deny' } });
-  chaos.fail('consume', 'reply lost', 1);
+  chaos.fail('rates.consume', 'reply lost', 1);
   await t.throwsAsync(limits.consume('k', RULE), { instanceOf: StoreUnavailableError });
   t.is(chaos.verbs.length, 1);
   t.is(await used('k', RULE), 1);
@@ -191,7 +192,7 @@ test('G9 rate limits: a request without a requestId is never sent twice', async 
 
 test('a request with a requestId is not sent again if the store was not reached', async (t) => {
   const { limits, chaos } = limitRig(t, { limits: { onUnavailable: 'deny' } });
-  chaos.fail('consume', 'refused', 1);
+  chaos.fail('rates.consume', 'refused', 1);
   await t.throwsAsync(limits.consume('k', RULE, { requestId: 'r' }), { instanceOf: StoreUnavailableError });
   t.is(chaos.verbs.length, 1);
 });
@@ -200,10 +201,10 @@ test('a request with a requestId whose reply is lost is sent until the connectio
   const { limits, chaos, clock, used } = limitRig(t, {
     limits: { onUnavailable: 'deny', storeTimeout: '2s' },
   });
-  chaos.fail('consume', 'reply lost', 1);
+  chaos.fail('rates.consume', 'reply lost', 1);
   const asking = limits.consume('k', RULE, { requestId: 'r' });
   await clock.advance(0);
-  chaos.fail('consume', 'refused', 2);
+  chaos.fail('rates.consume', 'refused', 2);
   await clock.advance(700);
   t.like(await asking, { allowed: true, source: 'store', remaining: 3 });
   t.is(chaos.verbs.length, 4);
@@ -212,12 +213,12 @@ test('a request with a requestId whose reply is lost is sent until the connectio
 
 test('the error of a request with a requestId that may have been counted states that', async (t) => {
   const { limits, chaos, clock } = limitRig(t, { limits: { onUnavailable: 'deny' } });
-  chaos.fail('consume', 'reply lost', 1);
+  chaos.fail('rates.consume', 'reply lost', 1);
   const asking = t.throwsAsync(limits.consume('k', RULE, { requestId: 'r' }), {
     instanceOf: StoreUnavailableError,
   });
   await clock.advance(0);
-  chaos.fail('consume', 'refused', 9);
+  chaos.fail('rates.consume', 'refused', 9);
   await clock.advance(1_000);
   t.is((await asking)?.outcome, 'unknown');
 });
@@ -264,7 +265,7 @@ test('G10 bounded delay: a request with a requestId is sent again only within it
 test('concurrency slots that a lost request may have taken are released', async (t) => {
   const { limits, chaos, used } = limitRig(t, { limits: { onUnavailable: 'allow' } });
   const slots: Rule = { algorithm: 'concurrency', limit: 1 };
-  chaos.fail('consume', 'reply lost', 1);
+  chaos.fail('rates.consume', 'reply lost', 1);
   t.is(await limits.run('k', slots, () => 7), 7);
   await settled();
   t.is(await used('k', slots), 0);

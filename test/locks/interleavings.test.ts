@@ -1,7 +1,7 @@
 import test from 'ava';
 import { memory } from '../../src/adapters/memory/index.js';
 import { Caching } from '../../src/core/caching.js';
-import { chaosAdapter, type ChaosAdapter } from '../support/chaos-adapter.js';
+import { chaosAdapter, type ChaosAdapter } from '../../src/testing/chaos-adapter.js';
 import { lockKey } from '../../src/core/keys/store-keys.js';
 import type { Clock } from '../../src/core/ports/clock.js';
 import { fakeClock, type FakeClock } from '../../src/testing/fake-clock.js';
@@ -76,7 +76,7 @@ const INTERLEAVINGS: readonly Interleaving[] = [
   {
     title: 'G8 locks: row c: the grant arrives when another has the lock after its lease',
     async run({ a, b, clock, chaos }) {
-      const grant = chaos.hold('acquire', 'reply');
+      const grant = chaos.hold('locks.acquire', 'reply');
       const first = hold(a);
       await clock.advance(LEASE + 100);
       const second = hold(b);
@@ -89,7 +89,7 @@ const INTERLEAVINGS: readonly Interleaving[] = [
   {
     title: 'G8 locks: row e: renewals are not answered, and another acquires the lock after the lease',
     async run({ a, b, clock, chaos }) {
-      chaos.fail('extendLock', 'no reply');
+      chaos.fail('locks.extend', 'no reply');
       const first = hold(a);
       await settled();
       const second = hold(b);

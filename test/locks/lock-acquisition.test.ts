@@ -309,11 +309,11 @@ test('fair lock: the message wakes only the next in the queue', async (t) => {
   await settled();
   const third = holder(c!.locks, 'third', order, { fair: true });
   await clock.advance(1_000);
-  const asked = c!.chaos.calls('acquire').length;
+  const asked = c!.chaos.calls('locks.acquire').length;
   await first.release();
   await settled();
   t.deepEqual(order, ['second']);
-  t.is(c!.chaos.calls('acquire').length, asked);
+  t.is(c!.chaos.calls('locks.acquire').length, asked);
   await second.release();
   await third.release();
 });
@@ -330,8 +330,8 @@ test('fair lock: a caller that gives up removes its ticket', async (t) => {
   controller.abort();
   await settled();
   t.is(second.state, 'rejected');
-  t.is(b!.chaos.calls('abandon').length, 1);
-  t.is(b!.chaos.calls('abandon')[0]![0], b!.chaos.calls('acquire')[0]![0]);
+  t.is(b!.chaos.calls('locks.abandon').length, 1);
+  t.is(b!.chaos.calls('locks.abandon')[0]![0], b!.chaos.calls('locks.acquire')[0]![0]);
   await first.release();
   await settled();
   t.is(third.state, 'resolved');

@@ -118,7 +118,7 @@ test('an attempt sends store keys, sorted', async (t) => {
   const { chaos, locks } = openers[0]!;
   const lease = await locks.acquire({ keys: ['ab', 'a'] });
   t.deepEqual(lease.keys, ['a', 'ab']);
-  t.deepEqual(chaos.calls('acquire')[0]![0].keys, [`${namespace}:lock:{ab}`, `${namespace}:lock:{a}`]);
+  t.deepEqual(chaos.calls('locks.acquire')[0]![0].keys, [`${namespace}:lock:{ab}`, `${namespace}:lock:{a}`]);
 });
 
 for (const [target, message] of [

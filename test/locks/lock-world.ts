@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { memory } from '../../src/adapters/memory/index.js';
 import { Caching } from '../../src/core/caching.js';
-import { chaosAdapter, type ChaosAdapter, type ChaosFault } from '../support/chaos-adapter.js';
+import { chaosAdapter, type ChaosAdapter } from '../../src/testing/chaos-adapter.js';
+import type { ChaosFault } from '../../src/testing/chaos-faults.js';
 import {
   LockNotObtainedError,
   LockUnavailableError,

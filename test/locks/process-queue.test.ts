@@ -24,7 +24,7 @@ test('of 50 waiting callers in a process one sends requests', async (t) => {
   const order: string[] = [];
   const waiting = Array.from({ length: 50 }, (_, i) => holder(here!.locks, String(i), order, { wait: '1m' }));
   await clock.advance(5_000);
-  const alone = here!.chaos.calls('acquire').length;
+  const alone = here!.chaos.calls('locks.acquire').length;
   t.true(alone >= 5_000 / POLL && alone <= 40, `${alone} requests`);
   await other.release();
   for (const one of waiting) await one.release();
@@ -51,7 +51,7 @@ test('within a process each acquisition takes one request', async (t) => {
   const { openers } = rig(t);
   const { chaos, locks } = openers[0]!;
   await Promise.all(Array.from({ length: 10 }, () => locks.withLease('k', {}, () => settled())));
-  t.is(chaos.calls('acquire').length, 10);
+  t.is(chaos.calls('locks.acquire').length, 10);
 });
 
 test('the next caller of the process polls even while another caller of the process holds the lock', async (t) => {

@@ -3,7 +3,7 @@ import { Cluster, Redis } from 'ioredis';
 import { ioredis } from '../../src/adapters/ioredis/index.js';
 import { Sessions } from '../../src/core/sessions/index.js';
 import { Caching } from '../../src/index.js';
-import { chaosAdapter, type ChaosAdapter } from '../support/chaos-adapter.js';
+import { chaosAdapter, type ChaosAdapter } from '../../src/testing/chaos-adapter.js';
 import { startCluster, startRedis, type RedisCluster, type RedisServer } from '../support/servers.js';
 import { begin, NaiveSessions, runThrough } from './naive-sessions.js';
 
@@ -58,7 +58,7 @@ for (const kind of ['one Redis', 'a Redis Cluster'] as const) {
 
     for (const login of [{}, { user: 'u1' }]) {
       const created = await slow.create('data');
-      const held = chaos.hold('updateSession', 'request');
+      const held = chaos.hold('sessions.update', 'request');
       const late = slow.rotate(created.id, login);
       await held.reached;
       const rotated = (await fast.rotate(created.id, login))!;
@@ -88,7 +88,7 @@ for (const kind of ['one Redis', 'a Redis Cluster'] as const) {
 
     for (const change of ['changed', () => 'changed']) {
       const created = await slow.create('data');
-      const held = chaos.hold('updateSession', 'request');
+      const held = chaos.hold('sessions.update', 'request');
       const late = slow.update(created.id, change);
       await held.reached;
       const rotated = (await fast.rotate(created.id, { user: 'u1' }))!;
@@ -107,7 +107,7 @@ for (const kind of ['one Redis', 'a Redis Cluster'] as const) {
     t.is(await naive.get((await rest())!), 'data', 'naive: the change is lost');
 
     const created = await slow.create('data');
-    const held = chaos.hold('updateSession', 'request');
+    const held = chaos.hold('sessions.update', 'request');
     const rotation = slow.rotate(created.id, { user: 'u1' });
     await held.reached;
     t.is((await fast.update(created.id, 'changed'))?.data, 'changed');
@@ -127,7 +127,7 @@ for (const kind of ['one Redis', 'a Redis Cluster'] as const) {
 
     for (const change of ['changed', () => 'changed']) {
       const created = await slow.create('data', { user: 'u1' });
-      const held = chaos.hold('updateSession', 'request');
+      const held = chaos.hold('sessions.update', 'request');
       const late = slow.update(created.id, change);
       await held.reached;
       t.true(await fast.destroy(created.id));
@@ -146,7 +146,7 @@ for (const kind of ['one Redis', 'a Redis Cluster'] as const) {
     t.is(await naive.get(await rest()), 'data', 'naive: it is left');
 
     // Bound before the revocation, stored after it.
-    const before = chaos.hold('createSession', 'request');
+    const before = chaos.hold('sessions.create', 'request');
     const creation = slow.create('data', { user: 'u1' });
     await before.reached;
     await fast.revokeAll('u1');
@@ -156,7 +156,7 @@ for (const kind of ['one Redis', 'a Redis Cluster'] as const) {
     t.deepEqual(await fast.list('u1'), []);
 
     // Bound after the revocation: a session that was created after it.
-    const after = chaos.hold('bindSession', 'request');
+    const after = chaos.hold('sessions.bind', 'request');
     const later = slow.create('data', { user: 'u1' });
     await after.reached;
     await fast.revokeAll('u1');
@@ -165,7 +165,7 @@ for (const kind of ['one Redis', 'a Redis Cluster'] as const) {
 
     // The same for a login.
     const anonymous = await slow.create('data');
-    const login = chaos.hold('updateSession', 'request');
+    const login = chaos.hold('sessions.update', 'request');
     const rotation = slow.rotate(anonymous.id, { user: 'u1' });
     await login.reached;
     await fast.revokeAll('u1');
@@ -177,7 +177,7 @@ for (const kind of ['one Redis', 'a Redis Cluster'] as const) {
   // A reads S, which is valid. B revokes it. A stores S with a later end, and returns it.
   it('a session that is revoked while it is read is not returned', async (t, { slow, chaos, fast }) => {
     const created = await slow.create('data', { user: 'u1' });
-    const held = chaos.hold('isCurrentSession', 'request');
+    const held = chaos.hold('sessions.isCurrent', 'request');
     const read = slow.get(created.id);
     await held.reached;
     await fast.revokeAll('u1');
@@ -192,7 +192,7 @@ for (const kind of ['one Redis', 'a Redis Cluster'] as const) {
       slow.create('1', { user: 'u1' }),
       fast.create('2', { user: 'u1' }),
     ]);
-    const held = chaos.hold('revokeSession', 'request');
+    const held = chaos.hold('sessions.revoke', 'request');
     const late = slow.revokeAll('u1', { except: one.id });
     await held.reached;
     await fast.revokeAll('u1', { except: two.id });

@@ -474,11 +474,11 @@ test('a store that does not answer is an error, never "not found"', async (t) =>
   }
   openers[0]!.chaos.heal();
   // The session is there, and only the check of its user fails.
-  openers[0]!.chaos.fail('isCurrentSession', 'request lost', 4);
+  openers[0]!.chaos.fail('sessions.isCurrent', 'request lost', 4);
   for (const call of [calls[1]!, calls[2]!, calls[3]!, calls[5]!]) {
     await t.throwsAsync(call, { instanceOf: StoreUnavailableError });
   }
-  openers[0]!.chaos.fail('bindSession', 'request lost', 1);
+  openers[0]!.chaos.fail('sessions.bind', 'request lost', 1);
   await t.throwsAsync(sessions.create(EMPTY, { user: 'u1' }), { instanceOf: StoreUnavailableError });
   t.truthy(await sessions.get(id));
 });

@@ -44,8 +44,8 @@ test('a failed release is retried until it succeeds or the lease has ended', asy
 test('a load lease granted after its caller gave up is released soon', async (t) => {
   const { openers, clock, store, namespace } = rig(t, 1, { defaults: { lease: '1m' } });
   const { cache, chaos } = openers[0]!;
-  chaos.fail('lease', 'reply lost', 1);
-  chaos.fail('release', 'refused', 1);
+  chaos.fail('entries.lease', 'reply lost', 1);
+  chaos.fail('entries.release', 'refused', 1);
   t.is(await cache.getOrSet('key', () => 'alone'), 'alone');
   t.not(
     (await store.entries.read(`${namespace}:cache:key`, [])).record,
@@ -59,8 +59,8 @@ test('a load lease granted after its caller gave up is released soon', async (t)
 test('a concurrency slot granted after its caller gave up is released soon', async (t) => {
   const rule = { algorithm: 'concurrency', limit: 1, lease: '1m' } as const;
   const { limits, clock, chaos, used } = limitRig(t);
-  chaos.fail('consume', 'reply lost', 1);
-  chaos.fail('refund', 'refused', 1);
+  chaos.fail('rates.consume', 'reply lost', 1);
+  chaos.fail('rates.refund', 'refused', 1);
   await limits.run('key', rule, () => undefined);
   t.is(await used('key', rule), 1, 'the slot is taken, and nobody holds it');
   await clock.advance(200);
@@ -70,7 +70,7 @@ test('a concurrency slot granted after its caller gave up is released soon', asy
 test('a concurrency slot that cannot be released is released once the store is available again', async (t) => {
   const rule = { algorithm: 'concurrency', limit: 1, lease: '1m' } as const;
   const { limits, clock, chaos, used } = limitRig(t);
-  chaos.fail('refund', 'refused', 1);
+  chaos.fail('rates.refund', 'refused', 1);
   await limits.run('key', rule, () => undefined);
   t.is(await used('key', rule), 1);
   await clock.advance(200);

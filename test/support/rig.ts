@@ -7,7 +7,7 @@ import type { Locks } from '../../src/core/locks/locks.js';
 import type { Backend } from '../../src/core/ports/adapter.js';
 import { fakeClock, type FakeClock } from '../../src/testing/fake-clock.js';
 import { recordEvents, type EventRecorder } from '../../src/testing/record-events.js';
-import { chaosAdapter, type ChaosAdapter } from './chaos-adapter.js';
+import { chaosAdapter, type ChaosAdapter } from '../../src/testing/chaos-adapter.js';
 import { pausable, type PausableClock } from './pausable-clock.js';
 
 /** One `Caching`, as of one process. */

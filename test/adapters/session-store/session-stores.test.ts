@@ -11,7 +11,7 @@ import { memory } from '../../../src/adapters/memory/index.js';
 import type { Adapter } from '../../../src/core/ports/adapter.js';
 import { Caching, KeyError, OptionsError, StoreUnavailableError, ValueError } from '../../../src/index.js';
 import { recordEvents } from '../../../src/testing/record-events.js';
-import { chaosAdapter, type ChaosAdapter } from '../../support/chaos-adapter.js';
+import { chaosAdapter, type ChaosAdapter } from '../../../src/testing/chaos-adapter.js';
 import { eventually } from '../../support/eventually.js';
 import { startCluster, startRedis, type RedisCluster, type RedisServer } from '../../support/servers.js';
 
@@ -204,7 +204,7 @@ for (const [framework, create] of Object.entries(FRAMEWORKS)) {
   test(`${framework}: a save that is bound before a revocation, and stored after it, is revoked`, async (t) => {
     const { caching, chaos } = open(t);
     const store = create(caching, { withUser: true });
-    const held = chaos.hold('saveSession', 'request');
+    const held = chaos.hold('sessions.save', 'request');
     const saved = store.set('s1', session({ userId: 'u1' }));
     await held.reached;
     await store.revokeAll('u1');
@@ -235,7 +235,7 @@ for (const [framework, create] of Object.entries(FRAMEWORKS)) {
     const { caching, chaos } = open(t);
     const store = create(caching, { withUser: true });
     await store.set('s1', session({ userId: 'u1' }));
-    chaos.fail('isCurrentSession', 'reply lost', 1);
+    chaos.fail('sessions.isCurrent', 'reply lost', 1);
     await t.throwsAsync(store.get('s1'), { instanceOf: StoreUnavailableError });
     chaos.setDown(true);
     for (const call of [
