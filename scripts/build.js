@@ -32,7 +32,7 @@ const [esm] = await bundle(
 // Types are declared once, for CommonJS, and re-exported for ESM, so that `Caching` is one type in every program.
 await bundle('.d.ts', [dts(), typesOnly(esm.output)], [{ extension: 'd.cts', format: 'es' }]);
 for (const name of Object.keys(SUBPATHS).map(fileOf)) {
-  writeFileSync(at(`dist/${name}.d.ts`), `export * from './${name}.cjs';\n`);
+  writeFileSync(at(`dist/${name}.d.ts`), `export * from './${path.basename(name)}.cjs';\n`);
 }
 writeExports();
 

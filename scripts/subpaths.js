@@ -24,6 +24,7 @@ export const SUBPATHS = {
   './express-session': 'src/adapters/express-session/index.ts',
   './fastify-session': 'src/adapters/fastify-session/index.ts',
   './testing': 'src/testing/index.ts',
+  './testing/contract': 'src/testing/contract/index.ts',
 };
 
 /** The name of its files in dist: `.` -> index, `./memory` -> memory */

@@ -64,6 +64,7 @@ export type { PayloadCodec } from './core/values/payload-codec.js';
 export type { StandardSchema } from './core/values/schema.js';
 export { defineCodec, type TypeCodec } from './core/values/type-codec.js';
 export type { Adapter, Backend, AdapterHost } from './core/ports/adapter.js';
+export type { ChangeListener, ChangeSource, ChangeSubscription } from './core/ports/change-feed.js';
 export type {
   Algorithm,
   RateReply,
@@ -73,7 +74,14 @@ export type {
   RuleReading,
 } from './core/ports/rate-store.js';
 export type { Clock, Timer } from './core/ports/clock.js';
-export type { EntryStore, FillReply, LeaseReply, TagState, Snapshot } from './core/ports/entry-store.js';
+export type {
+  EntryStore,
+  FillReply,
+  Keeps,
+  LeaseReply,
+  TagState,
+  Snapshot,
+} from './core/ports/entry-store.js';
 export type { LockGrant, LockReply, LockRequest, LockStore, ServerAnswer } from './core/ports/lock-store.js';
 export type { ConcurrencyRule, Rule, WindowRule } from './core/limits/rules.js';
 export type { AsyncMethodDecorator, MethodContext } from './decorators/shared/around.js';

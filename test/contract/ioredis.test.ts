@@ -3,17 +3,11 @@ import { Cluster, Redis } from 'ioredis';
 import { ioredis } from '../../src/adapters/ioredis/index.js';
 import { Caching, type CachingOptions } from '../../src/core/caching.js';
 import { systemClock } from '../../src/core/shared/system-clock.js';
-import {
-  clearKey,
-  entryKey,
-  tagChangesKey,
-  lockKey,
-  rateSubject,
-  sessionKey,
-  sessionPrefix,
-  sessionUserKey,
-  tagKey,
-} from '../../src/core/keys/store-keys.js';
+import { sessionKey, sessionPrefix, sessionUserKey } from '../../src/core/keys/store-keys.js';
+import type { AdapterUnderTest } from '../../src/testing/contract/contract-test.js';
+import { entryStoreContract } from '../../src/testing/contract/entry-store-contract.js';
+import { lockStoreContract } from '../../src/testing/contract/lock-store-contract.js';
+import { rateStoreContract } from '../../src/testing/contract/rate-store-contract.js';
 import { eventually } from '../support/eventually.js';
 import { SEAL } from '../support/seal-keys.js';
 import {
@@ -24,12 +18,10 @@ import {
   type RedisServer,
 } from '../support/servers.js';
 import { cacheContract } from './cache-contract.js';
-import { entryStoreContract } from './entry-store-contract.js';
 import { limitsContract } from './limits-contract.js';
-import { lockStoreContract } from './lock-store-contract.js';
 import { locksContract } from './locks-contract.js';
 import { messagesContract } from './messages-contract.js';
-import { rateStoreContract } from './rate-store-contract.js';
+import { runContract } from './run-contract.js';
 import { sessionStoreContract } from './session-store-contract.js';
 
 let server: RedisServer;
@@ -45,54 +37,44 @@ test.after.always('stop Redis', async () => {
 
 // Long timeouts: these tests do not test timeouts, and the machine may be busy.
 const PATIENT = { timeout: '20s', connectTimeout: '20s' } as const;
-/** The tolerance for a command and its message, in ms. */
-const SLACK = 5_000;
-
 let opened = 0;
+
+type Kind = 'one Redis' | 'a Redis Cluster' | 'three independent Redis';
+
+const client = (kind: Kind): Redis | Cluster =>
+  kind === 'a Redis Cluster' ? new Cluster([...cluster.nodes]) : new Redis(server.url);
+
+/** An adapter on a client of its own, and another client that asks how long records live. */
+function openRedis(kind: Kind): AdapterUnderTest {
+  const [own, side] = [client(kind), client(kind)];
+  const lockServers = kind === 'three independent Redis' ? independent.map(({ url }) => url) : undefined;
+  return {
+    adapter: ioredis(own, { ...PATIENT, lockServers }),
+    remainingMs: (storeKey) => side.pttl(storeKey),
+    close: () => {
+      own.disconnect();
+      side.disconnect();
+    },
+  };
+}
 
 for (const kind of ['one Redis', 'a Redis Cluster'] as const) {
   const connect = (t: ExecutionContext): Redis | Cluster => {
-    const client = kind === 'one Redis' ? new Redis(server.url) : new Cluster([...cluster.nodes]);
-    t.teardown(() => client.disconnect());
-    return client;
+    const connected = client(kind);
+    t.teardown(() => connected.disconnect());
+    return connected;
   };
 
-  entryStoreContract(test, kind, async (t) => {
-    const namespace = `contract-${process.pid}-${++opened}`;
-    const side = connect(t);
-    const woken: string[] = [];
-    const backend = ioredis(connect(t), PATIENT).open({
-      namespace,
-      clock: systemClock,
-      wake: (key) => void woken.push(key),
-      degraded: (error) => t.log(`degraded: ${error.message}`),
-      recovered() {},
-    });
-    await backend.ready();
-    const { entries: store } = backend;
-    return {
-      store,
-      entry: (key) => entryKey(namespace, key),
-      tag: (name) => tagKey(namespace, name),
-      clear: clearKey(namespace),
-      tagChanges: tagChangesKey(namespace),
-      woken: () => woken,
-      told: async (keys) => {
-        await eventually(`messages for ${keys.join(', ')}`, () => keys.every((key) => woken.includes(key)));
-      },
-      ends: async (name, ms) => {
-        const left = await side.pttl(name);
-        t.true(
-          left <= ms && left > ms - SLACK && left > 0,
-          `${name} ends in ${left} ms, and ${ms} ms were due`,
-        );
-      },
-      gone: async (name) => {
-        await eventually(`${name} is gone`, async () => (await side.exists(name)) === 0);
-      },
-      close: () => backend.close(),
-    };
-  });
+  runContract(
+    test,
+    kind,
+    entryStoreContract(() => openRedis(kind)),
+  );
+  runContract(
+    test,
+    kind,
+    rateStoreContract(() => openRedis(kind)),
+  );
 
   messagesContract(
     test,
@@ -118,36 +100,6 @@ for (const kind of ['one Redis', 'a Redis Cluster'] as const) {
     },
     { countsReceivers: kind === 'one Redis' },
   );
-
-  rateStoreContract(test, kind, async (t) => {
-    const namespace = `contract-${process.pid}-${++opened}`;
-    const woken: string[] = [];
-    const backend = ioredis(connect(t), PATIENT).open({
-      namespace,
-      clock: systemClock,
-      wake: (name) => void woken.push(name),
-      degraded: (error) => t.log(`degraded: ${error.message}`),
-      recovered() {},
-    });
-    await backend.ready();
-    const last = rateSubject(namespace, 'last');
-    return {
-      store: backend.rates,
-      subject: (key) => rateSubject(namespace, key),
-      woken: () => woken.filter((name) => name !== last),
-      told: async (subject, times) => {
-        const told = (): number => woken.filter((name) => name === subject).length;
-        await eventually(`${times} messages for ${subject}`, () => told() >= times);
-        // Messages of one server arrive in order, so no earlier message arrives after the one for `last`.
-        const before = woken.length;
-        await backend.rates.reset(last, []);
-        await eventually('the last message', () => woken.includes(last, before));
-        t.is(told(), times);
-      },
-      until: async (what, condition) => void (await eventually(what, condition)),
-      close: () => backend.close(),
-    };
-  });
 
   sessionStoreContract(test, kind, async (t) => {
     const namespace = `contract-${process.pid}-${++opened}`;
@@ -199,35 +151,10 @@ for (const kind of ['one Redis', 'a Redis Cluster'] as const) {
 
 for (const kind of ['one Redis', 'a Redis Cluster', 'three independent Redis'] as const) {
   const single = kind !== 'three independent Redis';
-  lockStoreContract(
+  runContract(
     test,
     kind,
-    async (t) => {
-      const namespace = `contract-${process.pid}-${++opened}`;
-      const woken: string[] = [];
-      const target = kind === 'a Redis Cluster' ? new Cluster([...cluster.nodes]) : server.url;
-      if (typeof target !== 'string') t.teardown(() => target.disconnect());
-      const lockServers = single ? undefined : independent.map(({ url }) => url);
-      const backend = ioredis(target, { ...PATIENT, lockServers }).open({
-        namespace,
-        clock: systemClock,
-        wake: (name) => void woken.push(name),
-        degraded: (error) => t.log(`degraded: ${error.message}`),
-        recovered() {},
-      });
-      await backend.ready();
-      return {
-        store: backend.locks,
-        lock: (key) => lockKey(namespace, key),
-        woken: () => woken,
-        told: async (name) => {
-          await eventually(`a message for ${name}`, () => woken.includes(name));
-        },
-        until: async (what, ask) => void (await eventually(what, ask)),
-        close: () => backend.close(),
-      };
-    },
-    { single },
+    lockStoreContract(() => openRedis(kind), { hasSingleAuthority: single }),
   );
 
   locksContract(

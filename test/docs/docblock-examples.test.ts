@@ -105,6 +105,10 @@ const ADAPTER_IMPORTS: Readonly<Record<string, string>> = {
   'core/pubsub.ts': MESSAGES,
   'decorators/publishes.ts': MESSAGES,
   'decorators/subscribes.ts': MESSAGES,
+  'testing/contract': `
+import { adapterContract } from 'cachement/testing/contract';
+const test = (_title: string, _run: () => Promise<void>): void => {};
+`,
   'core/values': "import { Decimal } from 'decimal.js';\n",
   'adapters/express': `
 import { cachingErrorHandler, cacheResponse } from 'cachement/express';

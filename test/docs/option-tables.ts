@@ -55,6 +55,7 @@ import { publishesOptions } from '../../src/decorators/publishes.js';
 import { rateLimitedOptions } from '../../src/decorators/rate-limited.js';
 import { subscribesOptions } from '../../src/decorators/subscribes.js';
 import { chaosOptions } from '../../src/testing/chaos-adapter.js';
+import { contractOptions } from '../../src/testing/contract/contract-test.js';
 import { projectFolder } from '../support/project-folder.js';
 
 interface Group {
@@ -271,6 +272,10 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   chaosAdapter: {
     schema: chaosOptions,
     documented: [['src/testing/chaos-adapter.ts', 'ChaosOptions']],
+  },
+  adapterContract: {
+    schema: contractOptions,
+    documented: [['src/testing/contract/contract-test.ts', 'ContractOptions']],
   },
 };
 

@@ -30,6 +30,7 @@ const PAGES = [
   'docs/transactions.md',
   'docs/values.md',
   'docs/verify.md',
+  'docs/writing-an-adapter.md',
 ];
 
 const redis = redisForFile(test);

@@ -19,6 +19,15 @@ test('the files of docs/testing.md compile, and their tests pass', async (t) => 
   }
 });
 
+test('the tests of docs/writing-an-adapter.md compile and pass', async (t) => {
+  const [, code = ''] = blocksOf('writing-an-adapter.md');
+  const project = await compileProject({ 'contract.test.ts': code });
+  t.teardown(() => project.remove());
+  const { exitCode, output } = await project.run('contract.test.js');
+  t.is(exitCode, 0, output);
+  t.regex(output, /pass \d{3}\n/);
+});
+
 test('the snippets of docs/dependency-injection.md compile, each by itself', async (t) => {
   const files = modulesOf('dependency-injection.md');
   t.true(Object.keys(files).length > 0);

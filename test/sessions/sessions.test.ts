@@ -46,7 +46,7 @@ test('the store has no id, and nothing from which one can be made', async (t) =>
   const secrets = [created.id, rotated!.id].map((id) => id.slice(20));
   const { chaos } = openers[0]!;
   const sent = (['create', 'read', 'update', 'bind', 'isCurrent'] as const).flatMap((verb) =>
-    chaos.calls(`${verb}Session`),
+    chaos.calls(`sessions.${verb}`),
   );
   t.true(sent.length >= 7);
   for (const secret of secrets) t.false(inspect(sent, { depth: 10 }).includes(secret));
