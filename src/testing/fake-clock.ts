@@ -8,6 +8,8 @@ export interface FakeClock extends Clock {
   advance(ms: number): Promise<void>;
   /** The number of pending timers. */
   readonly timers: number;
+  /** The time at which the next timer is due, in ms of `now()`; undefined if there is none. */
+  readonly nextTimer: number | undefined;
 }
 
 interface PendingTimer {
@@ -65,6 +67,9 @@ export function fakeClock(random = 0.5): FakeClock {
     },
     get timers() {
       return pending.size;
+    },
+    get nextTimer() {
+      return earliest(Infinity)?.dueAt;
     },
   };
 }

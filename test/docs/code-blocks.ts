@@ -8,6 +8,14 @@ export function blocksOf(page: string): readonly string[] {
   return [...text.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code]) => code!);
 }
 
+/** The first block of a page that says what a program prints. */
+export function outputOf(page: string): string {
+  const text = readFileSync(path.join(projectFolder, 'docs', page), 'utf8');
+  const [, output] = /^```text\n(.*?)^```$/ms.exec(text) ?? [];
+  if (output === undefined) throw new Error(`Expected docs/${page} to have a block of text.`);
+  return output;
+}
+
 /** The same as modules, by file name: what the first line of a block says, or its number. */
 export function modulesOf(page: string): Record<string, string> {
   const files: Record<string, string> = {};

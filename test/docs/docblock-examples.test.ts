@@ -70,7 +70,7 @@ import {
   useContainer, withCaching, withContext, withRequestMemo,
 } from 'cachement';
 import { memory } from 'cachement/memory';
-import { bypassCaching, chaosAdapter, fakeClock, recordingCaching } from 'cachement/testing';
+import { bypassCaching, chaosAdapter, fakeClock, raceTest, recordingCaching } from 'cachement/testing';
 import {
   buildReport, db, id, invoice, ip, misses, newCaching, pay, service, t, testCaching, user, warm,
   type Invoice, type Session, type User,

@@ -56,6 +56,7 @@ import { rateLimitedOptions } from '../../src/decorators/rate-limited.js';
 import { subscribesOptions } from '../../src/decorators/subscribes.js';
 import { chaosOptions } from '../../src/testing/chaos-adapter.js';
 import { contractOptions } from '../../src/testing/contract/contract-test.js';
+import { raceOptions } from '../../src/testing/race-test.js';
 import { projectFolder } from '../support/project-folder.js';
 
 interface Group {
@@ -273,6 +274,7 @@ export const GROUPS: Readonly<Record<string, Group>> = {
     schema: chaosOptions,
     documented: [['src/testing/chaos-adapter.ts', 'ChaosOptions']],
   },
+  raceTest: { schema: raceOptions, documented: [['src/testing/race-test.ts', 'RaceOptions']] },
   adapterContract: {
     schema: contractOptions,
     documented: [['src/testing/contract/contract-test.ts', 'ContractOptions']],

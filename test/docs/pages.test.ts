@@ -1,21 +1,23 @@
 import test from 'ava';
-import { blocksOf, modulesOf, nameOf } from './code-blocks.js';
+import { blocksOf, modulesOf, nameOf, outputOf } from './code-blocks.js';
 import { compileProject } from './compiled-project.js';
 
 test('the files of docs/testing.md compile, and their tests pass', async (t) => {
   const files = Object.fromEntries(
     blocksOf('testing.md').map((code) => [nameOf(code) ?? t.fail('A block without a name'), code]),
   ) as Record<string, string>;
-  t.deepEqual(Object.keys(files), ['users.ts', 'users.test.ts', 'outage.test.ts']);
+  t.deepEqual(Object.keys(files).join(' '), 'users.ts users.test.ts outage.test.ts stock.ts stock.test.ts');
   const project = await compileProject(files);
   t.teardown(() => project.remove());
   for (const [name, tests] of [
     ['users', 3],
     ['outage', 3],
+    ['stock', 2],
   ]) {
     const { exitCode, output } = await project.run(`${name}.test.js`);
     t.is(exitCode, 0, output);
     t.regex(output, new RegExp(`pass ${tests}\n`));
+    if (name === 'stock') t.true(output.includes(outputOf('testing.md')), output);
   }
 });
 

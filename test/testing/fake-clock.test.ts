@@ -87,3 +87,13 @@ test('promises settle before time moves, between the timers, and at the end', as
   t.deepEqual(seen, [0, 20], 'the second wait began at 10, when the first was over');
   await work;
 });
+
+test('nextTimer is the time of the earliest timer', async (t) => {
+  const clock = fakeClock();
+  t.is(clock.nextTimer, undefined);
+  clock.after(50, () => {});
+  clock.after(20, () => {}).cancel();
+  t.is(clock.nextTimer, clock.now() + 50);
+  await clock.advance(50);
+  t.is(clock.nextTimer, undefined);
+});
