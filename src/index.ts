@@ -74,6 +74,7 @@ export type {
   RuleReading,
 } from './core/ports/rate-store.js';
 export type { Clock, Timer } from './core/ports/clock.js';
+export type { SessionStore } from './core/ports/session-store.js';
 export type {
   EntryStore,
   FillReply,

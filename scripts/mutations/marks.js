@@ -22,6 +22,7 @@ export const markMutations = [
   ...inBoth(
     'marked-lease-wakes-its-waiters',
     'a marked lease is lost for its load, and its waiters are woken',
+    { test: UNIT, on: undefined, title: 'calls that wait for a load are woken by a mark' },
   ),
   ...inBoth(
     'mark-that-has-ended-ends-what-stood-before',
@@ -79,7 +80,7 @@ export const markMutations = [
   {
     guard: 'key-in-doubt-is-not-read',
     test: UNIT,
-    title: 'G12 a write that fails: what was stored is valid again*without an L1*',
+    title: 'a read of a marked key asks the store once, and says why it misses',
   },
   {
     guard: 'entry-under-a-marked-nonce-is-kept',

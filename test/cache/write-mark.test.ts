@@ -308,6 +308,38 @@ test('a mark whose reply is lost, and one that cannot be lifted, end by themselv
   }
 });
 
+test('a read of a marked key asks the store once, and says why it misses', async (t) => {
+  const { openers, row, of } = await world(t);
+  const [writer, reader] = openers;
+  const held = new HeldLoad(row);
+  const write = writer!.cache.invalidateAround({ keys: ['key'] }, held.run, SAFE);
+  await held.entered;
+  const asked = reader!.chaos.verbs.length;
+  await reader!.cache.getOrSet('key', row.load, OPTIONS);
+  t.deepEqual(reader!.chaos.verbs.slice(asked), ['entries.read']);
+  t.is(of('miss').at(-1)?.cause, 'in-doubt');
+  held.finish();
+  await write;
+});
+
+test('calls that wait for a load are woken by a mark', async (t) => {
+  const { openers, clock } = rig(t, 3);
+  const [writer, reader, other] = openers;
+  const row = new Row();
+  const [load, held] = [new HeldLoad(row), new HeldLoad(row)];
+  const first = reader!.cache.getOrSet('key', load.run);
+  await load.entered;
+  const second = other!.cache.getOrSet('key', row.load);
+  await settled();
+  const write = writer!.cache.invalidateAround({ keys: ['key'] }, held.run, SAFE);
+  await held.entered;
+  t.is(await second, 1, 'It has not waited for the end of the load.');
+  t.is(clock.now(), 1_000);
+  load.finish();
+  held.finish();
+  await Promise.all([first, write]);
+});
+
 test('explain tells of the write', async (t) => {
   const { openers, row } = await world(t);
   const { caching } = openers[0]!;

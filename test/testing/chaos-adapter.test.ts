@@ -354,7 +354,7 @@ test('a misspelled call, an unknown fault and a bad number are errors', async (t
   const misspelled = {
     instanceOf: OptionsError,
     message:
-      /^fail takes a call such as 'entries.fill', .* and 'entries.fil' was given\. The calls are: .*locks\.release\.$/,
+      /^fail takes a call such as 'entries.fill', .* and 'entries.fil' was given\. The calls are: .*sessions\.handles\.$/,
   };
   t.throws(() => chaos.fail('entries.fil' as never, 'refused'), misspelled);
   t.throws(() => chaos.hold('fill' as never, 'reply'), { message: /^hold takes .* 'fill' was given/ });
