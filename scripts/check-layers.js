@@ -54,6 +54,7 @@ const LAYERS = {
   ],
   'adapters/express-session': ['core/shared', 'core/caching', 'core/sessions', 'adapters/session-store'],
   'adapters/fastify-session': ['core/shared', 'core/caching', 'core/sessions', 'adapters/session-store'],
+  'adapters/postgres': [...KERNEL, 'core/keys', 'core/cache', 'core/caching'],
   testing: ['core', 'adapters/memory'],
 };
 

@@ -25,6 +25,7 @@ import { putMutations } from './mutations/puts.js';
 import { sessionsMutations } from './mutations/sessions.js';
 import { stalenessMutations } from './mutations/staleness.js';
 import { verifyMutations } from './mutations/verify.js';
+import { writerMutations } from './mutations/writers.js';
 
 import { transactionMutations } from './mutations/transactions.js';
 
@@ -47,6 +48,7 @@ const mutations = [
   ...verifyMutations,
   ...transactionMutations,
   ...sessionsMutations,
+  ...writerMutations,
 ];
 const args = process.argv.slice(2);
 const words = args.filter((arg) => !arg.startsWith('--')).join(' ');

@@ -23,6 +23,7 @@ export const SUBPATHS = {
   './session': 'src/core/sessions/index.ts',
   './express-session': 'src/adapters/express-session/index.ts',
   './fastify-session': 'src/adapters/fastify-session/index.ts',
+  './postgres': 'src/adapters/postgres/index.ts',
   './testing': 'src/testing/index.ts',
   './testing/contract': 'src/testing/contract/index.ts',
 };

@@ -6,6 +6,7 @@ export type {
   GetOrSetOptions,
   InvalidateAroundOptions,
   InvalidateOptions,
+  InvalidationTargetOptions,
   PutOptions,
   SetOptions,
   WaitReplicasOptions,

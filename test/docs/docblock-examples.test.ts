@@ -111,17 +111,17 @@ const test = (_title: string, _run: () => Promise<void>): void => {};
 `,
   'core/values': "import { Decimal } from 'decimal.js';\n",
   'adapters/express': `
-import { cachingErrorHandler, cacheResponse } from 'cachement/express';
+import { cachingErrorHandler, cacheResponse, invalidationRoute } from 'cachement/express';
 declare const app: import('express').Express;
 declare const products: { find(id: string): Promise<object> };
 `,
   'adapters/fastify': `
-import { cachingErrorHandler, cacheResponse } from 'cachement/fastify';
+import { cachingErrorHandler, cacheResponse, invalidationRoute } from 'cachement/fastify';
 declare const app: import('fastify').FastifyInstance;
 declare const products: { find(id: string): Promise<object> };
 `,
   'adapters/hono': `
-import { cachingErrorHandler, cacheResponse } from 'cachement/hono';
+import { cachingErrorHandler, cacheResponse, invalidationRoute } from 'cachement/hono';
 declare const app: import('hono').Hono;
 declare const products: { find(id: string): Promise<object> };
 `,
@@ -157,14 +157,19 @@ declare const store: FastifySessionStore;
 declare const request: { session: { userId: string; sessionId: string } };
 `,
   'adapters/http': `
-import { clientIp, errorResponse, ipKey, rateLimitHeaders } from 'cachement/http';
+import { clientIp, errorResponse, invalidationRoute, ipKey, rateLimitHeaders } from 'cachement/http';
 declare const error: unknown;
 declare const next: (error: unknown) => void;
 declare const request: import('express').Request;
 declare const response: import('express').Response;
 `,
   'adapters/ioredis': `
-import { ioredis } from 'cachement/ioredis';
+import { writeFile } from 'node:fs/promises';
+import { invalidationScript, ioredis } from 'cachement/ioredis';
+`,
+  'adapters/postgres': `
+import pg from 'pg';
+import { invalidateOnNotify } from 'cachement/postgres';
 `,
   'adapters/nestjs': `
 import { HttpAdapterHost } from '@nestjs/core';

@@ -6,11 +6,13 @@ import { fastifySessionStoreOptions } from '../../src/adapters/fastify-session/s
 import { fastifyRateLimitStoreOptions } from '../../src/adapters/fastify-rate-limit/store-options.js';
 import { clientIpOptions } from '../../src/adapters/http/client-ip.js';
 import { errorResponseOptions } from '../../src/adapters/http/error-response.js';
+import { invalidationRouteOptions } from '../../src/adapters/http/invalidation-route.js';
 import { ipKeyOptions } from '../../src/adapters/http/ip-key.js';
 import { rateLimitHeadersOptions } from '../../src/adapters/http/rate-limit-headers.js';
 import { responseCacheOptions } from '../../src/adapters/http/response-cache-options.js';
 import { ioredisOptions } from '../../src/adapters/ioredis/ioredis-options.js';
 import { memoryOptions } from '../../src/adapters/memory/memory-options.js';
+import { invalidateOnNotifyOptions } from '../../src/adapters/postgres/notify-options.js';
 import { asyncCachingModuleOptions } from '../../src/adapters/nestjs/caching-module.js';
 import { healthOptions } from '../../src/adapters/nestjs/health-indicator.js';
 import { cachingModuleOptions } from '../../src/adapters/nestjs/module-options.js';
@@ -206,6 +208,14 @@ export const GROUPS: Readonly<Record<string, Group>> = {
     documented: [['src/adapters/ioredis/ioredis-options.ts', 'IoredisOptions']],
   },
   clientIp: { schema: clientIpOptions, documented: [['src/adapters/http/client-ip.ts', 'ClientIpOptions']] },
+  invalidateOnNotify: {
+    schema: invalidateOnNotifyOptions,
+    documented: [['src/adapters/postgres/notify-options.ts', 'InvalidateOnNotifyOptions']],
+  },
+  invalidationRoute: {
+    schema: invalidationRouteOptions,
+    documented: [['src/adapters/http/invalidation-route.ts', 'InvalidationRouteOptions']],
+  },
   ipKey: { schema: ipKeyOptions, documented: [['src/adapters/http/ip-key.ts', 'IpKeyOptions']] },
   rateLimitHeaders: {
     schema: rateLimitHeadersOptions,

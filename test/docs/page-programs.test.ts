@@ -18,6 +18,7 @@ const PAGES = [
   'docs/locks.md',
   'docs/migrating.md',
   'docs/nestjs.md',
+  'docs/other-writers.md',
   'docs/outage.md',
   'docs/puts.md',
   'docs/pubsub.md',

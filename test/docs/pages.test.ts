@@ -82,6 +82,14 @@ declare const db: {
 };
 `;
 
+test('the snippets of docs/other-writers.md compile, each by itself', async (t) => {
+  const files = modulesOf('other-writers.md');
+  t.deepEqual(Object.keys(files), ['other-writers.ts', 'express-route.ts', 'listener.ts']);
+  const project = await compileProject(files);
+  await project.remove();
+  t.pass();
+});
+
 test('the snippets of docs/encryption.md compile, each by itself', async (t) => {
   const files = modulesOf('encryption.md');
   t.is(Object.keys(files).length, 3);

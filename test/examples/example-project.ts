@@ -78,7 +78,7 @@ async function serve(
     const { host } = new URL(url);
     for (const call of calls) {
       const script = call.replaceAll(ADDRESS, host);
-      const called = await execute('sh', ['-ec', script], cwd);
+      const called = await execute('sh', ['-ec', script], cwd, env);
       if (called.exitCode !== 0)
         throw new Error(`It exited with ${called.exitCode}: ${script}${called.output}`);
       prints.push(called.stdout.replaceAll(host, ADDRESS));

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { pack } from '../package/consumer-project.js';
+import { startPostgres } from '../support/postgres.js';
 import { projectFolder } from '../support/project-folder.js';
 import { redisForFile } from '../support/servers.js';
 import { createExampleProject, type ExampleProject } from './example-project.js';
@@ -28,16 +29,25 @@ async function install(t: ExecutionContext, name: string): Promise<ExampleProjec
   return example;
 }
 
+/** The address of the database of an example, in its environment. */
+async function databaseOf(t: ExecutionContext, name: string): Promise<Readonly<Record<string, string>>> {
+  if (name !== 'postgres') return {};
+  const postgres = await startPostgres();
+  t.teardown(() => postgres.stop());
+  return { DATABASE_URL: postgres.url() };
+}
+
 for (const name of readdirSync(path.join(projectFolder, 'examples'))) {
   test.serial(`examples/${name} does what its README says, in process and on Redis`, async (t) => {
     const example = await install(t, name);
+    const database = await databaseOf(t, name);
     const expected = { exitCode: 0, prints: example.readme.prints };
     const doesSo = async (env?: Readonly<Record<string, string>>) => {
       // A process that waits for the machine longer than the store timeout of a call runs the method once more, as it
       // should. The README does not show that, so each example has three chances.
       for (let chances = 2; ; chances--) {
         await redis().restart(); // empties it
-        const run = await example.run(env);
+        const run = await example.run({ ...database, ...env });
         if (chances === 0 || run.prints.join() === expected.prints.join()) return t.deepEqual(run, expected);
       }
     };

@@ -2,12 +2,18 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ErrorRequestHandler, Request } from 'express';
 import { errorResponse, type ErrorResponseOptions } from '../http/error-response.js';
 import { toFields, type CacheableRequest } from '../http/http-message.js';
+import {
+  nodeInvalidationRoute,
+  type InvalidationHandler,
+  type InvalidationRouteOptions,
+} from '../http/invalidation-route.js';
 import { callerProperty, hasClientCertificate } from '../http/request-audience.js';
 import { ResponseCache } from '../http/response-cache.js';
 import type { ResponseCacheOptions } from '../http/response-cache-options.js';
 import { HeldResponse } from './hold-response.js';
 
 export type { ErrorResponseOptions } from '../http/error-response.js';
+export type { InvalidationHandler, InvalidationRouteOptions } from '../http/invalidation-route.js';
 export type { ResponseCacheOptions } from '../http/response-cache-options.js';
 export type { ResponseHead } from '../http/http-message.js';
 
@@ -68,6 +74,18 @@ export function cacheResponse(options: ResponseCacheOptions<Request>): CacheResp
       },
     );
   };
+}
+
+/**
+ * Returns a handler for Express 5 by which programs that do not use this library invalidate, as `invalidationRoute` of
+ * 'cachement/http' does. An earlier `express.json()` is not needed, and does no harm.
+ *
+ * @throws OptionsError
+ * @example
+ * app.all('/cache/invalidate', invalidationRoute({ caching, secret: process.env.INVALIDATION_SECRET ?? '' }));
+ */
+export function invalidationRoute(options: InvalidationRouteOptions): InvalidationHandler {
+  return nodeInvalidationRoute(options);
 }
 
 function describe(request: Request): CacheableRequest {

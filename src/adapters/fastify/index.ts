@@ -15,12 +15,14 @@ import {
   type HeaderFields,
   type WholeResponse,
 } from '../http/http-message.js';
+import { bodyOf, InvalidationRoute, type InvalidationRouteOptions } from '../http/invalidation-route.js';
 import type { Hold } from '../http/own-handler.js';
 import { callerProperty, hasClientCertificate } from '../http/request-audience.js';
 import { ResponseCache } from '../http/response-cache.js';
 import type { ResponseCacheOptions } from '../http/response-cache-options.js';
 
 export type { ErrorResponseOptions } from '../http/error-response.js';
+export type { InvalidationRouteOptions } from '../http/invalidation-route.js';
 export type { ResponseCacheOptions } from '../http/response-cache-options.js';
 export type { ResponseHead } from '../http/http-message.js';
 
@@ -135,6 +137,28 @@ export function cacheResponse(options: ResponseCacheOptions<FastifyRequest>): Ca
         }
       }, exchange.reject);
     },
+  };
+}
+
+/**
+ * Returns a handler for Fastify 5 by which programs that do not use this library invalidate, as `invalidationRoute` of
+ * 'cachement/http' does. Fastify parses the body, and answers by itself what is not JSON (400, 415) or too large (413).
+ *
+ * @throws OptionsError
+ * @example
+ * app.all('/cache/invalidate', invalidationRoute({ caching, secret: process.env.INVALIDATION_SECRET ?? '' }));
+ */
+export function invalidationRoute(
+  options: InvalidationRouteOptions,
+): (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply> {
+  const route = new InvalidationRoute(options);
+  return async (request, reply) => {
+    const { status, headers, body } = await route.answer({
+      method: request.method,
+      authorization: request.headers.authorization,
+      body: async () => bodyOf(request.body),
+    });
+    return reply.code(status).headers(headers).send(JSON.stringify(body));
   };
 }
 

@@ -1,4 +1,4 @@
-import type { Context, ErrorHandler, MiddlewareHandler } from 'hono';
+import type { Context, ErrorHandler, Handler, MiddlewareHandler } from 'hono';
 import { readUpTo } from '../http/body-limit.js';
 import { errorResponse, type ErrorResponseOptions } from '../http/error-response.js';
 import {
@@ -7,12 +7,17 @@ import {
   type HeaderFields,
   type WholeResponse,
 } from '../http/http-message.js';
+import {
+  invalidationRoute as fetchInvalidationRoute,
+  type InvalidationRouteOptions,
+} from '../http/invalidation-route.js';
 import type { Handle } from '../http/own-handler.js';
 import { callerProperty, hasClientCertificate } from '../http/request-audience.js';
 import { ResponseCache } from '../http/response-cache.js';
 import type { ResponseCacheOptions } from '../http/response-cache-options.js';
 
 export type { ErrorResponseOptions } from '../http/error-response.js';
+export type { InvalidationRouteOptions } from '../http/invalidation-route.js';
 export type { ResponseCacheOptions } from '../http/response-cache-options.js';
 export type { ResponseHead } from '../http/http-message.js';
 
@@ -87,6 +92,19 @@ export function cacheResponse(options: ResponseCacheOptions<Context>): Middlewar
       replace(context, new Response(body, { status, headers: new Headers(base) }), headers);
     }
   };
+}
+
+/**
+ * Returns a handler for Hono 4 by which programs that do not use this library invalidate, as `invalidationRoute` of
+ * 'cachement/http' does.
+ *
+ * @throws OptionsError
+ * @example
+ * app.all('/cache/invalidate', invalidationRoute({ caching, secret: process.env.INVALIDATION_SECRET ?? '' }));
+ */
+export function invalidationRoute(options: InvalidationRouteOptions): Handler {
+  const answer = fetchInvalidationRoute(options);
+  return (context) => answer(context.req.raw);
 }
 
 /** Sets the response as it is: Hono would merge the headers of the one that it replaces. */

@@ -9,6 +9,7 @@ import { resolveTarget } from './connection/target.js';
 
 export type { ExistingClient } from './connection/client-types.js';
 export type { IoredisOptions } from './ioredis-options.js';
+export { invalidationScript } from './entries/invalidation-script.js';
 
 /**
  * Creates an adapter for Redis 6.0 or newer with ioredis 5 or 6: for one server, one behind Sentinels (`sentinels` and

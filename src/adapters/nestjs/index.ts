@@ -19,3 +19,8 @@ export {
   type ThrottlerHits,
 } from './throttler-storage.js';
 export type { ErrorResponseOptions } from '../http/error-response.js';
+export {
+  nodeInvalidationRoute as invalidationRoute,
+  type InvalidationHandler,
+  type InvalidationRouteOptions,
+} from '../http/invalidation-route.js';
