@@ -20,6 +20,7 @@ const PAGES = [
   'docs/nestjs.md',
   'docs/other-writers.md',
   'docs/outage.md',
+  'docs/pitfalls.md',
   'docs/puts.md',
   'docs/pubsub.md',
   'docs/staleness.md',
