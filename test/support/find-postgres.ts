@@ -58,7 +58,7 @@ async function install(): Promise<boolean> {
 // to hold the lock installs.
 const INSTALL = `
 set -e
-exec 9>/run/cachement-install-postgres.lock
+exec 9>/run/cachement-install.lock
 flock 9
 if ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1; then exit 0; fi
 export DEBIAN_FRONTEND=noninteractive
@@ -66,6 +66,6 @@ mkdir -p /etc/postgresql-common
 if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
   echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.conf
 fi
-apt-get update >&2
-apt-get install -y --no-install-recommends -o Dpkg::Options::=--force-confold postgresql >&2 9>&-
+apt-get -o DPkg::Lock::Timeout=300 update >&2
+apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends -o Dpkg::Options::=--force-confold postgresql >&2 9>&-
 `;

@@ -67,12 +67,12 @@ async function installRedisServer() {
 // enables it: nothing here needs it.
 const INSTALL = `
 set -e
-exec 9>/run/cachement-install-redis.lock
+exec 9>/run/cachement-install.lock
 flock 9
 if [ -x /usr/bin/redis-server ]; then exit 0; fi
 export DEBIAN_FRONTEND=noninteractive
-apt-get update >&2
-apt-get install -y --no-install-recommends redis-server >&2 9>&-
+apt-get -o DPkg::Lock::Timeout=300 update >&2
+apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends redis-server >&2 9>&-
 if [ -d /run/systemd/system ]; then
   systemctl disable --now redis-server >&2 || true
 else
