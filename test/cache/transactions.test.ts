@@ -97,7 +97,7 @@ function setup(t: ExecutionContext, options: Partial<Omit<CachingOptions, 'adapt
 }
 
 const ofInvalidations = (verbs: readonly string[]): readonly string[] =>
-  verbs.filter((verb) => verb.startsWith('remove'));
+  verbs.filter((verb) => verb.startsWith('entries.remove'));
 
 // --- I25 -------------------------------------------------------------------------------------------------------------
 
@@ -176,7 +176,7 @@ test('the invalidations of a transaction are sent together after it, each once',
     }),
     'result',
   );
-  t.deepEqual(ofInvalidations(chaos.verbs), ['remove', 'removeNonces']);
+  t.deepEqual(ofInvalidations(chaos.verbs), ['entries.remove', 'entries.removeNonces']);
   t.like(of('invalidate')[0], {
     method: undefined,
     keys: ['user:1', 'user:2', 'other', 'user:3'],
@@ -192,7 +192,7 @@ test('a transaction without invalidations sends nothing, and work may be synchro
   t.is(await caching.transaction(() => 1), 1);
   t.deepEqual(ofInvalidations(chaos.verbs), []);
   await caching.transaction(() => void cache.clear());
-  t.deepEqual(ofInvalidations(chaos.verbs), ['removeNonces']);
+  t.deepEqual(ofInvalidations(chaos.verbs), ['entries.removeNonces']);
 });
 
 test('if the store is unavailable after the commit, the invalidations are queued', async (t) => {
