@@ -4,7 +4,7 @@ import { startWorker } from '../support/process.js';
 import type { PutCalls, PutWorkerInit } from './put-worker.js';
 
 /** A longer run: PUT_RACES=10000. */
-const RACES = Number(process.env['PUT_RACES'] ?? 600);
+const RACES = Number(process.env['PUT_RACES'] ?? 300);
 const AT_A_TIME = 20;
 
 const server = redisForFile(test);

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { runSchedule, schedules } from './staleness-world.js';
 
 /** A longer search: STALENESS_RUNS=10000. */
-const RUNS = Number(process.env['STALENESS_RUNS'] ?? 300);
+const RUNS = Number(process.env['STALENESS_RUNS'] ?? 200);
 
 for (const l1 of [false, true]) {
   test.serial(
