@@ -30,6 +30,7 @@ const LAYERS = {
   // Adapters implement ports. Nothing but `testing` imports them.
   'adapters/ioredis': [...KERNEL, 'core/keys'],
   'adapters/memory': [...KERNEL, 'core/limits'],
+  'adapters/bullmq': [...FEATURE, 'core/caching', 'decorators'],
   'adapters/tsyringe': ['core/shared', 'core/caching', 'decorators'],
   'adapters/inversify': ['core/shared', 'core/caching', 'decorators'],
   'adapters/awilix': ['core/shared', 'core/caching', 'decorators'],

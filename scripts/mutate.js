@@ -16,6 +16,7 @@ import { fileURLToPath } from 'node:url';
 import { cacheMutations } from './mutations/cache.js';
 import { findGuards, takeOut } from './mutations/guards.js';
 import { httpMutations } from './mutations/http.js';
+import { jobsMutations } from './mutations/jobs.js';
 import { l1Mutations } from './mutations/l1.js';
 import { pubsubMutations } from './mutations/pubsub.js';
 import { limitsMutations } from './mutations/limits.js';
@@ -39,6 +40,7 @@ const mutations = [
   ...cacheMutations,
   ...l1Mutations,
   ...pubsubMutations,
+  ...jobsMutations,
   ...limitsMutations,
   ...locksMutations,
   ...httpMutations,

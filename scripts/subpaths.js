@@ -7,6 +7,7 @@ export const SUBPATHS = {
   './memory': 'src/adapters/memory/index.ts',
   './ioredis': 'src/adapters/ioredis/index.ts',
   './pubsub': 'src/pubsub/index.ts',
+  './bullmq': 'src/adapters/bullmq/index.ts',
   './tsyringe': 'src/adapters/tsyringe/index.ts',
   './inversify': 'src/adapters/inversify/index.ts',
   './awilix': 'src/adapters/awilix/index.ts',

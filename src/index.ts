@@ -28,6 +28,7 @@ export type { Duration } from './core/shared/duration.js';
 export {
   CachementError,
   DecorationError,
+  EnqueueError,
   InvalidationError,
   KeyError,
   LoadShedError,
@@ -86,7 +87,9 @@ export type {
 } from './core/ports/entry-store.js';
 export type { LockGrant, LockReply, LockRequest, LockStore, ServerAnswer } from './core/ports/lock-store.js';
 export type { ConcurrencyRule, Rule, WindowRule } from './core/limits/rules.js';
+/** `MethodContext` and `Template` are parts of the types of decorators. */
 export type { AsyncMethodDecorator, MethodContext } from './decorators/shared/around.js';
+export type { Template } from './decorators/shared/key-template-type.js';
 export { CachePut, type CachePutOptions } from './decorators/cache-put.js';
 export { Cached, type CachedOptions } from './decorators/cached.js';
 export { CachedMany, type CachedManyOptions } from './decorators/cached-many.js';

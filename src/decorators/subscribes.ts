@@ -92,7 +92,7 @@ export function Subscribes<This extends object, Message>(
         add(this as object, handler);
       });
     }
-    onInstanceMade(bindMade);
+    onInstanceMade('@Subscribes', bindMade);
   };
   return decorate as unknown as HandlerDecorator<This, NoInfer<Message>>;
 }

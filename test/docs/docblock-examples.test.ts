@@ -110,6 +110,17 @@ import { adapterContract } from 'cachement/testing/contract';
 const test = (_title: string, _run: () => Promise<void>): void => {};
 `,
   'core/values': "import { Decimal } from 'decimal.js';\n",
+  'adapters/bullmq': `
+import { defineQueue, Enqueues, jobs, Processes, startWorkers } from 'cachement/bullmq';
+import { z } from 'zod';
+const emails = defineQueue<{ to: string }>('emails');
+const reports = defineQueue<{ month: string }>('reports');
+class Mailer {
+  @Processes(emails)
+  async send(): Promise<void> {}
+}
+const mailer = new Mailer();
+`,
   'adapters/express': `
 import { cachingErrorHandler, cacheResponse, invalidationRoute } from 'cachement/express';
 declare const app: import('express').Express;

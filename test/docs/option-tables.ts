@@ -10,6 +10,13 @@ import { invalidationRouteOptions } from '../../src/adapters/http/invalidation-r
 import { ipKeyOptions } from '../../src/adapters/http/ip-key.js';
 import { rateLimitHeadersOptions } from '../../src/adapters/http/rate-limit-headers.js';
 import { responseCacheOptions } from '../../src/adapters/http/response-cache-options.js';
+import { addOptions } from '../../src/adapters/bullmq/add-options.js';
+import { enqueuesOptions } from '../../src/adapters/bullmq/enqueues.js';
+import { deduplicationRules, jobOptions } from '../../src/adapters/bullmq/job-options.js';
+import { jobsOptions } from '../../src/adapters/bullmq/jobs-options.js';
+import { defineQueueOptions } from '../../src/adapters/bullmq/queue.js';
+import { repeatOptions, scheduleOptions } from '../../src/adapters/bullmq/schedule-options.js';
+import { processesOptions } from '../../src/adapters/bullmq/worker-options.js';
 import { ioredisOptions } from '../../src/adapters/ioredis/ioredis-options.js';
 import { memoryOptions } from '../../src/adapters/memory/memory-options.js';
 import { invalidateOnNotifyOptions } from '../../src/adapters/postgres/notify-options.js';
@@ -201,6 +208,42 @@ export const GROUPS: Readonly<Record<string, Group>> = {
     schema: subscribesOptions,
     documented: [['src/decorators/subscribes.ts', 'SubscribesOptions']],
     extends: 'subscribe',
+  },
+  defineQueue: {
+    schema: defineQueueOptions,
+    documented: [['src/adapters/bullmq/queue.ts', 'DefineQueueOptions']],
+  },
+  'options of a job': {
+    schema: jobOptions,
+    documented: [['src/adapters/bullmq/job-options.ts', 'JobOptions']],
+  },
+  'deduplication of a job': {
+    schema: deduplicationRules,
+    documented: [['src/adapters/bullmq/job-options.ts', 'DeduplicationRules']],
+  },
+  '@Enqueues': {
+    schema: enqueuesOptions,
+    documented: [['src/adapters/bullmq/enqueues.ts', 'EnqueuesOptions']],
+    extends: 'options of a job',
+  },
+  '@Processes': {
+    schema: processesOptions,
+    documented: [['src/adapters/bullmq/worker-options.ts', 'ProcessesOptions']],
+  },
+  jobs: { schema: jobsOptions, documented: [['src/adapters/bullmq/jobs-options.ts', 'JobsOptions']] },
+  'jobs: add': {
+    schema: addOptions,
+    documented: [['src/adapters/bullmq/add-options.ts', 'AddOptions']],
+    extends: 'options of a job',
+  },
+  'jobs: times of schedule': {
+    schema: repeatOptions,
+    documented: [['src/adapters/bullmq/schedule-options.ts', 'RepeatTimes']],
+  },
+  'jobs: options of schedule': {
+    schema: scheduleOptions,
+    documented: [['src/adapters/bullmq/schedule-options.ts', 'ScheduleOptions']],
+    extends: 'options of a job',
   },
   memory: { schema: memoryOptions, documented: [['src/adapters/memory/memory-options.ts', 'MemoryOptions']] },
   ioredis: {

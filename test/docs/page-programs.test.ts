@@ -14,6 +14,7 @@ const PAGES = [
   'docs/encryption.md',
   'docs/handles.md',
   'docs/invalidation.md',
+  'docs/jobs.md',
   'docs/keys.md',
   'docs/locks.md',
   'docs/migrating.md',

@@ -125,6 +125,34 @@ declare const dataSource: { transaction<T>(work: (manager: EntityManager) => Pro
 declare const runner: { readonly manager: EntityManager; commitTransaction(): Promise<void> };
 `;
 
+test('the snippets of docs/jobs.md compile, each by itself', async (t) => {
+  const files = modulesOf('jobs.md');
+  t.is(Object.keys(files).length, 6);
+  const project = await compileProject({ ...files, 'surroundings.d.ts': JOBS });
+  await project.remove();
+  t.pass();
+});
+
+const JOBS = `
+type Job = import('bullmq').Job;
+declare const caching: import('cachement').Caching;
+declare const z: typeof import('zod').z;
+declare const defineQueue: typeof import('cachement/bullmq').defineQueue;
+declare const Enqueues: typeof import('cachement/bullmq').Enqueues;
+declare const ioredis: typeof import('cachement/ioredis').ioredis;
+declare const jobs: typeof import('cachement/bullmq').jobs;
+declare const Processes: typeof import('cachement/bullmq').Processes;
+declare const emails: import('cachement/bullmq').JobQueue<{ to: string }, unknown>;
+declare const reports: import('cachement/bullmq').JobQueue<
+  { month: string; at: Date }, number, { month: string; at: unknown }
+>;
+interface Order { readonly id: string; readonly email: string }
+declare const db: {
+  insert(order: Order): Promise<Order>;
+  rows(month: string, at: Date, options: { readonly signal: AbortSignal }): Promise<unknown[]>;
+};
+`;
+
 test('the snippets of README.md compile, each by itself', async (t) => {
   const project = await compileProject({ ...modulesOf('../README.md'), 'surroundings.d.ts': README });
   await project.remove();

@@ -29,6 +29,7 @@ const run = promisify(execFile);
 /** Subpaths that are there for the sake of peers, and those peers. All others need none. */
 const PEERS: Readonly<Record<string, readonly string[]>> = {
   './ioredis': ['ioredis'],
+  './bullmq': ['bullmq', 'ioredis'],
   './tsyringe': ['tsyringe', 'reflect-metadata'],
   './awilix': ['awilix'],
   './typedi': ['typedi', 'reflect-metadata'],
@@ -82,6 +83,12 @@ const CONSUMERS = [
     peers: ['@fastify/session', '@fastify/cookie', 'fastify'],
     settings: [ESM, COMMONJS],
     prints: 'fastify: found 1, destroyed',
+  },
+  {
+    source: 'bullmq',
+    peers: ['bullmq', 'ioredis'],
+    settings: [ESM, COMMONJS],
+    prints: 'queue emails of shop',
   },
   { source: 'msgpackr', peers: ['msgpackr'], settings: [ESM, COMMONJS], prints: 'user 1, byte 0xd4' },
 ] as const;

@@ -1,6 +1,7 @@
 import type { AdapterHost, Backend } from '../../core/ports/adapter.js';
 import { newToken } from '../../core/shared/token.js';
 import type { CircuitBreaker } from './commands/circuit-breaker.js';
+import { clientSource } from './connection/own-client.js';
 import { channelOf, openTopology, RedisConnection } from './connection/redis-connection.js';
 import type { Target } from './connection/target.js';
 import { waitForEndedConnections } from './connection/watch-client.js';
@@ -73,6 +74,7 @@ export function openBackend(target: Target, settings: IoredisSettings, host: Ada
     locks,
     sessions: new RedisSessionStore(scripts, topology),
     messages,
+    clients: clientSource(target, { clock, namespace, connectTimeout }),
     ready: async () => {
       await connection.check();
       await locks.ready();

@@ -5,6 +5,7 @@ import { openBackend } from './backend.js';
 import type { ExistingClient } from './connection/client-types.js';
 import { ioredisOptions, type IoredisOptions } from './ioredis-options.js';
 import { resolveLockServers } from './locks/lock-server-options.js';
+import { clientSource } from './connection/own-client.js';
 import { resolveTarget } from './connection/target.js';
 
 export type { ExistingClient } from './connection/client-types.js';
@@ -34,5 +35,6 @@ export function ioredis(
   return {
     name: 'ioredis',
     open: (host) => openBackend(resolved, { timeout, connectTimeout, lockServers }, host),
+    clients: (host) => clientSource(resolved, { ...host, connectTimeout }),
   };
 }

@@ -1,7 +1,7 @@
 import { describe, quote } from '../shared/describe.js';
 import { OptionsError } from '../shared/errors.js';
 
-/** The kinds of keys and channels in the store: `<namespace>:<kind>:...`. `queue` is reserved for later use. */
+/** The kinds of keys and channels in the store: `<namespace>:<kind>:...`. */
 const KINDS: readonly string[] = [
   ...['cache', 'tag', 'clear', 'tag-changes', 'lock', 'rate', 'message', 'shard'],
   ...['session', 'queue'],
@@ -65,6 +65,11 @@ export function sessionUserKey(namespace: string, name: string, user: string): s
  */
 export function messagePrefix(namespace: string, keyPrefix: string, isSharded: boolean): string {
   return `${namespace}:${isSharded ? 'shard' : 'message'}:${keyPrefix}`;
+}
+
+/** The prefix of the keys of job queues. With the braces, all queues of a namespace share a cluster slot. */
+export function queuePrefix(namespace: string): string {
+  return `${namespace}:queue:{${namespace}:queue}`;
 }
 
 /** The kind of a key of the store: `cache`, `lock`, `rate`. */

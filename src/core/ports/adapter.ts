@@ -3,6 +3,7 @@ import type { Clock } from './clock.js';
 import type { EntryStore } from './entry-store.js';
 import type { LockStore } from './lock-store.js';
 import type { MessageBus } from './message-bus.js';
+import type { ClientSource } from './own-client.js';
 import type { RateStore } from './rate-store.js';
 import type { SessionStore } from './session-store.js';
 
@@ -31,6 +32,8 @@ export interface AdapterHost {
 export interface Adapter {
   readonly name: string;
   open(host: AdapterHost): Backend;
+  /** @internal own clients on its servers, without opening it. Only of Redis */
+  clients?(host: Pick<AdapterHost, 'namespace' | 'clock'>): ClientSource;
 }
 
 /** An open adapter: the stores of one `Caching`. */
@@ -40,6 +43,8 @@ export interface Backend {
   readonly locks: LockStore;
   readonly sessions: SessionStore;
   readonly messages: MessageBus;
+  /** @internal own clients on its servers. Only of Redis */
+  readonly clients?: ClientSource | undefined;
   /** Resolves when the store can be used. @throws StoreSetupError as soon as the cause is known, with the fix */
   ready(): Promise<void>;
   /** Ends all timers, sockets and listeners of this backend. Idempotent. */

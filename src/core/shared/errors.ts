@@ -175,6 +175,20 @@ export function notPut(what: string, result: unknown, cause: unknown): Invalidat
 }
 
 /**
+ * A job was not enqueued after its method had succeeded; or the store did not answer, and it is not known. `cause` is the
+ * StoreUnavailableError, whose `outcome` tells the two apart; or a ValueError for data that the schema rejects; or what was
+ * thrown by the function that makes the data. `code`: `E_ENQUEUE`.
+ */
+export class EnqueueError extends CachementError {
+  /** The return value of the method. */
+  readonly result: unknown;
+  constructor(message: string, result: unknown, options?: ErrorOptions) {
+    super('E_ENQUEUE', message, options);
+    this.result = result;
+  }
+}
+
+/**
  * A load did not start: as many loads as `maxConcurrentLoads` allows were running, and its turn did not come within
  * `loadQueueTimeout`. All calls that waited for this load get it. `code`: `E_LOAD_SHED`.
  */
@@ -311,6 +325,7 @@ const KINDS = {
   StoreUnavailableError,
   StoreSetupError,
   InvalidationError,
+  EnqueueError,
   LoadShedError,
   LoadTimeoutError,
   RateLimitExceededError,

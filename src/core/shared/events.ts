@@ -129,7 +129,7 @@ export interface CachementEvents {
   };
   /** An error that no caller received: of the store, of a payload, or of a key that could not be built. */
   readonly error: EventOrigin & {
-    /** What failed: `read`, `lease`, `fill`, `invalidate`, `key`, `publish`, `message`, ... */
+    /** What failed: `read`, `lease`, `fill`, `invalidate`, `key`, `publish`, `message`, `enqueue`, `job`, `worker`, ... */
     readonly operation: string;
     readonly key: string | undefined;
     readonly error: unknown;

@@ -10,15 +10,16 @@ export interface InstanceWork {
 export type OnInstanceMade = (instance: object, caching: Caching) => InstanceWork | undefined;
 
 /**
- * Set by the first `@Subscribes`. A hook, so that adapters of containers do not import what only some applications use.
+ * By the decorator that sets it. Hooks, so that adapters of containers do not import what only some applications use.
  */
-const state = shared('made instances', (): { listener: OnInstanceMade | undefined } => ({
-  listener: undefined,
-}));
+const listeners = shared('made instances', () => new Map<string, OnInstanceMade>());
 
-/** Sets the listener, if no copy of this package has set it. */
-export function onInstanceMade(listener: OnInstanceMade): void {
-  state.listener ??= listener;
+/**
+ * Sets the listener of a decorator, if no copy of this package has set it.
+ * @param decorator its name: `@Processes`
+ */
+export function onInstanceMade(decorator: string, listener: OnInstanceMade): void {
+  if (!listeners.has(decorator)) listeners.set(decorator, listener);
 }
 
 /**
@@ -27,5 +28,7 @@ export function onInstanceMade(listener: OnInstanceMade): void {
  * @returns undefined if there is nothing to end
  */
 export function instanceMade(instance: object, caching: Caching): InstanceWork | undefined {
-  return state.listener?.(instance, caching);
+  const works = [...listeners.values()].flatMap((listener) => listener(instance, caching) ?? []);
+  if (works.length === 0) return undefined;
+  return { end: async () => void (await Promise.all(works.map((work) => work.end()))) };
 }

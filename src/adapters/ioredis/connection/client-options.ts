@@ -1,4 +1,5 @@
 import type { Clock } from '../../../core/ports/clock.js';
+import type { ClientRole } from '../../../core/ports/own-client.js';
 import { jittered } from '../../../core/shared/backoff.js';
 
 export interface ConnectionSettings {
@@ -8,7 +9,7 @@ export interface ConnectionSettings {
   readonly namespace: string;
 }
 
-export type Role = 'commands' | 'subscriber' | 'changes' | 'locks' | 'replicated' | 'messages';
+export type Role = 'commands' | 'subscriber' | 'changes' | 'locks' | 'replicated' | 'messages' | ClientRole;
 
 const INITIAL_RETRY_MS = 50;
 const MAX_RETRY_MS = 1_000;

@@ -1,0 +1,10 @@
+export type { AddOptions } from './add-options.js';
+export { Enqueues, type EnqueuesOptions } from './enqueues.js';
+export type { Backoff, DeduplicationRules, JobOptions, Kept } from './job-options.js';
+export { jobs, type Jobs } from './jobs.js';
+export type { JobsOptions } from './jobs-options.js';
+export { Processes, type ProcessesDecorator, type ProcessesMethod } from './processes.js';
+export { defineQueue, type DefineQueueOptions, type JobQueue } from './queue.js';
+export type { Repeat, RepeatTimes, ScheduleOptions } from './schedule-options.js';
+export { startWorkers, type Workers } from './start-workers.js';
+export type { BullmqWorkerOptions, ProcessesOptions } from './worker-options.js';
