@@ -8,10 +8,11 @@ import {
 } from '../core/messages/subscription-options.js';
 import { pubsub } from '../core/pubsub.js';
 import { describe } from '../core/shared/describe.js';
-import { DecorationError, OptionsError } from '../core/shared/errors.js';
+import { OptionsError } from '../core/shared/errors.js';
 import { parseOptions, type Option } from '../core/shared/option-schema.js';
 import { shared, warnOnce } from '../core/shared/registry.js';
 import type { MethodContext } from './shared/around.js';
+import { HandlerMethods, type HandlerMethod } from './shared/handler-methods.js';
 import { onInstanceMade, type InstanceWork } from './shared/made-instances.js';
 
 /** The options of `@Subscribes`. */
@@ -30,24 +31,18 @@ export const subscribesOptions = subscribeOptions satisfies Record<
 >;
 
 /** A handler as a method. */
-type HandlerMethod<This, Message> = (this: This, message: Message, context: MessageContext) => unknown;
+type Method<This, Message> = (this: This, message: Message, context: MessageContext) => unknown;
 
 /** A decorator for methods that handle messages. It works as a standard and as a legacy decorator. */
 export type HandlerDecorator<This, Message> = (
   ...args:
-    | [method: HandlerMethod<This, Message>, context: MethodContext<This>]
-    | [target: This, key: string | symbol, descriptor: { value?: HandlerMethod<This, Message> }]
+    | [method: Method<This, Message>, context: MethodContext<This>]
+    | [target: This, key: string | symbol, descriptor: { value?: Method<This, Message> }]
 ) => void;
 
-/** One `@Subscribes` on a method. */
-interface Handler {
-  readonly method: string | symbol;
-  readonly source: MessageSource<unknown>;
-  readonly options: SubscribesOptions<never>;
-}
+type Handler = HandlerMethod<MessageSource<unknown>, SubscribesOptions<never>>;
 
-/** By prototype (legacy decorators, which receive it) and by instance (standard decorators, which do not). */
-const handlers = shared('message handlers', () => new WeakMap<object, Handler[]>());
+const handlers = new HandlerMethods<MessageSource<unknown>, SubscribesOptions<never>>('@Subscribes');
 /** What an instance is subscribed to, by `Caching`. */
 const bindings = shared('message bindings', () => new WeakMap<Caching, WeakMap<object, Subscribers>>());
 /** The classes of which a container has subscribed an instance, by `Caching`. */
@@ -71,30 +66,15 @@ export function Subscribes<This extends object, Message>(
   source: MessageSource<Message>,
   options: SubscribesOptions<This> = {},
 ): HandlerDecorator<This, NoInfer<Message>> {
-  const decorate = (target: unknown, second: unknown, descriptor?: unknown): void => {
-    const context = isContext(second) ? second : undefined;
-    const name = (context === undefined ? second : context.name) as string | symbol | undefined;
-    const label = `@Subscribes on ${String(name ?? 'a class')}`;
-    definitionOf(source, label);
-    parseOptions(subscribesOptions, options, label);
-    if (name === undefined || (context !== undefined && context.kind !== 'method'))
-      refuse(label, 'no method');
-    const handler: Handler = { method: name!, source, options };
-    if (context === undefined) {
-      if (typeof target === 'function') refuse(label, 'a static method');
-      if (typeof (descriptor as PropertyDescriptor | undefined)?.value !== 'function')
-        refuse(label, 'no method');
-      add(target as object, handler);
-    } else {
-      if (context.static) refuse(label, 'a static method');
-      if (context.private) refuse(label, 'a private method');
-      context.addInitializer(function (this: unknown) {
-        add(this as object, handler);
-      });
-    }
+  const decorate = (...args: readonly unknown[]): void => {
+    handlers.add(args, (label) => {
+      definitionOf(source, label);
+      parseOptions(subscribesOptions, options, label);
+      return { source, options };
+    });
     onInstanceMade('@Subscribes', bindMade);
   };
-  return decorate as unknown as HandlerDecorator<This, NoInfer<Message>>;
+  return decorate as HandlerDecorator<This, NoInfer<Message>>;
 }
 
 /** What an instance is subscribed to. */
@@ -124,7 +104,7 @@ export function bindSubscribers(caching: Caching, instance: object): Subscribers
       `bindSubscribers(caching, instance) takes a Caching, and ${describe(caching)} was given.`,
     );
   }
-  const found = typeof instance === 'object' && instance !== null ? handlersOf(instance) : [];
+  const found = typeof instance === 'object' && instance !== null ? handlers.of(instance) : [];
   if (found.length === 0) {
     throw new OptionsError(
       `bindSubscribers(caching, instance) takes an instance with a method that has @Subscribes, and ${describe(instance)} was given.`,
@@ -163,7 +143,7 @@ function subscribeMethod(
     source,
     // Read at each message, so that decorators of other libraries apply, and overrides.
     (message, context) =>
-      (instance as Record<PropertyKey, HandlerMethod<object, unknown>>)[method]!(message, context),
+      (instance as Record<PropertyKey, Method<object, unknown>>)[method]!(message, context),
     { ...others, onInterrupted: onInterrupted?.bind(instance as never) },
     `@Subscribes on ${name}`,
     () => name,
@@ -175,7 +155,7 @@ function subscribeMethod(
  * handle each message as often as it was resolved.
  */
 function bindMade(instance: object, caching: Caching): InstanceWork | undefined {
-  const found = handlersOf(instance);
+  const found = handlers.of(instance);
   if (found.length === 0) return undefined;
   const made = classes.get(caching) ?? new WeakMap<object, object>();
   classes.set(caching, made);
@@ -199,33 +179,4 @@ function bindMade(instance: object, caching: Caching): InstanceWork | undefined 
       await subscribers.unsubscribe();
     },
   };
-}
-
-/** Of several `@Subscribes` for one method and channel, that of the nearest class counts. */
-function handlersOf(instance: object): readonly Handler[] {
-  const found: Handler[] = [];
-  for (let at: object | null = instance; at !== null; at = Object.getPrototypeOf(at) as object | null) {
-    // The initializers of a subclass run after those of its base class.
-    for (const handler of (handlers.get(at) ?? []).toReversed()) {
-      if (!found.some(({ method, source }) => method === handler.method && source === handler.source))
-        found.push(handler);
-    }
-  }
-  return found.toReversed();
-}
-
-function add(owner: object, handler: Handler): void {
-  const known = handlers.get(owner);
-  if (known === undefined) handlers.set(owner, [handler]);
-  else known.push(handler);
-}
-
-function isContext(value: unknown): value is MethodContext<unknown> {
-  return typeof value === 'object' && value !== null && 'kind' in value;
-}
-
-function refuse(label: string, what: string): never {
-  throw new DecorationError(
-    `${label} is on ${what}. @Subscribes decorates methods of instances, because an instance receives the messages.`,
-  );
 }

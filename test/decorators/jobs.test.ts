@@ -343,7 +343,10 @@ test('@Processes is only for methods of instances', (t) => {
       }
       return Users;
     },
-    { ...refused, message: /@Processes decorates methods of instances, and welcome is a static method/ },
+    {
+      ...refused,
+      message: /@Processes on welcome is on a static method\. @Processes decorates methods of instances/,
+    },
   );
   t.throws(() => {
     class Users {

@@ -1,7 +1,6 @@
 import type { Job } from 'bullmq';
 import { parseOptions } from '../../core/shared/option-schema.js';
 import type { MethodContext } from '../../decorators/shared/around.js';
-import type { HandlerDecoratorArguments } from '../../decorators/shared/handler-methods.js';
 import { onInstanceMade } from '../../decorators/shared/made-instances.js';
 import { definitionOf, type JobQueue } from './queue.js';
 import { processors, startMade } from './start-workers.js';
@@ -20,7 +19,9 @@ export type ProcessesMethod<This, Data, Result, Input> = (
 
 /** A decorator for methods that process jobs. It works as a standard and as a legacy decorator. */
 export type ProcessesDecorator<This, Data, Result, Input> = (
-  ...args: HandlerDecoratorArguments<This, ProcessesMethod<This, Data, Result, Input>>
+  ...args:
+    | [method: ProcessesMethod<This, Data, Result, Input>, context: MethodContext<This>]
+    | [target: This, key: string | symbol, descriptor: { value?: ProcessesMethod<This, Data, Result, Input> }]
 ) => void;
 
 /**
@@ -46,11 +47,10 @@ export function Processes<This extends object, Data, Result, Input>(
   options: ProcessesOptions = {},
 ): ProcessesDecorator<This, NoInfer<Data>, NoInfer<Result>, NoInfer<Input>> {
   const decorate = (...args: readonly unknown[]): void => {
-    const second = args[1] as MethodContext<This> | string | symbol | undefined;
-    const name = typeof second === 'object' ? second.name : second;
-    const label = `@Processes on ${String(name ?? 'a class')}`;
-    const definition = definitionOf(queue, label);
-    processors.add(args, definition, parseOptions(processesOptions, options, label));
+    processors.add(args, (label) => ({
+      source: definitionOf(queue, label),
+      options: parseOptions(processesOptions, options, label),
+    }));
     onInstanceMade('@Processes', startMade);
   };
   return decorate as ProcessesDecorator<This, Data, Result, Input>;

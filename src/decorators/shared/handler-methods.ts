@@ -9,11 +9,6 @@ export interface HandlerMethod<Source, Options> {
   readonly options: Options;
 }
 
-/** The arguments of the decorator of a handler: standard, or legacy (`experimentalDecorators`). */
-export type HandlerDecoratorArguments<This, Method> =
-  | [method: Method, context: MethodContext<This>]
-  | [target: This, key: string | symbol, descriptor: { value?: Method }];
-
 /**
  * The methods that a decorator has made handlers. They are not wrapped: whoever has an instance finds them, and calls them
  * by name, so that overrides and other decorators count.
@@ -29,26 +24,34 @@ export class HandlerMethods<Source, Options> {
     this.#handlers = shared(`handlers of ${decorator}`, () => new WeakMap());
   }
 
-  /** What the decorator does with its arguments. @throws DecorationError for anything but a method of instances */
-  add(args: readonly unknown[], source: Source, options: Options): void {
+  /**
+   * What the decorator does with its arguments.
+   *
+   * @param read returns the source and the options of the method, given the name of the decorator in errors: `@Processes on send`
+   * @throws DecorationError for anything but a method of instances; and what `read` throws
+   */
+  add(
+    args: readonly unknown[],
+    read: (label: string) => { readonly source: Source; readonly options: Options },
+  ): void {
     const [target, second, descriptor] = args;
-    if (isContext(second)) {
-      const { kind, name, static: isStatic, private: isPrivate } = second;
-      if (kind !== 'method') this.#refuse(name, `${kind === 'accessor' ? 'an' : 'a'} ${String(kind)}`);
-      if (isStatic) this.#refuse(name, 'a static method');
-      if (isPrivate) this.#refuse(name, 'a private method');
-      const add = (owner: unknown): void => this.#add(owner as object, { method: name, source, options });
-      second.addInitializer(function (this: unknown) {
-        add(this);
-      });
-      return;
-    }
-    const name = second as string | symbol | undefined;
-    if (name === undefined) return this.#refuse('this', 'a class');
-    if (typeof target === 'function') this.#refuse(name, 'a static method');
-    if (typeof (descriptor as PropertyDescriptor | undefined)?.value !== 'function')
-      this.#refuse(name, 'no method');
-    this.#add(target as object, { method: name, source, options });
+    const context = isContext(second) ? second : undefined;
+    const name = (context === undefined ? second : context.name) as string | symbol | undefined;
+    const label = `${this.#decorator} on ${String(name ?? 'a class')}`;
+    const isStatic = context === undefined ? typeof target === 'function' : context.static;
+    const isMethod =
+      context === undefined
+        ? typeof (descriptor as PropertyDescriptor | undefined)?.value === 'function'
+        : context.kind === 'method';
+    const handler = { method: name!, ...read(label) };
+    if (name === undefined || !isMethod) this.#refuse(label, 'no method');
+    if (isStatic) this.#refuse(label, 'a static method');
+    if (context === undefined) return this.#add(target as object, handler);
+    if (context.private) this.#refuse(label, 'a private method');
+    const add = (instance: unknown): void => this.#add(instance as object, handler);
+    context.addInitializer(function (this: unknown) {
+      add(this);
+    });
   }
 
   /** The handlers of an instance. Of several decorators for one method and source, that of the nearest class counts. */
@@ -70,10 +73,9 @@ export class HandlerMethods<Source, Options> {
     else known.push(handler);
   }
 
-  #refuse(name: string | symbol, what: string): never {
+  #refuse(label: string, what: string): never {
     throw new DecorationError(
-      `${this.#decorator} decorates methods of instances, and ${String(name)} is ${what}. Move the work into a method of an ` +
-        'instance and decorate that.',
+      `${label} is on ${what}. ${this.#decorator} decorates methods of instances, because they are called on an instance.`,
     );
   }
 }
