@@ -1,6 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
 import { ioredis } from '../../../../src/adapters/ioredis/index.js';
-import { REFRESHABLE_HEAD } from '../../../../src/core/ports/entry-format.js';
+import { REFRESHABLE_HEAD, RETRY_AT } from '../../../../src/core/ports/entry-format.js';
 import type { SealOptions } from '../../../../src/core/seal/seal-options.js';
 import { Caching, type CacheOptions } from '../../../../src/index.js';
 import { recordEvents } from '../../../../src/testing/record-events.js';
@@ -76,6 +76,8 @@ for (const mode of MODES) {
     await here.set('key', 'value', { tags: ['tag'] });
     const record = (await client.getBuffer(at('key')))!;
     for (let i = 0; i < record.length; i++) {
+      // When and by whom it is loaded again changes in place.
+      if (i >= RETRY_AT && i < REFRESHABLE_HEAD) continue;
       await client.setrange(at('key'), i, Buffer.of(record[i]! ^ 0x80));
       t.is(await there.get('key'), undefined, `byte ${i}`);
       await client.setrange(at('key'), i, Buffer.of(record[i]!));
