@@ -200,7 +200,10 @@ for (const [mount, serve] of Object.entries(MOUNTS)) {
   test(`${mount}: while Redis is away a request is 503 and not acknowledged`, async (t) => {
     const server = await startRedis();
     t.teardown(() => server.stop());
-    const caching = new Caching({ adapter: ioredis(server.url, { timeout: '5s', connectTimeout: '20s' }), namespace: 'away' });
+    const caching = new Caching({
+      adapter: ioredis(server.url, { timeout: '5s', connectTimeout: '20s' }),
+      namespace: 'away',
+    });
     t.teardown(() => caching.close());
     await caching.ready();
     const url = await serve(t, { caching, secret: SECRET });
