@@ -1,6 +1,6 @@
 /**
  * npm test [-- PATTERNS and options of AVA]: compiles the tests with legacy and with standard decorators, runs
- * both with AVA, and ends with one line that sums them up. Paths are those of sources: test/shared/duration.test.ts.
+ * both with AVA, and ends with what failed and one line that sums all up. Paths are those of sources: test/shared/duration.test.ts.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -14,11 +14,14 @@ const MODES = [
   { mode: 'legacy', project: 'tsconfig.test.json', config: 'ava.config.js' },
   { mode: 'standard', project: 'tsconfig.test.standard.json', config: 'ava.standard.config.js' },
 ];
-const NOTHING = { passed: 0, failed: 0, skipped: 0, leftOut: 0 };
+const NOTHING = { passed: 0, failed: 0, skipped: 0, leftOut: 0, failures: [] };
 
 const counts = runAll(process.argv.slice(2));
 const total = (name) => counts.reduce((sum, count) => sum + count[name], 0);
 const skipped = total('skipped');
+// Once more at the end, where whoever reads a long log looks first.
+const failures = counts.flatMap((count) => count.failures);
+if (failures.length > 0) console.log(`\nWhat failed:\n\n${failures.join('\n\n')}`);
 console.log(
   `\n${total('passed')} passed, ${total('failed')} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`,
 );
@@ -98,5 +101,5 @@ function runNode(script, args, extraEnv = {}) {
 
 function failure(reason, counts = NOTHING) {
   console.error(reason);
-  return { ...counts, failed: counts.failed + 1 };
+  return { ...counts, failed: counts.failed + 1, failures: [...counts.failures, reason] };
 }
