@@ -15,6 +15,7 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { cacheMutations } from './mutations/cache.js';
 import { findGuards, takeOut } from './mutations/guards.js';
+import { idleMutations } from './mutations/idle.js';
 import { httpMutations } from './mutations/http.js';
 import { jobsMutations } from './mutations/jobs.js';
 import { l1Mutations } from './mutations/l1.js';
@@ -44,6 +45,7 @@ const mutations = [
   ...limitsMutations,
   ...locksMutations,
   ...httpMutations,
+  ...idleMutations,
   ...markMutations,
   ...putMutations,
   ...stalenessMutations,

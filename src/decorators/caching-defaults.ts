@@ -1,7 +1,7 @@
 import { describe } from '../core/shared/describe.js';
 import { DecorationError, OptionsError } from '../core/shared/errors.js';
 import { parseOptions, type Option } from '../core/shared/option-schema.js';
-import type { CacheOptions } from '../core/cache/cache-options.js';
+import { checkIdleTtl, type CacheOptions } from '../core/cache/cache-options.js';
 import { normaliseTags } from '../core/cache/tags.js';
 import { classOptions, hasClassDefaults, setClassDefaults } from './shared/class-defaults.js';
 import type { Constructor } from './shared/declaring-class.js';
@@ -91,6 +91,7 @@ export function CachingDefaults<This extends object, const T extends string>(
     const owner = target as unknown as Constructor;
     const label = `@CachingDefaults on ${owner.name === '' ? '(anonymous)' : owner.name}`;
     const parsed = parseOptions(cachingDefaultsOptions, options, label);
+    checkIdleTtl(parsed.idleTtl, parsed.ttl, label);
     normaliseTags(parsed.tags, label);
     // A template would be escaped, and be a tag that no invalidation names.
     const template = parsed.tags?.find((tag) => /[{}]/.test(tag));

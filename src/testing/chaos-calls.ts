@@ -33,8 +33,8 @@ export type ChaosArguments<Verb extends ChaosVerb> =
 /** All methods of each port. The chaos adapter has no others. */
 export const PORT_METHODS = {
   entries: [
-    ...(['read', 'time', 'nonces', 'lease', 'extend', 'fill', 'release', 'remove'] as const),
-    ...(['mark', 'unmark', 'getOrCreateNonces', 'removeNonces', 'replicated'] as const),
+    ...(['read', 'time', 'nonces', 'lease', 'extend', 'fill', 'touch', 'release'] as const),
+    ...(['remove', 'mark', 'unmark', 'getOrCreateNonces', 'removeNonces', 'replicated'] as const),
   ],
   rates: ['consume', 'refund', 'renew', 'block', 'reset'],
   locks: ['acquire', 'abandon', 'extend', 'release'],

@@ -20,6 +20,7 @@ test('an omitted option has its documented default', (t) => {
     {
       ttl: 1_000,
       negativeTtl: 1_000,
+      idleTtl: undefined,
       grace: 0,
       graceBackoff: 10_000,
       softTimeout: undefined,

@@ -26,7 +26,12 @@ const OPTIONS: readonly Partial<GetOrSetOptions<Row>>[] = [
   { graceBackoff: 0 },
   { grace: 1_000, graceBackoff: 300 },
   { abortOnLostLease: true, lease: 400 },
+  { idleTtl: TTL, grace: 0 },
+  { ttl: 3 * TTL, idleTtl: TTL, grace: 0 },
+  { ttl: 3 * TTL, idleTtl: TTL },
+  { ttl: 2 * TTL, idleTtl: 1_500, refreshAhead: 0.5, l1: { ttl: 100 } },
 ];
+const OF_IDLE_VALUES = OPTIONS.flatMap((options, i) => ('idleTtl' in options ? [i] : []));
 
 /** One step of a schedule. Openers are chosen by number. */
 export type Step =
@@ -66,11 +71,44 @@ export const schedules: fc.Arbitrary<readonly Step[]> = fc.array(
   { minLength: 3, maxLength: 40 },
 );
 
+/** Schedules that mostly read values with `idleTtl`, often enough that only their ttl ends them. */
+export const idleSchedules: fc.Arbitrary<readonly Step[]> = fc.array(
+  fc.oneof(
+    {
+      weight: 8,
+      arbitrary: fc.record({
+        do: fc.constant('call' as const),
+        opener,
+        options: fc.constantFrom(...OF_IDLE_VALUES),
+      }),
+    },
+    { weight: 4, arbitrary: fc.record({ do: fc.constant('finish' as const), load: fc.constant(0) }) },
+    {
+      weight: 6,
+      arbitrary: fc.record({
+        do: fc.constant('advance' as const),
+        ms: fc.constantFrom(99, 251, 499, 501, 999, 1_001),
+      }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        do: fc.constant('write' as const),
+        opener,
+        by: fc.constantFrom('key' as const, 'tag' as const, 'all' as const),
+      }),
+    },
+  ),
+  { minLength: 20, maxLength: 60 },
+);
+
 interface Row {
   readonly version: number;
   readonly loadedAt: number;
   /** When the load has returned. */
   readonly finishedAt: number;
+  /** That of the call that has loaded it, in ms. */
+  readonly ttl: number;
 }
 
 interface Load {
@@ -125,16 +163,17 @@ export async function runSchedule(
     const startedAt = clock.now();
     const loader = (): Promise<Row> =>
       new Promise((resolve, reject) => {
-        loads.push({ row: { version, loadedAt: clock.now(), finishedAt: Infinity }, resolve, reject });
+        const ttl = Number(options.ttl ?? TTL);
+        loads.push({ row: { version, loadedAt: clock.now(), finishedAt: Infinity, ttl }, resolve, reject });
       });
     try {
       const row = await openers[opener]!.caching.cache.getOrSet('key', loader, { tags: ['tag'], ...options });
       const age = clock.now() - row.loadedAt;
-      counts[age > TTL ? 'stale' : 'fresh'] += 1;
+      counts[age > row.ttl ? 'stale' : 'fresh'] += 1;
       if (row.version < least) problems.push(`${row.version} was returned, and ${least} was due`);
       // A load that ends during the call may take as long as it likes.
       const wasStored = row.finishedAt < startedAt;
-      if (wasStored && age > TTL + Number(options.grace ?? GRACE)) {
+      if (wasStored && age > row.ttl + Number(options.grace ?? GRACE)) {
         problems.push(`a value of the age ${age} was returned`);
       }
     } catch (error) {

@@ -29,6 +29,7 @@ const PAGES = [
   'docs/rate-limits.md',
   'docs/redis.md',
   'docs/sessions.md',
+  'docs/sliding-expiry.md',
   'docs/stampede.md',
   'docs/transactions.md',
   'docs/values.md',

@@ -4,6 +4,7 @@ import test, { type ExecutionContext } from 'ava';
 import { ioredis } from '../../src/adapters/ioredis/index.js';
 import { Caching } from '../../src/core/caching.js';
 import { subscribe } from '../../src/core/shared/events.js';
+import { eventually } from '../support/eventually.js';
 import { redisForFile } from '../support/servers.js';
 
 /** The numbers of docs/coherence.md, "Round trips". */
@@ -62,7 +63,7 @@ async function setUp(t: ExecutionContext) {
     await call('first');
     return trips(() => call('second'));
   };
-  return { caching, trips, tripsOf };
+  return { caching, relay, trips, tripsOf };
 }
 
 test('a hit is one round trip, and two if its tags are known from the result only', async (t) => {
@@ -84,6 +85,28 @@ test('a hit is one round trip, and two if its tags are known from the result onl
   t.is(await trips(() => Promise.all(['plain', 'plain', 'other'].map((key) => cache.get(key)))), 1);
   t.is(await trips(() => cache.getMany(['plain', 'other'])), 1);
   t.is((await cache.getMany(all)).size, 3);
+});
+
+test('a hit with idleTtl is one round trip, and one more in the background when a quarter of it has passed', async (t) => {
+  const { caching, relay, trips } = await setUp(t);
+  const { cache } = caching;
+  const options = { ...OPTIONS, idleTtl: '1m' } as const;
+  const keys = ['one', 'two', 'three'];
+  for (const key of ['first', ...keys]) await cache.set(key, 'value', options);
+  /** Resolves when so many were made, the touches included. */
+  const madeBy = async (count: number, call: () => Promise<unknown>): Promise<void> => {
+    const before = relay.count;
+    await call();
+    await eventually(`${count} round trips`, () => relay.count === before + count);
+    // Answered after them.
+    await cache.has('another');
+  };
+  // Loads the script into Redis.
+  await madeBy(3, () => cache.get('first'));
+  await madeBy(2, () => cache.getMany(keys));
+  t.is(await trips(() => cache.getMany(keys)), 1);
+  await cache.getOrSet('loaded', () => 'value', options);
+  t.is(await trips(() => cache.getOrSet('loaded', () => 'value', options)), 1);
 });
 
 test('a miss is three round trips, and one more for tags of the result', async (t) => {

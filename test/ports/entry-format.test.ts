@@ -6,6 +6,8 @@ import {
   encodeEntry,
   encodeLease,
   type Entry,
+  IDLE,
+  IDLE_LENGTH,
   LEASE,
   LEASE_LENGTH,
   REFRESH_TOKEN_AT,
@@ -37,6 +39,7 @@ const entries: fc.Arbitrary<Entry> = fc.record(
       ),
       { nil: undefined },
     ),
+    idleTtl: fc.option(fc.double(), { nil: undefined }),
   },
   { noNullPrototype: true },
 );
@@ -97,14 +100,14 @@ test('a record of the next wire version does not decode', (t) => {
 test('Property: the waiter flag does not change an entry; without the value flag nothing decodes', (t) => {
   fc.assert(
     fc.property(records, fc.nat(255), ({ key, entry, record }, flags) => {
-      const own = record[2]! & REFRESHABLE;
-      record[2] = (flags & ~REFRESHABLE) | own;
+      const layout = REFRESHABLE | IDLE;
+      record[2] = (flags & ~layout) | (record[2]! & layout);
       t.deepEqual(decodeEntry(key, record), (flags & VALUE) === 0 ? undefined : entry);
     }),
   );
   fc.assert(
     fc.property(records, ({ key, entry, record }) => {
-      record[2] = VALUE | HAS_WAITERS | (record[2]! & REFRESHABLE);
+      record[2] = VALUE | HAS_WAITERS | (record[2]! & (REFRESHABLE | IDLE));
       t.deepEqual(decodeEntry(key, record), entry);
       record[2] = LEASE;
       t.is(decodeEntry(key, record), undefined);
@@ -115,7 +118,8 @@ test('Property: the waiter flag does not change an entry; without the value flag
 test('Property: a flipped byte changes its own field or prevents decoding, and never throws', (t) => {
   fc.assert(
     fc.property(records, fc.integer({ min: 1, max: 255 }), ({ key, entry, record, payloadAt }, flip) => {
-      const keyAt = entry.refreshable === undefined ? 60 : REFRESHABLE_HEAD;
+      const idleAt = entry.refreshable === undefined ? 60 : REFRESHABLE_HEAD;
+      const keyAt = entry.idleTtl === undefined ? idleAt : idleAt + IDLE_LENGTH;
       const keyEnd = keyAt + Buffer.byteLength(key);
       for (let at = 0; at < record.length; at++) {
         record[at]! ^= flip;
@@ -124,7 +128,7 @@ test('Property: a flipped byte changes its own field or prevents decoding, and n
         if (decoded === undefined) continue;
         if (at < 2 || (at >= 52 && at < 54) || (at >= 56 && at < 60) || (at >= keyAt && at < keyEnd))
           t.fail(`Byte ${at} is not looked at.`);
-        const changed = at < payloadAt ? fieldAt(at, keyAt) : 'payload';
+        const changed = at < payloadAt ? fieldAt(at, idleAt, keyAt) : 'payload';
         for (const field of Object.keys(entry) as (keyof Entry)[]) {
           if (field !== changed) t.deepEqual(decoded[field], entry[field]);
         }
@@ -134,13 +138,14 @@ test('Property: a flipped byte changes its own field or prevents decoding, and n
 });
 
 /** The field that a byte before the payload belongs to. */
-function fieldAt(at: number, keyAt: number): keyof Entry | undefined {
+function fieldAt(at: number, idleAt: number, keyAt: number): keyof Entry | undefined {
   if (at === 3) return 'codec';
   if (at < 4) return undefined;
   if (at < 20) return 'token';
   if (at < 28) return 'loadStart';
   if (at < 36) return 'freshUntil';
   if (at < 52) return 'clearNonce';
+  if (at >= idleAt && at < keyAt) return 'idleTtl';
   if (at >= 60 && at < keyAt) return at < REFRESH_TOKEN_AT ? 'refreshable' : undefined;
   return 'tags';
 }

@@ -4,6 +4,7 @@ declare const caching: Caching;
 
 @CachingDefaults({
   ttl: '15m',
+  idleTtl: '5m',
   grace: '1h',
   tags: ['users'],
   sharedTags: ['all'],

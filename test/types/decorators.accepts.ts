@@ -275,6 +275,7 @@ export class Durations {
   @Cached({
     ttl: '15m',
     negativeTtl: '500ms',
+    idleTtl: '5m',
     lease: '1.5s',
     lockTimeout: '2h',
     loadTimeout: '90 s',

@@ -354,6 +354,12 @@ export class Callbacks {
 }
 
 export class Ttls {
+  // error: Type '"soon"' is not assignable to type 'Duration | undefined'
+  @Cached({ ttl: '1h', idleTtl: 'soon' })
+  async idle(): Promise<void> {}
+  // error: Type '() => string' is not assignable to type 'Duration | undefined'
+  @Cached({ ttl: '1h', idleTtl: () => '1m' })
+  async idleByResult(): Promise<void> {}
   // error: Type '"soon"' is not assignable to type 'Duration'
   @Cached({ ttl: () => 'soon' })
   async noDuration(): Promise<void> {}

@@ -45,7 +45,18 @@ export async function calls(users: Users): Promise<void> {
   await caching.of(users, 'none').refresh();
   const tags: readonly string[] = peeked?.tags ?? [];
   const tier: 'l1' | 'l2' | undefined = peeked?.tier;
-  void [fresh, own, users2, count, tags, tier, peeked?.stale, peeked?.ageMs, peeked?.ttlMs];
+  void [
+    fresh,
+    own,
+    users2,
+    count,
+    tags,
+    tier,
+    peeked?.stale,
+    peeked?.ageMs,
+    peeked?.ttlMs,
+    peeked?.idleTtlMs,
+  ];
   const result: Promise<User> = caching.bypass(() => users.find('1'));
   const plain: number = caching.refresh(() => 1);
   void [result, plain];

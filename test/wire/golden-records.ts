@@ -62,6 +62,7 @@ const untagged: Header = {
   clearNonce: 'clear-nonce-0001',
   tags: [],
   refreshable: undefined,
+  idleTtl: undefined,
 };
 const oneTag: Header = { ...untagged, tags: [{ tag: 'users', nonce: 'nonce-of-users-1' }] };
 const threeTags: Header = {
@@ -118,6 +119,24 @@ export const GOLDEN_ENTRIES: readonly GoldenEntry[] = [
     },
     codec: 1,
     value: { id: 2, name: 'Grace' },
+  },
+  {
+    name: 'json-idle-one-tag',
+    key: 'user:3',
+    header: { ...oneTag, idleTtl: 60_000 },
+    codec: 1,
+    value: { id: 3, name: 'Edsger' },
+  },
+  {
+    name: 'json-refreshable-idle',
+    key: 'user:4',
+    header: {
+      ...untagged,
+      refreshable: { staleUntil: 1_700_003_900_123, loadMs: 0, retryAt: 0, refreshingUntil: 0 },
+      idleTtl: 1_000.5,
+    },
+    codec: 1,
+    value: { id: 4, name: 'Barbara' },
   },
   { name: 'rich-undefined', key: 'user:none', header: oneTag, codec: 2, value: undefined },
   {

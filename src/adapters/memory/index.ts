@@ -54,6 +54,7 @@ export function memory(options: MemoryOptions = {}): Adapter {
             'lease',
             'extend',
             'fill',
+            'touch',
             'release',
             'remove',
             'mark',

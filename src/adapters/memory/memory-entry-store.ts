@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import {
   encodeLease,
+  idleLimits,
   isRefreshable,
   LEASE,
   LEASE_LENGTH,
@@ -198,6 +199,19 @@ export class MemoryEntryStore implements EntryStore {
     // guard: put-value-is-reported-memory
     if (announces) this.#changed([key]);
     return remainingMs > 0 ? 'stored' : 'expired';
+  }
+
+  async touch(key: string, token: string): Promise<void> {
+    const record = this.#records.peek(key);
+    const limits = record === undefined ? undefined : idleLimits(record);
+    // guard: touch-is-of-one-value-memory
+    if (limits === undefined || tokenOf(record!) !== token) return;
+    const { idleTtl, endsAt } = limits;
+    // guard: touch-ends-with-the-ttl-memory
+    const remainingMs = Math.min(idleTtl, Math.floor(endsAt) - Math.floor(this.#clock.now()));
+    // guard: touch-shortens-no-life-memory
+    if (remainingMs > this.#records.getRemainingTTL(key))
+      this.#records.set(key, record!, { ttl: remainingMs });
   }
 
   async release(key: string, token: string, retryAfterMs = 0): Promise<boolean> {

@@ -13,6 +13,7 @@ import { PendingInvalidations, type InvalidationTarget } from './pending-invalid
 import type { StoreKeys } from '../keys/store-keys.js';
 import { RequestMemo } from './request-memo.js';
 import { ReleaseRetries } from '../shared/release-retries.js';
+import { IdleTouches } from './idle-touches.js';
 import { EventPublisher } from '../shared/event-publisher.js';
 import { StoreClock } from './store-clock.js';
 import { tagBucket } from '../ports/tag-changes.js';
@@ -38,6 +39,8 @@ export interface CacheContext {
   readonly loadLocks: LoadLocks;
   /** Values in the memory of this process; undefined without the option `l1`. */
   readonly l1: L1Cache | undefined;
+  /** Which entries this process keeps alive by reading them. */
+  readonly touches: IdleTouches;
   /** Values loaded while the store is away. */
   readonly outage: OutageCache;
   /** Values that the current request has read. */
@@ -62,12 +65,13 @@ export interface CacheContextSetup {
 export function createCacheContext(setup: CacheContextSetup): CacheContext {
   const { namespace, store, format, clock, names, loadLocks, l1, maxConcurrentLoads } = setup;
   const l1Settings = l1?.settings ?? defaultsOf(l1Options);
+  const events = new EventPublisher(namespace);
   return {
     store,
     format,
     clock,
     names,
-    events: new EventPublisher(namespace),
+    events,
     inFlight: new InFlightLoads(),
     highWaterMarks: new HighWaterMarks(),
     pending: new PendingInvalidations((target) => sendInvalidation(store, names, target), clock),
@@ -77,6 +81,7 @@ export function createCacheContext(setup: CacheContextSetup): CacheContext {
     heldLeases: new Map(),
     loadLocks,
     l1,
+    touches: new IdleTouches(store, names, events, clock),
     outage: new OutageCache(l1Settings, clock),
     memo: new RequestMemo(l1Settings, clock),
     bulkhead: maxConcurrentLoads === undefined ? undefined : new LoadBulkhead(maxConcurrentLoads),

@@ -41,6 +41,7 @@ import { lookup, peek, publishL1Hit, type ReadPolicy } from './lookup.js';
 import type { L1Entry } from '../l1/l1-entry.js';
 import {
   CACHE_DEFAULTS,
+  checkIdleTtl,
   resolveCachePolicy,
   type CacheDefaults,
   type CallCacheOptions,
@@ -110,6 +111,7 @@ export class CacheEngine {
   constructor(setup: CacheEngineSetup) {
     this.enabled = setup.enabled;
     this.#defaults = resolveOptions(setup.defaults, CACHE_DEFAULTS);
+    checkIdleTtl(this.#defaults.idleTtl, this.#defaults.ttl, 'new Caching({ defaults })');
     this.#context = createCacheContext(setup);
     this.#verification = new Verification(this.#context);
     const { codec, maxValueBytes } = this.#defaults;

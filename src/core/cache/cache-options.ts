@@ -36,6 +36,13 @@ export interface CacheOptions {
    */
   readonly negativeTtl?: Duration | undefined;
   /**
+   * How long a value is kept when nobody reads it (sliding expiry): 1 s or more, and the ttl at most. Each read begins this time
+   * anew, and the ttl ends the value all the same. A read of the same process within the next quarter of this time does not
+   * count, so a value may go after three quarters.
+   * @default none: a value is kept until its ttl ends
+   */
+  readonly idleTtl?: Duration | undefined;
+  /**
    * How long after its ttl a value may still be returned as stale: if its load fails, if it takes longer than `softTimeout`,
    * and until `graceBackoff` has passed after a failure. 0 ms or more. An invalidated value is never returned.
    * @default 0
@@ -179,6 +186,7 @@ export type OnUnavailable = 'queue' | 'throw';
 export const cacheOptions = {
   ttl: duration({ min: 1 }),
   negativeTtl: duration(),
+  idleTtl: duration({ min: 1_000 }),
   grace: duration({ default: 0 }),
   graceBackoff: duration({ default: '10s' }),
   softTimeout: duration(),
@@ -268,10 +276,12 @@ export function resolveCachePolicy(
         `new Caching({ defaults: { ttl: '5m' } }).`,
     );
   }
+  const idleTtl = checkIdleTtl(options.idleTtl, ttl, label) ?? defaults.idleTtl;
   // Name by name: `getOrSet` resolves its options on every call, and spreading them takes a microsecond on Node.js 20.
   return Object.freeze({
     ttl,
     negativeTtl,
+    idleTtl,
     grace: options.grace ?? defaults.grace,
     graceBackoff: options.graceBackoff ?? defaults.graceBackoff,
     softTimeout: options.softTimeout ?? defaults.softTimeout,
@@ -296,4 +306,26 @@ export function resolveCachePolicy(
     outage: options.outage ?? defaults.outage,
     verify: options.verify ?? defaults.verify,
   });
+}
+
+/**
+ * Checks that a value can be idle before its ttl ends. An idle ttl of the defaults of a `Caching` may be longer than the ttl
+ * of a call, which then has none.
+ *
+ * @param ttl in ms, or BY_RESULT
+ * @throws OptionsError
+ */
+export function checkIdleTtl(
+  idleTtl: number | undefined,
+  ttl: number | undefined,
+  label: string,
+): number | undefined {
+  // guard: idle-ttl-is-within-the-ttl
+  if (idleTtl !== undefined && ttl !== undefined && idleTtl > ttl) {
+    throw new OptionsError(
+      `idleTtl of ${label} is at most its ttl, which is ${ttl} ms and ends a value whether it is read or not, and ${idleTtl} ms ` +
+        'was given. Give it a shorter idleTtl or a longer ttl.',
+    );
+  }
+  return idleTtl;
 }

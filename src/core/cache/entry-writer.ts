@@ -112,9 +112,13 @@ export async function writeEntry(
     tags,
     payload: encoded.payload,
     refreshable: isRefreshable ? { staleUntil, loadMs, retryAt: 0, refreshingUntil: 0 } : undefined,
+    idleTtl: policy.idleTtl,
   });
   // Other processes may have read the kept value again since they were told that it is being replaced.
-  const reply = await store.fill(keys.entry, lease.token, record, staleUntil, keepsAnyValue(lease));
+  // guard: stored-value-ends-if-it-is-not-read
+  const idleUntil = lease.grantedAt + loadMs + (policy.idleTtl ?? Infinity);
+  const until = Math.min(staleUntil, idleUntil);
+  const reply = await store.fill(keys.entry, lease.token, record, until, keepsAnyValue(lease));
   if (reply === 'stored') {
     events.publish('fill', method, { key, bytes: record.length, ttlMs });
   } else {

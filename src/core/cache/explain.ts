@@ -49,7 +49,7 @@ export async function explain<T>(context: CacheContext, call: CacheCall<T>): Pro
   }
   const invalid = whyInvalid(context, call, entry, snapshot, nonces);
   if (invalid !== undefined) return `miss: ${invalid}.${aside}${await running()}`;
-  const { freshUntil, refreshable } = entry;
+  const { freshUntil, idleTtl, refreshable } = entry;
   const leftMs = ms(freshUntil - storeTime);
   if (storeTime < freshUntil) {
     const { cause } = restore(entry, policy);
@@ -57,7 +57,8 @@ export async function explain<T>(context: CacheContext, call: CacheCall<T>): Pro
       const why = cause === 'rejected' ? 'is rejected by schema or revive' : 'cannot be decoded';
       return `miss: what is stored ${why}.${aside}${await running()}`;
     }
-    return `hit (l2): the store has the value, and its ttl ends in ${leftMs} ms.${aside}`;
+    const idle = idleTtl === undefined ? '' : `, and it ends when nobody reads it for ${ms(idleTtl)} ms`;
+    return `hit (l2): the store has the value, and its ttl ends in ${leftMs} ms${idle}.${aside}`;
   }
   const lease = leaseBeside(entry, storeTime);
   const staleUntil = Math.min(refreshable?.staleUntil ?? 0, freshUntil + policy.grace);

@@ -12,6 +12,8 @@ export interface Peeked<T> {
   readonly ageMs: number;
   /** What is left of its ttl, in ms; 0 for a stale value. */
   readonly ttlMs: number;
+  /** How long it is kept when nobody reads it, in ms; not there if it is kept until its ttl ends. */
+  readonly idleTtlMs?: number;
   /** Its tags, with the parts of the context. */
   readonly tags: readonly string[];
   /** True: its ttl has passed, and calls return it only under `grace`. */
@@ -30,12 +32,13 @@ export async function inspect<T>(context: CacheContext, call: CacheCall<T>): Pro
   if (known?.times !== undefined && l1?.mustConfirm === false && known.hasTags(call.tags)) {
     publishL1Hit(context, call);
     const now = clock.now();
-    const { loadedAt, freshUntil } = known.times;
+    const { loadedAt, freshUntil, idleTtl } = known.times;
     return {
       value: (await known.read()) as T,
       tier: 'l1',
       ageMs: now - loadedAt,
       ttlMs: freshUntil - now,
+      ...(idleTtl === undefined ? {} : { idleTtlMs: idleTtl }),
       tags: tagNames(known.tags),
       stale: false,
     };
@@ -54,6 +57,7 @@ export async function inspect<T>(context: CacheContext, call: CacheCall<T>): Pro
     tier: 'l2',
     ageMs: storeTime - entry.loadStart,
     ttlMs: Math.max(0, entry.freshUntil - storeTime),
+    ...(entry.idleTtl === undefined ? {} : { idleTtlMs: entry.idleTtl }),
     tags: tagNames(entry.tags),
     stale: found.status === 'stale',
   };

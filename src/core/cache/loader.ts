@@ -346,16 +346,18 @@ function keepStored(
   stored: PreparedEntry,
   sequence: number,
 ): void {
-  const { clock, l1 } = context;
-  const { refreshAhead, serializer } = call.policy;
+  const { clock, l1, touches } = context;
+  const { idleTtl, refreshAhead, serializer } = call.policy;
   const { encoded, ttl } = stored;
   const entry = { token, clearNonce: tagState.nonces[0]!, tags, ...encoded };
   const lead = longestRefreshLead(refreshAhead, { ttl, loadMs: clock.now() - requestedAt });
   const decoded = l1 === undefined ? undefined : decodeLoaded(context, call, stored);
   // guard: value-that-cannot-be-restored-is-not-kept
   if (decoded?.cause !== undefined) return;
-  const times = { loadedAt: requestedAt, freshUntil: requestedAt + ttl };
-  const expiresAt = requestedAt + ttl - lead;
+  const times = { loadedAt: requestedAt, freshUntil: requestedAt + ttl, idleTtl };
+  const touchAt = idleTtl === undefined ? Infinity : touches.stored(token, idleTtl);
+  // guard: loaded-value-leaves-the-l1-to-be-touched
+  const expiresAt = Math.min(requestedAt + ttl - lead, touchAt);
   l1?.keep(call.key, { entry, decoded, expiresAt, times, serializer }, sequence);
 }
 

@@ -24,12 +24,12 @@ interface LookupRequest extends EventSubject {
 /** How a value is read, and whether it may be returned without a load, or besides one. */
 export type ReadPolicy = Pick<CachePolicy, 'grace' | 'refreshAhead' | 'maxValueBytes' | 'serializer'>;
 
-/** When a record was requested that the L1 may keep. */
+/** When a call has requested a record. */
 interface Requested {
   /** By this process' clock. */
   readonly at: number;
-  /** The sequence number of the L1. */
-  readonly sequence: number;
+  /** The sequence number of the L1; undefined: the L1 must not keep the record. */
+  readonly sequence: number | undefined;
 }
 
 /**
@@ -93,7 +93,7 @@ export async function peek(
  * tag versions, and not older than a value that this process has returned.
  *
  * @param deadline for a second reading, of nonces, by this process' clock; undefined: the timeout of every command
- * @param requested undefined: the L1 must not keep the record
+ * @param requested undefined: the call only looks, so that the L1 must not keep the record, and an idle value is not kept for it
  * @see G1, G4, G6, G7, G10
  */
 export async function validate(
@@ -156,21 +156,28 @@ export async function validate(
     // guard: stale-value-ends-older-ones-in-memory
     context.l1?.observe(request.key, entry.token);
     if (refreshable === undefined) return miss(context, request, 'expired', entry.token);
-    return staleOrExpired(context, request, entry, refreshable, storeTime!, policy);
+    return staleOrExpired(context, request, entry, refreshable, storeTime!, requested, policy);
   }
   const decoded = decode(context, request, entry, policy);
   // guard: damaged-value-is-named
   if (decoded.cause !== undefined) return miss(context, request, decoded.cause, entry.token);
-  if (requested === undefined || storeTime === undefined) {
+  // guard: looking-is-not-reading
+  const touchAt = requested === undefined ? Infinity : touched(context, request, entry);
+  if (requested?.sequence === undefined || storeTime === undefined) {
     // guard: value-that-the-l1-does-not-keep-ends-older-ones
     context.l1?.observe(request.key, entry.token);
   } else {
     // guard: l1-entry-ends-with-the-entry
     // guard: l1-entry-ends-before-its-refresh
-    const expiresAt = requested.at + entry.freshUntil - storeTime - l1RefreshLead(entry, policy);
+    // guard: read-value-leaves-the-l1-to-be-touched
+    const expiresAt = Math.min(
+      requested.at + entry.freshUntil - storeTime - l1RefreshLead(entry, policy),
+      touchAt,
+    );
     const times = {
       loadedAt: requested.at + entry.loadStart - storeTime,
       freshUntil: requested.at + entry.freshUntil - storeTime,
+      idleTtl: entry.idleTtl,
     };
     const { serializer } = policy;
     context.l1?.keep(request.key, { entry, decoded, expiresAt, times, serializer }, requested.sequence);
@@ -190,6 +197,7 @@ function staleOrExpired(
   entry: Entry,
   refreshable: Refreshable,
   storeTime: number,
+  requested: Requested | undefined,
   policy: ReadPolicy,
 ): LookupResult {
   const { clock, storeClock } = context;
@@ -201,6 +209,8 @@ function staleOrExpired(
     publishMiss(context, request, 'expired');
     return { status: 'miss', replaces: entry.token, keeps: true };
   }
+  // guard: stale-value-that-is-read-is-touched
+  if (requested !== undefined) touched(context, request, entry);
   return {
     status: 'stale',
     value: decoded.value,
@@ -287,8 +297,15 @@ export function publishL1Hit({ events }: CacheContext, { key, method }: EventSub
 }
 
 /** @param maxAge in the L1, in ms; 0: the call leaves the L1 out */
-function requestedNow({ clock, l1 }: CacheContext, maxAge: number): Requested | undefined {
-  return l1 === undefined || maxAge === 0 ? undefined : { at: clock.now(), sequence: l1.sequence };
+function requestedNow({ clock, l1 }: CacheContext, maxAge: number): Requested {
+  return l1 === undefined || maxAge === 0 ? PAST_THE_L1 : { at: clock.now(), sequence: l1.sequence };
+}
+
+const PAST_THE_L1: Requested = { at: 0, sequence: undefined };
+
+/** A call reads an entry. @returns until when it needs no touch, by this process' clock */
+function touched({ touches }: CacheContext, request: LookupRequest, { token, idleTtl }: Entry): number {
+  return idleTtl === undefined ? Infinity : touches.read(request, token, idleTtl);
 }
 
 /** Reads the nonces of the tags of the entry, beside those of the call, which are there. @throws StoreUnavailableError */

@@ -33,10 +33,11 @@ export interface L1Record {
   readonly serializer?: Serializer | undefined;
 }
 
-/** When a value was loaded, and when its ttl ends, by this process' clock. */
+/** When a value was loaded, and when its ttl ends, by this process' clock; and its idle time in ms, if it has one. */
 export interface ValueTimes {
   readonly loadedAt: number;
   readonly freshUntil: number;
+  readonly idleTtl: number | undefined;
 }
 
 /** An entry in the memory of this process. */

@@ -5,7 +5,7 @@ import { Buffer } from 'node:buffer';
  *
  *     0      magic 0xCE
  *     1      wire version
- *     2      flags: 1 value, 2 lease, 4 has waiters, 8 refreshable
+ *     2      flags: 1 value, 2 lease, 4 has waiters, 8 refreshable, 32 idle (16: doubt-record.ts)
  *     3      codec of the payload (values/value-codec.ts, seal/sealed-entries.ts)
  *     4      token, 16 ASCII bytes: of the holder of the lease, or of the load that stored the value
  *     --- a lease ends here ---
@@ -22,11 +22,16 @@ import { Buffer } from 'node:buffer';
  *     84     end of the lease of a refresh, float64 BE, ms since the epoch by the store's clock; 0: there is none
  *     92     token of the lease of a refresh, 16 ASCII bytes
  *     ---
- *     60 or 108  key, UTF-8; then for each tag: u16 BE length, UTF-8, nonce (16 ASCII bytes)
+ *     --- only in an idle value, which ends when it is not read
+ *     60 or 108  how long it is kept after it was read, float64 BE, ms
+ *     ---
+ *     then   key, UTF-8; then for each tag: u16 BE length, UTF-8, nonce (16 ASCII bytes)
  *     ...    payload, to the end
  *
  * A refreshable value stays readable while it is loaded again: the lease of that load is in the record, so that whatever
  * removes the record also removes the lease.
+ *
+ * When an idle value was last read is not in the record: it decides how long the store keeps the record (`touch`).
  *
  * The version is in the record and not in the key, so that two versions of this library that share a Redis can invalidate
  * each other's entries. Each treats the other's records as a miss.
@@ -39,6 +44,7 @@ export const VALUE = 1;
 export const LEASE = 2;
 export const HAS_WAITERS = 4;
 export const REFRESHABLE = 8;
+export const IDLE = 32;
 export const TOKEN_AT = 4;
 const TOKEN_LENGTH = 16;
 export const LEASE_LENGTH = TOKEN_AT + TOKEN_LENGTH;
@@ -49,6 +55,8 @@ export const REFRESH_LEASE_AT = 84;
 export const REFRESH_TOKEN_AT = 92;
 /** The part of a refreshable value before its key. */
 export const REFRESHABLE_HEAD = REFRESH_TOKEN_AT + TOKEN_LENGTH;
+/** What an idle value has before its key, beside what others have. */
+export const IDLE_LENGTH = 8;
 
 /** A tag and its nonce: an entry is valid while each of its tags has the same nonce in the store. */
 export interface TagVersion {
@@ -73,6 +81,8 @@ export interface Entry {
   readonly payload: Buffer;
   /** Undefined if the value ends with its ttl and is not refreshed before. */
   readonly refreshable?: Refreshable | undefined;
+  /** How long the store keeps the value after it was read, in ms; undefined: until its end. */
+  readonly idleTtl?: number | undefined;
 }
 
 /** What a record has that may be returned after its ttl, or is refreshed before the end of it. */
@@ -100,8 +110,9 @@ export function encodeLease(token: string): Buffer {
 /** @param key the logical key, stored in the record: a record that was copied to another key is not decoded */
 export function encodeEntry(key: string, entry: Entry): Buffer {
   const keyLength = Buffer.byteLength(key);
-  const { refreshable } = entry;
-  const keyAt = refreshable === undefined ? KEY_AT : REFRESHABLE_HEAD;
+  const { refreshable, idleTtl } = entry;
+  const idleAt = refreshable === undefined ? KEY_AT : REFRESHABLE_HEAD;
+  const keyAt = idleTtl === undefined ? idleAt : idleAt + IDLE_LENGTH;
   let size = keyAt + keyLength + entry.payload.length;
   for (const { tag } of entry.tags) size += 2 + Buffer.byteLength(tag) + TOKEN_LENGTH;
   const record = Buffer.allocUnsafe(size);
@@ -115,6 +126,10 @@ export function encodeEntry(key: string, entry: Entry): Buffer {
     record.writeDoubleBE(refreshable.loadMs, 68);
     record.writeDoubleBE(refreshable.retryAt, RETRY_AT);
     record.writeDoubleBE(refreshable.refreshingUntil, REFRESH_LEASE_AT);
+  }
+  if (idleTtl !== undefined) {
+    record[2] |= IDLE;
+    record.writeDoubleBE(idleTtl, idleAt);
   }
   record[3] = entry.codec;
   record.write(entry.token, TOKEN_AT, 'latin1');
@@ -143,7 +158,9 @@ export function decodeEntry(key: string, bytes: Uint8Array): Entry | undefined {
   if ((bytes[2]! & VALUE) === 0) return undefined;
   const record = asBuffer(bytes);
   const isRefreshable = (bytes[2]! & REFRESHABLE) !== 0;
-  const keyAt = isRefreshable ? REFRESHABLE_HEAD : KEY_AT;
+  const isIdle = (bytes[2]! & IDLE) !== 0;
+  const idleAt = isRefreshable ? REFRESHABLE_HEAD : KEY_AT;
+  const keyAt = isIdle ? idleAt + IDLE_LENGTH : idleAt;
   const keyEnd = keyAt + record.readUInt16BE(52);
   // guard: record-is-of-this-key
   if (keyEnd > record.length || record.toString('utf8', keyAt, keyEnd) !== key) return undefined;
@@ -183,6 +200,7 @@ export function decodeEntry(key: string, bytes: Uint8Array): Entry | undefined {
           refreshingUntil: record.readDoubleBE(REFRESH_LEASE_AT),
         }
       : undefined,
+    idleTtl: isIdle ? record.readDoubleBE(idleAt) : undefined,
   };
 }
 
@@ -227,6 +245,18 @@ export function isRefreshable(bytes: Uint8Array): boolean {
     bytes[1] === WIRE_VERSION &&
     (bytes[2]! & flags) === flags
   );
+}
+
+/** How long an idle value may be kept; undefined for other records. Times in ms, by the store's clock. */
+export function idleLimits(
+  bytes: Uint8Array,
+): { readonly idleTtl: number; readonly endsAt: number } | undefined {
+  const isShort = bytes.length < KEY_AT + IDLE_LENGTH || bytes[0] !== MAGIC || bytes[1] !== WIRE_VERSION;
+  if (isShort || (bytes[2]! & VALUE) === 0 || (bytes[2]! & IDLE) === 0) return undefined;
+  const record = asBuffer(bytes);
+  const [endAt, idleAt] = isRefreshable(bytes) ? [KEY_AT, REFRESHABLE_HEAD] : [FRESH_UNTIL_AT, KEY_AT];
+  if (idleAt + IDLE_LENGTH > record.length) return undefined;
+  return { idleTtl: record.readDoubleBE(idleAt), endsAt: record.readDoubleBE(endAt) };
 }
 
 /** Gives a value the part that a refreshable one has. It is not refreshed, and ends with its ttl. */

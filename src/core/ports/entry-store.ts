@@ -98,6 +98,11 @@ export interface EntryStore {
     announces?: boolean,
   ): Promise<FillReply>;
   /**
+   * A caller has read the idle value whose token is `token`: its record lives for its idle time from now, to its end at most.
+   * It never lives shorter for that. Any other record stays as it is. Nobody is told.
+   */
+  touch(key: string, token: string): Promise<void>;
+  /**
    * Removes the lease and wakes the waiters. A refreshable value that has the lease stays.
    * @param retryAfterMs how long nobody should load a refreshable value again; 0: it is not written
    * @returns false if the lease no longer exists

@@ -50,12 +50,17 @@ export function cachePlan(
   options: EntryOptions,
   label: string,
 ): (self: unknown) => CachePlan {
-  // Check the policy now. The ttl may still come from the defaults of the class or the Caching, so a valid one is assumed.
-  resolveCachePolicy(options, { ...CACHE_DEFAULTS, ttl: 1 }, label);
+  // Check the policy now. The ttl may still come from the defaults of the class or the Caching, so one that is long enough is assumed.
+  resolveCachePolicy(options, { ...CACHE_DEFAULTS, ttl: Infinity }, label);
   compileTags(options.tags, label);
   const ownSharedTags = normaliseTags(options.sharedTags, label);
   return perClass(joinPoint, (defaults): CachePlan => {
     const { onKeyError, cache, ...merged } = { ...defaults, ...options };
+    if (typeof options.ttl === 'number' && (merged.idleTtl ?? 0) > options.ttl) {
+      // It is that of the class, and has no effect, as a longer one of the Caching has none.
+      // guard: class-may-have-a-longer-idle-ttl
+      merged.idleTtl = undefined;
+    }
     return {
       cache,
       onKeyError,

@@ -709,6 +709,79 @@ function entryStoreTests(open: OpenAdapter): readonly ContractTest[] {
     assert.equal(await store.fill(entry('k'), put, valueOf(put), LATER, true), 'stored');
   });
 
+  // --- idle values -----------------------------------------------------------------------------------------------------
+
+  for (const refreshable of [false, true]) {
+    const what = refreshable ? 'a refreshable idle value' : 'an idle value';
+
+    it(`${what} that is touched lives for its idle time from then`, async ({ store, entry, ends }) => {
+      const limits = { refreshable, idleTtl: 20_000, ttl: 60_000, until: 5_000 };
+      const { token, record } = await fillIdle(store, entry('k'), limits);
+      await store.touch(entry('k'), token);
+      assert.deepEqual(bytesOf((await store.read(entry('k'), [])).record), record);
+      await ends(entry('k'), 20_000);
+    });
+
+    it(`G6 age: ${what} ends with its ttl, however often it is touched`, async ({ store, entry, ends }) => {
+      const limits = { refreshable, idleTtl: 50_000, ttl: 30_000, until: 20_000 };
+      const { token } = await fillIdle(store, entry('k'), limits);
+      for (let i = 0; i < 3; i++) await store.touch(entry('k'), token);
+      await ends(entry('k'), 30_000);
+    });
+
+    it(`a touch of another value, such as a late one, does not let ${what} live on`, async (opened) => {
+      const { store, entry, ends } = opened;
+      const limits = { refreshable, idleTtl: 20_000, ttl: 60_000, until: 5_000 };
+      await fillIdle(store, entry('k'), limits);
+      await store.touch(entry('k'), newToken());
+      await ends(entry('k'), 5_000);
+    });
+  }
+
+  it('a touch does not shorten the life of a value that is kept for its lease', async (opened) => {
+    const { store, entry, ends } = opened;
+    const limits = { refreshable: true, idleTtl: 10_000, ttl: 60_000, until: 5_000 };
+    const { token } = await fillIdle(store, entry('k'), limits);
+    await store.lease(entry('k'), newToken(), 40_000, token, undefined, 'value');
+    await store.touch(entry('k'), token);
+    await ends(entry('k'), 40_000);
+  });
+
+  it('an idle value that a put has kept is touched as before', async ({ store, entry, ends }) => {
+    const limits = { refreshable: false, idleTtl: 20_000, ttl: 60_000, until: 5_000 };
+    const { token } = await fillIdle(store, entry('k'), limits);
+    const put = newToken();
+    await store.lease(entry('k'), put, 1_000, '*', undefined, 'value');
+    await store.release(entry('k'), put);
+    assert.equal(decodeEntry('k', (await store.read(entry('k'), [])).record!)!.idleTtl, 20_000);
+    await store.touch(entry('k'), token);
+    await ends(entry('k'), 20_000);
+  });
+
+  it('a touch creates nothing, and changes no lease and no mark', async ({ store, entry }) => {
+    const token = newToken();
+    await store.touch(entry('k'), token);
+    assert.equal((await store.read(entry('k'), [])).record, null);
+    await store.lease(entry('k'), token, 5_000, undefined);
+    await store.touch(entry('k'), token);
+    const reply = await store.lease(entry('k'), newToken(), 5_000, undefined);
+    assert.ok(reply.status === 'held' && reply.forMs <= 5_000);
+    const limits = { refreshable: false, idleTtl: 20_000, ttl: 60_000, until: 5_000 };
+    const idle = await fillIdle(store, entry('marked'), limits);
+    const mark = newToken();
+    await store.mark('entries', [entry('marked')], mark, 30_000);
+    await store.touch(entry('marked'), idle.token);
+    assert.ok(isInDoubt((await store.read(entry('marked'), [])).record!));
+    await store.unmark('entries', [entry('marked')], mark);
+    assert.deepEqual(bytesOf((await store.read(entry('marked'), [])).record), idle.record);
+  });
+
+  it('a touch does not change the end of a value without an idle time', async ({ store, entry, ends }) => {
+    const { token } = await fill(store, entry('k'), { ttl: 5_000, refreshable: true });
+    await store.touch(entry('k'), token);
+    await ends(entry('k'), 5_000);
+  });
+
   // --- marks -----------------------------------------------------------------------------------------------------------
 
   it('a marked key has no value and no lease, and grants none; unmarked, it is as before', async (opened) => {
@@ -961,6 +1034,7 @@ function entryStoreTests(open: OpenAdapter): readonly ContractTest[] {
       lease: () => store.lease(entry('k'), newToken(), 1_000, undefined),
       extend: () => store.extend(entry('k'), newToken(), 1_000),
       fill: () => store.fill(entry('k'), newToken(), valueOf(newToken()), LATER),
+      touch: () => store.touch(entry('k'), newToken()),
       release: () => store.release(entry('k'), newToken()),
       remove: () => store.remove([entry('k')]),
       mark: () => store.mark('entries', [entry('k')], newToken(), 1_000),
@@ -1002,6 +1076,37 @@ async function fill(
   const reply = await store.lease(name, token, 10_000, undefined);
   if (reply.status !== 'granted') throw new Error(`Expected ${name} to be free.`);
   await store.fill(name, token, record, reply.storeTime + ttl);
+  return { token, record };
+}
+
+/** Fills an idle value, which is kept `until` then, and ends with `ttl`. All in ms from now. */
+async function fillIdle(
+  store: EntryStore,
+  name: string,
+  limits: {
+    readonly refreshable: boolean;
+    readonly idleTtl: number;
+    readonly ttl: number;
+    readonly until: number;
+  },
+): Promise<{ readonly token: string; readonly record: Buffer }> {
+  const token = newToken();
+  const reply = await store.lease(name, token, 10_000, undefined);
+  if (reply.status !== 'granted') throw new Error(`Expected ${name} to be free.`);
+  const { storeTime } = reply;
+  const end = storeTime + limits.ttl;
+  const record = encodeEntry('k', {
+    token,
+    codec: 1,
+    loadStart: storeTime,
+    freshUntil: limits.refreshable ? storeTime + 1 : end,
+    clearNonce: newToken(),
+    tags: [],
+    payload: Buffer.from('"value"'),
+    refreshable: limits.refreshable ? { ...NOT_REFRESHED, staleUntil: end } : undefined,
+    idleTtl: limits.idleTtl,
+  });
+  assert.equal(await store.fill(name, token, record, storeTime + limits.until), 'stored');
   return { token, record };
 }
 

@@ -81,6 +81,7 @@ function unfenced(adapter: Adapter): Adapter {
         lease: (...args) => entries.lease(...args),
         extend: (...args) => entries.extend(...args),
         fill,
+        touch: (...args) => entries.touch(...args),
         release: (...args) => entries.release(...args),
         remove: (...args) => entries.remove(...args),
         mark: (...args) => entries.mark(...args),
@@ -128,7 +129,7 @@ class Items {
     return this.#load(id);
   }
 
-  @Cached({ key: 'tagged:{0}', ttl: '20s', tags: ['tag:{0}'] })
+  @Cached({ key: 'tagged:{0}', ttl: '20s', idleTtl: '1s', tags: ['tag:{0}'] })
   async byTag(id: string): Promise<Row> {
     return this.#load(id);
   }

@@ -1,7 +1,11 @@
 import { Buffer } from 'node:buffer';
 import { ENDED_MARK_MS, MARKS_AT } from '../../../core/ports/doubt-record.js';
 import {
+  FRESH_UNTIL_AT,
   HAS_WAITERS,
+  IDLE,
+  IDLE_LENGTH,
+  KEY_AT,
   LEASE,
   LEASE_LENGTH,
   MAGIC,
@@ -194,6 +198,33 @@ return remaining > 0 and 1 or 2
     values: [token, asBuffer(record), Math.floor(until), ...channels],
   }),
   decode: (reply) => (reply === 1 ? 'stored' : reply === 2 ? 'expired' : 'refused'),
+});
+
+export const touchScript = script<[key: string, token: string], void>({
+  name: 'touch',
+  lua: `
+-- KEYS[1] entry
+-- ARGV[1] token of the value that was read
+-- Returns 1; 0 if the key has no idle value of this token
+${RECORDS}
+${CLOCK}
+local found = redis.pcall('GETRANGE', KEYS[1], 0, ${HEAD_END + IDLE_LENGTH})
+if is_of_another_type(found) then return 0 end
+if type(found) == 'table' then return found end
+-- guard: touch-is-of-one-value-lua
+if kind_of(found) ~= 'value' or token_of(found) ~= ARGV[1] then return 0 end
+if string.byte(found, 3) % ${2 * IDLE} < ${IDLE} then return 0 end
+local idle_at, end_at = ${KEY_AT + 1}, ${FRESH_UNTIL_AT + 1}
+if is_refreshable(found) then idle_at, end_at = ${REFRESHABLE_HEAD + 1}, ${KEY_AT + 1} end
+if #found < idle_at + ${IDLE_LENGTH - 1} then return 0 end
+-- guard: touch-ends-with-the-ttl-lua
+local remaining = math.min(struct.unpack('>d', found, idle_at), math.floor(struct.unpack('>d', found, end_at)) - now())
+-- guard: touch-shortens-no-life-lua
+if remaining > redis.call('PTTL', KEYS[1]) then redis.call('PEXPIRE', KEYS[1], math.floor(remaining)) end
+return 1
+`,
+  encode: (key, token) => ({ keys: [key], values: [tokenBytes(token)] }),
+  decode: () => undefined,
 });
 
 export const releaseScript = script<

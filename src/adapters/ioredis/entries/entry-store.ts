@@ -24,6 +24,7 @@ import {
   leaseScript,
   releaseScript,
   removeNoncesScript,
+  touchScript,
 } from './entry-scripts.js';
 
 /**
@@ -136,6 +137,10 @@ export class RedisEntryStore extends EntryReader implements Omit<EntryStore, 're
       this.#changes.channel,
       message,
     ]);
+  }
+
+  touch(key: string, token: string): Promise<void> {
+    return this.#scripts.run(touchScript, [key, token]);
   }
 
   release(key: string, token: string, retryAfterMs = 0, timeout?: number): Promise<boolean> {

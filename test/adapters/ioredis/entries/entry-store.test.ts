@@ -26,7 +26,10 @@ test.after.always(async () => {
 });
 
 /** What is asked of Redis past the adapter. */
-type Side = Pick<Redis, 'getBuffer' | 'set' | 'pttl' | 'rpush' | 'lrange' | 'exists' | 'persist' | 'type'>;
+type Side = Pick<
+  Redis,
+  'getBuffer' | 'set' | 'pttl' | 'pexpire' | 'rpush' | 'lrange' | 'exists' | 'persist' | 'type'
+>;
 
 interface Setup {
   readonly name: string;
@@ -390,5 +393,31 @@ for (const { name, target, side } of SETUPS) {
     t.true(entry > 3_600_000 && entry <= 7_200_000, `${entry}`);
     for (const key of lives) t.true((await client.pttl(key)) > entry, key);
     t.is(await caching.cache.get('key'), 1);
+  });
+}
+
+for (const { name, target, side } of SETUPS) {
+  test(`idleTtl: the key of an entry ends with its idle time, and a read moves that (${name})`, async (t) => {
+    const namespace = `idle-${newToken()}`;
+    const caching = new Caching({
+      adapter: ioredis(target(t), { timeout: '20s', connectTimeout: '20s' }),
+      namespace,
+      defaults: { jitter: 0, storeTimeout: '20s' },
+    });
+    t.teardown(() => caching.close());
+    await caching.ready();
+    const client = side(t);
+    const left = (key: string): Promise<number> => client.pttl(entryKey(namespace, key));
+    for (const grace of [0, '1h'] as const) {
+      const key = `key-${grace}`;
+      await caching.cache.set(key, 1, { ttl: '2h', idleTtl: '30m', grace });
+      const stored = await left(key);
+      t.true(stored > 1_700_000 && stored < 1_820_000, `${stored}`);
+      // As if most of the idle time had passed.
+      await client.pexpire(entryKey(namespace, key), 120_000);
+      t.is(await caching.cache.get(key), 1);
+      await eventually(`${key} is touched`, async () => (await left(key)) > 1_700_000);
+      t.true((await left(key)) <= 1_800_000);
+    }
   });
 }
