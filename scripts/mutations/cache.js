@@ -981,6 +981,11 @@ export const cacheMutations = [
     test: 'test/adapters/ioredis/connection/watch-client.test.ts',
     title: 'an ended connection is waited for until its socket is closed',
   },
+  {
+    guard: 'new-primary-ends-the-connection',
+    test: 'test/adapters/ioredis/connection/sentinel.test.ts',
+    title: 'after SENTINEL FAILOVER commands go to the new primary*',
+  },
   // --- the context in keys ------------------------------------------------------------------------------------------
   {
     guard: 'remembered-key-has-no-context',

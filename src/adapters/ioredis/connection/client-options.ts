@@ -9,7 +9,15 @@ export interface ConnectionSettings {
   readonly namespace: string;
 }
 
-export type Role = 'commands' | 'subscriber' | 'changes' | 'locks' | 'replicated' | 'messages' | ClientRole;
+export type Role =
+  | 'commands'
+  | 'subscriber'
+  | 'changes'
+  | 'locks'
+  | 'replicated'
+  | 'messages'
+  | 'sentinel'
+  | ClientRole;
 
 const INITIAL_RETRY_MS = 50;
 const MAX_RETRY_MS = 1_000;

@@ -8,6 +8,8 @@ import type { Buffer } from 'node:buffer';
 export interface Stream {
   readonly bytesRead: number;
   readonly writableLength: number;
+  readonly remoteAddress?: string | undefined;
+  readonly remotePort?: number | undefined;
   cork(): void;
   uncork(): void;
   /** True after the event `close`. */
@@ -75,6 +77,9 @@ export interface KnownOptions {
   readonly tls?: unknown;
   readonly sentinels?: readonly { readonly host?: string; readonly port?: number }[] | null | undefined;
   readonly name?: string | null | undefined;
+  readonly sentinelUsername?: string | null | undefined;
+  readonly sentinelPassword?: string | null | undefined;
+  readonly sentinelTLS?: unknown;
   readonly keyPrefix?: unknown;
   /** Only of a Cluster: the options of its nodes. */
   readonly redisOptions?: KnownOptions | null | undefined;

@@ -3,6 +3,7 @@ import type { RedisClient } from './client-types.js';
 import { connect, cutConnection, endConnection, watch } from './watch-client.js';
 import type { ConnectionEvents } from './watch-client.js';
 import type { ConnectionSettings } from './client-options.js';
+import { SentinelWatch } from './sentinel-watch.js';
 import type { Master, Topology } from './topology.js';
 import { WriteCoalescer } from '../commands/write-coalescer.js';
 
@@ -23,6 +24,7 @@ export class SingleServer implements Topology {
   readonly #cork: WriteCoalescer;
   #lastMasterLookup = Number.NEGATIVE_INFINITY;
   readonly #unwatch: () => void;
+  readonly #sentinels: SentinelWatch;
   #closed = false;
 
   constructor(
@@ -51,6 +53,7 @@ export class SingleServer implements Topology {
       },
       settings,
     );
+    this.#sentinels = new SentinelWatch(client, settings, () => cutConnection(client));
     this.#unwatch = watch(
       client,
       settings,
@@ -92,11 +95,13 @@ export class SingleServer implements Topology {
 
   open(): void {
     connect(this.client);
+    this.#sentinels.open();
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     this.#unwatch();
+    this.#sentinels.close();
     this.#breaker.shutdown();
     endConnection(this.client);
   }

@@ -34,4 +34,25 @@ for (const { major, Redis } of MAJORS) {
       return woken.includes(entry('c'));
     });
   });
+
+  test(`after SENTINEL FAILOVER commands go to the new primary, although the old one still takes them (ioredis ${major})`, async (t) => {
+    const setup = await startSentinel();
+    t.teardown(() => setup.stop());
+    const { sentinels, name, primary, replica, sentinel } = setup;
+    const pattern = new Redis({ sentinels: [...sentinels], name, lazyConnect: true });
+    const { entries, entry } = await ready(t, pattern, { timeout: '2s' });
+    await store(entries, entry('a'));
+    const [old, fresh] = [admin(t, primary.url), admin(t, replica.url)];
+    await admin(t, sentinel.url).call('SENTINEL', 'FAILOVER', name);
+
+    await eventually('the replica is the primary', async () => (await fresh.role())[0] === 'master');
+    let stored = 0;
+    await eventually('the new primary has what is stored from then on', async () => {
+      const key = entry(`after-${++stored}`);
+      await store(entries, key).catch(() => {});
+      return (await fresh.exists(key)) === 1;
+    });
+    // A sentinel waits for eight seconds before it makes it a replica, which ends its connections.
+    t.is((await old.role())[0], 'master');
+  });
 }
