@@ -10,33 +10,53 @@ const SLOTS = 16_384;
 export interface RedisCluster {
   /** To be given to `new Cluster(nodes)`. */
   readonly nodes: readonly { readonly host: string; readonly port: number }[];
-  /** In the order of the nodes: the first has the lowest slots. */
+  /** The masters at the start, in the order of the nodes: the first has the lowest slots. */
   readonly servers: readonly RedisServer[];
+  /** The replicas at the start: those of the first master, then those of the second one. */
+  readonly replicas: readonly RedisServer[];
   stop(): Promise<void>;
 }
 
+export interface ClusterOptions {
+  readonly args?: readonly string[];
+  /** For each master. @default 0 */
+  readonly replicas?: number;
+}
+
 /**
- * Starts masters without replicas, each with an equal share of the slots; resolves when every one knows them
- * all.
+ * Starts masters, each with an equal share of the slots; resolves when every one knows them all, and the replicas are in
+ * step.
  */
 export async function startClusterOf(
   program: string,
   masters: number,
-  args: readonly string[],
+  { args = [], replicas = 0 }: ClusterOptions = {},
 ): Promise<RedisCluster> {
-  const servers = await startAll(Array.from({ length: masters }, () => () => startNode(program, args)));
-  const stop = async (): Promise<void> => void (await Promise.all(servers.map((server) => server.stop())));
-  const clients = servers.map(({ url }) => new Redis(url));
+  const all = await startAll(
+    Array.from({ length: masters * (1 + replicas) }, () => () => startNode(program, args)),
+  );
+  const servers = all.slice(0, masters);
+  const stop = async (): Promise<void> => void (await Promise.all(all.map((server) => server.stop())));
+  const clients = all.map(({ url }) => new Redis(url));
   try {
-    await join(clients, servers);
+    await shareSlots(clients.slice(0, masters));
+    await meet(clients, all);
     await agree(clients);
+    for (const [index, client] of clients.slice(masters).entries()) {
+      await follow(client, clients[Math.floor(index / replicas)]!);
+    }
   } catch (error) {
     await stop();
     throw error;
   } finally {
     for (const client of clients) client.disconnect();
   }
-  return { nodes: servers.map(({ host, port }) => ({ host, port })), servers, stop };
+  return {
+    nodes: servers.map(({ host, port }) => ({ host, port })),
+    servers,
+    replicas: all.slice(masters),
+    stop,
+  };
 }
 
 async function startNode(program: string, args: readonly string[]): Promise<RedisServer> {
@@ -53,7 +73,7 @@ async function startNode(program: string, args: readonly string[]): Promise<Redi
   }
 }
 
-async function join(clients: readonly Redis[], servers: readonly RedisServer[]): Promise<void> {
+async function shareSlots(clients: readonly Redis[]): Promise<void> {
   await Promise.all(
     clients.map(async (client, index) => {
       const first = Math.floor((SLOTS * index) / clients.length);
@@ -63,6 +83,9 @@ async function join(clients: readonly Redis[], servers: readonly RedisServer[]):
       await client.call('CLUSTER', 'ADDSLOTSRANGE', String(first), String(last));
     }),
   );
+}
+
+async function meet(clients: readonly Redis[], servers: readonly RedisServer[]): Promise<void> {
   const busPorts = await Promise.all(clients.map(busPort));
   // Everybody meets everybody, which is faster than to wait for the gossip.
   for (const [index, client] of clients.entries()) {
@@ -77,6 +100,13 @@ async function join(clients: readonly Redis[], servers: readonly RedisServer[]):
 async function busPort(client: Redis): Promise<string> {
   const answer = (await client.call('CONFIG', 'GET', 'cluster-port')) as string[];
   return answer[1] ?? '';
+}
+
+async function follow(replica: Redis, master: Redis): Promise<void> {
+  await replica.call('CLUSTER', 'REPLICATE', String(await master.call('CLUSTER', 'MYID')));
+  await eventually('a replica of the cluster is in step with its master', async () =>
+    (await replica.info('replication')).includes('master_link_status:up'),
+  );
 }
 
 /** A master of a new cluster waits two seconds before it calls the cluster well: nothing can hurry it. */

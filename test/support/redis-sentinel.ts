@@ -4,6 +4,7 @@ import { Redis } from 'ioredis';
 import { eventually } from './eventually.js';
 import { startRedisProcess } from './redis-process.js';
 import type { RedisServer } from './redis-server.js';
+import { startAll } from './start-all.js';
 
 const NAME = 'primary';
 
@@ -14,16 +15,25 @@ export interface SentinelSetup {
   /** The roles at the start: after a failover the replica is the primary. */
   readonly primary: RedisServer;
   readonly replica: RedisServer;
-  /** The sentinel's own process. */
+  /** The first sentinel's own process. */
   readonly sentinel: RedisServer;
   stop(): Promise<void>;
 }
 
+export interface SentinelOptions {
+  /** How many. A majority decides. @default 1 */
+  readonly sentinels?: number;
+  /** After how long without an answer a server is down. On a busy machine that is short. @default 500 */
+  readonly downAfterMs?: number;
+}
+
 /**
- * Starts a primary, a replica that has caught up, and one sentinel that decides alone and calls a primary
- * down after half a second.
+ * Starts a primary, a replica that has caught up, and sentinels.
  */
-export async function startSentinelOf(program: string): Promise<SentinelSetup> {
+export async function startSentinelOf(
+  program: string,
+  { sentinels: count = 1, downAfterMs = 500 }: SentinelOptions = {},
+): Promise<SentinelSetup> {
   const started: RedisServer[] = [];
   const start = async (options: Parameters<typeof startRedisProcess>[1]): Promise<RedisServer> => {
     const server = await startRedisProcess(program, options);
@@ -37,9 +47,18 @@ export async function startSentinelOf(program: string): Promise<SentinelSetup> {
     await until(replica, 'is in step with its primary', async (client) =>
       (await client.info('replication')).includes('master_link_status:up'),
     );
-    const sentinel = await start(sentinelOf(primary));
-    await until(sentinel, 'knows the replica', knowsReplica);
-    const sentinels = [{ host: sentinel.host, port: sentinel.port }];
+    const quorum = Math.floor(count / 2) + 1;
+    const guards = await startAll(
+      Array.from({ length: count }, () => () => start(sentinelOf(primary, quorum, downAfterMs))),
+    );
+    for (const guard of guards) {
+      await until(guard, 'knows the replica', knowsReplica);
+      await until(guard, 'knows the other sentinels', async (client) => {
+        return ((await client.call('SENTINEL', 'SENTINELS', NAME)) as unknown[]).length === count - 1;
+      });
+    }
+    const sentinels = guards.map(({ host, port }) => ({ host, port }));
+    const sentinel = guards[0]!;
     return { sentinels, name: NAME, primary, replica, sentinel, stop };
   } catch (error) {
     await stop();
@@ -47,10 +66,14 @@ export async function startSentinelOf(program: string): Promise<SentinelSetup> {
   }
 }
 
-function sentinelOf(primary: RedisServer): Parameters<typeof startRedisProcess>[1] {
+function sentinelOf(
+  primary: RedisServer,
+  quorum: number,
+  downAfterMs: number,
+): Parameters<typeof startRedisProcess>[1] {
   const lines = [
-    `sentinel monitor ${NAME} ${primary.host} ${primary.port} 1`,
-    `sentinel down-after-milliseconds ${NAME} 500`,
+    `sentinel monitor ${NAME} ${primary.host} ${primary.port} ${quorum}`,
+    `sentinel down-after-milliseconds ${NAME} ${downAfterMs}`,
     `sentinel failover-timeout ${NAME} 5000`,
     `sentinel parallel-syncs ${NAME} 1`,
   ];
@@ -65,7 +88,8 @@ function sentinelOf(primary: RedisServer): Parameters<typeof startRedisProcess>[
   };
 }
 
-async function knowsReplica(client: Redis): Promise<boolean> {
+/** Whether a sentinel could promote the replica now. It asks the servers every ten seconds. */
+export async function knowsReplica(client: Redis): Promise<boolean> {
   const replicas = (await client.call('SENTINEL', 'REPLICAS', NAME)) as string[][];
   const fields = replicas[0];
   if (!fields) return false;

@@ -2,9 +2,9 @@ import type { TestFn } from 'ava';
 import { prepareImage, startRedisContainer } from './docker-redis.js';
 import { dockerAnswers } from './find-docker.js';
 import { findOrInstallRedisServer, findRedisServer, LOCAL_WAYS } from './find-redis.js';
-import { startClusterOf, type RedisCluster } from './redis-cluster.js';
+import { startClusterOf, type ClusterOptions, type RedisCluster } from './redis-cluster.js';
 import { startRedisProcess } from './redis-process.js';
-import { startSentinelOf, type SentinelSetup } from './redis-sentinel.js';
+import { startSentinelOf, type SentinelOptions, type SentinelSetup } from './redis-sentinel.js';
 import type { RedisServer, StartRedisOptions } from './redis-server.js';
 import { startAll } from './start-all.js';
 
@@ -38,19 +38,16 @@ export function startIndependent(count: number, options: StartRedisOptions = {})
 }
 
 /**
- * Starts a cluster of masters. Always local processes, as the nodes tell clients each other's addresses, and
+ * Starts a cluster. Always local processes, as the nodes tell clients each other's addresses, and
  * a container knows only its own inner one.
  */
-export async function startCluster(
-  masters = 3,
-  options: { args?: readonly string[] } = {},
-): Promise<RedisCluster> {
-  return startClusterOf(await localServer('A cluster'), masters, options.args ?? []);
+export async function startCluster(masters = 3, options: ClusterOptions = {}): Promise<RedisCluster> {
+  return startClusterOf(await localServer('A cluster'), masters, options);
 }
 
-/** Starts a primary with a replica and a sentinel. Always local processes, for the same reason. */
-export async function startSentinel(): Promise<SentinelSetup> {
-  return startSentinelOf(await localServer('A sentinel'));
+/** Starts a primary with a replica and sentinels. Always local processes, for the same reason. */
+export async function startSentinel(options: SentinelOptions = {}): Promise<SentinelSetup> {
+  return startSentinelOf(await localServer('A sentinel'), options);
 }
 
 /**

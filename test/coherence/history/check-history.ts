@@ -35,6 +35,8 @@ export interface Violation {
   readonly expected: number;
   /** `stale`: for how long a newer version had been acknowledged when the read started, in ms. */
   readonly staleMs?: number;
+  /** `backwards`: when the call began that has started the load of the newer version. */
+  readonly newerAsked?: number;
 }
 
 export interface Verdict {
@@ -79,6 +81,7 @@ interface Point {
  */
 export class HistoryChecker {
   readonly #boundMs: number;
+  readonly #onViolation: ((violation: Violation) => void) | undefined;
   /** For each process, the time before which it will report nothing more. */
   readonly #reported: number[];
   #points: Point[] = [];
@@ -100,8 +103,12 @@ export class HistoryChecker {
   };
   readonly #examples: Violation[] = [];
 
-  /** @param boundMs for how long another process may return an invalidated value from its memory */
-  constructor(processes: number, boundMs: number) {
+  /**
+   * @param boundMs for how long another process may return an invalidated value from its memory
+   * @param onViolation called with every violation
+   */
+  constructor(processes: number, boundMs: number, onViolation?: (violation: Violation) => void) {
+    this.#onViolation = onViolation;
     this.#reported = Array.from({ length: processes }, () => 0);
     this.#boundMs = boundMs;
   }
@@ -182,12 +189,15 @@ export class HistoryChecker {
 
     const newest = this.#returned.get(`${process} ${key}`)?.filter((one) => one.version > version) ?? [];
     const certain = newest.find((one) => one.asked > began);
-    if (certain !== undefined) this.#violation({ rule: 'backwards', read, expected: certain.version });
-    else if (newest.length > 0) this.#counts.overlapping += 1;
+    if (certain !== undefined) {
+      const { version: expected, asked: newerAsked } = certain;
+      this.#violation({ rule: 'backwards', read, expected, newerAsked });
+    } else if (newest.length > 0) this.#counts.overlapping += 1;
   }
 
   #violation(violation: Violation): void {
     this.#counts.violations += 1;
+    this.#onViolation?.(violation);
     if (this.#examples.length < MAX_EXAMPLES) this.#examples.push(violation);
   }
 }
