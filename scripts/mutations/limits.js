@@ -63,7 +63,8 @@ export const limitsMutations = [
   // --- a store that is away --------------------------------------------------------------------------------------------
   {
     guard: 'request-without-a-name-is-sent-once',
-    replace: '!request.repeatable || ',
+    replace: 'repeatable',
+    by: 'true',
     test: 'test/limits/rate-limiter.test.ts',
     title: 'G9 rate limits: a request without a requestId is never sent twice',
   },
@@ -134,6 +135,35 @@ export const limitsMutations = [
     test: 'test/contract/ioredis.test.ts',
     on: 'one Redis',
     title: 'G9 rate limits: *: of a hundred concurrent calls exactly the limit is admitted',
+  },
+  {
+    guard: 'gcra-request-sees-those-before-it-lua',
+    replace: 'written[key] or ',
+    test: 'test/contract/ioredis.test.ts',
+    on: 'one Redis',
+    title: 'G9 rate limits: gcra: of a hundred concurrent calls exactly the limit is admitted',
+  },
+  {
+    guard: 'blocked-subject-is-not-charged-by-gcra-lua',
+    replace: ' and blocked <= 0',
+    test: 'test/contract/ioredis.test.ts',
+    on: 'one Redis',
+    title: 'a block denies all calls of its subject, takes nothing, and ends',
+  },
+  {
+    guard: 'only-gcra-stands-still-while-the-clock-is-back-lua',
+    replace: 'max(now, tonumber(at))',
+    by: 'now',
+    test: 'test/adapters/ioredis/limits/lua-twins.test.ts',
+    title: 'Property: Redis and core count exactly the same for any clock: *gcra',
+  },
+  {
+    guard: 'gcra-numbers-are-kept-with-all-digits-lua',
+    replace: '%.17g',
+    by: '%.14g',
+    test: 'test/adapters/ioredis/limits/lua-twins.test.ts',
+    title:
+      'Property: Redis and core count exactly the same for any clock: *numbers that no double holds exactly',
   },
   {
     guard: 'gcra-stands-still-while-the-clock-is-back-lua',

@@ -58,7 +58,10 @@ export class RateLimiter {
     const { sequence } = this.denials;
     let reply: RateReply;
     try {
-      reply = await this.#consume(request, policy.storeTimeout, requestedAt);
+      // guard: request-without-a-name-is-sent-once
+      reply = await (repeatable
+        ? this.#consumeRepeatedly(request, policy.storeTimeout, requestedAt)
+        : this.#store.consume(request, policy.storeTimeout));
     } catch (error) {
       return this.#decideByPolicy(call, request, error);
     }
@@ -90,11 +93,11 @@ export class RateLimiter {
   }
 
   /**
-   * Sends a request. If its reply is lost and it is repeatable, sends it again after a pause, until the store answers or the
-   * timeout has passed. Later attempts may fail only because the connection is not open yet, while the first one may have
-   * been counted: its error is the one that is thrown.
+   * Sends a repeatable request. If its reply is lost, sends it again after a pause, until the store answers or the timeout
+   * has passed. Later attempts may fail only because the connection is not open yet, while the first one may have been
+   * counted: its error is the one that is thrown.
    */
-  async #consume(request: RateRequest, timeoutMs: number, requestedAt: number): Promise<RateReply> {
+  async #consumeRepeatedly(request: RateRequest, timeoutMs: number, requestedAt: number): Promise<RateReply> {
     const backoff = new Backoff(this.#clock, RECONNECT_MS, MAX_RETRY_PAUSE_MS);
     let firstError: StoreUnavailableError | undefined;
     for (;;) {
@@ -102,8 +105,7 @@ export class RateLimiter {
       try {
         return await this.#store.consume(request, remainingMs);
       } catch (error) {
-        // guard: request-without-a-name-is-sent-once
-        if (!request.repeatable || !(error instanceof StoreUnavailableError)) throw error;
+        if (!(error instanceof StoreUnavailableError)) throw error;
         // guard: lost-request-is-repeated-until-it-is-answered
         if (firstError === undefined && error.outcome !== 'unknown') throw error;
         firstError ??= error;

@@ -50,39 +50,58 @@ export class ScriptRunner {
    * @param timeout the caller's own deadline, in ms
    * @throws StoreUnavailableError
    */
-  async run<Args extends readonly unknown[], Reply>(
+  run<Args extends readonly unknown[], Reply>(
     script: Script<Args, Reply>,
     args: Args,
     timeout?: number,
   ): Promise<Reply> {
+    return new Promise((resolve, reject) => this.start(script, args, resolve, reject, timeout));
+  }
+
+  /** `run` with callbacks instead of a promise, for callers that settle several promises. Calls one of them once. */
+  start<Args extends readonly unknown[], Reply>(
+    script: Script<Args, Reply>,
+    args: Args,
+    resolve: (reply: Reply) => void,
+    reject: (error: unknown) => void,
+    timeout?: number,
+  ): void {
     const { keys, values } = script.encode(...args);
     const count = keys.length;
-    const parameters: (string | Buffer)[] = keys.map((key) => this.storeKey(key));
-    const breaker = this.#topology.breakerFor(parameters[0] as string);
+    const parameters: (string | Buffer)[] = [];
+    for (const key of keys) parameters.push(this.storeKey(key));
     for (const value of values) parameters.push(typeof value === 'number' ? String(value) : value);
-    const reply = await breaker.run(
+    this.#topology.breakerFor(parameters[0] as string).start(
       script.name,
       () => {
         this.#topology.corkWrites();
         return send(this.#topology.client, script, count, parameters);
       },
+      (reply) => {
+        let decoded: Reply;
+        try {
+          decoded = script.decode(reply, ...args);
+        } catch (error) {
+          reject(error);
+          return;
+        }
+        resolve(decoded);
+      },
+      reject,
       timeout,
     );
-    return script.decode(reply, ...args);
   }
 }
 
-async function send(
+function send(
   client: CommandClient,
   { sha, lua }: { readonly sha: string; readonly lua: string },
   count: number,
   keysAndValues: readonly (string | Buffer)[],
 ): Promise<unknown> {
-  try {
-    return await client.evalshaBuffer(sha, count, ...keysAndValues);
-  } catch (error) {
+  return client.evalshaBuffer(sha, count, ...keysAndValues).catch((error: unknown) => {
     // NOSCRIPT means that the script was not run, so sending it again cannot run it twice.
     if (replyCode(error) !== 'NOSCRIPT') throw error;
     return client.evalBuffer(lua, count, ...keysAndValues);
-  }
+  });
 }

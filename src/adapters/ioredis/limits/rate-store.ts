@@ -3,6 +3,7 @@ import type { RateReply, RateRequest, RateRule, RateStore } from '../../../core/
 import { script, type ScriptRunner } from '../commands/script.js';
 import { Batch, TickBatcher, type BatchedCall } from '../commands/tick-batcher.js';
 import type { Topology } from '../connection/topology.js';
+import { consumeGcraScript, hasOnlyGcra } from './consume-gcra-script.js';
 import { consumeScript, replyKey } from './consume-script.js';
 import { ALGORITHMS, ruleValues, TIME } from './lua/prelude.js';
 
@@ -93,8 +94,11 @@ export class RedisRateStore implements RateStore {
 
   #runScript(batch: Batch<ConsumeCall>, calls: readonly ConsumeCall[]): void {
     const requests = calls.map(({ request }) => request);
+    const script = requests.every(hasOnlyGcra) ? consumeGcraScript : consumeScript;
     this.#batcher.commandStarted();
-    this.#scripts.run(consumeScript, [requests, this.#now()]).then(
+    this.#scripts.start(
+      script,
+      [requests, this.#now()],
       (replies) => {
         this.#batcher.commandEnded();
         calls.forEach((call, i) => {
