@@ -133,7 +133,7 @@ export const locksMutations = [
   // --- one server: the scripts -----------------------------------------------------------------------------------------
   {
     guard: 'release-by-owner-only-lua',
-    replace: ' and is_held_by(found, ARGV[1])',
+    replace: ' and is_held_by(found, owner)',
     test: 'test/adapters/ioredis/locks/lock-store.test.ts',
     title: 'G8 locks: release with the token of another is refused and changes nothing',
   },
@@ -153,7 +153,7 @@ export const locksMutations = [
   },
   {
     guard: 'repeated-request-is-granted-again-lua',
-    replace: "kind == 'exclusive' and is_held_by(found, ARGV[1])",
+    replace: "kind == 'exclusive' and is_held_by(found, owner)",
     by: 'false',
     test: 'test/adapters/ioredis/locks/lock-store.test.ts',
     title: 'a request whose reply was lost is granted again when repeated',
@@ -189,6 +189,25 @@ export const locksMutations = [
     test: 'test/contract/ioredis.test.ts',
     on: 'one Redis',
     title: 'fair lock: granted in the order of the tickets',
+  },
+  {
+    guard: 'operation-that-fails-alone-lua',
+    replace: 'pcall(operation, ',
+    by: 'true, operation(',
+    test: 'test/adapters/ioredis/locks/lock-store.test.ts',
+    title: 'an operation that fails changes nothing about the others of its script',
+  },
+  {
+    guard: 'replica-refuses-the-whole-script-lua',
+    test: 'test/adapters/ioredis/locks/lock-store.test.ts',
+    title: 'a replica refuses the whole script, and a new connection looks for the master',
+  },
+  {
+    guard: 'lock-script-has-operations-of-one-slot',
+    replace: 'slotOf === undefined',
+    by: 'slotOf !== null',
+    test: 'test/adapters/ioredis/locks/lock-store.test.ts',
+    title: 'CROSSSLOT: in a Cluster the locks of one tick are acquired and released slot by slot',
   },
   {
     guard: 'every-slot-has-the-largest-fence',

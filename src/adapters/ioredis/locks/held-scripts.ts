@@ -1,4 +1,4 @@
-import { fenceOf, FENCE_MS, queueOf, pendingWriterOf } from './acquire-scripts.js';
+import { fenceOf, FENCE_MS, queueOf, pendingWriterOf } from './lock-keys.js';
 import { CLOCK, HOLDERS, QUEUE } from './lua/lock-prelude.js';
 import { script, toWholeMs } from '../commands/script.js';
 
@@ -42,58 +42,6 @@ return 1
     values: [owner, toWholeMs(leaseMs), fenced ? 1 : 0],
   }),
   decode: (reply) => reply === 1,
-});
-
-/** Releases locks of one slot, and wakes the waiters. Replies how many the owner held. */
-export const releaseScript = script<[keys: readonly string[], owner: string, channel: string], number>({
-  name: 'release',
-  lua: `
--- KEYS for each lock: the lock, its queue, its places
--- ARGV[1] owner, [2] channel
--- Returns how many of them the owner held. Those of other owners are not changed
--- The common case: one exclusive lock without waiters.
-if #KEYS == 3 and redis.pcall('GET', KEYS[1]) == 'L' .. ARGV[1] .. '--' then return redis.call('UNLINK', KEYS[1]) end
-
-${CLOCK}
-${HOLDERS}
-${QUEUE}
-local count = 0
-for i = 1, #KEYS, 3 do
-  local key, queue, places = KEYS[i], KEYS[i + 1], KEYS[i + 2]
-  local kind, found = read_lock(key)
-  local is_awaited, is_queued
-  -- guard: release-by-owner-only-lua
-  if kind == 'exclusive' and is_held_by(found, ARGV[1]) then
-    count = count + 1
-    redis.call('UNLINK', key)
-    is_awaited = string.sub(found, LENGTH - 1, LENGTH - 1) == '+'
-    is_queued = string.sub(found, LENGTH, LENGTH) == '#'
-  elseif kind == 'shared' and redis.call('ZREM', key, ARGV[1]) == 1 then
-    count = count + 1
-    redis.call('ZREMRANGEBYSCORE', key, '(0', now())
-    local is_free = holders(key) == 0
-    -- The release of one reader lets nobody in while other readers hold the lock.
-    if is_free or found ~= '=any' then
-      is_awaited = redis.call('ZSCORE', key, '+')
-      is_queued = redis.call('ZSCORE', key, '#')
-      if is_awaited then redis.call('ZREM', key, '+') end
-    end
-    if is_free then
-      redis.call('UNLINK', key)
-    else
-      redis.call('PEXPIRE', key, last_end(key) - now())
-    end
-  end
-  if is_awaited then redis.pcall('PUBLISH', ARGV[2], key) end
-  if is_queued then wake_head(ARGV[2], key, queue, places) end
-end
-return count
-`,
-  encode: (keys, owner, channel) => ({
-    keys: keys.flatMap((key) => [key, ...queueOf(key)]),
-    values: [owner, channel],
-  }),
-  decode: (reply) => reply as number,
 });
 
 /** Stops waiting: removes the ticket from the queue, or the pending writer. Wakes the callers that it held back. */

@@ -5,8 +5,10 @@ import { ReleaseRetries } from '../../../core/shared/release-retries.js';
 import { groupsBySlot } from '../commands/cluster-slot.js';
 import { toWholeMs, type ScriptRunner } from '../commands/script.js';
 import type { Topology } from '../connection/topology.js';
-import { acquireScript, type AcquireReply } from './acquire-scripts.js';
-import { abandonScript, extendScript, releaseScript } from './held-scripts.js';
+import { acquireSharedScript } from './acquire-shared-script.js';
+import { abandonScript, extendScript } from './held-scripts.js';
+import { LockBatcher } from './lock-batcher.js';
+import { decodeAcquire, type AcquireReply } from './lock-script.js';
 
 export interface LockServerSettings {
   readonly clock: Clock;
@@ -28,6 +30,7 @@ export class LockServer {
   readonly #topology: Topology;
   readonly #scripts: ScriptRunner;
   readonly #settings: LockServerSettings;
+  readonly #batcher: LockBatcher;
   readonly #releases: ReleaseRetries;
   readonly #cleanUps = new Set<Promise<unknown>>();
 
@@ -35,6 +38,7 @@ export class LockServer {
     this.#topology = topology;
     this.#scripts = scripts;
     this.#settings = settings;
+    this.#batcher = new LockBatcher(scripts, topology, settings.channel, settings);
     this.#releases = new ReleaseRetries(settings.clock);
   }
 
@@ -52,7 +56,7 @@ export class LockServer {
   async acquire(request: LockRequest, owner: string, timeout: number | undefined): Promise<ServerReply> {
     try {
       if (!this.#isSpread(request.keys)) {
-        return await this.#acquireGroup(request, request.keys, owner, undefined, timeout);
+        return await this.#acquireGroup(request, request.keys, owner, 0n, timeout);
       }
       return await this.#acquireBySlot(request, owner, timeout);
     } catch (error) {
@@ -126,20 +130,21 @@ export class LockServer {
     await Promise.allSettled(this.#cleanUps);
   }
 
-  #acquireGroup(
+  async #acquireGroup(
     { leaseMs, permits, ticket, ticketMs }: LockRequest,
     keys: readonly string[],
     owner: string,
-    least: bigint | undefined,
+    minimum: bigint,
     timeout: number | undefined,
   ): Promise<AcquireReply> {
     const { channel, isFenced } = this.#settings;
-    const minimum = isFenced && permits === 1 ? (least ?? 0n) : undefined;
-    return this.#scripts.run(
-      acquireScript(permits),
-      [{ keys, owner, leaseMs: toWholeMs(leaseMs), permits, ticket, ticketMs, least: minimum, channel }],
-      timeout,
-    );
+    if (permits === 1) {
+      const least = isFenced ? minimum : undefined;
+      const operation = { kind: 'acquire', keys, owner, leaseMs, ticket, ticketMs, least } as const;
+      return decodeAcquire(await this.#batcher.run(operation, timeout));
+    }
+    const request = { keys, owner, leaseMs, permits, ticket, ticketMs, channel };
+    return this.#scripts.run(acquireSharedScript, [request], timeout);
   }
 
   /**
@@ -158,7 +163,7 @@ export class LockServer {
     let largest: bigint | undefined;
     const acquire = async (group: readonly string[]): Promise<AcquireReply> => {
       tokens.set(group, undefined);
-      const reply = await this.#acquireGroup(request, group, owner, largest, end - clock.now());
+      const reply = await this.#acquireGroup(request, group, owner, largest ?? 0n, end - clock.now());
       if (!reply.granted) return reply;
       tokens.set(group, reply.token);
       if (reply.token !== undefined && (largest === undefined || reply.token > largest)) {
@@ -192,17 +197,19 @@ export class LockServer {
   }
 
   async #release(keys: readonly string[], owner: string, until: number, timeout?: number): Promise<void> {
-    const attempt = (ownTimeout?: number): Promise<unknown> =>
-      this.#forEachSlot(keys, (group) =>
-        this.#scripts.run(releaseScript, [group, owner, this.#settings.channel], ownTimeout),
-      );
     try {
-      await attempt(timeout);
+      await this.#releaseOnce(keys, owner, timeout);
     } catch (error) {
       // guard: failed-release-is-retried
-      this.#releases.add(() => attempt(), until);
+      this.#releases.add(() => this.#releaseOnce(keys, owner), until);
       throw error;
     }
+  }
+
+  #releaseOnce(keys: readonly string[], owner: string, timeout?: number): Promise<unknown> {
+    return this.#forEachSlot(keys, (group) =>
+      this.#batcher.run({ kind: 'release', keys: group, owner }, timeout),
+    );
   }
 
   #isSpread(keys: readonly string[]): boolean {

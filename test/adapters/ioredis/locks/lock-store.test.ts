@@ -1,7 +1,12 @@
 import test, { type ExecutionContext } from 'ava';
 import type { Cluster } from 'ioredis';
-import { acquireScript, type AcquireReply } from '../../../../src/adapters/ioredis/locks/acquire-scripts.js';
-import { extendScript, releaseScript } from '../../../../src/adapters/ioredis/locks/held-scripts.js';
+import { acquireSharedScript } from '../../../../src/adapters/ioredis/locks/acquire-shared-script.js';
+import { extendScript } from '../../../../src/adapters/ioredis/locks/held-scripts.js';
+import {
+  decodeAcquire,
+  lockScript,
+  type AcquireReply,
+} from '../../../../src/adapters/ioredis/locks/lock-script.js';
 import { RedisConnection } from '../../../../src/adapters/ioredis/connection/redis-connection.js';
 import type { ScriptRunner } from '../../../../src/adapters/ioredis/commands/script.js';
 import { resolveTarget } from '../../../../src/adapters/ioredis/connection/target.js';
@@ -14,7 +19,7 @@ import { entryKey, lockKey } from '../../../../src/core/keys/store-keys.js';
 import type { LockGrant, LockReply, LockRequest } from '../../../../src/core/ports/lock-store.js';
 import { eventually } from '../../../support/eventually.js';
 import { redisForFile, startCluster, startRedis } from '../../../support/servers.js';
-import { admin, MAJORS, ready, type Target } from '../rig.js';
+import { admin, callsOf, MAJORS, ready, type Target } from '../rig.js';
 
 const server = redisForFile(test);
 const LONG = 60_000;
@@ -60,15 +65,23 @@ async function scriptsFor(t: ExecutionContext, namespace: string): Promise<Scrip
   return link.scripts;
 }
 
-function acquireAs(
+async function acquireAs(
   scripts: ScriptRunner,
   owner: string,
   keys: readonly string[],
   parts: { readonly permits?: number; readonly ticket?: string } = {},
 ): Promise<AcquireReply> {
   const { permits = 1, ticket } = parts;
-  const asked = { keys, owner, leaseMs: LONG, permits, ticket, ticketMs: 1_000, channel: 'nobody' };
-  return scripts.run(acquireScript(permits), [{ ...asked, least: permits === 1 ? 0n : undefined }]);
+  const asked = { keys, owner, leaseMs: LONG, ticket, ticketMs: 1_000 };
+  if (permits !== 1) return scripts.run(acquireSharedScript, [{ ...asked, permits, channel: 'nobody' }]);
+  const [reply] = await scripts.run(lockScript, [[{ ...asked, kind: 'acquire', least: 0n }], 'nobody']);
+  return decodeAcquire(reply);
+}
+
+/** @returns how many of the locks the owner held */
+async function releaseAs(scripts: ScriptRunner, owner: string, keys: readonly string[]): Promise<unknown> {
+  const [reply] = await scripts.run(lockScript, [[{ kind: 'release', keys, owner }], 'nobody']);
+  return reply;
 }
 
 // --- who may do what ------------------------------------------------------------------------------------------------
@@ -78,15 +91,15 @@ test('G8 locks: release with the token of another is refused and changes nothing
   const scripts = await scriptsFor(t, namespace);
   await acquireAs(scripts, OWNER, [key]);
   const before = await side.get(key);
-  t.is(await scripts.run(releaseScript, [[key], OTHER, 'nobody']), 0);
+  t.is(await releaseAs(scripts, OTHER, [key]), 0);
   t.is(await side.get(key), before);
-  t.is(await scripts.run(releaseScript, [[key], OWNER, 'nobody']), 1);
-  t.is(await scripts.run(releaseScript, [[key], OWNER, 'nobody']), 0, 'released before');
+  t.is(await releaseAs(scripts, OWNER, [key]), 1);
+  t.is(await releaseAs(scripts, OWNER, [key]), 0, 'released before');
 
   await acquireAs(scripts, OWNER, [key], { permits: 3 });
-  t.is(await scripts.run(releaseScript, [[key], OTHER, 'nobody']), 0);
+  t.is(await releaseAs(scripts, OTHER, [key]), 0);
   t.truthy(await side.zscore(key, OWNER));
-  t.is(await scripts.run(releaseScript, [[key], OWNER, 'nobody']), 1);
+  t.is(await releaseAs(scripts, OWNER, [key]), 1);
   t.is(await side.exists(key), 0);
 });
 
@@ -326,6 +339,97 @@ test('OOM: without memory a lock is unavailable, and a held one can be released'
   await reader.release();
   await side.config('SET', 'maxmemory', '0');
   t.is(await side.exists(key, shared, lockKey(namespace, 'b')), 0);
+});
+
+// --- what travels together --------------------------------------------------------------------------------------------
+
+test('acquires and releases of one tick are one script, in their order', async (t) => {
+  const own = await startRedis();
+  t.teardown(() => own.stop());
+  const side = admin(t, own.url);
+  const { backend, namespace } = await ready(t, own.url);
+  const { locks } = backend;
+  const keyOf = (name: string): string => lockKey(namespace, name);
+  const held = grantOf(await locks.acquire(request({ keys: [keyOf('held')] })));
+  await side.config('RESETSTAT');
+  const [freed, other, same, , again] = await Promise.all([
+    locks.acquire(request({ keys: [keyOf('a')], leaseMs: LONG / 2 })),
+    locks.acquire(request({ keys: [keyOf('b'), keyOf('c')] })),
+    locks.acquire(request({ keys: [keyOf('c')] })),
+    held.release(),
+    locks.acquire(request({ keys: [keyOf('held')] })),
+  ]);
+  t.is(await callsOf(side, 'evalsha'), 1);
+  t.true(grantOf(other).fencingToken! >= grantOf(freed).fencingToken!);
+  t.true(heldFor(same) > 0, 'the request before it in the script has it');
+  t.true(
+    grantOf(again).fencingToken! > held.fencingToken!,
+    'the release before it in the script has freed it',
+  );
+  t.true((await side.pttl(keyOf('a'))) <= LONG / 2);
+  t.true((await side.pttl(keyOf('b'))) > LONG / 2);
+
+  await Promise.all([freed, other, again].map((reply) => grantOf(reply).release()));
+  t.is(await callsOf(side, 'evalsha'), 2);
+  t.deepEqual(
+    (await side.keys('*')).filter((key) => !key.endsWith(':fence') && key.includes(':lock:')),
+    [],
+  );
+});
+
+test('an operation that fails changes nothing about the others of its script', async (t) => {
+  const { locks, namespace, side } = await rigFor(t);
+  const keyOf = (name: string): string => lockKey(namespace, name);
+  await side.set(`${keyOf('fair')}:places`, 'of another program');
+  const held = grantOf(await locks.acquire(request({ keys: [keyOf('held')] })));
+  const [fair, plain] = await Promise.all([
+    locks.acquire(request({ keys: [keyOf('fair')], ticket: 'x' })),
+    locks.acquire(request({ keys: [keyOf('plain')] })),
+    held.release(),
+  ]);
+  if (fair.status !== 'unavailable') return t.fail(fair.status);
+  const { answer } = fair.servers[0]!;
+  t.true(answer instanceof StoreUnavailableError && answer.outcome === 'refused');
+  t.regex((answer as Error).message, /^acquire was refused by .*WRONGTYPE/);
+  t.is(await side.exists(keyOf('plain')), 1);
+  t.is(await side.exists(keyOf('held'), keyOf('fair')), 0);
+  await grantOf(plain).release();
+});
+
+test('a replica refuses the whole script, and a new connection looks for the master', async (t) => {
+  const own = await startRedis();
+  t.teardown(() => own.stop());
+  const side = admin(t, own.url);
+  const { backend, namespace } = await ready(t, own.url);
+  const { locks } = backend;
+  grantOf(await locks.acquire(request({ keys: [lockKey(namespace, 'held')] })));
+  await side.replicaof('127.0.0.1', 1);
+  const connections = async (): Promise<number> =>
+    Number(/total_connections_received:(\d+)/.exec(await side.info('stats'))![1]);
+  const before = await connections();
+  const [held, free] = await Promise.all(
+    ['held', 'free'].map((name) => locks.acquire(request({ keys: [lockKey(namespace, name)], ticketMs: 0 }))),
+  );
+  for (const reply of [held!, free!]) {
+    if (reply.status !== 'unavailable') return t.fail(reply.status);
+    const { answer } = reply.servers[0]!;
+    t.true(answer instanceof StoreUnavailableError && answer.outcome === 'refused');
+    t.regex((answer as Error).message, /READONLY/);
+  }
+  await eventually('it has connected again', async () => (await connections()) > before);
+});
+
+test('CROSSSLOT: in a Cluster the locks of one tick are acquired and released slot by slot', async (t) => {
+  const cluster = await startCluster(3);
+  t.teardown(() => cluster.stop());
+  const pattern = new MAJORS[0].Cluster([...cluster.nodes], { lazyConnect: true });
+  const { backend, namespace } = await ready(t, pattern);
+  const keys = Array.from({ length: 12 }, (_, i) => lockKey(namespace, `k${i}`));
+  const grants = await Promise.all(
+    keys.map(async (key) => grantOf(await backend.locks.acquire(request({ keys: [key] })))),
+  );
+  for (const grant of grants) t.is(typeof grant.fencingToken, 'bigint');
+  await t.notThrowsAsync(Promise.all(grants.map((grant) => grant.release())));
 });
 
 test('the lock store of a Caching without locks stays unopened after close', async (t) => {
