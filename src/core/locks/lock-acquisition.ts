@@ -40,6 +40,8 @@ export interface AcquireRequest<Held> {
   createLease(grant: LockGrant, requestedAt: number): Held;
   /** Creates the error of a wait that has ended. @param last the last refusal of a call of this process, if there was one */
   error(last: Refusal | undefined): Error;
+  /** Called when `ended` resolves, and never before the constructor has returned. */
+  onEnd(): void;
 }
 
 const INITIAL_POLL_MS = 20;
@@ -124,6 +126,8 @@ export class LockAcquisition<Held> implements Linked<LockAcquisition<Held>> {
     } catch (error) {
       if (this.#isSettled) this.#context.events.error('lock', { key: this.keys[0] }, error);
       this.stop(error);
+    } finally {
+      this.#request.onEnd();
     }
   }
 
@@ -167,7 +171,12 @@ export class LockAcquisition<Held> implements Linked<LockAcquisition<Held>> {
     this.#wakeup.reset();
     this.#hasAsked = true;
     const requestedAt = clock.now();
-    const reply = await store.acquire(request, attemptTimeout).catch(unavailable);
+    let reply: LockReply;
+    try {
+      reply = await store.acquire(request, attemptTimeout);
+    } catch (error) {
+      reply = unavailable(error);
+    }
     if (reply.status !== 'granted') return reply;
     const { grant } = reply;
     const afterMs = clock.now() - requestedAt;

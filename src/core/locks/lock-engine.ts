@@ -57,6 +57,8 @@ const TICKET_MS = 2_000;
 export class LockEngine {
   readonly enabled: boolean;
   readonly defaults: Resolved<typeof lockOptions>;
+  /** That of a call without options. */
+  readonly #defaultPolicy: LockPolicy;
   readonly #namespace: string;
   readonly #context: LockContext;
   readonly #acquisitions = new LinkedSet<LockAcquisition<HeldLease>>();
@@ -67,6 +69,7 @@ export class LockEngine {
     this.enabled = enabled;
     const lockDefaults: ParsedOptions<typeof lockOptions> = defaults;
     this.defaults = resolveOptions(lockDefaults, LOCK_DEFAULTS);
+    this.#defaultPolicy = resolveLockPolicy({}, this.defaults, 'locks');
     this.#namespace = namespace;
     this.#context = {
       store,
@@ -83,7 +86,8 @@ export class LockEngine {
    * @throws OptionsError
    */
   policy(options: ParsedOptions<typeof lockOptions>, label: string): LockPolicy {
-    return resolveLockPolicy(options, this.defaults, label);
+    for (const _ in options) return resolveLockPolicy(options, this.defaults, label);
+    return this.#defaultPolicy;
   }
 
   /**
@@ -121,7 +125,7 @@ export class LockEngine {
   /** Acquires the lock. @throws LockNotObtainedError, LockUnavailableError; the signal's reason */
   async acquire(call: LockCall): Promise<Lease> {
     if (!this.enabled) return noopLease(call.keys, { intended: true });
-    return this.#acquire(call, this.#namesOf(call), undefined);
+    return await this.#acquire(call, this.#namesOf(call), undefined);
   }
 
   /**
@@ -195,7 +199,6 @@ export class LockEngine {
       if (this.#isClosed) throw closedError(keys);
       const acquisition = this.#begin(call, names, startedAt, enclosing);
       this.#acquisitions.add(acquisition);
-      void acquisition.ended.then(() => this.#acquisitions.delete(acquisition));
       const lease = await acquisition.acquired;
       events.publish('lock', method, { keys, waitedMs: clock.now() - startedAt });
       return lease;
@@ -215,7 +218,7 @@ export class LockEngine {
   ): LockAcquisition<HeldLease> {
     const { keys, policy, attemptTimeout = leaseValidity(policy.lease) } = call;
     const { signal, wait } = policy;
-    return new LockAcquisition(this.#context, {
+    const acquisition: LockAcquisition<HeldLease> = new LockAcquisition(this.#context, {
       keys,
       request: requestOf(names, policy),
       wait,
@@ -225,7 +228,9 @@ export class LockEngine {
       createLease: (grant, requestedAt) => this.#createLease(call, names, grant, requestedAt),
       error: (last) =>
         acquireError(keys, this.#context.clock.now() - startedAt, last, enclosing !== undefined),
+      onEnd: () => this.#acquisitions.delete(acquisition),
     });
+    return acquisition;
   }
 
   #createLease(

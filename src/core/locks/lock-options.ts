@@ -193,6 +193,7 @@ export function lockedKeys(target: LockTarget, label: string): readonly string[]
  * @throws OptionsError for no key and for more than 64
  */
 export function sortedKeys(keys: readonly string[], label: Label): readonly string[] {
+  if (keys.length === 1) return keys;
   const each = [...new Set(keys)].sort();
   if (each.length >= 1 && each.length <= MAX_KEYS) return each;
   throw new OptionsError(

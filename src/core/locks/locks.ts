@@ -46,7 +46,7 @@ export class Locks {
     work: (lease: Lease) => Promise<T> | T,
   ): Promise<T> {
     const parsed = parseOptions(lockOptions, options, 'withLease');
-    return this.#engine.run(this.#call(target, parsed, 'withLease'), work);
+    return await this.#engine.run(this.#call(target, parsed, 'withLease'), work);
   }
 
   /**
@@ -63,7 +63,7 @@ export class Locks {
    */
   async acquire(target: LockTarget, options: AcquireOptions = {}): Promise<Lease> {
     const parsed = parseOptions(acquireOptions, options, 'acquire');
-    return this.#engine.acquire(this.#call(target, parsed, 'acquire'));
+    return await this.#engine.acquire(this.#call(target, parsed, 'acquire'));
   }
 
   #call(target: LockTarget, parsed: ParsedOptions<typeof lockOptions>, label: string): LockCall {

@@ -55,10 +55,9 @@ export class LockServer {
   /** Acquires all keys of the request, or none. Never rejects. */
   async acquire(request: LockRequest, owner: string, timeout: number | undefined): Promise<ServerReply> {
     try {
-      if (!this.#isSpread(request.keys)) {
-        return await this.#acquireGroup(request, request.keys, owner, 0n, timeout);
-      }
-      return await this.#acquireBySlot(request, owner, timeout);
+      return await (this.#isSpread(request.keys)
+        ? this.#acquireBySlot(request, owner, timeout)
+        : this.#acquireGroup(request, request.keys, owner, 0n, timeout));
     } catch (error) {
       if (error instanceof StoreUnavailableError) return error;
       return new StoreUnavailableError(`acquire on ${this.where} failed: ${String(error)}`, 'unknown', {
@@ -130,7 +129,7 @@ export class LockServer {
     await Promise.allSettled(this.#cleanUps);
   }
 
-  async #acquireGroup(
+  #acquireGroup(
     { leaseMs, permits, ticket, ticketMs }: LockRequest,
     keys: readonly string[],
     owner: string,
@@ -141,7 +140,7 @@ export class LockServer {
     if (permits === 1) {
       const least = isFenced ? minimum : undefined;
       const operation = { kind: 'acquire', keys, owner, leaseMs, ticket, ticketMs, least } as const;
-      return decodeAcquire(await this.#batcher.run(operation, timeout));
+      return this.#batcher.run(operation, timeout).then(decodeAcquire);
     }
     const request = { keys, owner, leaseMs, permits, ticket, ticketMs, channel };
     return this.#scripts.run(acquireSharedScript, [request], timeout);
@@ -207,6 +206,7 @@ export class LockServer {
   }
 
   #releaseOnce(keys: readonly string[], owner: string, timeout?: number): Promise<unknown> {
+    if (!this.#isSpread(keys)) return this.#batcher.run({ kind: 'release', keys, owner }, timeout);
     return this.#forEachSlot(keys, (group) =>
       this.#batcher.run({ kind: 'release', keys: group, owner }, timeout),
     );

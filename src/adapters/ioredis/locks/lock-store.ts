@@ -44,8 +44,8 @@ export class RedisLockStore implements LockStore {
     servers.open();
   }
 
-  async acquire(request: LockRequest, timeout?: number): Promise<LockReply> {
-    if (this.#isClosed && this.#authority === undefined) return this.#closedReply();
+  acquire(request: LockRequest, timeout?: number): Promise<LockReply> {
+    if (this.#isClosed && this.#authority === undefined) return Promise.resolve(this.#closedReply());
     this.#authority ??= this.#openOnTarget();
     return this.#authority.acquire(request, timeout);
   }
