@@ -986,6 +986,17 @@ export const cacheMutations = [
     test: 'test/adapters/ioredis/connection/sentinel.test.ts',
     title: 'after SENTINEL FAILOVER commands go to the new primary*',
   },
+  {
+    guard: 'old-cluster-is-read-slot-by-slot',
+    test: 'test/adapters/ioredis/connection/cluster.test.ts',
+    title:
+      'a Cluster older than Redis 7 is asked once whether it reads keys of many slots, and then slot by slot',
+  },
+  {
+    guard: 'moved-slot-is-read-where-it-is',
+    test: 'test/adapters/ioredis/connection/cluster.test.ts',
+    title: 'reads and scripts follow a slot that has moved (MOVED, ASK) (ioredis 6)',
+  },
   // --- the context in keys ------------------------------------------------------------------------------------------
   {
     guard: 'remembered-key-has-no-context',

@@ -106,6 +106,11 @@ export class ClusterTopology implements Topology {
     return node.breaker;
   }
 
+  masterOf(slot: number): RedisClient | undefined {
+    const node = this.#clients.get(this.client.slots[slot]?.[0] ?? '');
+    return node?.status === 'ready' ? node : undefined;
+  }
+
   mastersOf(keys: readonly string[]): readonly RedisClient[] | undefined {
     const names = [...new Set(keys.map((key) => this.client.slots[slotOf(key)]?.[0]))];
     const masters = names.flatMap((name) => this.#clients.get(name ?? '') ?? []);

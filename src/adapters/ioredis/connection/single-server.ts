@@ -81,6 +81,10 @@ export class SingleServer implements Topology {
     return this.#breaker;
   }
 
+  masterOf(): RedisClient {
+    return this.client;
+  }
+
   mastersOf(): readonly RedisClient[] {
     return [this.client];
   }

@@ -17,6 +17,8 @@ export interface Topology {
   readonly slotOf: ((key: string) => number) | undefined;
   /** Returns the breaker of the server that a command for this key is sent to. */
   breakerFor(key: string, slot?: number): CircuitBreaker;
+  /** The connection to the master of a slot; undefined if it is not ready. */
+  masterOf(slot: number): RedisClient | undefined;
   /** The clients of the masters of these keys; undefined if one of them is not known. */
   mastersOf(keys: readonly string[]): readonly RedisClient[] | undefined;
   /**

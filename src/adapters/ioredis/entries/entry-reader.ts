@@ -3,9 +3,10 @@ import type { Clock } from '../../../core/ports/clock.js';
 import type { Snapshot } from '../../../core/ports/entry-store.js';
 import type { StoreUnavailableError } from '../../../core/shared/errors.js';
 import type { CircuitBreaker } from '../commands/circuit-breaker.js';
-import { unavailable } from '../commands/redis-errors.js';
+import { replyCode, unavailable } from '../commands/redis-errors.js';
 import { Batch, TickBatcher, type BatchedCall, type BatchSettings } from '../commands/tick-batcher.js';
 import type { Topology } from '../connection/topology.js';
+import { readAcrossSlots } from './read-across-slots.js';
 
 export interface EntryReaderSettings {
   readonly clock: Clock;
@@ -17,12 +18,15 @@ export interface EntryReaderSettings {
 const MAX_KEYS = 512;
 
 /**
- * Reads entries and nonces: the hot path. All reads of one tick are sent as one MGET (in a Cluster as one MGET for each
- * slot, in one write for each node). A nonce that several calls need is read once.
+ * Reads entries and nonces: the hot path. All reads of one tick are sent as one MGET (in a Cluster as one script for each
+ * node; before Redis 7 as one MGET for each slot, in one write for each node). A nonce that several calls need is read
+ * once.
  */
 export class EntryReader {
   readonly #topology: Topology;
   readonly #batcher: TickBatcher<ReadBatch>;
+  /** False: the Cluster is older than Redis 7. */
+  #readsAcrossSlots = true;
 
   constructor(topology: Topology, settings: EntryReaderSettings) {
     this.#topology = topology;
@@ -77,7 +81,7 @@ export class EntryReader {
     );
   }
 
-  /** Sends a command for each slot. A call is settled when the last of its nodes has replied. */
+  /** Sends a command for each node. A call is settled when the last of its nodes has replied. */
   #sendByNode(batch: ReadBatch, slotOf: (key: string) => number): void {
     const nodes = new Map<CircuitBreaker, NodeBatch>();
     const nodeOf = batch.keys.map((key, index) => {
@@ -99,7 +103,7 @@ export class EntryReader {
     for (const [breaker, { commands, calls }] of nodes) {
       this.#start(
         breaker,
-        () => this.#getBySlot(commands, replies),
+        () => this.#getFromNode(commands, replies),
         () => {
           for (const call of calls) if (--call.pendingNodes === 0) batch.resolve(call, replies);
         },
@@ -108,6 +112,40 @@ export class EntryReader {
         },
       );
     }
+  }
+
+  /**
+   * Reads the keys of one node. Resolves when all are read; an error takes the place of a reply. Rejects if the node
+   * replies to nothing.
+   */
+  async #getFromNode(commands: ReadonlyMap<number, SlotCommand>, replies: Replies): Promise<void> {
+    const [slot] = commands.keys();
+    const node = commands.size > 1 && this.#readsAcrossSlots ? this.#topology.masterOf(slot!) : undefined;
+    if (node === undefined) return this.#getBySlot(commands, replies);
+    const keys: string[] = [];
+    for (const command of commands.values()) for (const key of command.keys) keys.push(key);
+    let values: readonly (Buffer | null | Error)[];
+    try {
+      values = await readAcrossSlots(node, keys);
+    } catch (error) {
+      const code = replyCode(error);
+      if (code === undefined) throw error;
+      // guard: old-cluster-is-read-slot-by-slot
+      if (code === 'ERR') this.#readsAcrossSlots = false;
+      return this.#getBySlot(commands, replies);
+    }
+    let next = 0;
+    let moved: Map<number, SlotCommand> | undefined;
+    for (const [slot, command] of commands) {
+      for (const index of command.indexes) {
+        const value = values[next++]!;
+        if (value instanceof Error) (moved ??= new Map()).set(slot, command);
+        else replies[index] = value;
+      }
+    }
+    // The errors of these commands stand in place of their replies.
+    // guard: moved-slot-is-read-where-it-is
+    if (moved !== undefined) await this.#getBySlot(moved, replies).catch(() => {});
   }
 
   /**

@@ -2,11 +2,12 @@ import test, { type ExecutionContext } from 'ava';
 import type { Redis } from 'ioredis';
 import { slotOf } from '../../../../src/adapters/ioredis/commands/cluster-slot.js';
 import { StoreUnavailableError } from '../../../../src/core/shared/errors.js';
+import type { Snapshot } from '../../../../src/core/ports/entry-store.js';
 import { newToken } from '../../../../src/core/shared/token.js';
 import { fakeClock, type FakeClock } from '../../../../src/testing/fake-clock.js';
 import { eventually } from '../../../support/eventually.js';
 import { startCluster, type RedisCluster, type RedisServer } from '../../../support/servers.js';
-import { admin, MAJORS, ready, refusedAtOnce, store, valueOf, type Rig } from '../rig.js';
+import { admin, callsOf, MAJORS, open, ready, refusedAtOnce, store, valueOf, type Rig } from '../rig.js';
 import { LATER } from '../../../support/later.js';
 
 interface Ground extends Rig {
@@ -70,6 +71,8 @@ for (const major of MAJORS) {
     // A key that is not there yet: the old owner says ASK.
     await sides[0]!.call('MIGRATE', host, String(port), key, '0', '5000');
     t.truthy((await entries.read(key, [])).record);
+    const several = (): Promise<Snapshot[]> => Promise.all(g.keysOn(0).map((name) => entries.read(name, [])));
+    for (const { record } of await several()) t.truthy(record);
     const token = newToken();
     t.is((await entries.lease(key, token, 60_000, '*')).status, 'granted');
     t.is(await entries.fill(key, token, valueOf(token), LATER), 'stored');
@@ -77,10 +80,32 @@ for (const major of MAJORS) {
     // And then MOVED.
     for (const side of [sides[1]!, sides[0]!, sides[2]!])
       await side.call('CLUSTER', 'SETSLOT', slot, 'NODE', target);
+    for (const { record } of await several()) t.truthy(record);
     t.truthy((await entries.read(key, [])).record);
     await entries.remove([key]);
     t.is((await entries.read(key, [])).record, null);
   });
+
+  on(
+    'keys of many slots are read with one command for each node, and one of another type is none',
+    async (t, { entries, entry, keysOn, sides }) => {
+      const list = entry('a list');
+      const owner = sides[Math.ceil(((slotOf(list) + 1) * 3) / 16_384) - 1]!;
+      await owner.rpush(list, 'x');
+      const keys = [0, 1, 2].flatMap(keysOn);
+      const read = (): Promise<Snapshot[]> =>
+        Promise.all([...keys, list].map((key) => entries.read(key, [])));
+      await read();
+      await Promise.all(sides.map((side) => side.config('RESETSTAT')));
+      const snapshots = await read();
+      t.is(snapshots.pop()!.record, null, 'a key of another type');
+      for (const { record } of snapshots) t.truthy(record);
+      for (const side of sides) {
+        t.is(await callsOf(side, 'evalsha'), 1);
+        t.is(await callsOf(side, 'mget'), 0);
+      }
+    },
+  );
 
   on('CROSSSLOT: keys of many slots are removed on every node', async (t, { entries, keysOn, sides }) => {
     const keys = [0, 1, 2].flatMap(keysOn);
@@ -173,3 +198,30 @@ for (const major of MAJORS) {
     t.pass();
   });
 }
+
+test('a Cluster older than Redis 7 is asked once whether it reads keys of many slots, and then slot by slot', async (t) => {
+  // A server that does not know the script answers with an error of the same kind.
+  const cluster = await startCluster(3, { args: ['--rename-command', 'EVALSHA', ''] });
+  t.teardown(() => cluster.stop());
+  const client = new MAJORS[0].Cluster([...cluster.nodes]);
+  t.teardown(() => client.disconnect());
+  const { entries, entry } = open(t, new MAJORS[0].Cluster([...cluster.nodes], { lazyConnect: true }));
+  const keys = Array.from({ length: COUNT }, (_, i) => entry(String(i)));
+  for (const key of keys) await client.set(key, valueOf(newToken()));
+  const sides = cluster.servers.map(({ url }) => admin(t, url));
+  const errors = async (): Promise<number> => {
+    const counts = await Promise.all(
+      sides.map(async (side) => /errorstat_ERR:count=(\d+)/.exec(await side.info('errorstats'))?.[1]),
+    );
+    return counts.reduce((sum, count) => sum + Number(count ?? 0), 0);
+  };
+  const read = async (): Promise<void> => {
+    const snapshots = await Promise.all(keys.map((key) => entries.read(key, [])));
+    for (const { record } of snapshots) t.truthy(record);
+  };
+  await read();
+  const asked = await errors();
+  t.true(asked > 0);
+  await read();
+  t.is(await errors(), asked);
+});
