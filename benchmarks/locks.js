@@ -124,7 +124,7 @@ async function askHandOver(fleets, quick, say) {
 }
 
 /** The times from the end of one holder's work to the start of the next one's, in ms. */
-async function handOver(fleet, library, { processes, waiters }, key) {
+export async function handOver(fleet, library, { processes, waiters }, key) {
   const at = String(process.hrtime.bigint() + BigInt(LEAD_MS * 1_000_000));
   const lists = await Promise.all(
     fleet.slice(0, processes).map(({ call }) => call('wait', { key, waiters, at })),

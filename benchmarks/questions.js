@@ -29,6 +29,10 @@ export const QUESTIONS = {
   import: {
     asks: 'How long does an import take, how many files does it read, and how large are they?',
   },
+  price: {
+    asks: 'What do locks, limits and hits in a Cluster cost beside the bare client, against their goals, and where does it go?',
+    onRequest: true,
+  },
   'lock-rows': {
     asks: 'Which faults break redlock alone, and do they break the locks of this package?',
     onRequest: true,

@@ -3,9 +3,12 @@ const files = {
   'bare-get': 'bare-get.js',
   'bare-get-ioredis5': 'bare-get-ioredis5.js',
   'bare-mget': 'bare-mget.js',
+  'bare-cluster-auto': 'bare-cluster-auto.js',
+  'bare-cluster-pipeline': 'bare-cluster-pipeline.js',
   'by-hand': 'by-hand.js',
   'cachement-decorated': 'cachement-decorated.js',
   'cachement-imperative': 'cachement-imperative.js',
+  'cachement-cluster': 'cachement-cluster.js',
   'cachement-validate': 'cachement-validate.js',
   'cachement-tracking': 'cachement-tracking.js',
   'cachement-tagged': 'cachement-tagged.js',
@@ -43,6 +46,8 @@ const files = {
  * - the result: `read(key, load)`; `invalidate.key / tag / clear (key, update)`, where it has them, which run
  *   `update` and have invalidated when they resolve; `close()`; `hit(key)`, where a read of what is in memory needs
  *   less than `read`.
+ *
+ * For the Cluster of `price.js` the `url` is that of one of its nodes.
  *
  * For `locks.js`, `open({ url, prefix, leaseMs })` gives `hold(key, work)`, which runs `work` under the lock, and
  * `close()`.

@@ -68,5 +68,5 @@ export async function measureSlice(callers, ms, work) {
   await Promise.all(Array.from({ length: callers }, each));
   const seconds = (performance.now() - begun) / 1_000;
   const { user, system } = process.cpuUsage(cpu);
-  return { perSecond: calls / seconds, microseconds: (user + system) / calls };
+  return { calls, perSecond: calls / seconds, microseconds: (user + system) / calls };
 }

@@ -4,11 +4,15 @@
  */
 import process from 'node:process';
 import { callsWith } from './calls.js';
+import { startProfile, stopProfile } from './profile.js';
 
 const [, , question, library] = process.argv;
 const { member } = await import(question);
 const handlers = {};
 const call = callsWith(process, handlers);
-Object.assign(handlers, member(library === undefined ? undefined : await import(library), call));
+Object.assign(handlers, member(library === undefined ? undefined : await import(library), call), {
+  startProfile,
+  stopProfile,
+});
 process.on('disconnect', () => process.exit());
 process.send('ready');
