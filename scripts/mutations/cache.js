@@ -995,7 +995,7 @@ export const cacheMutations = [
   {
     guard: 'moved-slot-is-read-where-it-is',
     test: 'test/adapters/ioredis/connection/cluster.test.ts',
-    title: 'reads and scripts follow a slot that has moved (MOVED, ASK) (ioredis 6)',
+    title: 'reads and scripts follow a slot that has moved (MOVED, ASK)*',
   },
   // --- the context in keys ------------------------------------------------------------------------------------------
   {

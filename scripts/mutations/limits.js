@@ -163,7 +163,7 @@ export const limitsMutations = [
     by: '%.14g',
     test: 'test/adapters/ioredis/limits/lua-twins.test.ts',
     title:
-      'Property: Redis and core count exactly the same for any clock: *numbers that no double holds exactly',
+      'Property: Redis and core count exactly the same for any clock: *a debt that no double holds exactly',
   },
   {
     guard: 'gcra-stands-still-while-the-clock-is-back-lua',

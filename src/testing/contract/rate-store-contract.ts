@@ -310,17 +310,18 @@ function rateStoreTests(open: OpenAdapter): readonly ContractTest[] {
     subject,
     until,
   }) => {
-    const rule = ruleOf(subject('k'), { algorithm: 'gcra', limit: 2 });
-    await store.block(subject('k'), LONG);
-    const refused = await consume(store, subject('k'), [rule]);
-    assert.ok(refused.blockedMs > LONG - 60_000 && refused.blockedMs <= LONG);
-    assertLike(only(refused), { allowed: true, used: 0 });
-    assert.equal((await consume(store, subject('other'), [])).blockedMs, 0);
-    assert.equal(
-      only(await consume(store, subject('k'), [rule], { force: true })).used,
-      1,
-      'what is forced is taken',
+    const rules = (['gcra', 'fixed-window'] as const).map((algorithm) =>
+      ruleOf(subject('k'), { algorithm, limit: 2, name: algorithm }),
     );
+    await store.block(subject('k'), LONG);
+    assert.equal((await consume(store, subject('other'), [])).blockedMs, 0);
+    for (const rule of rules) {
+      const refused = await consume(store, subject('k'), [rule]);
+      assert.ok(refused.blockedMs > LONG - 60_000 && refused.blockedMs <= LONG);
+      assertLike(only(refused), { allowed: true, used: 0 });
+      const forced = await consume(store, subject('k'), [rule], { force: true });
+      assert.equal(only(forced).used, 1, 'what is forced is taken');
+    }
     await store.block(subject('k'), 300);
     await until(
       'the block has ended',
@@ -328,7 +329,7 @@ function rateStoreTests(open: OpenAdapter): readonly ContractTest[] {
     );
     await store.block(subject('k'), LONG);
     await store.block(subject('k'), 0);
-    assert.equal((await consume(store, subject('k'), [rule], { cost: 0 })).blockedMs, 0);
+    assert.equal((await consume(store, subject('k'), rules, { cost: 0 })).blockedMs, 0);
   });
 
   it('a reset removes counts and block', async ({ store, subject }) => {

@@ -217,6 +217,8 @@ const KINDS: readonly { title: string; algorithms: readonly Algorithm[]; sizes: 
     algorithms: ['gcra', 'sliding-window-counter', 'fixed-window'],
     sizes: HUGE,
   },
+  // A request with nothing but gcra has a script of its own.
+  { title: 'a debt that no double holds exactly', algorithms: ['gcra'], sizes: HUGE },
 ];
 
 for (const { title, algorithms, sizes } of KINDS) {
