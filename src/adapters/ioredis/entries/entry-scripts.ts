@@ -62,7 +62,6 @@ end
 local flags = ${LEASE}
 if found then
   local kind = kind_of(found)
-  -- guard: lease-replaces-named-value-only-lua
   if kind == 'value' and ARGV[3] == '*' and ARGV[6] ~= '' then
     -- guard: put-keeps-the-value-lua
     if not is_refreshable(found) then found = make_refreshable(KEYS[1], found, ARGV[2]) end
@@ -74,6 +73,7 @@ if found then
     return {0, granted_at}
   end
   if kind == 'value' and ARGV[3] ~= '*' then
+    -- guard: lease-replaces-named-value-only-lua
     if token_of(found) ~= ARGV[3] then return {2, found} end
     if ARGV[6] ~= '' and is_refreshable(found) then
       local granted_at = now()
