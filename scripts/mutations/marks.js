@@ -47,6 +47,10 @@ export const markMutations = [
     {},
     { replace: '#live == 0 and 1 or 0', by: '0' },
   ),
+  ...inBoth(
+    'fill-under-the-mark-of-another-is-refused',
+    'a put under the mark of another write stores nothing, and the other mark stays',
+  ),
   {
     guard: 'mark-that-has-ended-ends-what-stands-again-memory',
     replace: 'hasEnded ? undefined : doubt.base',

@@ -67,6 +67,28 @@ export const putMutations = [
     title: 'a cached call of the same key within the write reads what is there now*',
   },
   {
+    guard: 'put-ends-renewals-of-its-mark',
+    test: UNIT,
+    title: 'safe: the result is stored and the mark is gone*without an L1*',
+  },
+  {
+    guard: 'failed-put-lifts-its-mark',
+    test: UNIT,
+    title: 'G12 safe: after a write that fails, what stood is valid again*without an L1*',
+  },
+  {
+    guard: 'put-that-is-not-stored-ends-its-mark',
+    replace: ', undefined, mark?.token',
+    test: UNIT,
+    title: 'safe: a result that is not stored ends the entry and the mark',
+  },
+  {
+    guard: 'safe-put-in-a-transaction-is-marked',
+    replace: 'return this.invalidateAround({ ...around, safe, work, onUnavailable, method });',
+    test: UNIT,
+    title: 'safe in a transaction: the mark stands until the commit, and the key is invalidated',
+  },
+  {
     guard: 'refresh-without-a-value-ends-the-kept-one',
     test: MODE,
     title: 'refresh: a value that is not stored leaves no older one behind',

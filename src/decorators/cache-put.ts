@@ -1,5 +1,10 @@
 import type { Key } from '../core/cache/cache.js';
-import { cacheOptions, type CacheOptions, type OnUnavailable } from '../core/cache/cache-options.js';
+import {
+  cacheOptions,
+  safeDuration,
+  type CacheOptions,
+  type OnUnavailable,
+} from '../core/cache/cache-options.js';
 import { runUncached } from '../core/cache/load-context.js';
 import { resultTtlOf, ttlOrFunction } from '../core/cache/result-ttl.js';
 import { valueOptions, type ValueOptions } from '../core/cache/value-options.js';
@@ -44,10 +49,17 @@ export interface CachePutOptions<This, A extends readonly unknown[], R, K extend
   /**
    * What to do if the store confirms neither the new entry nor an invalidation. `queue`: the call returns the result, and the
    * invalidation is retried in the background. `throw`: the same, but the call rejects with an InvalidationError that has the
-   * result.
+   * result. With `safe`: if the store does not confirm the mark, the method does not run.
    * @default 'queue'
    */
   readonly onUnavailable?: OnUnavailable | undefined;
+  /**
+   * Makes the put survive the death of this process: 1 s to 1 h, such as `'30s'`. The entry is marked before the method, in the
+   * same round trip: until it has ended, every process loads it and stores nothing. If the method fails, what was stored is valid
+   * again. If the process dies, the mark ends after this time, and the entry with it.
+   * @default no mark: if the process dies between a commit and the put, the old value is returned until its ttl ends
+   */
+  readonly safe?: Duration | undefined;
   /** Parts of the context that the key has, or false (docs/context.md). @default those of the `Caching` */
   readonly context?: readonly string[] | false | undefined;
   /** Replaces class and method name in events. @default class and method name: `Users.replace` */
@@ -67,6 +79,7 @@ export const cachePutOptions = {
   unless: callback<(this: unknown, result: unknown, ...args: readonly unknown[]) => boolean>(),
   sharedTags: unchecked<readonly string[]>('a list of strings'),
   onUnavailable: oneOf(['queue', 'throw'], 'queue'),
+  safe: safeDuration,
 } satisfies Record<
   keyof CachePutOptions<unknown, readonly unknown[], unknown, string, string>,
   Option<unknown>
@@ -78,7 +91,8 @@ export const cachePutOptions = {
  *
  * If another put or an invalidation of the key arrives while the method runs, the order of the writes is not known: then the
  * entry is invalidated, and the next call loads it. So it is if the result is not stored for another reason. If the method
- * fails, nothing is changed.
+ * fails, nothing is changed. With `safe`, the entry is marked while the method runs: no process reads or stores it, and if this
+ * process dies, the old value ends with the mark.
  *
  * @throws DecorationError, OptionsError while the class is defined
  * @throws KeyError, MissingCachingError, MissingContextError (rejection) before the method runs
@@ -86,7 +100,7 @@ export const cachePutOptions = {
  * would not be read back equal, unless `onUnsupported` is `'bypass'`; and if the store does not answer, under
  * `onUnavailable: 'throw'`
  * @throws (rejection) the errors of the method and of `when`
- * @see G1, G11 in docs/coherence.md
+ * @see G1, G11, G12 in docs/coherence.md
  * @example
  * @CachePut({ key: 'user:{0.id}', ttl: '15m' })
  * async replace(user: User): Promise<User> { ... }
@@ -109,7 +123,7 @@ export function decorateCachePut<This, A extends readonly unknown[], R>(
   return around('@CachePut', entry, (joinPoint) => {
     const label = `@CachePut on ${String(joinPoint.name)}`;
     const options = parseOptions(cachePutOptions, rawOptions, label);
-    const { when, unless, ttl, onUnavailable = 'queue' } = options;
+    const { when, unless, ttl, onUnavailable = 'queue', safe } = options;
     const keyOf = compileKey(options.key, `key of ${label}`);
     if (keyOf === undefined) {
       throw new OptionsError(
@@ -142,6 +156,7 @@ export function decorateCachePut<This, A extends readonly unknown[], R>(
           site: joinPoint,
         },
         onUnavailable,
+        safe,
       );
     };
   });

@@ -373,3 +373,227 @@ test('a put keeps a sealed value readable, and the ttl of a put may depend on it
   await clock.advance(1_001);
   t.is(await there!.cache.get('key'), undefined);
 });
+
+const SAFE = { safe: '30s', ttl: '10m' } as const;
+
+for (const l1 of [false, true]) {
+  const where = l1 ? 'with an L1' : 'without an L1';
+
+  test(`safe: the result is stored and the mark is gone (${where})`, async (t) => {
+    const { openers, clock } = rig(t, 2, { l1 });
+    const [here, there] = openers;
+    const row = new Row();
+    for (const { cache } of openers) await cache.getOrSet('key', row.load);
+    t.is(await here!.cache.put('key', async () => row.write(), SAFE), 2);
+    for (const { cache } of openers) t.is(await cache.getOrSet('key', notCalled), 2);
+    t.is(await there!.cache.put('cold', () => 7, SAFE), 7);
+    for (const { cache } of openers) t.is(await cache.getOrSet('cold', notCalled), 7);
+    await clock.advance(300_000);
+    t.is(await here!.cache.getOrSet('key', notCalled), 2, 'It outlives the mark, which is not renewed.');
+  });
+
+  test(`G12 safe: a process that dies between commit and put leaves no old value (${where})`, async (t) => {
+    const { openers, clock } = rig(t, 2, { l1 });
+    const [writer, reader] = openers;
+    const row = new Row();
+    for (const { cache } of openers) await cache.getOrSet('key', row.load, { ttl: '10m' });
+    const held = heldWrite(row);
+    void writer!.cache.put('key', held.run, SAFE);
+    await held.entered;
+    writer!.chaos.kill();
+    t.is(await reader!.cache.getOrSet('key', row.load), 2, 'While the mark stands, it loads.');
+    t.is(await reader!.cache.get('key'), undefined);
+    await clock.advance(30_001);
+    t.is(await reader!.cache.getOrSet('key', row.load), 2);
+    t.is(await reader!.cache.getOrSet('key', notCalled), 2, 'It is stored again.');
+  });
+
+  test(`G12 safe: after a write that fails, what stood is valid again, and its lease blocks nobody (${where})`, async (t) => {
+    const { openers, clock } = rig(t, 2, { l1 });
+    const [writer, reader] = openers;
+    const options = { ttl: '10m', lockTimeout: '1h' } as const;
+    await reader!.cache.getOrSet('key', () => 1, options);
+    for (const key of ['key', 'cold']) {
+      const held = new HeldLoad(new Row());
+      const put = writer!.cache.put(key, held.run, SAFE);
+      await held.entered;
+      held.fail(DOWN);
+      await t.throwsAsync(put, { is: DOWN });
+      await settled();
+    }
+    t.is(clock.timers, 0);
+    t.is(await reader!.cache.getOrSet('key', notCalled, options), 1);
+    t.is(await reader!.cache.getOrSet('cold', () => 5, options), 5);
+    t.is(await writer!.cache.getOrSet('cold', notCalled, options), 5);
+  });
+}
+
+for (const { title, first } of ORDERS) {
+  for (const other of ['put', 'safe put', 'invalidateAround'] as const) {
+    for (const safeIs of [0, 1]) {
+      test(`G11 G12 safe: a put and a ${other} at the same time, which end ${title}: nothing is stored (${safeIs ? 'the other' : 'the put'} is first)`, async (t) => {
+        const { openers } = rig(t, 2);
+        const row = new Row();
+        await openers[0]!.cache.getOrSet('key', row.load);
+        const writes = [heldWrite(row), heldWrite(row)];
+        const begin = (i: number): Promise<number> => {
+          const { cache } = openers[i]!;
+          if (i === safeIs) return cache.put('key', writes[i]!.run, SAFE);
+          if (other === 'invalidateAround') {
+            return cache.invalidateAround({ keys: ['key'] }, writes[i]!.run, { safe: '30s' });
+          }
+          return cache.put('key', writes[i]!.run, other === 'put' ? {} : SAFE);
+        };
+        const running: Promise<number>[] = [];
+        for (const i of [0, 1]) {
+          running.push(begin(i));
+          await writes[i]!.entered;
+        }
+        for (const i of [first, 1 - first]) {
+          writes[i]!.finish();
+          await running[i];
+          if (other !== 'put') t.is(await openers[1 - i]!.cache.get('key'), undefined, 'Both have a mark.');
+        }
+        t.is(await openers[0]!.cache.get('key'), undefined);
+        t.deepEqual(await Promise.all(running), [2, 3]);
+        for (const { cache } of openers) t.is(await cache.getOrSet('key', row.load), 3);
+        t.is(await openers[0]!.cache.getOrSet('key', notCalled), 3, 'No mark is left.');
+      });
+    }
+  }
+}
+
+for (const { by, target } of TARGETS) {
+  test(`G1 safe: an invalidation by ${by} during a put wins`, async (t) => {
+    const { openers } = rig(t, 2);
+    const row = new Row();
+    const held = new HeldLoad(row);
+    const options = { ...SAFE, tags: ['org'] };
+    const put = openers[0]!.cache.put('key', held.run, options);
+    await held.entered;
+    row.write();
+    await openers[1]!.cache.invalidate(target);
+    held.finish();
+    t.is(await put, 1);
+    for (const { cache } of openers) t.is(await cache.getOrSet('key', row.load, { tags: ['org'] }), 2);
+    t.is(await openers[1]!.cache.getOrSet('key', notCalled, { tags: ['org'] }), 2);
+  });
+}
+
+test('safe: when another write fails, a put that runs at the same time is stored', async (t) => {
+  const { openers } = rig(t, 2);
+  const [writer, other] = openers;
+  const row = new Row();
+  const [put, failing] = [heldWrite(row), new HeldLoad(row)];
+  const running = writer!.cache.put('key', put.run, SAFE);
+  await put.entered;
+  const around = other!.cache.invalidateAround({ keys: ['key'] }, failing.run, { safe: '30s' });
+  await failing.entered;
+  failing.fail(DOWN);
+  await t.throwsAsync(around, { is: DOWN });
+  put.finish();
+  t.is(await running, 2);
+  t.is(await other!.cache.getOrSet('key', notCalled), 2);
+});
+
+test('G12 safe: a put beside a writer that has died is not stored', async (t) => {
+  const { openers, clock } = rig(t, 3);
+  const [writer, dead, reader] = openers;
+  const row = new Row();
+  const [put, lost] = [new HeldLoad(row), new HeldLoad(row)];
+  const running = writer!.cache.put('key', put.run, SAFE);
+  await put.entered;
+  void dead!.cache.invalidateAround({ keys: ['key'] }, lost.run, { safe: '5s' });
+  await lost.entered;
+  row.write();
+  dead!.chaos.kill();
+  await clock.advance(10_000);
+  put.finish();
+  t.is(await running, 1);
+  t.is(await reader!.cache.getOrSet('key', row.load), 2);
+});
+
+test('safe: a write that takes longer keeps its mark, and is stored', async (t) => {
+  const { openers, clock } = rig(t, 2);
+  const [writer, reader] = openers;
+  const row = new Row();
+  const held = heldWrite(row);
+  const put = writer!.cache.put('key', held.run, SAFE);
+  await held.entered;
+  await clock.advance(300_000);
+  await reader!.cache.getOrSet('other', row.load);
+  t.is(await reader!.cache.get('key'), undefined);
+  held.finish();
+  t.is(await put, 2);
+  t.is(clock.timers, 0);
+  t.is(await reader!.cache.getOrSet('key', notCalled), 2);
+});
+
+test('safe: a result that is not stored ends the entry and the mark', async (t) => {
+  const { openers } = rig(t, 2);
+  const [writer, reader] = openers;
+  const puts: (() => Promise<unknown>)[] = [
+    () => writer!.cache.put('key', () => 2, { ...SAFE, unless: () => true }),
+    () => writer!.cache.put<unknown>('key', () => new Row(), SAFE),
+    () => writer!.cache.put('key', () => 'x'.repeat(1_000), { ...SAFE, maxValueBytes: 100 }),
+  ];
+  for (const put of puts) {
+    await reader!.cache.getOrSet('key', () => 1);
+    await put().catch((error: unknown) => t.true(error instanceof InvalidationError));
+    t.is(await reader!.cache.get('key'), undefined);
+    t.is(await reader!.cache.getOrSet('key', () => 5), 5);
+    t.is(await writer!.cache.getOrSet('key', notCalled), 5);
+    await reader!.cache.invalidate({ keys: ['key'] });
+  }
+});
+
+test('G3 safe: while the store does not mark, the write runs as without safe, or is not started', async (t) => {
+  const { openers, of } = rig(t, 2);
+  const [writer, reader] = openers;
+  const row = new Row();
+  await reader!.cache.getOrSet('key', row.load);
+  writer!.chaos.fail(['entries.mark'], 'refused');
+  t.is(await writer!.cache.put('key', async () => row.write(), SAFE), 2);
+  t.is(await reader!.cache.getOrSet('key', notCalled), 2);
+  t.deepEqual([...new Set(of('error').map(({ operation }) => operation))], ['mark']);
+  const refused = writer!.cache.put('key', async () => row.write(), { ...SAFE, onUnavailable: 'throw' });
+  const error = await t.throwsAsync(refused, { instanceOf: InvalidationError });
+  t.regex(error!.message, /^The write was not started/);
+  t.is(row.version, 2);
+  await settled();
+  t.is(await reader!.cache.getOrSet('key', notCalled), 2);
+});
+
+test('safe: a mark and a put whose replies are lost', async (t) => {
+  for (const verb of ['entries.mark', 'entries.lease', 'entries.fill'] as const) {
+    const { openers } = rig(t, 2);
+    const [writer, reader] = openers;
+    const row = new Row();
+    await reader!.cache.getOrSet('key', row.load);
+    writer!.chaos.fail(verb, 'reply lost', 1);
+    t.is(await writer!.cache.put('key', async () => row.write(), SAFE), 2);
+    t.is(await reader!.cache.getOrSet('key', row.load), 2);
+    t.is(await reader!.cache.getOrSet('key', notCalled), 2);
+  }
+});
+
+test('safe in a transaction: the mark stands until the commit, and the key is invalidated', async (t) => {
+  for (const how of ['commit', 'rollback'] as const) {
+    const { openers } = rig(t, 3);
+    const [writer, reader, other] = openers;
+    const row = new Row();
+    await reader!.cache.getOrSet('key', row.load);
+    const transaction = writer!.caching.transaction(async () => {
+      t.is(await writer!.cache.put('key', () => 2, SAFE), 2);
+      t.is(await reader!.cache.getOrSet('key', row.load), 1);
+      t.is(await reader!.cache.get('key'), undefined);
+      if (how === 'rollback') throw DOWN;
+      row.write();
+    });
+    if (how === 'rollback') await t.throwsAsync(transaction, { is: DOWN });
+    else await transaction;
+    await settled();
+    t.is(await other!.cache.get('key'), how === 'rollback' ? 1 : undefined);
+    t.is(await other!.cache.getOrSet('key', row.load), row.version);
+  }
+});

@@ -6,12 +6,13 @@ import { serveWorker, type ServedBy, type WorkerContext } from '../support/proce
 export interface CrashWorkerInit {
   readonly url: string;
   readonly namespace: string;
+  readonly verb: 'invalidation' | 'put';
   readonly isSafe: boolean;
 }
 
-// A process of crashes.test.ts that is killed between a commit and its invalidation. The rows are counters in Redis.
+// A process of crashes.test.ts that is killed between a commit and its invalidation or put. The rows are counters in Redis.
 async function serve({ init, emit, onStop }: WorkerContext<CrashWorkerInit>) {
-  const { url, namespace, isSafe } = init;
+  const { url, namespace, verb, isSafe } = init;
   const rows = new Redis(url);
   const caching = new Caching({ adapter: ioredis(url, { timeout: '5s' }), namespace });
   await caching.ready();
@@ -19,12 +20,13 @@ async function serve({ init, emit, onStop }: WorkerContext<CrashWorkerInit>) {
     await caching.close();
     rows.disconnect();
   });
-  const { Invalidates } = createDecorators(caching);
-  const commit = async (row: number): Promise<void> => {
-    await rows.incr(`row:${namespace}:${row}`);
+  const { CachePut, Invalidates } = createDecorators(caching);
+  const commit = async (row: number): Promise<number> => {
+    const version = await rows.incr(`row:${namespace}:${row}`);
     emit('committed', row);
     // It is killed here.
     await new Promise(() => undefined);
+    return version;
   };
   class Rows {
     @Invalidates({ keys: 'row:{0}', tags: 'table:{0}' })
@@ -35,11 +37,20 @@ async function serve({ init, emit, onStop }: WorkerContext<CrashWorkerInit>) {
     async writeSafely(row: number): Promise<void> {
       await commit(row);
     }
+    @CachePut({ key: 'row:{0}', ttl: '10m' })
+    async put(row: number): Promise<number> {
+      return commit(row);
+    }
+    @CachePut({ key: 'row:{0}', ttl: '10m', safe: '1s' })
+    async putSafely(row: number): Promise<number> {
+      return commit(row);
+    }
   }
   const service = new Rows();
   return {
     write: async (row: number): Promise<void> => {
-      void (isSafe ? service.writeSafely(row) : service.write(row));
+      if (verb === 'put') void (isSafe ? service.putSafely(row) : service.put(row));
+      else void (isSafe ? service.writeSafely(row) : service.write(row));
     },
   };
 }

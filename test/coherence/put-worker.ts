@@ -9,13 +9,13 @@ export interface PutWorkerInit {
   readonly namespace: string;
   /** True: with an L1. */
   readonly l1: boolean;
-  /** False: `set` after the write, which is the naive way. */
-  readonly fenced: boolean;
+  /** `set`: after the write, which is the naive way. `mixed`: any of the others, or an invalidation with `safe`. */
+  readonly how: 'put' | 'safe-put' | 'mixed' | 'set';
 }
 
 // A process of puts.test.ts. The rows are counters in Redis: a write is an INCR, so a larger value is a later one.
 async function serve({ init, onStop }: WorkerContext<PutWorkerInit>) {
-  const { url, namespace, l1, fenced } = init;
+  const { url, namespace, l1, how } = init;
   const rows = new Redis(url);
   const caching = new Caching({
     adapter: ioredis(url, { timeout: '5s' }),
@@ -44,13 +44,20 @@ async function serve({ init, onStop }: WorkerContext<PutWorkerInit>) {
       return version;
     });
   const put = async (key: number): Promise<void> => {
-    if (fenced) await cache.put(`key:${key}`, () => write(key));
-    else await cache.set(`key:${key}`, await write(key));
+    const name = `key:${key}`;
+    const mixed = ['put', 'safe-put', 'invalidate'] as const;
+    const verb = how === 'mixed' ? mixed[Math.floor(Math.random() * mixed.length)] : how;
+    if (verb === 'put') await cache.put(name, () => write(key));
+    else if (verb === 'safe-put') await cache.put(name, () => write(key), { safe: '30s' });
+    else if (verb === 'set') await cache.set(name, await write(key));
+    else await cache.invalidateAround({ keys: [name] }, () => write(key), { safe: '30s' });
   };
   return {
     /** One put and one read of each key, in any order. */
     race: async (keys: readonly number[]): Promise<void> => {
-      await Promise.all(keys.flatMap((key) => [pause().then(() => put(key)), pause().then(() => read(key))]));
+      // A write with safe that meets another call leaves nothing, so that some must not meet.
+      const start = (): Promise<void> => delay(Math.random() * (how === 'put' || how === 'set' ? 4 : 30));
+      await Promise.all(keys.flatMap((key) => [start().then(() => put(key)), start().then(() => read(key))]));
     },
     /** How many of the keys have a value that is not the latest, and how many have one. */
     check: async (keys: readonly number[]): Promise<{ readonly stale: number; readonly stored: number }> => {

@@ -12,12 +12,12 @@ const server = redisForFile(test);
 /** In each race, two processes put and read one key at the same time. */
 async function races(
   t: { teardown(task: () => Promise<void>): void },
-  options: Pick<PutWorkerInit, 'l1' | 'fenced'>,
+  options: Pick<PutWorkerInit, 'l1' | 'how'>,
 ): Promise<{ readonly stale: number; readonly stored: number }> {
   const init: PutWorkerInit = {
     ...options,
     url: server().url,
-    namespace: `puts-${process.pid}-${String(options.l1)}-${String(options.fenced)}`,
+    namespace: `puts-${process.pid}-${String(options.l1)}-${options.how}`,
   };
   const start = () => startWorker<PutCalls>(new URL('./put-worker.js', import.meta.url), init);
   const workers = await Promise.all([start(), start()]);
@@ -37,20 +37,27 @@ async function races(
   return sum;
 }
 
-for (const l1 of [false, true]) {
-  test.serial(
-    `G11 puts: two puts and two reads of a key in two processes: the older value never stays${l1 ? ', with an L1' : ''}`,
-    async (t) => {
-      const { stale, stored } = await races(t, { l1, fenced: true });
-      t.log(`${RACES} races: ${stale} stale, ${stored} left a stored value`);
-      t.is(stale, 0);
-      t.true(stored > 0);
-    },
-  );
+for (const how of ['put', 'safe-put', 'mixed'] as const) {
+  for (const l1 of [false, true]) {
+    const what = {
+      put: 'two puts',
+      'safe-put': 'two puts with safe',
+      mixed: 'a put, a put with safe, an invalidation with safe, in any mixture,',
+    }[how];
+    test.serial(
+      `G11 puts: ${what} and two reads of a key in two processes: the older value never stays${l1 ? ', with an L1' : ''}`,
+      async (t) => {
+        const { stale, stored } = await races(t, { l1, how });
+        t.log(`${RACES} races: ${stale} stale, ${stored} left a stored value`);
+        t.is(stale, 0);
+        t.true(stored > 0);
+      },
+    );
+  }
 }
 
 test.serial('the same with set after the write leaves older values', async (t) => {
-  const { stale } = await races(t, { l1: false, fenced: false });
+  const { stale } = await races(t, { l1: false, how: 'set' });
   t.log(`${RACES} races: ${stale} stale`);
   t.true(stale > 0);
 });

@@ -160,3 +160,34 @@ test('invalid options are refused at class definition, and a missing Caching rej
     message: /Users\.save/,
   });
 });
+
+test('safe: the entry is marked while the method runs, its tags are not', async (t) => {
+  const { openers } = rig(t, 2);
+  const [here, there] = openers;
+  const { CachePut } = createDecorators(here!.caching);
+  const seen: unknown[] = [];
+  class Users {
+    @CachePut({ key: 'user:{0}', tags: 'users', safe: '30s' })
+    async rename(_id: string, name: string): Promise<string> {
+      seen.push(await there!.cache.get('user:1'), await there!.cache.get('list'));
+      return name;
+    }
+  }
+  await there!.cache.set('user:1', 'Ann');
+  await there!.cache.set('list', ['Ann'], { tags: ['users'] });
+  t.is(await new Users().rename('1', 'Bea'), 'Bea');
+  t.deepEqual(seen, [undefined, ['Ann']]);
+  t.is(await there!.cache.get('user:1'), 'Bea');
+  for (const safe of [1, '2h', true]) {
+    const define = () => {
+      class Broken {
+        @CachePut({ key: 'a', safe } as unknown as Untyped)
+        async save(id: string): Promise<string> {
+          return id;
+        }
+      }
+      return new Broken();
+    };
+    t.throws(define, { instanceOf: OptionsError }, String(safe));
+  }
+});

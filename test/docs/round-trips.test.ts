@@ -147,6 +147,8 @@ test('an invalidation is one round trip, a set and a put are two', async (t) => 
   t.is(await tripsOf(() => cache.clear()), 1);
   t.is(await tripsOf((key) => cache.set(key, 'value', { ...OPTIONS, tags: ['users'] })), 2);
   t.is(await tripsOf((key) => cache.put(key, () => 'value', { ...OPTIONS, tags: ['users'] })), 2);
+  const safe = { ...OPTIONS, tags: ['users'], safe: '30s' } as const;
+  t.is(await tripsOf((key) => cache.put(key, () => 'value', safe)), 2);
 });
 
 test('a rate limit is one round trip, a remembered denial none, a slot two', async (t) => {

@@ -184,7 +184,7 @@ export class MemoryEntryStore implements EntryStore {
     until: number,
     announces = false,
   ): Promise<FillReply> {
-    const lease = this.#leaseOf(key, token);
+    const lease = this.#leaseOf(key, token) ?? this.#leaseBeneath(key, token);
     // guard: fill-needs-lease-memory
     if (lease === undefined) {
       const present = this.#records.peek(key);
@@ -384,11 +384,17 @@ export class MemoryEntryStore implements EntryStore {
 
   #leaseOf(key: string, token: string): Uint8Array | undefined {
     const record = this.#records.get(key);
-    if (record === undefined) return undefined;
-    if (isRefreshable(record)) return refreshLeaseOf(record).token === token ? record : undefined;
-    // guard: fill-needs-own-lease-memory
-    // guard: value-is-no-lease-memory
-    return isLease(record) && tokenOf(record) === token ? record : undefined;
+    return record !== undefined && hasLease(record, token) ? record : undefined;
+  }
+
+  /** The lease beneath the mark of the same write, if the key has no other mark. */
+  #leaseBeneath(key: string, token: string): Uint8Array | undefined {
+    const record = this.#records.get(key);
+    const doubt = record === undefined ? undefined : decodeDoubt(record);
+    if (doubt?.base === undefined || !hasLease(doubt.base.bytes, token)) return undefined;
+    // guard: fill-under-the-mark-of-another-is-refused-memory
+    if (doubt.marks.length > 1 || doubt.marks[0]!.token !== token) return undefined;
+    return doubt.base.bytes;
   }
 
   #wakeIfAwaited(key: string, record: Uint8Array): void {
@@ -410,6 +416,13 @@ function isLease(record: Uint8Array): boolean {
 
 function isValue(record: Uint8Array): boolean {
   return tokenOf(record) !== undefined && (record[2]! & VALUE) !== 0;
+}
+
+function hasLease(record: Uint8Array, token: string): boolean {
+  if (isRefreshable(record)) return refreshLeaseOf(record).token === token;
+  // guard: fill-needs-own-lease-memory
+  // guard: value-is-no-lease-memory
+  return isLease(record) && tokenOf(record) === token;
 }
 
 function refreshLeaseOf(record: Uint8Array): { readonly until: number; readonly token: string } {

@@ -524,22 +524,32 @@ export class CacheEngine {
    * Runs a write, and stores its result in place of the entry. If it cannot be stored, because another write of the key ran at
    * the same time, say, the entry is invalidated.
    *
+   * @param safe how long the entry stays marked if this process dies during the write, in ms; undefined: it is not marked
    * @throws what the write throws
    * @throws InvalidationError, which has the result of the write, if the value cannot be stored because of an error in the
    * value or the options; and if the store does not confirm the invalidation under `onUnavailable: 'throw'`
-   * @see G1, G11
+   * @see G1, G11, G12
    */
-  async put<T>(call: CacheCall<T>, onUnavailable: OnUnavailable): Promise<T> {
+  async put<T>(call: CacheCall<T>, onUnavailable: OnUnavailable, safe: number | undefined): Promise<T> {
     if (!this.enabled) return runUncached(call.load);
     const target = { keys: [call.key], tags: [], all: false };
     if (currentTransaction(this) !== undefined) {
-      const written = await runUncached(call.load);
+      const work = (): Promise<T> => runUncached(call.load);
+      if (safe !== undefined) {
+        const { method } = call;
+        const around = { marked: target, targetOf: () => target, repeatAfter: undefined };
+        // guard: safe-put-in-a-transaction-is-marked
+        return this.invalidateAround({ ...around, safe, work, onUnavailable, method });
+      }
+      const written = await work();
       // guard: put-in-a-transaction-is-an-invalidation
       await this.invalidate(target, call.method);
       return written;
     }
-    const { l1, memo, outage } = this.#context;
-    const { value, isStored, failure } = await put(this.#context, call, this.#keysOf(call));
+    const context = this.#context;
+    const { l1, memo, outage } = context;
+    const mark = safe === undefined ? undefined : new WriteMark(context, target, safe);
+    const { value, isStored, failure } = await put(context, call, this.#keysOf(call), mark, onUnavailable);
     if (isStored) {
       // guard: put-ends-older-values-in-memory
       l1?.supersede(call.key);
@@ -549,7 +559,8 @@ export class CacheEngine {
       memo.invalidate(target);
       return value;
     }
-    const storeError = await this.invalidate(target, call.method);
+    // guard: put-that-is-not-stored-ends-its-mark
+    const storeError = await this.invalidateNow(target, call.method, undefined, mark?.token);
     if (failure !== undefined) {
       throw notPut(call.method?.() ?? `The put of ${quote(call.key)}`, value, failure.cause);
     }
@@ -637,13 +648,10 @@ export class CacheEngine {
     if (!this.enabled) return write.work();
     const { marked, onUnavailable, method } = write;
     const mark = new WriteMark(this.#context, marked, write.safe);
-    const failure = await mark.set();
-    if (failure !== undefined) {
-      this.#context.events.unavailable('mark', { key: marked.keys[0], method }, failure);
-      if (onUnavailable === 'throw') {
-        void mark.lift();
-        throw notMarked(failure);
-      }
+    const failure = await mark.set(method);
+    if (failure !== undefined && onUnavailable === 'throw') {
+      void mark.lift();
+      throw notMarked(failure);
     }
     let result: T;
     let target: InvalidationTarget | undefined;

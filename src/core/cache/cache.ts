@@ -125,10 +125,17 @@ export interface PutOptions<T> extends Omit<CacheOptions, 'ttl'>, ValueOptions<T
   /**
    * What happens if the store confirms neither the new entry nor an invalidation. `queue`: the result is returned, and the
    * invalidation is retried in the background. `throw`: the same, but the call rejects with an InvalidationError that has the
-   * result.
+   * result. With `safe`: if the store does not confirm the mark, the write is not started.
    * @default 'queue'
    */
   readonly onUnavailable?: OnUnavailable | undefined;
+  /**
+   * Makes the put survive the death of this process: 1 s to 1 h, such as `'30s'`. The entry is marked before the write, in the
+   * same round trip: until it has ended, every process loads it and stores nothing. If the write fails, what was stored is valid
+   * again. If the process dies, the mark ends after this time, and the entry with it.
+   * @default no mark: if the process dies between a commit and the put, the old value is returned until its ttl ends
+   */
+  readonly safe?: Duration | undefined;
 }
 
 export interface InvalidateOptions {
@@ -252,6 +259,7 @@ export const putOptions = {
   sharedTags: unchecked<readonly string[]>('a list of strings'),
   unless: callback<(value: never) => boolean>(),
   onUnavailable: oneOf(['queue', 'throw'], 'queue'),
+  safe: safeDuration,
 } satisfies Record<keyof PutOptions<unknown>, Option<unknown>>;
 
 export const invalidationTarget = {
@@ -483,7 +491,7 @@ export class Cache {
   /**
    * Runs a write, and stores its result in place of the entry. Loads of the key that are in progress are not stored any more.
    * While the write runs, a value that is stored already is still returned, as it is until the end of a write with
-   * `invalidate`.
+   * `invalidate`. With `safe` it is not.
    *
    * If another put or an invalidation of the key arrives while the write runs, the order of the writes is not known: then the
    * entry is invalidated, and the next call loads it. So it is if the store does not answer, if `unless` returns true, and if
@@ -496,13 +504,14 @@ export class Cache {
    * write
    * @throws InvalidationError, which has the result, if the result cannot be stored: `tags` or `unless` throws, or it would not
    * come back equal, unless `onUnsupported` is `'bypass'`; and under `onUnavailable: 'throw'`
-   * @see G1, G2, G11 in docs/coherence.md
+   * @see G1, G2, G11, G12 in docs/coherence.md
    * @example
    * const user = await caching.cache.put('user:42', () => db.rename('42', 'Ann'), { ttl: '15m' });
    */
   async put<T>(key: Key, write: () => Promise<T> | T, options: PutOptions<T> = {}): Promise<T> {
     const call = this.#callOf('put', putOptions, key, write, options);
-    return this.#engine.put(call, options.onUnavailable ?? 'queue');
+    const { onUnavailable = 'queue', safe } = parseOptions(putOptions, options, 'put');
+    return this.#engine.put(call, onUnavailable, safe);
   }
 
   /**

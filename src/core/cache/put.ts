@@ -17,9 +17,11 @@ import {
   requestLease,
   type LoadLease,
 } from './load-lease.js';
-import { StoreUnavailableError } from '../shared/errors.js';
+import type { OnUnavailable } from './cache-options.js';
+import { notMarked, StoreUnavailableError } from '../shared/errors.js';
 import { newToken } from '../shared/token.js';
 import { zipTagVersions } from './tags.js';
+import type { WriteMark } from './write-mark.js';
 
 /** A put ends every lease of its key, and leaves the value readable until it has another one. */
 const PUT: Replaced = { token: '*', keeps: 'value', tags: [] };
@@ -40,22 +42,37 @@ export interface PutResult<T> {
  * older value. A later put, or an invalidation, takes the lease away: then the order of the writes is not known, and neither
  * result is stored. A value that is stored already stays readable meanwhile.
  *
+ * With a mark (`safe`), the lease stands beneath it: what stood before a mark is dropped by whatever must end the lease, too.
+ * The store replaces both by the result, if no other write has a mark.
+ *
  * @throws what the write throws
- * @see G1, G11 in docs/coherence.md
+ * @throws InvalidationError before the write, if the store does not confirm the mark under `onUnavailable: 'throw'`
+ * @see G1, G11, G12 in docs/coherence.md
  */
 export async function put<T>(
   context: CacheContext,
   call: CacheCall<T>,
   keys: CallKeys,
+  mark: WriteMark | undefined,
+  onUnavailable: OnUnavailable,
 ): Promise<PutResult<T>> {
   const { policy } = call;
-  const lease = await acquirePutLease(context, call, keys);
-  const endExtending =
-    lease === undefined
-      ? undefined
-      : keepExtending(context, keys.entry, lease.token, policy.lease, () => undefined);
+  // One round trip. The lease is sent first: a mark refuses leases, its own included.
+  const [lease, failure] = await Promise.all([
+    acquirePutLease(context, call, keys, mark?.token ?? newToken()),
+    mark?.set(call.method),
+  ]);
+  // Beneath a mark, which is renewed, the lease has no end of its own.
+  const isExtended = lease !== undefined && (mark === undefined || failure !== undefined);
+  const endExtending = isExtended
+    ? keepExtending(context, keys.entry, lease.token, policy.lease, () => undefined)
+    : undefined;
   try {
+    if (failure !== undefined && onUnavailable === 'throw') throw notMarked(failure);
     const value = await write(context, call);
+    // A renewal that is sent later would mark what is stored.
+    // guard: put-ends-renewals-of-its-mark
+    mark?.end();
     if (lease === undefined) return { value, isStored: false };
     try {
       return { value, isStored: await store(context, call, keys, lease, value) };
@@ -65,6 +82,8 @@ export async function put<T>(
       return { value, isStored: false };
     }
   } catch (error) {
+    // guard: failed-put-lifts-its-mark
+    await mark?.lift();
     // guard: failed-write-releases-its-lease
     if (lease !== undefined) releaseLater(context, keys.entry, lease.token, policy.lease);
     throw error;
@@ -84,9 +103,9 @@ async function acquirePutLease<T>(
   context: CacheContext,
   call: CacheCall<T>,
   keys: CallKeys,
+  token: string,
 ): Promise<LoadLease | undefined> {
   const { clock, events } = context;
-  const token = newToken();
   const requestedAt = clock.now();
   try {
     // guard: put-ends-other-leases

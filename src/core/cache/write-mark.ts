@@ -1,5 +1,6 @@
 import type { Timer } from '../ports/clock.js';
 import type { StoreUnavailableError } from '../shared/errors.js';
+import type { MethodLabel } from '../shared/event-publisher.js';
 import { newToken } from '../shared/token.js';
 import { sendInvalidation, type CacheContext } from './cache-context.js';
 import type { InvalidationTarget } from './pending-invalidations.js';
@@ -32,15 +33,15 @@ export class WriteMark {
 
   /**
    * Marks all keys and nonces, in one round trip, and keeps the mark until `lift` or `end`.
-   * @returns the error of the store; undefined if all are marked
+   * @returns the error of the store, which is published; undefined if all are marked
    */
-  async set(): Promise<StoreUnavailableError | undefined> {
-    const { l1, memo, outage } = this.#context;
+  async set(method: MethodLabel | undefined): Promise<StoreUnavailableError | undefined> {
+    const { events, l1, memo, outage } = this.#context;
     let failure: StoreUnavailableError | undefined;
     try {
       await this.#send('mark');
     } catch (error) {
-      failure = error as StoreUnavailableError;
+      failure = events.unavailable('mark', { key: this.#target.keys[0], method }, error);
     }
     // What was read before the mark must not be returned while it stands.
     // guard: memory-has-nothing-under-a-mark

@@ -87,7 +87,8 @@ export interface EntryStore {
   extend(key: string, token: string, leaseMs: number): Promise<boolean>;
   /**
    * Replaces the lease with the record and wakes the waiters. The record expires at `until` (ms since the epoch, by the
-   * store's clock), even if the request arrives late.
+   * store's clock), even if the request arrives late. A lease beneath a mark of the same token (`mark`) is replaced together
+   * with the mark, unless the key has marks of others, too.
    * @param announces true: the memories of other processes are told that the record has changed @default false
    */
   fill(

@@ -963,6 +963,74 @@ function entryStoreTests(open: OpenAdapter): readonly ContractTest[] {
     assert.notDeepEqual(bucketIn(before.tagChanges, 7), bucketIn(after.tagChanges, 7));
   });
 
+  for (const before of ['a value', 'a refreshable value', 'nothing'] as const) {
+    it(`a put under its own mark replaces both the mark and ${before}`, async ({ store, entry }) => {
+      if (before !== 'nothing') await fill(store, entry('k'), { refreshable: before !== 'a value' });
+      const token = newToken();
+      const put = await store.lease(entry('k'), token, 10_000, '*', undefined, 'value');
+      assert.equal(put.status, 'granted');
+      await store.mark('entries', [entry('k')], token, 30_000);
+      await store.mark('entries', [entry('k')], token, 60_000);
+      assert.equal((await store.lease(entry('k'), newToken(), 1_000, undefined)).status, 'in-doubt');
+      assert.equal(await store.fill(entry('k'), newToken(), valueOf(newToken()), LATER), 'refused');
+      assert.equal(await store.fill(entry('k'), token, valueOf(token), LATER, true), 'stored');
+      assert.equal(await store.fill(entry('k'), token, valueOf(token), LATER, true), 'stored');
+      assert.equal(tokenOf((await store.read(entry('k'), [])).record!), token);
+    });
+  }
+
+  it('a put that fails lifts its mark and gives its lease back: what stood before stands again', async (opened) => {
+    const { store, entry } = opened;
+    const old = await fill(store, entry('k'));
+    const token = newToken();
+    await store.lease(entry('k'), token, 10_000, '*', undefined, 'value');
+    await store.mark('entries', [entry('k')], token, 30_000);
+    await store.unmark('entries', [entry('k')], token);
+    assert.ok(await store.release(entry('k'), token));
+    assert.equal(decodeEntry('k', (await store.read(entry('k'), [])).record!)!.token, old.token);
+  });
+
+  it('a put under the mark of another write stores nothing, and the other mark stays', async (opened) => {
+    const { store, entry } = opened;
+    for (const order of ['other first', 'put first']) {
+      const [put, other] = [newToken(), newToken()];
+      await store.lease(entry(order), put, 10_000, '*', undefined, 'value');
+      const marks = order === 'put first' ? [put, other] : [other, put];
+      for (const token of marks) await store.mark('entries', [entry(order)], token, 30_000);
+      assert.equal(await store.fill(entry(order), put, valueOf(put), LATER), 'refused');
+      await store.remove([entry(order)], put);
+      assert.ok(isInDoubt((await store.read(entry(order), [])).record!));
+      await store.remove([entry(order)], other);
+      assert.equal((await store.read(entry(order), [])).record, null);
+    }
+  });
+
+  it('a put under its own mark stores nothing after another put, and after an invalidation of any kind', async (opened) => {
+    const { store, entry, gone } = opened;
+    const other = newToken();
+    const ends: Record<string, (key: string) => Promise<unknown>> = {
+      removal: (key) => store.remove([key]),
+      put: (key) => store.lease(key, newToken(), 10_000, '*', undefined, 'value'),
+      'a write that has ended': async (key) => {
+        await store.mark('entries', [key], other, 30_000);
+        await store.remove([key], other);
+      },
+      'a write that has died': async (key) => {
+        await store.mark('entries', [key], other, 200);
+        await fill(store, entry('clock'), { ttl: 250 });
+        await gone(entry('clock'));
+        await store.mark('entries', [key], newToken(), 30_000);
+      },
+    };
+    for (const [name, end] of Object.entries(ends)) {
+      const token = newToken();
+      await store.lease(entry(name), token, 10_000, '*', undefined, 'value');
+      await store.mark('entries', [entry(name)], token, 30_000);
+      await end(entry(name));
+      assert.equal(await store.fill(entry(name), token, valueOf(token), LATER), 'refused', name);
+    }
+  });
+
   it('a removal ends the lease of a kept value, and so does a lease that keeps nothing', async (opened) => {
     const { store, entry } = opened;
     const ends = [

@@ -165,6 +165,20 @@ for (const coherence of ['bus', 'tracking', 'validate'] as const) {
       await there!.cache.clear();
     }
   });
+
+  test(`${coherence}: G12 a put with safe ends what is in memory, and what is put is found by all`, async (t) => {
+    const adapters = [ioredis(server.url, PATIENT), ioredis(server.url, PATIENT)];
+    const { cachings, inMemory } = await open(t, coherence, adapters);
+    const [here, there] = cachings;
+    const row = new Row();
+    for (const one of cachings) await inMemory(one, 'key', row.load);
+    const write = async (): Promise<number> => {
+      await eventually('the mark', async () => (await here!.cache.get('key')) === undefined);
+      return row.write();
+    };
+    t.is(await there!.cache.put('key', write, { safe: '30s' }), 2);
+    for (const one of cachings) t.is(await one.cache.get('key'), 2);
+  });
 }
 
 test('tracking: writes of other programs, and FLUSHALL, end what is in memory', async (t) => {

@@ -171,9 +171,16 @@ export const fillScript = script<
 -- Returns 1, also if this value is stored already; 0 if the lease does not exist; 2 if the end has passed
 ${RECORDS}
 ${CLOCK}
+${DOUBT}
 local found = redis.pcall('GETRANGE', KEYS[1], 0, ${HEAD_END})
 if is_of_another_type(found) then return 0 end
 if type(found) == 'table' then return found end
+if is_in_doubt(found) then
+  local marks, _, base = read_doubt(redis.call('GET', KEYS[1]))
+  -- guard: fill-under-the-mark-of-another-is-refused-lua
+  if #marks > 1 or marks[1].token ~= ARGV[1] then return 0 end
+  found = base
+end
 -- guard: repeated-fill-changes-nothing-lua
 if kind_of(found) == 'value' and token_of(found) == ARGV[1] then return 1 end
 -- guard: fill-needs-lease-lua
