@@ -1,5 +1,6 @@
+export type { Acknowledgement } from './core/cache/acknowledgement.js';
+export type { WaitReplicasOptions } from './core/cache/wait-replicas.js';
 export type {
-  Acknowledgement,
   Found,
   Cache,
   GetOrSetManyOptions,
@@ -9,7 +10,6 @@ export type {
   InvalidationTargetOptions,
   PutOptions,
   SetOptions,
-  WaitReplicasOptions,
 } from './core/cache/cache.js';
 export type { BatchResult } from './core/cache/batch-load.js';
 export { entry, type EntryReference } from './core/cache/entry-reference.js';

@@ -4,6 +4,16 @@ const REPLICATED = 'test/adapters/ioredis/entries/replicated-removals.test.ts';
 /** The guards of transactions, of repeated invalidations and of those that wait for replicas. See cache.js. */
 export const transactionMutations = [
   {
+    guard: 'too-few-replicas-are-told',
+    test: 'test/adapters/ioredis/entries/replicated-removals.test.ts',
+    title: '@Invalidates and transactions wait for replicas*',
+  },
+  {
+    guard: 'commit-waits-for-what-its-invalidations-ask',
+    test: 'test/adapters/ioredis/entries/replicated-removals.test.ts',
+    title: '@Invalidates and transactions wait for replicas*',
+  },
+  {
     guard: 'mark-stands-until-the-commit',
     test: TRANSACTIONS,
     title:
@@ -18,8 +28,8 @@ export const transactionMutations = [
   // --- what is held back -----------------------------------------------------------------------------------------------
   {
     guard: 'invalidation-waits-for-the-commit',
-    replace: 'transaction.add(target, repeatAfter);',
-    by: 'return this.invalidateNow(target, method, repeatAfter);',
+    replace: 'transaction.add(target, extras);',
+    by: 'return this.invalidateNow(target, method, extras);',
     test: TRANSACTIONS,
     title: 'I25: a load between the invalidation and the commit leaves no old value',
   },

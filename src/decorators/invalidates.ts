@@ -17,6 +17,7 @@ import { safeDuration, type OnUnavailable } from '../core/cache/cache-options.js
 import type { EntryReference } from '../core/cache/entry-reference.js';
 import type { InvalidationTarget } from '../core/cache/pending-invalidations.js';
 import { normaliseTags } from '../core/cache/tags.js';
+import { replicaWaitOf, type WaitReplicasOptions } from '../core/cache/wait-replicas.js';
 import { around, callAsync, type AsyncMethodDecorator } from './shared/around.js';
 import { perClass } from './shared/class-defaults.js';
 import {
@@ -102,6 +103,13 @@ export interface InvalidatesOptions<
    */
   readonly repeatAfter?: Duration | undefined;
   /**
+   * Waits until replicas of Redis have the invalidation: after a failover to another replica an old value may come back
+   * (docs/transactions.md). If fewer have it in time, an `underReplicated` event is published, and the call returns its result all
+   * the same. It costs a second invalidation on a connection of its own. Within a transaction the commit waits for them.
+   * @default not waited for
+   */
+  readonly waitReplicas?: WaitReplicasOptions | undefined;
+  /**
    * Parts of the context that the keys have beside those of the `Caching`, as on the `@Cached` methods of these keys; or
    * false: keys and tags have no parts of the context (docs/context.md).
    * @default those of the `Caching`
@@ -132,6 +140,7 @@ export const invalidatesOptions = {
   onUnavailable: oneOf(['queue', 'throw'], 'queue'),
   safe: safeDuration,
   repeatAfter: duration({ min: 1 }),
+  waitReplicas: unchecked<WaitReplicasOptions>('an object of options'),
   ...decoratorOptions,
 } satisfies Record<
   keyof InvalidatesOptions<unknown, readonly unknown[], unknown, string, string, Timing>,
@@ -203,6 +212,7 @@ export function decorateInvalidates<This, A extends readonly unknown[], R>(
           "timing: 'after'.",
       );
     }
+    const extras = { repeatAfter, wait: replicaWaitOf(options.waitReplicas, label) };
     const name = new MethodName('@Invalidates', joinPoint, options.name, undefined);
     const keysOf = compileKeys(keys, `keys of ${label}`);
     const tagsOf = compileKeys(tags, `tags of ${label}`);
@@ -259,7 +269,7 @@ export function decorateInvalidates<This, A extends readonly unknown[], R>(
       const parts = contextOf(caching).context?.read(() => name.forErrors(self));
       const invalidate = async (result: unknown): Promise<void> => {
         const target = targetOf(caching, self, result, args, parts);
-        const failure = await engine.invalidate(target, () => name.forEvents(self), repeatAfter);
+        const { failure } = await engine.invalidate(target, () => name.forEvents(self), extras);
         if (failure !== undefined && onUnavailable === 'throw') throw invalidationQueued(failure, result);
       };
       if (safe !== undefined) {
@@ -272,7 +282,7 @@ export function decorateInvalidates<This, A extends readonly unknown[], R>(
               ? undefined
               : targetOf(caching, self, result, args, parts),
           onUnavailable,
-          repeatAfter,
+          extras,
           method: () => name.forEvents(self),
         });
       }

@@ -32,8 +32,8 @@ import {
   invalidationTarget,
   putOptions,
   setOptions,
-  waitReplicasOptions,
 } from '../../src/core/cache/cache.js';
+import { waitReplicasOptions } from '../../src/core/cache/wait-replicas.js';
 import { transactionOptions } from '../../src/core/cache/deferred-invalidations.js';
 import {
   createOptions,
@@ -156,7 +156,7 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   },
   'invalidate: waitReplicas': {
     schema: waitReplicasOptions,
-    documented: [['src/core/cache/cache.ts', 'WaitReplicasOptions']],
+    documented: [['src/core/cache/wait-replicas.ts', 'WaitReplicasOptions']],
   },
   'transaction and deferInvalidations': {
     schema: transactionOptions,

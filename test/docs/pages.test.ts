@@ -107,13 +107,15 @@ declare const newKey: string;
 
 test('the snippets of docs/transactions.md compile, each by itself', async (t) => {
   const files = modulesOf('transactions.md');
-  t.is(Object.keys(files).length, 6);
+  t.is(Object.keys(files).length, 7);
   const project = await compileProject({ ...files, 'surroundings.d.ts': TRANSACTIONS });
   await project.remove();
   t.pass();
 });
 
 const TRANSACTIONS = `
+declare const subscribe: typeof import('cachement').subscribe;
+declare const log: { warn(fields: object): void };
 declare const Invalidates: typeof import('cachement').Invalidates;
 declare const caching: import('cachement').Caching;
 interface EntityManager { save(user: User): Promise<User> }

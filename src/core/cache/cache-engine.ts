@@ -58,7 +58,10 @@ import { RepeatedInvalidations } from './repeated-invalidations.js';
 import { zipTagVersions } from './tags.js';
 import { Verification } from './verification.js';
 import type { VerificationReport } from './verification-report.js';
-import { currentTransaction, type TransactionScope } from './transaction-scope.js';
+import { currentTransaction, type InvalidationExtras, type TransactionScope } from './transaction-scope.js';
+import type { ReplicaWait } from './wait-replicas.js';
+import type { SentInvalidation } from './acknowledgement.js';
+import type { Removal } from '../ports/entry-store.js';
 import { newToken } from '../shared/token.js';
 import { WriteMark } from './write-mark.js';
 
@@ -84,8 +87,7 @@ export interface SafeWrite<T> {
   /** What is invalidated after the write, beside `marked`; undefined: nothing, the write has changed nothing. */
   readonly targetOf: (result: T) => InvalidationTarget | undefined;
   readonly onUnavailable: OnUnavailable;
-  /** When the invalidation is sent a second time, in ms; undefined: never. */
-  readonly repeatAfter: number | undefined;
+  readonly extras?: InvalidationExtras | undefined;
   readonly method: MethodLabel | undefined;
 }
 
@@ -537,7 +539,7 @@ export class CacheEngine {
       const work = (): Promise<T> => runUncached(call.load);
       if (safe !== undefined) {
         const { method } = call;
-        const around = { marked: target, targetOf: () => target, repeatAfter: undefined };
+        const around = { marked: target, targetOf: () => target };
         // guard: safe-put-in-a-transaction-is-marked
         return this.invalidateAround({ ...around, safe, work, onUnavailable, method });
       }
@@ -560,11 +562,12 @@ export class CacheEngine {
       return value;
     }
     // guard: put-that-is-not-stored-ends-its-mark
-    const storeError = await this.invalidateNow(target, call.method, undefined, mark?.token);
+    const sent = await this.invalidateNow(target, call.method, undefined, mark?.token);
     if (failure !== undefined) {
       throw notPut(call.method?.() ?? `The put of ${quote(call.key)}`, value, failure.cause);
     }
-    if (storeError !== undefined && onUnavailable === 'throw') throw invalidationQueued(storeError, value);
+    if (sent.failure !== undefined && onUnavailable === 'throw')
+      throw invalidationQueued(sent.failure, value);
     return value;
   }
 
@@ -572,37 +575,29 @@ export class CacheEngine {
    * Invalidates entries. If the store is unavailable, the invalidation is queued, and until a retry succeeds this process
    * does not read the entries it covers. Within a transaction it waits for the commit.
    *
-   * @param repeatAfter when it is sent a second time, in ms; undefined: never
-   * @returns the error of the store, or undefined if the invalidation is acknowledged
    * @see G1, G3, G7
    */
   async invalidate(
     target: InvalidationTarget,
     method: MethodLabel | undefined,
-    repeatAfter?: number,
-  ): Promise<StoreUnavailableError | undefined> {
-    if (!this.enabled) return undefined;
-    const transaction = currentTransaction(this);
-    if (transaction === undefined) return this.invalidateNow(target, method, repeatAfter);
+    extras: InvalidationExtras = {},
+  ): Promise<SentInvalidation> {
+    const transaction = this.enabled ? currentTransaction(this) : undefined;
+    if (transaction === undefined) return this.invalidateNow(target, method, extras);
     // guard: invalidation-waits-for-the-commit
-    transaction.add(target, repeatAfter);
-    return undefined;
-  }
-
-  /** True if an invalidation would wait for the commit of a transaction. */
-  get defersInvalidations(): boolean {
-    return this.enabled && currentTransaction(this) !== undefined;
+    transaction.add(target, extras);
+    return { failure: undefined, isDeferred: true, replicas: undefined };
   }
 
   /** `invalidate`, also within a transaction. @param mark the token of the mark that the write has at the entries (`safe`) */
   async invalidateNow(
     target: InvalidationTarget,
     method: MethodLabel | undefined,
-    repeatAfter?: number,
+    { repeatAfter, wait }: InvalidationExtras = {},
     mark?: string,
-  ): Promise<StoreUnavailableError | undefined> {
+  ): Promise<SentInvalidation> {
     const { keys, tags, all } = target;
-    if (!this.enabled) return undefined;
+    if (!this.enabled) return { failure: undefined, isDeferred: false, replicas: undefined };
     const { inFlight, l1, memo, names, outage, pending, events, store } = this.#context;
     const { version } = pending;
     let storeError: StoreUnavailableError | undefined;
@@ -632,7 +627,9 @@ export class CacheEngine {
     memo.invalidate(target);
     events.publish('invalidate', method, { keys, tags, all, acknowledged: storeError === undefined });
     if (repeatAfter !== undefined) this.#repeats.add(target, repeatAfter);
-    return storeError;
+    if (wait === undefined) return { failure: storeError, isDeferred: false, replicas: undefined };
+    const replicas = storeError === undefined ? await this.#replicated(target, wait, method) : 0;
+    return { failure: storeError, isDeferred: false, replicas };
   }
 
   /**
@@ -674,36 +671,48 @@ export class CacheEngine {
     }
     const transaction = currentTransaction(this);
     if (transaction !== undefined && error === undefined) {
-      transaction.add(union(marked, target), write.repeatAfter);
+      transaction.add(union(marked, target), write.extras);
       // guard: mark-stands-until-the-commit
       transaction.hold(mark);
       return result;
     }
     mark.end();
     const all = union(marked, target);
-    const storeError = await this.invalidateNow(all, method, write.repeatAfter, mark.token);
+    const sent = await this.invalidateNow(all, method, write.extras, mark.token);
     if (error !== undefined) throw error.cause;
-    if (storeError !== undefined && onUnavailable === 'throw') throw invalidationQueued(storeError, result);
+    if (sent.failure !== undefined && onUnavailable === 'throw')
+      throw invalidationQueued(sent.failure, result);
     return result;
   }
 
   /**
-   * Sends an invalidation that the store has confirmed once more, and waits until `count` of its replicas have it.
+   * Sends an invalidation that the store has confirmed once more, and waits until its replicas have it.
    *
-   * @param timeout in ms
    * @returns how many have it; undefined if the store has no replicas
    */
-  async replicated(target: InvalidationTarget, count: number, timeout: number): Promise<number | undefined> {
+  async #replicated(
+    target: InvalidationTarget,
+    { count, timeout }: ReplicaWait,
+    method: MethodLabel | undefined,
+  ): Promise<number | undefined> {
     const { names, store, events } = this.#context;
-    const keys = [...target.keys.map((key) => names.entry(key)), ...names.tags(target.tags)];
-    if (target.all) keys.push(names.clear);
-    if (!this.enabled || keys.length === 0) return undefined;
+    const { keys, tags, all } = target;
+    const storeKeys = [...keys.map((key) => names.entry(key)), ...names.tags(tags)];
+    if (all) storeKeys.push(names.clear);
+    if (storeKeys.length === 0) return undefined;
+    let replicas: number | undefined;
     try {
-      return await store.replicated((own) => sendInvalidation(own, names, target), keys, count, timeout);
+      const removal: Removal = (own) => sendInvalidation(own, names, target);
+      replicas = await store.replicated(removal, storeKeys, count, timeout);
     } catch (error) {
-      events.unavailable('replicated', { key: target.keys[0] }, error);
-      return 0;
+      events.unavailable('replicated', { key: keys[0], method }, error);
+      replicas = 0;
     }
+    // guard: too-few-replicas-are-told
+    if (replicas !== undefined && replicas < count) {
+      events.publish('underReplicated', method, { keys, tags, all, replicas, count });
+    }
+    return replicas;
   }
 
   /** Called by the adapter when the lease or the entry at this key has changed. */

@@ -1,6 +1,7 @@
 import { readBatch, type BatchResult } from './batch-load.js';
 import type { CacheCall, LookupResult, Sample } from './cache-call.js';
 import type { CacheEngine } from './cache-engine.js';
+import { acknowledgementOf, type Acknowledgement } from './acknowledgement.js';
 import type { CacheHost } from './cached-method.js';
 import { keysOfReferences, type EntryReference } from './entry-reference.js';
 import { describe } from '../shared/describe.js';
@@ -10,14 +11,12 @@ import { logicalKey, type Key } from '../keys/key.js';
 import {
   abortSignal,
   callback,
-  defaultsOf,
   duration,
   flag,
   integer,
   list,
   oneOf,
   parseOptions,
-  resolveOptions,
   unchecked,
   type Option,
 } from '../shared/option-schema.js';
@@ -27,6 +26,7 @@ import type { Duration } from '../shared/duration.js';
 import { resultTtlOf, ttlOrFunction } from './result-ttl.js';
 import { joinTags, normaliseTags } from './tags.js';
 import { readOptions, valueOptions, type ReadOptions, type ValueOptions } from './value-options.js';
+import { replicaWaitOf, type WaitReplicasOptions } from './wait-replicas.js';
 
 export type { Key } from '../keys/key.js';
 
@@ -154,17 +154,11 @@ export interface InvalidateOptions {
   readonly repeatAfter?: Duration | undefined;
   /**
    * Waits until replicas of Redis have the invalidation, and reports how many have it: after a failover to another replica an
-   * old value may come back (docs/transactions.md). It costs a second invalidation on a connection of its own.
+   * old value may come back (docs/transactions.md). If fewer have it, an `underReplicated` event is published, too. It costs a
+   * second invalidation on a connection of its own. Within a transaction the commit waits for them.
    * @default not waited for
    */
   readonly waitReplicas?: WaitReplicasOptions | undefined;
-}
-
-export interface WaitReplicasOptions {
-  /** How many replicas, 1 or more. In a Cluster: of each master that has one of the keys. */
-  readonly count: number;
-  /** How long to wait for them. @default '1s' */
-  readonly timeout?: Duration | undefined;
 }
 
 export interface InvalidateAroundOptions {
@@ -186,21 +180,6 @@ export interface InvalidateAroundOptions {
 export interface Found<T> {
   readonly value: T;
   readonly tier: 'l1' | 'l2';
-}
-
-export interface Acknowledgement {
-  /**
-   * True: the store has applied the invalidation, and no process returns the invalidated entries. False: it is queued, and
-   * other processes may return them until a retry succeeds.
-   */
-  readonly acknowledged: boolean;
-  /** True: the call was made within a transaction, and the invalidation waits for the commit. `acknowledged` is false. */
-  readonly deferred?: boolean | undefined;
-  /**
-   * With `waitReplicas`: how many replicas have the invalidation; of several masters, the least. It may be less than was asked
-   * for, and 0 if it is not known. Undefined if the store has no replicas (`memory()`), and if it is `deferred`.
-   */
-  readonly replicas?: number | undefined;
 }
 
 /** Which entries an invalidation covers. Those of all options together. */
@@ -282,10 +261,6 @@ export const invalidateAroundOptions = {
 
 /** What a loader without arguments loads is its own affair. */
 const SAMPLE: Sample = { hasItsKey: () => true };
-export const waitReplicasOptions = {
-  count: integer({ min: 1 }),
-  timeout: duration({ min: 1, default: '1s' }),
-} satisfies Record<keyof WaitReplicasOptions, Option<unknown>>;
 
 /**
  * The plain verbs behind `@Cached` and `@Invalidates`: `caching.cache`.
@@ -538,18 +513,12 @@ export class Cache {
       options,
       'the options of invalidate',
     );
-    const wait = waitReplicas === undefined ? undefined : replicasToWaitFor(waitReplicas);
-    const engine = this.#engine;
+    const wait = replicaWaitOf(waitReplicas, 'invalidate');
     const covered = this.#targetOf(target, 'invalidate');
-    const isDeferred = engine.defersInvalidations;
-    const storeError = await engine.invalidate(covered, undefined, repeatAfter);
-    if (isDeferred) return { acknowledged: false, deferred: true };
-    if (storeError !== undefined && onUnavailable === 'throw')
-      throw invalidationQueued(storeError, undefined);
-    if (wait === undefined) return { acknowledged: storeError === undefined };
-    if (storeError !== undefined) return { acknowledged: false, replicas: 0 };
-    const replicas = await engine.replicated(covered, wait.count, wait.timeout);
-    return replicas === undefined ? { acknowledged: true } : { acknowledged: true, replicas };
+    const sent = await this.#engine.invalidate(covered, undefined, { repeatAfter, wait });
+    if (sent.failure !== undefined && onUnavailable === 'throw')
+      throw invalidationQueued(sent.failure, undefined);
+    return acknowledgementOf(sent);
   }
 
   /**
@@ -584,7 +553,6 @@ export class Cache {
       work: async () => write(),
       targetOf: () => marked,
       onUnavailable,
-      repeatAfter: undefined,
       method: undefined,
     });
   }
@@ -656,19 +624,6 @@ export class Cache {
   get pending(): boolean {
     return this.#engine.pending;
   }
-}
-
-function replicasToWaitFor(options: WaitReplicasOptions): {
-  readonly count: number;
-  readonly timeout: number;
-} {
-  const label = 'waitReplicas of invalidate';
-  const { count, timeout } = resolveOptions(
-    parseOptions(waitReplicasOptions, options, label),
-    defaultsOf(waitReplicasOptions),
-  );
-  if (count === undefined) throw new OptionsError(`${label} needs a count: waitReplicas: { count: 1 }.`);
-  return { count, timeout };
 }
 
 function keyIn(context: ContextOfCall | undefined, key: Key, label: string): string {

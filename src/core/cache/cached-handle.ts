@@ -1,6 +1,6 @@
 import { describe } from '../shared/describe.js';
 import { KeyError, MissingCachingError, MissingContextError, OptionsError } from '../shared/errors.js';
-import type { Acknowledgement } from './cache.js';
+import { acknowledgementOf, type Acknowledgement } from './acknowledgement.js';
 import { cachedMethodOf, type CachedMethod, type CacheHost } from './cached-method.js';
 import type { Peeked } from './inspect.js';
 import { runUncached } from './load-context.js';
@@ -75,10 +75,7 @@ export class CachedHandle<A extends readonly unknown[], R> {
    */
   async invalidate(...args: A): Promise<Acknowledgement> {
     const { key, method } = this.#callOf(args);
-    const isDeferred = this.#engine.defersInvalidations;
-    const failure = await this.#engine.invalidate({ keys: [key], tags: [], all: false }, method);
-    if (isDeferred) return { acknowledged: false, deferred: true };
-    return { acknowledged: failure === undefined };
+    return acknowledgementOf(await this.#engine.invalidate({ keys: [key], tags: [], all: false }, method));
   }
 
   /** Runs the method as if `@Cached` were not there. Decorators below it apply, those above it do not. */

@@ -1,11 +1,12 @@
 import { describe } from '../shared/describe.js';
 import { invalidationQueued, OptionsError } from '../shared/errors.js';
-import { duration, flag, oneOf, parseOptions, type Option } from '../shared/option-schema.js';
+import { duration, flag, oneOf, parseOptions, unchecked, type Option } from '../shared/option-schema.js';
 import type { Duration } from '../shared/duration.js';
-import type { Acknowledgement } from './cache.js';
+import { acknowledgementOf, type Acknowledgement } from './acknowledgement.js';
 import type { CacheEngine } from './cache-engine.js';
 import type { OnUnavailable } from './cache-options.js';
-import { currentTransaction, TransactionScope } from './transaction-scope.js';
+import { currentTransaction, TransactionScope, type InvalidationExtras } from './transaction-scope.js';
+import { replicaWaitOf, type WaitReplicasOptions } from './wait-replicas.js';
 
 /** The options of `caching.transaction` and `caching.deferInvalidations`. */
 export interface TransactionOptions {
@@ -23,6 +24,12 @@ export interface TransactionOptions {
    */
   readonly repeatAfter?: Duration | undefined;
   /**
+   * After the commit, waits until replicas of Redis have the invalidations. If fewer have them, an `underReplicated` event is
+   * published; `deferred.commit()` also returns the number (docs/transactions.md).
+   * @default the most replicas, and the longest timeout, of the invalidations in the transaction
+   */
+  readonly waitReplicas?: WaitReplicasOptions | undefined;
+  /**
    * True: within another transaction this one is a transaction of its own, on another connection, and its invalidations are
    * sent at its own commit. False: it is a part of the outer one, such as a savepoint, and they are sent when that commits.
    * @default false
@@ -34,6 +41,7 @@ export interface TransactionOptions {
 export const transactionOptions = {
   onUnavailable: oneOf(['queue', 'throw'], 'queue'),
   repeatAfter: duration({ min: 1 }),
+  waitReplicas: unchecked<WaitReplicasOptions>('an object of options'),
   independent: flag(false),
 } satisfies Record<keyof TransactionOptions, Option<unknown>>;
 
@@ -50,7 +58,7 @@ export class DeferredInvalidations {
   readonly #engine: CacheEngine;
   readonly #scope: TransactionScope;
   readonly #onUnavailable: OnUnavailable;
-  readonly #repeatAfter: number | undefined;
+  readonly #extras: InvalidationExtras;
   #outcome: 'committed' | 'rolled back' | undefined;
 
   /** @internal made by `caching.deferInvalidations` */
@@ -58,11 +66,12 @@ export class DeferredInvalidations {
     const {
       onUnavailable = 'queue',
       repeatAfter,
+      waitReplicas,
       independent = false,
     } = parseOptions(transactionOptions, options, label);
     this.#engine = engine;
     this.#onUnavailable = onUnavailable;
-    this.#repeatAfter = repeatAfter;
+    this.#extras = { repeatAfter, wait: replicaWaitOf(waitReplicas, label) };
     // guard: independent-transaction-does-not-wait-for-the-outer-one
     this.#scope = new TransactionScope(engine, independent ? undefined : currentTransaction(engine));
   }
@@ -106,19 +115,21 @@ export class DeferredInvalidations {
     this.#outcome = 'committed';
     const scope = this.#scope;
     const { target, isEmpty, marks, parent } = scope;
-    const repeatAfter = this.#repeatAfter ?? scope.repeatAfter;
+    const repeatAfter = this.#extras.repeatAfter ?? scope.extras.repeatAfter;
+    const wait = this.#extras.wait ?? scope.extras.wait;
     scope.close();
     if (isEmpty) return { acknowledged: true };
     // guard: savepoint-waits-for-its-transaction
     if (parent?.isOpen === true) {
-      parent.add(target, repeatAfter);
+      parent.add(target, { repeatAfter, wait });
       for (const mark of marks) parent.hold(mark);
       return { acknowledged: false, deferred: true };
     }
-    const failure = await this.#engine.invalidateNow(target, undefined, repeatAfter);
+    const sent = await this.#engine.invalidateNow(target, undefined, { repeatAfter, wait });
     await Promise.all(marks.map((mark) => mark.settle()));
-    if (failure !== undefined && this.#onUnavailable === 'throw') throw invalidationQueued(failure, result);
-    return { acknowledged: failure === undefined };
+    if (sent.failure !== undefined && this.#onUnavailable === 'throw')
+      throw invalidationQueued(sent.failure, result);
+    return acknowledgementOf(sent);
   }
 
   /** Call it after the database has rolled back: drops the invalidations. After `commit` it does nothing. */

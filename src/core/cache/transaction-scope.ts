@@ -1,6 +1,15 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { shared } from '../shared/registry.js';
 import type { InvalidationTarget } from './pending-invalidations.js';
+import { longerWait, type ReplicaWait } from './wait-replicas.js';
+
+/** What an invalidation does beside invalidating. */
+export interface InvalidationExtras {
+  /** When it is sent a second time, in ms; undefined: never. */
+  readonly repeatAfter?: number | undefined;
+  /** How many replicas of the store it waits for; undefined: it does not. */
+  readonly wait?: ReplicaWait | undefined;
+}
 
 /** A scope and the one around it, which may be of another `Caching`. */
 interface EnteredScope {
@@ -40,6 +49,7 @@ export class TransactionScope {
   readonly #tags = new Set<string>();
   #all = false;
   #repeatAfter: number | undefined;
+  #wait: ReplicaWait | undefined;
   #isOpen = true;
   readonly marks: HeldMark[] = [];
 
@@ -66,20 +76,22 @@ export class TransactionScope {
     return !this.#all && this.#keys.size + this.#tags.size === 0;
   }
 
-  /** The longest of the delays that were asked for. */
-  get repeatAfter(): number | undefined {
-    return this.#repeatAfter;
+  /** The longest of the delays, and the most replicas, that were asked for. */
+  get extras(): InvalidationExtras {
+    return { repeatAfter: this.#repeatAfter, wait: this.#wait };
   }
 
   run<T>(work: () => T): T {
     return state.storage.run({ scope: this, outer: state.storage.getStore() }, work);
   }
 
-  add({ keys, tags, all }: InvalidationTarget, repeatAfter?: number): void {
+  add({ keys, tags, all }: InvalidationTarget, { repeatAfter, wait }: InvalidationExtras = {}): void {
     for (const key of keys) this.#keys.add(key);
     for (const tag of tags) this.#tags.add(tag);
     this.#all ||= all;
     if (repeatAfter !== undefined) this.#repeatAfter = Math.max(repeatAfter, this.#repeatAfter ?? 0);
+    // guard: commit-waits-for-what-its-invalidations-ask
+    this.#wait = longerWait(this.#wait, wait);
   }
 
   hold(mark: HeldMark): void {

@@ -86,6 +86,17 @@ export interface CachementEvents {
     readonly acknowledged: boolean;
   };
   /**
+   * Fewer replicas of the store have confirmed an invalidation than it was to wait for (`waitReplicas`): `replicas` of `count`.
+   * A failover to another one may bring the old values back.
+   */
+  readonly underReplicated: EventOrigin & {
+    readonly keys: readonly string[];
+    readonly tags: readonly string[];
+    readonly all: boolean;
+    readonly replicas: number;
+    readonly count: number;
+  };
+  /**
    * A returned value was not current, and nobody has invalidated it: the option `verify` has found it (docs/verify.md).
    * `ageMs`: since its load had started, when it was returned. `tier`: where it was found. `path`: the first part that
    * differs, such as `.orders[3].total`; empty for the value itself.
@@ -154,6 +165,7 @@ export const channels: Channels = {
   fill: channel('cachement:fill'),
   notStored: channel('cachement:notStored'),
   invalidate: channel('cachement:invalidate'),
+  underReplicated: channel('cachement:underReplicated'),
   stale: channel('cachement:stale'),
   limit: channel('cachement:limit'),
   lock: channel('cachement:lock'),

@@ -2,7 +2,7 @@ import test, { type ExecutionContext } from 'ava';
 import { Cluster } from 'ioredis';
 import { ioredis } from '../../../../src/adapters/ioredis/index.js';
 import { memory } from '../../../../src/adapters/memory/index.js';
-import { Caching, OptionsError, StoreUnavailableError } from '../../../../src/index.js';
+import { Caching, createDecorators, OptionsError, StoreUnavailableError } from '../../../../src/index.js';
 import { recordEvents } from '../../../../src/testing/record-events.js';
 import { eventually } from '../../../support/eventually.js';
 import { freePort } from '../../../support/free-port.js';
@@ -23,9 +23,9 @@ async function pair(
   return servers;
 }
 
-function cachingOn(t: ExecutionContext, target: Parameters<typeof ioredis>[0]): Caching {
+function cachingOn(t: ExecutionContext, target: Parameters<typeof ioredis>[0], namespace = 'shop'): Caching {
   const adapter = ioredis(target, { timeout: '10s', connectTimeout: '10s' });
-  const caching = new Caching({ adapter, namespace: 'shop', defaults: { ttl: '1m', storeTimeout: '10s' } });
+  const caching = new Caching({ adapter, namespace, defaults: { ttl: '1m', storeTimeout: '10s' } });
   t.teardown(() => caching.close());
   return caching;
 }
@@ -51,6 +51,72 @@ test('waitReplicas reports how many replicas have the invalidation; commands do 
   t.is(await cache.get('user:2'), 'new', 'Other calls go on while it waits.');
   await replica.resume();
   for (const one of await Promise.all(waiting)) t.deepEqual(one, { acknowledged: true, replicas: 1 });
+});
+
+test('@Invalidates and transactions wait for replicas, and an event tells if fewer have the invalidation', async (t) => {
+  t.timeout(60_000);
+  const { primary, replica } = await pair(t);
+  const caching = cachingOn(t, primary.url, 'told');
+  const { cache } = caching;
+  const events = recordEvents(caching.namespace);
+  t.teardown(events.stop);
+  const { Invalidates } = createDecorators(caching);
+  class Users {
+    @Invalidates({ keys: 'user:{0}', tags: 'users', ...ONE })
+    async save(id: string): Promise<string> {
+      return id;
+    }
+    @Invalidates({ keys: 'user:{0}', ...BRIEFLY })
+    async saveBriefly(id: string): Promise<string> {
+      return id;
+    }
+    @Invalidates({ keys: 'user:{0}', safe: '30s', ...BRIEFLY })
+    async saveSafely(id: string): Promise<string> {
+      return id;
+    }
+  }
+  const users = new Users();
+  const side = admin(t, replica.url);
+  const onReplica = async (key: string): Promise<number> => side.exists(`told:cache:${key}`);
+  const store = async (key: string): Promise<void> => {
+    await cache.set(key, 'old');
+    await eventually('the replica has the value', async () => (await onReplica(key)) === 1);
+  };
+  const told = () =>
+    events.of('underReplicated').map(({ method, keys, replicas, count }) => [method, keys, replicas, count]);
+
+  await store('user:1');
+  t.is(await users.save('1'), '1');
+  t.is(await onReplica('user:1'), 0);
+  await store('user:1');
+  t.is(await caching.transaction(() => users.save('1')), '1');
+  t.is(await onReplica('user:1'), 0, 'The commit waits for what the invalidation asks for.');
+  await store('user:1');
+  await caching.transaction(() => cache.invalidate({ keys: ['user:1'] }), ONE);
+  t.is(await onReplica('user:1'), 0);
+  const deferred = caching.deferInvalidations(ONE);
+  await deferred.run(() => caching.transaction(() => users.saveBriefly('1')));
+  t.deepEqual(await deferred.commit(), { acknowledged: true, replicas: 1 }, 'Its own option counts.');
+  const ofSavepoint = caching.deferInvalidations();
+  await ofSavepoint.run(() => caching.transaction(() => users.save('1')));
+  t.deepEqual(
+    await ofSavepoint.commit(),
+    { acknowledged: true, replicas: 1 },
+    'As that of a savepoint does.',
+  );
+  t.deepEqual(told(), []);
+
+  await replica.pause();
+  t.is(await users.saveBriefly('1'), '1');
+  t.is(await users.saveSafely('1'), '1');
+  t.is(await caching.transaction(() => users.saveBriefly('2')), '2');
+  t.deepEqual(told(), [
+    ['Users.saveBriefly', ['user:1'], 0, 1],
+    ['Users.saveSafely', ['user:1'], 0, 1],
+    [undefined, ['user:2'], 0, 1],
+  ]);
+  t.true(events.of('invalidate').every(({ acknowledged }) => acknowledged));
+  await replica.resume();
 });
 
 test('I20: a failover brings an invalidated value back if no replica has the invalidation, which waitReplicas reports', async (t) => {
@@ -201,4 +267,27 @@ test('memory() has no replicas, and a deferred invalidation does not wait', asyn
     message: 'waitReplicas of invalidate needs a count: waitReplicas: { count: 1 }.',
   });
   await t.throwsAsync(untyped.clear({ waitReplicas: { count: 0 } }), { instanceOf: OptionsError });
+  t.throws(() => caching.deferInvalidations({ waitReplicas: {} as never }), {
+    instanceOf: OptionsError,
+    message: 'waitReplicas of deferInvalidations needs a count: waitReplicas: { count: 1 }.',
+  });
+  const { Invalidates } = createDecorators(caching);
+  const define = (waitReplicas: object) => () => {
+    class Users {
+      @Invalidates({ keys: 'user', waitReplicas: waitReplicas as never })
+      async save(): Promise<string> {
+        return 'saved';
+      }
+    }
+    return new Users();
+  };
+  t.throws(define({}), {
+    instanceOf: OptionsError,
+    message: 'waitReplicas of @Invalidates on save needs a count: waitReplicas: { count: 1 }.',
+  });
+  t.throws(define({ count: 1, timeout: 'soon' }), { instanceOf: OptionsError });
+  const events = recordEvents(caching.namespace);
+  t.teardown(events.stop);
+  t.is(await define(ONE.waitReplicas)().save(), 'saved');
+  t.deepEqual(events.of('underReplicated'), []);
 });
