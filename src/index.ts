@@ -14,7 +14,7 @@ export type {
 export type { BatchResult } from './core/cache/batch-load.js';
 export { entry, type EntryReference } from './core/cache/entry-reference.js';
 export type { DeferredInvalidations, TransactionOptions } from './core/cache/deferred-invalidations.js';
-export type { CachedHandle } from './core/cache/cached-handle.js';
+export type { CachedHandle, CachedManyHandle } from './core/cache/cached-handle.js';
 export type { Peeked } from './core/cache/inspect.js';
 export { withRequestMemo } from './core/cache/request-memo.js';
 export { Caching, type CachingOptions, type Verbs, type VerbsOptions } from './core/caching.js';

@@ -1195,9 +1195,14 @@ export const cacheMutations = [
     title: 'a handle is on the Caching that the method uses',
   },
   {
+    guard: 'handle-has-the-form-of-its-method',
+    test: 'test/decorators/many-handles.test.ts',
+    title: 'of and ofMany refuse the methods of each other, and methods without a decorator',
+  },
+  {
     guard: 'original-call-has-unknown-tags',
-    replace: 'runUncached(() => this.#method.run(this.#self, [...args]))',
-    by: 'this.#method.run(this.#self, [...args])',
+    replace: 'runUncached(() => method.run(self, [...args]))',
+    by: 'method.run(self, [...args])',
     test: HANDLES,
     title: 'original: runs the method, and neither reads nor stores',
   },

@@ -1,7 +1,7 @@
 import { CacheEngine } from './cache/cache-engine.js';
 import { Cache } from './cache/cache.js';
-import { handleOn, type CachedHandle } from './cache/cached-handle.js';
-import type { AsyncMethodName, MethodArguments, MethodResult } from './cache/method-types.js';
+import { handleOn, manyHandleOn, type CachedHandle, type CachedManyHandle } from './cache/cached-handle.js';
+import type { AsyncMethodName, BatchMethods, MethodArguments, MethodResult } from './cache/method-types.js';
 import { runInMode } from './cache/call-mode.js';
 import type { VerificationReport } from './cache/verification-report.js';
 
@@ -275,6 +275,23 @@ export class Caching {
     method: N,
   ): CachedHandle<MethodArguments<S, N>, MethodResult<S, N>> {
     return handleOn(this, service, method);
+  }
+
+  /**
+   * A handle on a method with `@CachedMany`: the keys of its ids, what is stored for them, and how to load or invalidate them.
+   * The handle works on this `Caching`.
+   *
+   * @param service the instance, or the class for a static method
+   * @param method the name of a method that takes a list of ids and returns a promise
+   * @throws OptionsError if the method has no `@CachedMany`, or if its calls use another `Caching`
+   * @example
+   * await caching.ofMany(service, 'findMany').refresh(['42', '43']);
+   */
+  ofMany<S extends object, N extends keyof BatchMethods<S>>(
+    service: S,
+    method: N,
+  ): CachedManyHandle<MethodArguments<BatchMethods<S>, N>, MethodResult<BatchMethods<S>, N>> {
+    return manyHandleOn(this, service, method);
   }
 
   /**

@@ -1,6 +1,8 @@
 import type { Key } from '../core/cache/cache.js';
-import { isMap, readBatch } from '../core/cache/batch-load.js';
+import { isMap, loadAlone, readBatch, type BatchCall } from '../core/cache/batch-load.js';
+import type { CachedMethod, CacheHost } from '../core/cache/cached-method.js';
 import type { KeyedMethod } from '../core/cache/entry-reference.js';
+import type { ArgumentsOfOne, ValueOf } from '../core/cache/method-types.js';
 import { describe } from '../core/shared/describe.js';
 import { KeyError, OptionsError } from '../core/shared/errors.js';
 import {
@@ -31,24 +33,6 @@ type Form = 'map' | 'list' | 'object';
 type IdOf<A extends readonly unknown[]> = A extends readonly [readonly (infer Id)[], ...unknown[]]
   ? Id
   : never;
-
-/** The arguments of a method with the id in place of the ids. */
-type ArgumentsOfOne<A extends readonly unknown[]> = A extends readonly [
-  readonly (infer Id)[],
-  ...infer Rest extends readonly unknown[],
-]
-  ? [id: Id, ...rest: Rest]
-  : never;
-
-/** The type of one value of a result. */
-type ValueOf<R> =
-  R extends ReadonlyMap<unknown, infer T>
-    ? T
-    : R extends readonly (infer T)[]
-      ? NonNullable<T>
-      : R extends Readonly<Record<string, infer T>>
-        ? NonNullable<T>
-        : never;
 
 type FormOf<R> =
   R extends ReadonlyMap<unknown, unknown>
@@ -197,62 +181,99 @@ export function decorateCachedMany<This, A extends readonly unknown[], R>(
         `${name.forErrors(self)} takes a list of ids as its first argument, and ${describe(ids)} was given.`,
       );
     };
-    const advice = async (self: unknown, args: unknown[], original: Method): Promise<unknown> => {
+    /** The cached call of one id, without its loader. @param args those of the call of the method */
+    const ownCall = (
+      host: CacheHost,
+      self: unknown,
+      id: unknown,
+      rest: readonly unknown[],
+    ): BatchCall<unknown, unknown>['calls'][number]['own'] => {
       const plan = planOf(self);
-      const { cache, onKeyError, tags, setupOf } = plan;
-      const { context, engine, policy } = setupOf(resolveCaching(self, cache, name));
-      const [first, ...rest] = args;
-      const ids = idsOf(self, first);
-      const isCached = engine.enabled && (when === undefined || when.apply(self, args));
-      if (!isCached) return runUncached(() => callAsync(original, self, args, name));
+      const { tags } = plan;
+      const { context, engine, policy } = plan.setupOf(host);
       const parts = context?.read(() => name.forErrors(self));
-      const callOf = (id: unknown) => {
-        const own = [id, ...rest];
-        const key = keyOf(own, self);
-        return {
-          key: parts === undefined ? key : parts.key(key),
-          tags: argumentTagsOf(plan, own, parts),
-          resultTags:
-            tags.ofResult === undefined
-              ? undefined
-              : (value: unknown) => (value === undefined ? [] : tags.ofResult!(self, value, own, parts, [])),
-          resultTtl: resultTtlOf(ttl, label, self, (value: unknown) => [value, ...own]),
-          unless:
-            unless === undefined
-              ? undefined
-              : (value: unknown) => value !== undefined && unless.apply(self, [value, ...own]),
-          policy,
-          signal: undefined,
-          method: () => name.forEvents(self),
-          site: joinPoint,
-          sample: engine.samples(policy) ? { hasItsKey: () => keyOf(own, self) === key } : undefined,
-        };
+      const own = [id, ...rest];
+      const key = keyOf(own, self);
+      return {
+        key: parts === undefined ? key : parts.key(key),
+        tags: argumentTagsOf(plan, own, parts),
+        resultTags:
+          tags.ofResult === undefined
+            ? undefined
+            : (value: unknown) => (value === undefined ? [] : tags.ofResult!(self, value, own, parts, [])),
+        resultTtl: resultTtlOf(ttl, label, self, (value: unknown) => [value, ...own]),
+        unless:
+          unless === undefined
+            ? undefined
+            : (value: unknown) => value !== undefined && unless.apply(self, [value, ...own]),
+        policy,
+        signal: undefined,
+        method: () => name.forEvents(self),
+        site: joinPoint,
+        sample: engine.samples(policy) ? { hasItsKey: () => keyOf(own, self) === key } : undefined,
       };
-      const load = async (missing: unknown[]): Promise<unknown> => {
-        const result = await callAsync(original, self, [missing, ...rest], name);
-        checkForm(result, returns, name.forErrors(self));
-        return result;
+    };
+    /** @throws KeyError, MissingContextError, OptionsError */
+    const batchOf = (
+      host: CacheHost,
+      self: unknown,
+      args: readonly unknown[],
+      original: Method,
+    ): BatchCall<unknown, unknown> => {
+      const [ids, ...rest] = args;
+      return {
+        calls: idsOf(self, ids).map((id) => ({ id, own: ownCall(host, self, id, rest) })),
+        load: async (missing) => {
+          const result = await callAsync(original, self, [missing, ...rest], name);
+          checkForm(result, returns, name.forErrors(self));
+          return result;
+        },
+        idOf,
+        chunkSize,
+        label: name.forErrors(self),
       };
-      let calls: { readonly id: unknown; readonly own: ReturnType<typeof callOf> }[];
+    };
+    const applies = (self: unknown, args: unknown[]): boolean => when === undefined || when.apply(self, args);
+    const advice = async (self: unknown, args: unknown[], original: Method): Promise<unknown> => {
+      const { cache, onKeyError } = planOf(self);
+      const host = resolveCaching(self, cache, name);
+      const engine = host.engines.cache;
+      const ids = idsOf(self, args[0]);
+      if (!engine.enabled || !applies(self, args))
+        return runUncached(() => callAsync(original, self, args, name));
+      let batch: BatchCall<unknown, unknown>;
       try {
-        calls = ids.map((id: unknown) => ({ id, own: callOf(id) }));
+        batch = batchOf(host, self, args, original);
       } catch (error) {
         if (!(error instanceof KeyError) || onKeyError === 'throw') throw error;
         engine.report('key', () => name.forEvents(self), error);
         return runUncached(() => callAsync(original, self, args, name));
       }
-      const values = await readBatch(engine, {
-        calls,
-        load,
-        idOf,
-        chunkSize,
-        label: name.forErrors(self),
-      });
-      return resultOf(returns, ids, values);
+      return resultOf(returns, ids, await readBatch(engine, batch));
     };
-    const keyed: KeyedMethod = {
+    const { method } = joinPoint;
+    const cached: CachedMethod = {
       label: (self) => name.forErrors(self),
       cachingOf: (self) => resolveCaching(self, planOf(self).cache, name),
+      applies,
+      rejectsKeyErrors: (self) => planOf(self).onKeyError === 'throw',
+      keyOf: (self, args) => keyOf(args, self),
+      callOf: (host, self, [id, ...rest]) => {
+        const batch = batchOf(host, self, [[id], ...rest], method);
+        return { ...batch.calls[0]!.own, load: () => loadAlone(batch, id), bulkhead: undefined };
+      },
+      run: (self, args) => callAsync(method, self, args, name),
+      many: {
+        refresh: async (host, self, args) => {
+          const batch = batchOf(host, self, args, method);
+          const ids = batch.calls.map(({ id }) => id);
+          return resultOf(returns, ids, await readBatch(host.engines.cache, batch, 'refresh'));
+        },
+      },
+    };
+    const keyed: KeyedMethod = {
+      label: cached.label,
+      cachingOf: cached.cachingOf,
       fixedCachingOf: (self) => fixedCaching(planOf(self).cache),
       keysOf: (host, self, [ids, ...rest]) => {
         const parts = planOf(self)
@@ -264,7 +285,7 @@ export function decorateCachedMany<This, A extends readonly unknown[], R>(
         });
       },
     };
-    return Object.assign(advice, { keyed });
+    return Object.assign(advice, { cached, keyed });
   });
 }
 

@@ -226,7 +226,7 @@ declare class Users {}
 /** The application of the reader of an example. */
 const APPLICATION = `
 import assert from 'node:assert/strict';
-import { Cached, Caching } from 'cachement';
+import { Cached, CachedMany, Caching } from 'cachement';
 import { memory } from 'cachement/memory';
 
 export interface User { readonly id: string; readonly orgId: string }
@@ -255,6 +255,8 @@ export const t = { is: (actual: unknown, expected: unknown): void => assert.equa
 class Service {
   @Cached({ key: 'user:{0}', ttl: '1m' })
   async find(id: string): Promise<User> { return db.user(id); }
+  @CachedMany({ key: 'user:{0}', ttl: '1m' })
+  async findMany(ids: string[]): Promise<Map<string, User>> { return db.users(ids); }
   async save(_user: User): Promise<void> {}
 }
 export const service = new Service();

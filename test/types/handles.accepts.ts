@@ -1,4 +1,11 @@
-import { Cached, Caching, type CachedHandle, type Peeked } from '../../src/index.js';
+import {
+  Cached,
+  CachedMany,
+  Caching,
+  type CachedHandle,
+  type CachedManyHandle,
+  type Peeked,
+} from '../../src/index.js';
 
 declare const caching: Caching;
 
@@ -24,6 +31,14 @@ export class Users {
   @Cached()
   static async count(_of: 'users' | 'groups'): Promise<number> {
     return 1;
+  }
+  @CachedMany({ key: 'user:{0}' })
+  async findMany(ids: string[], _fresh?: boolean): Promise<Map<string, User>> {
+    return new Map(ids.map((id) => [id, { id }]));
+  }
+  @CachedMany({ key: 'user:{0}', returns: 'list' })
+  async all(ids: readonly number[]): Promise<(User | undefined)[]> {
+    return ids.map(() => undefined);
   }
   sync(): string {
     return '';
@@ -57,6 +72,17 @@ export async function calls(users: Users): Promise<void> {
     peeked?.ttlMs,
     peeked?.idleTtlMs,
   ];
+  const many = caching.ofMany(users, 'findMany');
+  same<typeof many, CachedManyHandle<Parameters<Users['findMany']>, Map<string, User>>>(true);
+  const key2: string = many.key('1');
+  const one: Peeked<User | undefined> | undefined = await many.peek(key2, true);
+  const refreshed: Map<string, User> = await many.refresh(['1'], true);
+  const { deferred } = await many.invalidate(['1']);
+  const own2: Map<string, User> = await many.original(['1']);
+  const why: string = await many.explain('1');
+  const list: (User | undefined)[] = await caching.ofMany(users, 'all').refresh([1]);
+  const first: Peeked<User | undefined> | undefined = await caching.ofMany(users, 'all').peek(1);
+  void [one, refreshed, deferred, own2, why, list, first];
   const result: Promise<User> = caching.bypass(() => users.find('1'));
   const plain: number = caching.refresh(() => 1);
   void [result, plain];

@@ -1,4 +1,4 @@
-import { Cached, Caching } from '../../src/index.js';
+import { Cached, CachedMany, Caching } from '../../src/index.js';
 
 declare const caching: Caching;
 
@@ -7,6 +7,10 @@ export class Users {
   async find(id: string): Promise<{ readonly id: string }> {
     return { id };
   }
+  @CachedMany({ key: 'user:{0}' })
+  async findMany(ids: string[]): Promise<Map<string, string>> {
+    return new Map(ids.map((id) => [id, id]));
+  }
   sync(): string {
     return '';
   }
@@ -14,11 +18,11 @@ export class Users {
 }
 
 export async function calls(users: Users): Promise<void> {
-  // error: Argument of type '"sync"' is not assignable to parameter of type '"find"'
+  // error: Argument of type '"sync"' is not assignable to parameter of type 'AsyncMethodName<Users>'
   caching.of(users, 'sync');
-  // error: Argument of type '"field"' is not assignable to parameter of type '"find"'
+  // error: Argument of type '"field"' is not assignable to parameter of type 'AsyncMethodName<Users>'
   caching.of(users, 'field');
-  // error: Argument of type '"fnid"' is not assignable to parameter of type '"find"'
+  // error: Argument of type '"fnid"' is not assignable to parameter of type 'AsyncMethodName<Users>'
   caching.of(users, 'fnid');
   // error: Argument of type 'undefined' is not assignable to parameter of type 'object'
   caching.of(undefined, 'find');
@@ -39,6 +43,19 @@ export async function calls(users: Users): Promise<void> {
   void (await find.peek('1'))?.value.name;
   // error: Argument of type 'Promise<{ readonly id: string; }>' is not assignable to parameter of type '() => unknown'
   void caching.bypass(users.find('1'));
+  // error: Argument of type '"find"' is not assignable to parameter of type '"findMany"'
+  caching.ofMany(users, 'find');
+  const many = caching.ofMany(users, 'findMany');
+  // error: Argument of type 'string[]' is not assignable to parameter of type 'string'
+  many.key(['1']);
+  // error: Argument of type 'number' is not assignable to parameter of type 'string'
+  await many.peek(1);
+  // error: Argument of type 'string' is not assignable to parameter of type 'string[]'
+  await many.refresh('1');
+  // error: Type 'number' is not assignable to type 'string'
+  await many.invalidate([1]);
+  // error: Argument of type 'string[]' is not assignable to parameter of type 'string'
+  await many.explain(['1']);
   // error: Expected 1 arguments, but got 0
   caching.refresh();
 }

@@ -32,10 +32,15 @@ export interface BatchCall<Id, T> {
  * flight, which it shares with calls for the same key of other methods. The entries are looked up together, and the ids that
  * are missing are loaded together.
  *
+ * @param how `refresh`: all ids are loaded, and replace what is stored
  * @throws what `load` throws; OptionsError for a result of another form
  * @see I23 in docs/coherence.md
  */
-export function readBatch<Id, T>(engine: CacheEngine, call: BatchCall<Id, T>): Promise<(T | undefined)[]> {
+export function readBatch<Id, T>(
+  engine: CacheEngine,
+  call: BatchCall<Id, T>,
+  how: 'read' | 'refresh' = 'read',
+): Promise<(T | undefined)[]> {
   const batch = new BatchLoad(call);
   const { calls } = call;
   // Two ids with one key are one: 42 and '42', say.
@@ -44,12 +49,18 @@ export function readBatch<Id, T>(engine: CacheEngine, call: BatchCall<Id, T>): P
   const values = new Map<string, Promise<T | undefined>>();
   for (const [key, { id, own }] of unique) {
     const member = batch.member(id);
-    const sample = own.sample && { ...own.sample, load: () => batch.loadAlone(id) };
-    const value = engine.read({ ...own, load: member.load, bulkhead: undefined, batch: member, sample });
+    const sample = own.sample && { ...own.sample, load: () => loadAlone(call, id) };
+    const one = { ...own, load: member.load, bulkhead: undefined, batch: member, sample };
+    const value = how === 'read' ? engine.read(one) : engine.refresh(one);
     values.set(key, value);
     value.then(member.decided, member.decided);
   }
   return Promise.all(calls.map(({ own }) => values.get(own.key)!));
+}
+
+/** Loads one id beside the batch. */
+export async function loadAlone<Id, T>(call: BatchCall<Id, T>, id: Id): Promise<T | undefined> {
+  return reader<Id, T>(await call.load([id]), [id], call)(id);
 }
 
 interface Wanted<Id, T> {
@@ -89,11 +100,6 @@ class BatchLoad<Id, T> {
         decided();
       });
     return { decided, load };
-  }
-
-  /** Loads one id beside the batch. */
-  async loadAlone(id: Id): Promise<T | undefined> {
-    return reader<Id, T>(await this.#call.load([id]), [id], this.#call)(id);
   }
 
   /** For ids that another process should have loaded, and has not: those of one wake-up are loaded together. */

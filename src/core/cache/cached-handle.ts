@@ -3,6 +3,7 @@ import { KeyError, MissingCachingError, MissingContextError, OptionsError } from
 import { acknowledgementOf, type Acknowledgement } from './acknowledgement.js';
 import { cachedMethodOf, type CachedMethod, type CacheHost } from './cached-method.js';
 import type { Peeked } from './inspect.js';
+import type { ArgumentsOfOne, ValueOf } from './method-types.js';
 import { runUncached } from './load-context.js';
 
 /**
@@ -80,8 +81,7 @@ export class CachedHandle<A extends readonly unknown[], R> {
 
   /** Runs the method as if `@Cached` were not there. Decorators below it apply, those above it do not. */
   async original(...args: A): Promise<R> {
-    // guard: original-call-has-unknown-tags
-    return runUncached(() => this.#method.run(this.#self, [...args])) as Promise<R>;
+    return runOriginal(this.#method, this.#self, args) as Promise<R>;
   }
 
   /**
@@ -94,7 +94,7 @@ export class CachedHandle<A extends readonly unknown[], R> {
    */
   async explain(...args: A): Promise<string> {
     const engine = this.#engine;
-    if (engine.enabled && !this.#method.applies(this.#self, [...args])) {
+    if (engine.enabled && !this.#applies(args)) {
       return 'uncached: when of the decorator returns false, so the method runs.';
     }
     try {
@@ -106,6 +106,11 @@ export class CachedHandle<A extends readonly unknown[], R> {
         ? `uncached: the call has no valid key, so the method runs. ${error.message}`
         : `rejects: the call has no valid key. ${error.message}`;
     }
+  }
+
+  #applies([first, ...rest]: readonly unknown[]): boolean {
+    const method = this.#method;
+    return method.applies(this.#self, [method.many === undefined ? first : [first], ...rest]);
   }
 
   get #engine(): CacheHost['engines']['cache'] {
@@ -128,7 +133,114 @@ function cachingOf(host: CacheHost, method: CachedMethod, service: unknown): obj
 }
 
 /**
- * Finds the method of a handle.
+ * A handle on one method with `@CachedMany`, of one instance: what is stored for its ids. Made by `caching.ofMany`.
+ *
+ * @example
+ * const findMany = caching.ofMany(service, 'findMany');
+ * await findMany.peek('42'); // { value: { ... }, tier: 'l2', ageMs: 1200, ttlMs: 58800, tags: [], stale: false }
+ * await findMany.refresh(['42', '43']);
+ */
+export class CachedManyHandle<A extends readonly unknown[], R> {
+  readonly #host: CacheHost;
+  readonly #method: CachedMethod;
+  readonly #self: unknown;
+  readonly #one: CachedHandle<ArgumentsOfOne<A>, ValueOf<R> | undefined>;
+
+  /** @internal made by `caching.ofMany` */
+  constructor(host: CacheHost, method: CachedMethod, self: unknown) {
+    this.#host = host;
+    this.#method = method;
+    this.#self = self;
+    this.#one = new CachedHandle(host, method, self);
+  }
+
+  /**
+   * The logical key of an id, as the plain verbs take it: without the parts of the context. It takes the id, and the other
+   * arguments of the method.
+   *
+   * @throws KeyError
+   * @example
+   * await caching.cache.has(caching.ofMany(service, 'findMany').key('42'));
+   */
+  key(...args: ArgumentsOfOne<A>): string {
+    return this.#one.key(...args);
+  }
+
+  /**
+   * Returns what is stored for an id, and how old it is, as a handle on a method with `@Cached` does. Runs no method, and stores
+   * nothing. That the id has no value may be stored, too: then `value` is undefined.
+   *
+   * @returns undefined if nothing is stored that a call may return
+   * @throws KeyError for arguments without a valid key; MissingContextError
+   * @throws StoreUnavailableError if the store does not answer
+   */
+  async peek(...args: ArgumentsOfOne<A>): Promise<Peeked<ValueOf<R> | undefined> | undefined> {
+    return this.#one.peek(...args);
+  }
+
+  /**
+   * Runs the method now with all ids, each once and in chunks of `chunkSize`, and replaces what is stored for them. For each id
+   * holds what holds for the refresh of a method with `@Cached`. If the method fails, the entries are as before.
+   *
+   * @returns the values of the ids, in the form that the method returns
+   * @throws KeyError for arguments without a valid key; MissingContextError; OptionsError if the first is no list
+   * @throws what the method throws, and what a cached call throws
+   * @see G1, G5 in docs/coherence.md
+   */
+  async refresh(...args: A): Promise<R> {
+    if (!this.#method.applies(this.#self, [...args])) return this.original(...args);
+    return this.#method.many!.refresh(this.#host, this.#self, [...args]) as Promise<R>;
+  }
+
+  /**
+   * Invalidates the entries of the ids, in one round trip, as `caching.cache.invalidate({ keys })` does.
+   *
+   * @throws KeyError for arguments without a valid key; MissingContextError; OptionsError if the first is no list
+   * @see G1, G3 in docs/coherence.md
+   */
+  async invalidate(...args: A): Promise<Acknowledgement> {
+    const [ids, ...rest] = args;
+    const calls = listOf(ids, this.#method.label(this.#self)).map((id) =>
+      this.#method.callOf(this.#host, this.#self, [id, ...rest]),
+    );
+    const keys = [...new Set(calls.map(({ key }) => key))];
+    if (keys.length === 0) return { acknowledged: true };
+    const target = { keys, tags: [], all: false };
+    return acknowledgementOf(await this.#host.engines.cache.invalidate(target, calls[0]!.method));
+  }
+
+  /** Runs the method as if `@CachedMany` were not there. Decorators below it apply, those above it do not. */
+  async original(...args: A): Promise<R> {
+    return runOriginal(this.#method, this.#self, args) as Promise<R>;
+  }
+
+  /**
+   * Says in words what a call would do now for an id, and why. For logs and debugging: the words may change. Runs no method,
+   * stores nothing and publishes no event.
+   *
+   * @returns a text that begins with `hit`, `stale`, `miss`, `uncached` or `rejects`
+   * @example
+   * await caching.ofMany(service, 'findMany').explain('42'); // 'miss: nothing is stored.'
+   */
+  async explain(...args: ArgumentsOfOne<A>): Promise<string> {
+    return this.#one.explain(...args);
+  }
+}
+
+function runOriginal(method: CachedMethod, self: unknown, args: readonly unknown[]): Promise<unknown> {
+  // guard: original-call-has-unknown-tags
+  return runUncached(() => method.run(self, [...args]));
+}
+
+function listOf(ids: unknown, label: string): readonly unknown[] {
+  if (Array.isArray(ids)) return ids;
+  throw new OptionsError(
+    `${label} takes a list of ids as its first argument, and ${describe(ids)} was given.`,
+  );
+}
+
+/**
+ * Finds the method of `caching.of`.
  *
  * @throws OptionsError if the method has no `@Cached`, or its calls use another `Caching`
  */
@@ -137,7 +249,28 @@ export function handleOn<A extends readonly unknown[], R>(
   service: unknown,
   name: PropertyKey,
 ): CachedHandle<A, R> {
-  const label = `caching.of(service, ${describe(name)})`;
+  return new CachedHandle(host, methodOf(host, service, name, 'of'), service);
+}
+
+/**
+ * Finds the method of `caching.ofMany`.
+ *
+ * @throws OptionsError if the method has no `@CachedMany`, or its calls use another `Caching`
+ */
+export function manyHandleOn<A extends readonly unknown[], R>(
+  host: CacheHost,
+  service: unknown,
+  name: PropertyKey,
+): CachedManyHandle<A, R> {
+  return new CachedManyHandle(host, methodOf(host, service, name, 'ofMany'), service);
+}
+
+const OTHER = { of: 'ofMany', ofMany: 'of' } as const;
+const DECORATOR = { of: '@Cached', ofMany: '@CachedMany' } as const;
+
+function methodOf(host: CacheHost, service: unknown, name: PropertyKey, verb: 'of' | 'ofMany'): CachedMethod {
+  const label = `caching.${verb}(service, ${describe(name)})`;
+  const decorator = DECORATOR[verb];
   if ((typeof service !== 'object' && typeof service !== 'function') || service === null) {
     throw new OptionsError(
       `${label} takes an instance, or a class with a static method, and ${describe(service)} was given.`,
@@ -147,18 +280,27 @@ export function handleOn<A extends readonly unknown[], R>(
   const method = cachedMethodOf(value);
   if (method === undefined) {
     const what =
-      typeof value === 'function' ? 'a method without @Cached, or one that was replaced' : describe(value);
+      typeof value === 'function'
+        ? `a method without ${decorator}, or one that was replaced`
+        : describe(value);
     throw new OptionsError(
-      `${label} is a handle on a method with @Cached, and ${String(name)} of ${describe(service)} is ${what}. ` +
-        'Decorate the method with @Cached, and pass the instance itself.',
+      `${label} is a handle on a method with ${decorator}, and ${String(name)} of ${describe(service)} is ${what}. ` +
+        `Decorate the method with ${decorator}, and pass the instance itself.`,
+    );
+  }
+  // guard: handle-has-the-form-of-its-method
+  if ((method.many !== undefined) !== (verb === 'ofMany')) {
+    throw new OptionsError(
+      `${label} is a handle on a method with ${decorator}, and ${String(name)} has ${DECORATOR[OTHER[verb]]}. Call ` +
+        `caching.${OTHER[verb]}(service, ${describe(name)}).`,
     );
   }
   // guard: handle-is-on-the-caching-of-its-method
   if (cachingOf(host, method, service) !== host) {
     throw new OptionsError(
       `${label} is a handle on the entries of this Caching, and calls of ${method.label(service)} use another one. Call ` +
-        'of() on that one.',
+        `${verb}() on that one.`,
     );
   }
-  return new CachedHandle(host, method, service);
+  return method;
 }

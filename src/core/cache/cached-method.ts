@@ -10,7 +10,10 @@ export interface CacheHost {
   readonly context: KeyContext | undefined;
 }
 
-/** What `@Cached` tells handles about the method that it decorates. `self` is the instance, `args` are those of a call. */
+/**
+ * What `@Cached` and `@CachedMany` tell handles about the method that they decorate. `self` is the instance, `args` are those
+ * of a call. For `@CachedMany`, `keyOf` and `callOf` get the arguments with an id in place of the ids.
+ */
 export interface CachedMethod {
   /** Returns `@Cached on Users.find`. */
   label(self: unknown): string;
@@ -24,18 +27,23 @@ export interface CachedMethod {
   keyOf(self: unknown, args: unknown[]): string;
   /** The cached call that the method would make. @throws KeyError, MissingContextError */
   callOf(host: CacheHost, self: unknown, args: unknown[]): CacheCall<unknown>;
-  /** Runs the method as if `@Cached` were not there. */
+  /** Runs the method as if the decorator were not there. */
   run(self: unknown, args: unknown[]): Promise<unknown>;
+  /** Of a method with `@CachedMany`. */
+  readonly many?: {
+    /** Loads all ids anew. @returns what the method returns @throws KeyError, MissingContextError */
+    refresh(host: CacheHost, self: unknown, args: unknown[]): Promise<unknown>;
+  };
 }
 
-/** By the wrapper that `@Cached` has made. */
+/** By the wrapper that the decorator has made. */
 const methods = shared('cached methods', () => new WeakMap<object, CachedMethod>());
 
 export function registerCachedMethod(wrapper: object, method: CachedMethod): void {
   methods.set(wrapper, method);
 }
 
-/** Finds the method that `@Cached` decorates, also within other decorators of this package. */
+/** Finds the decorated method, also within other decorators of this package. */
 export function cachedMethodOf(value: unknown): CachedMethod | undefined {
   for (let current = value; typeof current === 'function'; current = originals.get(current)) {
     const method = methods.get(current);

@@ -52,7 +52,7 @@ export interface NameForErrors {
 /** Runs in place of the method. Receives `this` and the arguments of the call, and the method. */
 export interface Advice {
   (self: unknown, args: unknown[], original: Method): Promise<unknown>;
-  /** What handles on the method need; only `@Cached` has it. */
+  /** What handles on the method need; only `@Cached` and `@CachedMany` have it. */
   readonly cached?: CachedMethod;
   /** What references to entries of the method need; only `@Cached` and `@CachedMany` have it. */
   readonly keyed?: KeyedMethod;
