@@ -61,6 +61,10 @@ export const QUESTIONS = {
     asks: 'How much memory does an entry of the L1 take, and how much does maxBytes count for it?',
     onRequest: true,
   },
+  fleet: {
+    asks: 'What do 1 to 1,000 processes cost one Redis, and each other? Simulated, and checked with eight real ones.',
+    onRequest: true,
+  },
   admissions: {
     asks: 'What does each algorithm of a rate limit let through over time? Draws the pictures of the docs.',
     onRequest: true,

@@ -9,6 +9,8 @@ const OURS = '#0b7285';
 const OTHERS = '#adb5bd';
 const CELLS = { good: '#b2f2bb', bad: '#ffc9c9', none: '#f1f3f5' };
 // Okabe and Ito's colours: they differ for every kind of eye, and in grey.
+const POWERS_OF_TEN = Array.from({ length: 12 }, (_, i) => 10 ** (i - 4));
+const LINES = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#56b4e9', INK];
 const TIMELINE = { admitted: '#0072b2', refused: '#d5dae0', line: '#d55e00', limit: INK };
 
 const STYLE = {
@@ -263,4 +265,69 @@ export function courses(title, rows, columns, shaded) {
     spacing: 16,
     concat: rows.flatMap((row) => columns.map((column, i) => panel(row, column, i))),
   });
+}
+
+/**
+ * Lines over a number that grows tenfold from point to point, two panels beside each other. Both axes are logarithmic.
+ *
+ * @param {string} title
+ * @param {string} along what grows
+ * @param {readonly { title: string, unit: string, mark?: number,
+ *   lines: readonly { label: string, points: readonly { at: number, value: number }[] }[] }[]} panels `mark`: where a dashed
+ *   line is drawn. A value of 0 is left out
+ */
+export function lines(title, along, panels) {
+  const labels = [...new Set(panels.flatMap(({ lines }) => lines.map(({ label }) => label)))];
+  const color = {
+    field: 'label',
+    scale: { domain: labels, range: LINES.slice(0, labels.length) },
+    legend: { symbolType: 'stroke', columns: 1 },
+  };
+  return draw(title, {
+    columns: 2,
+    spacing: 32,
+    concat: panels.map((panel) => ({ width: 340, height: 170, ...linePanel(panel, along, color) })),
+  });
+}
+
+function linePanel({ title, unit, mark, lines }, along, color) {
+  const values = lines.flatMap(({ label, points }) => points.map((point) => ({ label, ...point })));
+  const x = {
+    field: 'at',
+    type: 'quantitative',
+    scale: { type: 'log' },
+    axis: {
+      grid: false,
+      values: [...new Set(values.map(({ at }) => at))],
+      labelColor: FAINT,
+      title: along,
+      titleColor: FAINT,
+      titleFontWeight: 400,
+    },
+  };
+  const y = {
+    field: 'value',
+    type: 'quantitative',
+    scale: { type: 'log' },
+    axis: { gridColor: GRID, labelColor: FAINT, values: POWERS_OF_TEN, format: ',~r' },
+  };
+  return {
+    title: { text: title, subtitle: unit },
+    layer: [
+      ...(mark === undefined
+        ? []
+        : [
+            {
+              data: { values: [{}] },
+              mark: { type: 'rule', strokeDash: [3, 3], color: FAINT },
+              encoding: { y: { ...y, field: undefined, datum: mark } },
+            },
+          ]),
+      {
+        data: { values: values.filter(({ value }) => value > 0) },
+        mark: { type: 'line', point: true, strokeWidth: 1.8 },
+        encoding: { x, y, color },
+      },
+    ],
+  };
 }
