@@ -28,6 +28,7 @@ const PAGES = [
   'docs/batches.md',
   'docs/rate-limits.md',
   'docs/redis.md',
+  'docs/scale.md',
   'docs/sessions.md',
   'docs/sliding-expiry.md',
   'docs/stampede.md',
