@@ -25,6 +25,24 @@ export const markMutations = [
     { test: UNIT, on: undefined, title: 'calls that wait for a load are woken by a mark' },
   ),
   ...inBoth(
+    'marked-lease-does-not-stand-again',
+    'a marked lease is lost for its load, and its waiters are woken',
+  ),
+  ...inBoth(
+    'marked-refresh-lease-does-not-stand-again',
+    'a marked value stands again without the lease of its refresh, which is lost',
+    {},
+    {
+      replace: 'string.rep(string.char(0), ${REFRESHABLE_HEAD - REFRESH_LEASE_AT})',
+      by: 'string.sub(bytes, ${REFRESH_LEASE_AT + 1}, ${REFRESHABLE_HEAD})',
+    },
+  ),
+  ...inBoth(
+    'lifted-mark-takes-its-lease',
+    'a put whose mark another write has joined leaves no lease: a value stands again without it',
+    { replace: 'base !== undefined && hasLease(base.bytes, token)', by: 'false as boolean' },
+  ),
+  ...inBoth(
     'mark-that-has-ended-ends-what-stood-before',
     'a mark that has ended takes the entry with it also if another write has a mark',
     { replace: 'hasEnded ? undefined : doubt.base', by: 'doubt.base' },

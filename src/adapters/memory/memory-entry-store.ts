@@ -247,7 +247,7 @@ export class MemoryEntryStore implements EntryStore {
     const now = this.#clock.now();
     for (const key of keys) {
       const record = this.#records.get(key);
-      const doubt = record === undefined ? NO_DOUBT : this.#doubtOf(key, record);
+      const doubt = record === undefined ? NO_DOUBT : this.#doubtOf(key, record, token);
       const { live, ended, hasEnded } = otherMarks(doubt, token, now);
       // guard: mark-that-has-ended-ends-what-stood-before-memory
       const base = hasEnded ? undefined : doubt.base;
@@ -270,8 +270,14 @@ export class MemoryEntryStore implements EntryStore {
       const base = hasEnded ? undefined : doubt.base;
       // guard: ended-mark-of-a-nonce-stays-memory
       const marks = kind === 'nonces' ? [...ended, ...live] : live;
-      if (marks.length > 0) this.#setDoubt(kind, key, { marks, base });
-      else this.#standAgain(key, base);
+      if (marks.length === 0) {
+        this.#standAgain(key, base);
+        continue;
+      }
+      // A put that has failed cannot give its lease back under the marks of others.
+      // guard: lifted-mark-takes-its-lease-memory
+      const isOwn = base !== undefined && hasLease(base.bytes, token);
+      this.#setDoubt(kind, key, { marks, base: isOwn ? withoutLease(base) : base });
     }
   }
 
@@ -282,9 +288,12 @@ export class MemoryEntryStore implements EntryStore {
     else this.#records.delete(key);
   }
 
-  #doubtOf(key: string, record: Uint8Array): Doubt {
-    const endsAt = this.#clock.now() + this.#records.getRemainingTTL(key);
-    return decodeDoubt(record) ?? { marks: [], base: { bytes: record, endsAt } };
+  /** What a mark of `token` finds. A lease of another token is lost: its load cannot end it under the mark. */
+  #doubtOf(key: string, record: Uint8Array, token: string): Doubt {
+    const doubt = decodeDoubt(record);
+    if (doubt !== undefined) return doubt;
+    const base = { bytes: record, endsAt: this.#clock.now() + this.#records.getRemainingTTL(key) };
+    return { marks: [], base: hasLease(record, token) ? base : withoutLease(base) };
   }
 
   #setDoubt(kind: MarkedKind, key: string, doubt: Doubt): void {
@@ -423,6 +432,18 @@ function hasLease(record: Uint8Array, token: string): boolean {
   // guard: fill-needs-own-lease-memory
   // guard: value-is-no-lease-memory
   return isLease(record) && tokenOf(record) === token;
+}
+
+/** What stands beneath a mark, without the lease. */
+function withoutLease(base: NonNullable<Doubt['base']>): Doubt['base'] {
+  // guard: marked-lease-does-not-stand-again-memory
+  if (isLease(base.bytes)) return undefined;
+  if (!isRefreshable(base.bytes)) return base;
+  const bytes = ownBytes(base.bytes);
+  // guard: marked-refresh-lease-does-not-stand-again-memory
+  bytes.fill(0, REFRESH_LEASE_AT, REFRESHABLE_HEAD);
+  bytes[2]! &= ~HAS_WAITERS;
+  return { ...base, bytes };
 }
 
 function refreshLeaseOf(record: Uint8Array): { readonly until: number; readonly token: string } {

@@ -116,8 +116,9 @@ export interface EntryStore {
   remove(keys: readonly string[], mark?: string): Promise<void>;
   /**
    * Marks keys, or nonces, as in doubt: until the mark is removed, or has ended, no value is read, stored or created there, and
-   * leases are refused. What stands there is kept, and stands again after `unmark`. A repeated request moves the end of the mark.
-   * Each token has a mark of its own.
+   * leases are refused. A value or a nonce that stands there is kept, and stands again after `unmark`. A lease of another token
+   * is lost: its load cannot end it under the mark. A repeated request moves the end of the mark. Each token has a mark of its
+   * own.
    */
   mark(kind: MarkedKind, keys: readonly string[], token: string, ms: number): Promise<void>;
   /**

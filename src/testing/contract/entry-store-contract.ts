@@ -822,7 +822,42 @@ function entryStoreTests(open: OpenAdapter): readonly ContractTest[] {
     assert.equal(await store.extend(entry('k'), load, 60_000), false);
     assert.equal(await store.fill(entry('k'), load, valueOf(load), LATER), 'refused');
     await store.unmark('entries', [entry('k'), entry('l')], write);
-    assert.equal((await store.read(entry('l'), [])).record, null);
+    for (const key of [entry('k'), entry('l')]) assert.equal((await store.read(key, [])).record, null);
+  });
+
+  it('a marked value stands again without the lease of its refresh, which is lost', async ({
+    store,
+    entry,
+  }) => {
+    const old = await fill(store, entry('k'), { refreshable: true, ttl: 60_000 });
+    const [load, write] = [newToken(), newToken()];
+    await store.lease(entry('k'), load, 60_000, old.token, undefined, 'value');
+    assert.equal(
+      (await store.lease(entry('k'), newToken(), 60_000, old.token, undefined, 'value')).status,
+      'held',
+    );
+    await store.mark('entries', [entry('k')], write, 30_000);
+    await store.unmark('entries', [entry('k')], write);
+    assert.equal(await store.release(entry('k'), load), false);
+    assert.deepEqual(bytesOf((await store.read(entry('k'), [])).record), old.record);
+    assert.equal(
+      (await store.lease(entry('k'), newToken(), 60_000, old.token, undefined, 'value')).status,
+      'granted',
+    );
+  });
+
+  it('a put whose mark another write has joined leaves no lease: a value stands again without it', async (opened) => {
+    const { store, entry } = opened;
+    const old = await fill(store, entry('k'));
+    const [put, other] = [newToken(), newToken()];
+    await store.lease(entry('k'), put, 10_000, '*', undefined, 'value');
+    await store.mark('entries', [entry('k')], put, 30_000);
+    await store.mark('entries', [entry('k')], other, 30_000);
+    await store.unmark('entries', [entry('k')], put);
+    assert.equal(await store.release(entry('k'), put), false);
+    await store.unmark('entries', [entry('k')], other);
+    assert.equal(await store.release(entry('k'), put), false);
+    assert.equal(decodeEntry('k', (await store.read(entry('k'), [])).record!)!.token, old.token);
   });
 
   it('each write has a mark of its own: what stood before stands again after the last one', async (opened) => {

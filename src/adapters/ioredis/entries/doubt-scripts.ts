@@ -94,6 +94,9 @@ for _, key in ipairs(KEYS) do
     elseif found then
       base = found
       base_ends = at + math.max(0, redis.call('PTTL', key))
+      -- A lease of another token is lost: its load cannot end it under the mark.
+      -- guard: marked-lease-does-not-stand-again-lua
+      if not has_lease(base, ARGV[1]) then base, base_ends = without_lease(base, base_ends) end
     end
     local live, ended, has_ended = other_marks(marks, ARGV[1], at)
     -- guard: mark-that-has-ended-ends-what-stood-before-lua
@@ -123,6 +126,7 @@ export const unmarkScript = script<[kind: MarkedKind, keys: readonly string[], t
   lua: `
 -- KEYS entries, or nonces
 -- ARGV[1] token, [2] how long the record outlives its marks in ms
+${RECORDS}
 ${CLOCK}
 ${DOUBT}
 local at = now()
@@ -137,6 +141,9 @@ for _, key in ipairs(KEYS) do
     if ARGV[2] == '0' then ended = {} end
     for _, mark in ipairs(live) do table.insert(ended, mark) end
     local failed
+    -- A put that has failed cannot give its lease back under the marks of others.
+    -- guard: lifted-mark-takes-its-lease-lua
+    if #ended > 0 and has_lease(base, ARGV[1]) then base, base_ends = without_lease(base, base_ends) end
     if #ended > 0 then failed = set_doubt(key, ended, base_ends, base, at, tonumber(ARGV[2]))
     elseif base_ends > at then failed = redis.pcall('SET', key, base, 'PX', base_ends - at).err and {} or nil
     else redis.call('UNLINK', key) end
