@@ -140,7 +140,7 @@ for _, key in ipairs(KEYS) do
   if type(found) == 'string' then
     if is_in_doubt(found) then remove_under_marks(key, found, ARGV[1], now(), 0)
     else redis.call('UNLINK', key) end
-    if is_awaited(found) then redis.pcall('PUBLISH', ARGV[2], key) end
+    if is_awaited(found) then redis.pcall('PUBLISH', ARGV[2] .. ':' .. key, '') end
   elseif not is_of_another_type(found) then
     return found
   end

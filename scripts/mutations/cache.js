@@ -761,6 +761,17 @@ export const cacheMutations = [
     title: 'a wakeup that arrives before the reply of the store is not lost',
   },
   {
+    guard: 'new-subscription-wakes',
+    test: 'test/adapters/ioredis/connection/wakeup-channels.test.ts',
+    title:
+      'what ended before the subscription is made up for: the name is woken as soon as its messages are received',
+  },
+  {
+    guard: 'subscription-ends-after-the-last-wait',
+    test: 'test/adapters/ioredis/connection/wakeup-channels.test.ts',
+    title: 'the subscription lasts as long as a call waits, and a second longer',
+  },
+  {
     guard: 'fill-wakes-the-waiters-memory',
     test: 'test/contract/memory.test.ts',
     on: 'memory',

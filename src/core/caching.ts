@@ -223,7 +223,7 @@ export class Caching {
       },
     });
     const { entries, rates, locks: lockStore } = this.backend;
-    const common = { namespace, clock, enabled };
+    const common = { namespace, clock, enabled, listen: this.backend.listen?.bind(this.backend) };
     const locks = new LockEngine({ ...common, store: lockStore, defaults: parsed.locks });
     this.engines = {
       cache: new CacheEngine({

@@ -204,6 +204,7 @@ class Chaos implements ChaosAdapter {
       locks: this.#locks(backend.locks),
       sessions: this.#store('sessions', backend.sessions, PORT_METHODS.sessions),
       messages: backend.messages,
+      listen: backend.listen?.bind(backend),
       ready: () => backend.ready(),
       close: () => backend.close(),
     };

@@ -1,4 +1,5 @@
 import type { AdapterHost, Backend } from '../../core/ports/adapter.js';
+import { kindOf } from '../../core/keys/store-keys.js';
 import { newToken } from '../../core/shared/token.js';
 import type { CircuitBreaker } from './commands/circuit-breaker.js';
 import { clientSource } from './connection/own-client.js';
@@ -75,6 +76,10 @@ export function openBackend(target: Target, settings: IoredisSettings, host: Ada
     sessions: new RedisSessionStore(scripts, topology),
     messages,
     clients: clientSource(target, { clock, namespace, connectTimeout }),
+    listen: (name) => {
+      const isLock = kindOf(namespace, name) === 'lock';
+      return (isLock ? locks.listen(name) : undefined) ?? connection.listen(name);
+    },
     ready: async () => {
       await connection.check();
       await locks.ready();

@@ -18,7 +18,7 @@ import { EventPublisher } from '../shared/event-publisher.js';
 import { StoreClock } from './store-clock.js';
 import { tagBucket } from '../ports/tag-changes.js';
 import { newToken } from '../shared/token.js';
-import { Wakeups } from '../shared/wakeups.js';
+import { Wakeups, type Listen } from '../shared/wakeups.js';
 
 /** The state that the steps of cached calls share. One for each `Caching`. */
 export interface CacheContext {
@@ -60,10 +60,11 @@ export interface CacheContextSetup {
   readonly names: StoreKeys;
   readonly l1: L1Cache | undefined;
   readonly maxConcurrentLoads: number | undefined;
+  readonly listen?: Listen;
 }
 
 export function createCacheContext(setup: CacheContextSetup): CacheContext {
-  const { namespace, store, format, clock, names, loadLocks, l1, maxConcurrentLoads } = setup;
+  const { namespace, store, format, clock, names, loadLocks, l1, maxConcurrentLoads, listen } = setup;
   const l1Settings = l1?.settings ?? defaultsOf(l1Options);
   const events = new EventPublisher(namespace);
   return {
@@ -77,7 +78,7 @@ export function createCacheContext(setup: CacheContextSetup): CacheContext {
     pending: new PendingInvalidations((target) => sendInvalidation(store, names, target), clock),
     releases: new ReleaseRetries(clock),
     storeClock: new StoreClock(),
-    wakeups: new Wakeups(),
+    wakeups: new Wakeups(listen),
     heldLeases: new Map(),
     loadLocks,
     l1,

@@ -4,7 +4,7 @@ import { StoreUnavailableError } from '../shared/errors.js';
 import { onAbort } from '../shared/on-abort.js';
 import type { Clock } from '../ports/clock.js';
 import { BLOCK } from './rules.js';
-import { Wakeup, Wakeups } from '../shared/wakeups.js';
+import { Wakeup, Wakeups, type Listen } from '../shared/wakeups.js';
 
 const INITIAL_POLL_MS = 25;
 const MAX_POLL_MS = 250;
@@ -13,12 +13,13 @@ const MAX_JITTER_MS = 50;
 /** The calls that wait until a limit has capacity for them. They are woken when units are released or refunded. */
 export class CapacityWaits {
   readonly #clock: Clock;
-  readonly #wakeups = new Wakeups();
+  readonly #wakeups: Wakeups;
   readonly #waiting = new Set<Wakeup>();
   #isClosed = false;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, listen?: Listen) {
     this.#clock = clock;
+    this.#wakeups = new Wakeups(listen);
   }
 
   /**
@@ -48,7 +49,8 @@ export class CapacityWaits {
         signal?.throwIfAborted();
         const pause = this.#pauseAfter(decision, endsAt - this.#clock.now(), polls);
         if (pause === undefined) return decision;
-        if (!this.#isClosed) await wakeup.within(pause);
+        // Every process is told of refunds and resets. Only the release of a slot is for those who wait for it.
+        if (!this.#isClosed) await wakeup.within(pause, dueIn(decision) === 0);
         if (this.#isClosed) throw new StoreUnavailableError('This Caching is closed.', 'refused');
         signal?.throwIfAborted();
       }
@@ -74,11 +76,19 @@ export class CapacityWaits {
     remainingMs: number,
     polls: Backoff,
   ): number | undefined {
-    const refusing = rules.filter(({ allowed, algorithm }) => !allowed && algorithm !== 'concurrency');
-    const due = rule === BLOCK ? retryAfterMs : Math.max(0, ...refusing.map((one) => one.retryAfterMs));
+    const due = dueIn({ rule, rules, retryAfterMs });
     if (remainingMs <= 0 || due > remainingMs) return undefined;
     // Only concurrency rules refuse. A slot may be released at any time, so poll for it.
     const pause = due === 0 ? polls.next() : due + this.#clock.random() * Math.min(due / 10, MAX_JITTER_MS);
     return Math.min(remainingMs, pause);
   }
+}
+
+/**
+ * After how many ms all rules may have room again. 0: only concurrency rules refuse, and a slot may be released at any time.
+ */
+function dueIn({ rule, rules, retryAfterMs }: Pick<Decision, 'rule' | 'rules' | 'retryAfterMs'>): number {
+  if (rule === BLOCK) return retryAfterMs;
+  const refusing = rules.filter(({ allowed, algorithm }) => !allowed && algorithm !== 'concurrency');
+  return Math.max(0, ...refusing.map((one) => one.retryAfterMs));
 }

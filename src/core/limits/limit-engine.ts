@@ -11,6 +11,7 @@ import type { Clock } from '../ports/clock.js';
 import type { RateStore } from '../ports/rate-store.js';
 import type { LimitCall, TakenUnits } from './limit-call.js';
 import { RateLimiter } from './rate-limiter.js';
+import type { Listen } from '../shared/wakeups.js';
 import { EventPublisher, type MethodLabel } from '../shared/event-publisher.js';
 import { checkCost, type RuleSet } from './rules.js';
 
@@ -21,6 +22,7 @@ export interface LimitEngineSetup {
   readonly clock: Clock;
   readonly defaults: ParsedOptions<typeof limitOptions>;
   readonly enabled: boolean;
+  readonly listen?: Listen;
 }
 
 /** The options of one call that are not part of its policy. */
@@ -60,14 +62,14 @@ export class LimitEngine {
   readonly #waits: CapacityWaits;
   readonly #slots: ConcurrencySlots;
 
-  constructor({ namespace, store, clock, defaults, enabled }: LimitEngineSetup) {
+  constructor({ namespace, store, clock, defaults, enabled, listen }: LimitEngineSetup) {
     this.enabled = enabled;
     this.defaults = resolveOptions(defaults, LIMIT_DEFAULTS);
     this.#namespace = namespace;
     this.#store = store;
     this.#events = new EventPublisher(namespace);
     this.#limiter = new RateLimiter(store, clock, this.#events, (subject) => this.wake(subject));
-    this.#waits = new CapacityWaits(clock);
+    this.#waits = new CapacityWaits(clock, listen);
     this.#slots = new ConcurrencySlots({ clock, events: this.#events, limiter: this.#limiter });
   }
 

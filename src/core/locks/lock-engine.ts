@@ -23,7 +23,7 @@ import type { LockGrant, LockRequest, LockStore } from '../ports/lock-store.js';
 import { ProcessQueues } from './process-queue.js';
 import { EventPublisher, type MethodLabel } from '../shared/event-publisher.js';
 import { newToken } from '../shared/token.js';
-import { Wakeups } from '../shared/wakeups.js';
+import { Wakeups, type Listen } from '../shared/wakeups.js';
 
 /** What a lock engine needs. */
 export interface LockEngineSetup {
@@ -32,6 +32,7 @@ export interface LockEngineSetup {
   readonly clock: Clock;
   readonly defaults: ParsedOptions<typeof lockTimes>;
   readonly enabled: boolean;
+  readonly listen?: Listen;
 }
 
 /** A call for a lock, with resolved options. */
@@ -65,7 +66,7 @@ export class LockEngine {
   readonly #held = new LinkedSet<HeldLease>();
   #isClosed = false;
 
-  constructor({ namespace, store, clock, defaults, enabled }: LockEngineSetup) {
+  constructor({ namespace, store, clock, defaults, enabled, listen }: LockEngineSetup) {
     this.enabled = enabled;
     const lockDefaults: ParsedOptions<typeof lockOptions> = defaults;
     this.defaults = resolveOptions(lockDefaults, LOCK_DEFAULTS);
@@ -75,7 +76,7 @@ export class LockEngine {
       store,
       clock,
       events: new EventPublisher(namespace),
-      wakeups: new Wakeups(),
+      wakeups: new Wakeups(listen),
       queues: new ProcessQueues<Refusal>(),
     };
   }

@@ -19,7 +19,7 @@ export interface AdapterHost {
   /**
    * Notifies the calls that wait for `name`: the lease of an entry has ended, a lock was released (for a fair lock,
    * `<key>#<ticket>` with the ticket that is next), or units were refunded to the subject of a rate limit. A hint only: the
-   * calls also poll, so a lost message costs time and nothing else.
+   * calls also poll, so a lost message costs time and nothing else. See `Backend.listen`.
    */
   wake(name: string): void;
   /** The store has stopped answering: calls now fail at once with a StoreUnavailableError. */
@@ -45,6 +45,11 @@ export interface Backend {
   readonly messages: MessageBus;
   /** @internal own clients on its servers. Only of Redis */
   readonly clients?: ClientSource | undefined;
+  /**
+   * Receives the wakeups for `name` until the returned function is called. `wake` is called with the name as soon as they are
+   * received, because earlier ones may have been missed. Undefined: this backend passes on those for all names at any time.
+   */
+  readonly listen?: ((name: string) => () => void) | undefined;
   /** Resolves when the store can be used. @throws StoreSetupError as soon as the cause is known, with the fix */
   ready(): Promise<void>;
   /** Ends all timers, sockets and listeners of this backend. Idempotent. */

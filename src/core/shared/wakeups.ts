@@ -1,20 +1,39 @@
+import type { Backend } from '../ports/adapter.js';
 import type { Clock } from '../ports/clock.js';
+
+/** `Backend.listen` of the store, if it has that. */
+export type Listen = Backend['listen'];
 
 /**
  * The waiting calls by store key: for a load, a lock, or units of a limit. Messages of the store wake them. A message may be
  * lost, so every pause also has a maximum duration.
  */
 export class Wakeups {
+  readonly #listen: Listen;
   readonly #armed = new Map<string, Wakeup[]>();
+
+  /** @param listen asks the store for the messages, when a call pauses for the first time: most calls never do */
+  constructor(listen: Listen) {
+    this.#listen = listen;
+  }
 
   /**
    * Lets messages for the keys wake `wakeup`.
    * @returns a function that stops this
    */
   arm(keys: readonly string[], wakeup: Wakeup): () => void {
+    const listen = this.#listen;
+    let ends: (() => void)[] | undefined;
+    if (listen !== undefined) {
+      wakeup.onPause = () => {
+        ends ??= keys.map((key) => listen(key));
+      };
+    }
     for (const key of keys) this.#add(key, wakeup);
     return () => {
+      wakeup.onPause = undefined;
       for (const key of keys) this.#remove(key, wakeup);
+      for (const end of ends?.splice(0) ?? []) end();
     };
   }
 
@@ -44,6 +63,8 @@ export class Wakeups {
  * then ends the pause at once.
  */
 export class Wakeup {
+  /** Called at the beginning of a pause that a message of the store may end. */
+  onPause: (() => void) | undefined;
   readonly #clock: Clock;
   #isWoken = false;
   #end: (() => void) | undefined;
@@ -68,8 +89,11 @@ export class Wakeup {
     this.#end?.();
   }
 
-  /** Pauses for `ms`, or until it is woken; not at all if it was woken since the last `reset`. False: not woken. */
-  async within(ms: number): Promise<boolean> {
+  /**
+   * Pauses for `ms`, or until it is woken; not at all if it was woken since the last `reset`. False: not woken.
+   * @param listens false: no message of the store can end this pause, so it need not be asked for any
+   */
+  async within(ms: number, listens = true): Promise<boolean> {
     // guard: early-wake-is-not-lost
     if (this.#isWoken) return true;
     return new Promise((resolve) => {
@@ -82,6 +106,8 @@ export class Wakeup {
         timer.cancel();
         resolve(true);
       };
+      // Last: it may wake at once.
+      if (listens) this.onPause?.();
     });
   }
 }

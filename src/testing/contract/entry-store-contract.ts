@@ -281,7 +281,13 @@ function entryStoreTests(open: OpenAdapter): readonly ContractTest[] {
     assert.equal(await store.fill(entry('k'), token, valueOf(token), LATER), 'refused');
   });
 
-  it('G6 age: a fill after its end stores nothing and wakes the waiters', async ({ store, entry, told }) => {
+  it('G6 age: a fill after its end stores nothing and wakes the waiters', async ({
+    store,
+    entry,
+    told,
+    listening,
+  }) => {
+    await listening(entry('k'));
     const token = newToken();
     const reply = await store.lease(entry('k'), token, 10_000, undefined);
     if (reply.status !== 'granted') assert.fail(reply.status);
@@ -392,9 +398,10 @@ function entryStoreTests(open: OpenAdapter): readonly ContractTest[] {
   // --- wakeups -------------------------------------------------------------------------------------------------------
 
   it('a fill, a release and a removal of a lease wake its waiters', async (opened) => {
-    const { store, entry, woken, told } = opened;
+    const { store, entry, woken, told, listening } = opened;
     const token = newToken();
     const keys = ['filled', 'released', 'removed'].map(entry);
+    await listening(...keys);
     for (const key of keys) {
       await store.lease(key, token, 10_000, undefined);
       assert.equal((await store.lease(key, newToken(), 10_000, undefined)).status, 'held');
@@ -406,9 +413,10 @@ function entryStoreTests(open: OpenAdapter): readonly ContractTest[] {
     assert.deepEqual([...woken()].sort(), [...keys].sort());
   });
 
-  it('publishes no wakeup if nobody waits', async ({ store, entry, woken, told }) => {
+  it('publishes no wakeup if nobody waits', async ({ store, entry, woken, told, listening }) => {
     const token = newToken();
     const keys = ['filled', 'released', 'removed'].map(entry);
+    await listening(...keys);
     for (const key of keys) await store.lease(key, token, 10_000, undefined);
     await store.fill(entry('filled'), token, valueOf(token), LATER);
     await store.release(entry('released'), token);
@@ -423,8 +431,9 @@ function entryStoreTests(open: OpenAdapter): readonly ContractTest[] {
     assert.deepEqual([...woken()].sort(), [...keys].sort());
   });
 
-  it('an extended lease keeps its waiters', async ({ store, entry, woken, told }) => {
+  it('an extended lease keeps its waiters', async ({ store, entry, woken, told, listening }) => {
     const token = newToken();
+    await listening(entry('k'));
     await store.lease(entry('k'), token, 10_000, undefined);
     await store.lease(entry('k'), newToken(), 10_000, undefined);
     await store.extend(entry('k'), token, 10_000);
@@ -433,7 +442,8 @@ function entryStoreTests(open: OpenAdapter): readonly ContractTest[] {
     assert.deepEqual(woken(), [entry('k')]);
   });
 
-  it('a replaced lease keeps its waiters', async ({ store, entry, woken, told }) => {
+  it('a replaced lease keeps its waiters', async ({ store, entry, woken, told, listening }) => {
+    await listening(entry('k'));
     await store.lease(entry('k'), newToken(), 10_000, undefined);
     await store.lease(entry('k'), newToken(), 10_000, undefined);
     const token = newToken();
@@ -813,7 +823,13 @@ function entryStoreTests(open: OpenAdapter): readonly ContractTest[] {
     await ends(entry('k'), 60_000);
   });
 
-  it('a marked lease is lost for its load, and its waiters are woken', async ({ store, entry, told }) => {
+  it('a marked lease is lost for its load, and its waiters are woken', async ({
+    store,
+    entry,
+    told,
+    listening,
+  }) => {
+    await listening(entry('k'));
     const [load, write] = [newToken(), newToken()];
     await store.lease(entry('k'), load, 60_000, undefined);
     await store.lease(entry('k'), newToken(), 60_000, undefined);
@@ -1089,7 +1105,9 @@ function entryStoreTests(open: OpenAdapter): readonly ContractTest[] {
       entry,
       told,
       woken,
+      listening,
     }) => {
+      await listening(entry('k'));
       const old = await fill(store, entry('k'), { refreshable: true });
       const token = newToken();
       await store.lease(entry('k'), token, 10_000, old.token, undefined, 'value');

@@ -187,7 +187,9 @@ function lockStoreTests(open: OpenAdapter, single: boolean): readonly ContractTe
     store,
     lock,
     told,
+    listening,
   }) => {
+    await listening(lock('a'));
     const reader = await granted(store, { keys: [lock('a')], permits: Infinity });
     const writer = request({ keys: [lock('a')], ticketMs: LONG });
     held(await store.acquire(writer));
@@ -198,7 +200,13 @@ function lockStoreTests(open: OpenAdapter, single: boolean): readonly ContractTe
     await granted(store, { keys: [lock('a')], permits: Infinity });
   });
 
-  it('read-write lock: a writer blocks no reader after its release', async ({ store, lock, told }) => {
+  it('read-write lock: a writer blocks no reader after its release', async ({
+    store,
+    lock,
+    told,
+    listening,
+  }) => {
+    await listening(lock('a'));
     const reader = await granted(store, { keys: [lock('a')], permits: Infinity });
     const writer = request({ keys: [lock('a')], ticketMs: LONG });
     held(await store.acquire(writer));
@@ -233,7 +241,9 @@ function lockStoreTests(open: OpenAdapter, single: boolean): readonly ContractTe
     lock,
     told,
     woken,
+    listening,
   }) => {
+    await listening(lock('quiet'), lock('awaited'), lock('last'));
     const quiet = await granted(store, { keys: [lock('quiet')] });
     const awaited = await granted(store, { keys: [lock('awaited')] });
     held(await store.acquire(request({ keys: [lock('awaited')] })));
@@ -256,7 +266,9 @@ function lockStoreTests(open: OpenAdapter, single: boolean): readonly ContractTe
     lock,
     told,
     woken,
+    listening,
   }) => {
+    await listening(lock('a'), lock('b'));
     const first = await granted(store, { keys: [lock('a')], permits: Infinity });
     const second = await granted(store, { keys: [lock('a')], permits: Infinity });
     const other = await granted(store, { keys: [lock('b')] });
@@ -270,8 +282,9 @@ function lockStoreTests(open: OpenAdapter, single: boolean): readonly ContractTe
     await told(lock('a'));
   });
 
-  it('the release of several keys wakes the waiters of each', async ({ store, lock, told }) => {
+  it('the release of several keys wakes the waiters of each', async ({ store, lock, told, listening }) => {
     const keys = ['a', 'b', 'c'].map(lock).sort();
+    await listening(...keys);
     const all = await granted(store, { keys });
     held(await store.acquire(request({ keys: [keys[0]!] })));
     held(await store.acquire(request({ keys: [keys[2]!] })));
@@ -348,7 +361,8 @@ function lockStoreTests(open: OpenAdapter, single: boolean): readonly ContractTe
     assert.equal((await granted(store, { keys: [lock('b')], permits: 2 })).fencingToken, undefined);
   });
 
-  it('semaphore: as many callers as permits hold a lock', async ({ store, lock, told }) => {
+  it('semaphore: as many callers as permits hold a lock', async ({ store, lock, told, listening }) => {
+    await listening(lock('a'));
     const ask = { keys: [lock('a')], permits: 2 };
     const first = await granted(store, { ...ask, leaseMs: LONG });
     await granted(store, { ...ask, leaseMs: LONG / 2 });
@@ -379,7 +393,8 @@ function lockStoreTests(open: OpenAdapter, single: boolean): readonly ContractTe
 
   // --- fair locks ----------------------------------------------------------------------------------------------------
 
-  it('fair lock: granted in the order of the tickets', async ({ store, lock, told, woken }) => {
+  it('fair lock: granted in the order of the tickets', async ({ store, lock, told, woken, listening }) => {
+    await listening(...['a', 'b', 'c'].map((ticket) => `${lock('a')}#${ticket}`));
     const fair = (ticket: string) => request({ keys: [lock('a')], ticket, ticketMs: LONG });
     let holder = await granted(store, fair('z'));
     const waiting = ['c', 'a', 'b'];
@@ -397,7 +412,13 @@ function lockStoreTests(open: OpenAdapter, single: boolean): readonly ContractTe
     }
   });
 
-  it('fair lock: leaving the queue makes room for the next ticket', async ({ store, lock, told }) => {
+  it('fair lock: leaving the queue makes room for the next ticket', async ({
+    store,
+    lock,
+    told,
+    listening,
+  }) => {
+    await listening(...['a', 'c'].map((ticket) => `${lock('a')}#${ticket}`));
     const fair = (ticket: string) => request({ keys: [lock('a')], ticket, ticketMs: LONG });
     const holder = await granted(store, fair('first'));
     for (const ticket of ['a', 'b', 'c']) held(await store.acquire(fair(ticket)));
@@ -431,7 +452,13 @@ function lockStoreTests(open: OpenAdapter, single: boolean): readonly ContractTe
     await granted(store, fair('other', 0));
   });
 
-  it('fair lock: with permits left, the next in the queue is woken', async ({ store, lock, told }) => {
+  it('fair lock: with permits left, the next in the queue is woken', async ({
+    store,
+    lock,
+    told,
+    listening,
+  }) => {
+    await listening(...['3', '4'].map((ticket) => `${lock('a')}#${ticket}`));
     const fair = (ticket: string) => request({ keys: [lock('a')], permits: 2, ticket, ticketMs: LONG });
     const first = await granted(store, fair('1'));
     const second = await granted(store, fair('2'));

@@ -32,6 +32,8 @@ export interface OpenedAdapter {
   readonly lock: (key: string) => string;
   /** The names for which `wake` was called, in order. */
   woken(): readonly string[];
+  /** Resolves when the wakeups for these names are received, as they are while calls wait for them. */
+  listening(...names: readonly string[]): Promise<void>;
   /** Resolves when `wake` has been called for each of these names. */
   told(...names: readonly string[]): Promise<void>;
   /** Resolves when `wake` has been called `times` times for this subject, and not once more. */
@@ -117,6 +119,16 @@ async function openAdapter(open: OpenAdapter): Promise<OpenedAdapter> {
     subject: (key) => rateSubject(namespace, key),
     lock: (key) => lockKey(namespace, key),
     woken: () => names.filter((name) => name !== last),
+    listening: async (...expected) => {
+      const { listen } = backend;
+      if (listen === undefined) return;
+      const before = names.length;
+      for (const name of expected) listen.call(backend, name);
+      for (const name of expected) {
+        await until(`wake is called for ${name} once it is listened for`, () => names.includes(name, before));
+      }
+      names.length = before;
+    },
     told: async (...expected) => {
       for (const name of expected) await until(`wake is called for ${name}`, () => names.includes(name));
     },

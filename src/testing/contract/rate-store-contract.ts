@@ -260,7 +260,9 @@ function rateStoreTests(open: OpenAdapter): readonly ContractTest[] {
     subject,
     woken,
     toldTimes,
+    listening,
   }) => {
+    await listening(subject('k'));
     const slots = ruleOf(subject('k'), { algorithm: 'concurrency', limit: 2 });
     const rules = [ruleOf(subject('k'), { algorithm: 'gcra', limit: 5, name: 'g' }), slots];
     await consume(store, subject('k'), rules, { token: 'a' });

@@ -53,6 +53,9 @@ const backend = ioredis(target, { lockServers }).open({
   recovered() {},
 });
 const { entries, locks } = backend;
+// One call waits, and one has waited a moment ago.
+backend.listen!('closing:cache:a');
+backend.listen!('closing:lock:{a}')();
 const outcomes: string[] = [];
 const call = (work: Promise<unknown>): void => {
   work.then(

@@ -10,6 +10,7 @@ import type { Backend } from '../../../src/core/ports/adapter.js';
 import type { Clock } from '../../../src/core/ports/clock.js';
 import type { EntryStore } from '../../../src/core/ports/entry-store.js';
 import { newToken } from '../../../src/core/shared/token.js';
+import { eventually } from '../../support/eventually.js';
 import { LATER } from '../../support/later.js';
 
 /** A backend with its host, which records what it is told. */
@@ -22,6 +23,8 @@ export interface Rig {
   readonly changes: readonly string[];
   readonly clear: string;
   readonly tagChanges: string;
+  /** Resolves when the wakeups for these names are received. The calls of `woken` for that are taken out. */
+  listening(...names: readonly string[]): Promise<void>;
   entry(key: string): string;
   tag(name: string): string;
 }
@@ -59,6 +62,13 @@ export function open(t: ExecutionContext, target: Target, rigOptions: RigOptions
     backend,
     entries: backend.entries,
     woken,
+    listening: async (...names) => {
+      const before = woken.length;
+      for (const name of names) backend.listen!(name);
+      for (const name of names)
+        await eventually(`${name} is listened for`, () => woken.includes(name, before));
+      woken.length = before;
+    },
     changes,
     clear: clearKey(namespace),
     tagChanges: tagChangesKey(namespace),

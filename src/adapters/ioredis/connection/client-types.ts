@@ -39,7 +39,7 @@ export interface RedisClient extends CommandClient {
   readonly options: object;
   readonly stream: Stream | undefined;
   duplicate(options: object): RedisClient;
-  subscribe(channel: string): Promise<unknown>;
+  subscribe(...channels: string[]): Promise<unknown>;
   unsubscribe(channel: string): Promise<unknown>;
   psubscribe(pattern: string): Promise<unknown>;
   punsubscribe(pattern: string): Promise<unknown>;

@@ -11,8 +11,9 @@ import { EntryReader } from '../entries/entry-reader.js';
 import { ScriptRunner } from '../commands/script.js';
 import type { Topology } from './topology.js';
 import { SingleServer } from './single-server.js';
-import { Subscriber, type Subscription } from './subscriber.js';
+import { Subscriber } from './subscriber.js';
 import type { Target } from './target.js';
+import { WakeupChannels } from './wakeup-channels.js';
 
 export interface ConnectionTargetSettings {
   readonly clock: Clock;
@@ -34,10 +35,11 @@ export class RedisConnection {
   readonly topology: Topology;
   readonly scripts: ScriptRunner;
   readonly #subscriber: Subscriber;
+  readonly #wakeups: WakeupChannels;
   readonly #changes: ChangeFeed | undefined;
   readonly #readiness: ReadinessCheck;
 
-  /** @param wake called with every published name: a key without the prefix of the client */
+  /** @param wake called with every name that is published and listened for: a key without the prefix of the client */
   constructor(
     target: Target,
     role: Role,
@@ -62,20 +64,10 @@ export class RedisConnection {
       disconnected: (error) => this.#readiness.recordError(error),
       error: (error) => this.#readiness.recordError(error),
     });
-    const subscription: Subscription = {
-      listen: (client) => {
-        client.on('message', (_channel: string, payload: string) => {
-          // Applications with other prefixes publish on the same channel, and the self-test publishes an empty text.
-          if (payload !== '' && payload.startsWith(target.keyPrefix)) {
-            wake(payload.slice(target.keyPrefix.length));
-          }
-        });
-      },
-      subscribe: (client) => client.subscribe(channel),
-    };
+    this.#wakeups = new WakeupChannels(channel, target.keyPrefix, settings.clock, wake);
     this.#subscriber = new Subscriber(
       () => this.#subscriberClient(target, settings),
-      subscription,
+      this.#wakeups,
       settings,
       {
         subscribed: () => this.#readiness.changed(),
@@ -101,6 +93,11 @@ export class RedisConnection {
     this.#changes?.open();
   }
 
+  /** Receives the wakeups for a name until the returned function is called. */
+  listen(name: string): () => void {
+    return this.#wakeups.add(name);
+  }
+
   /** @throws StoreSetupError */
   check(): Promise<void> {
     return this.#readiness.check();
@@ -109,6 +106,7 @@ export class RedisConnection {
   async close(): Promise<void> {
     this.#readiness.close();
     this.#subscriber.close();
+    this.#wakeups.close();
     this.#changes?.close();
     await this.topology.close();
   }
@@ -158,7 +156,10 @@ export function openTopology(
   return new ClusterTopology(client, target, settings, events);
 }
 
-/** The channel on which wakeups are published: keys whose lease, lock or limit has become free. */
+/**
+ * The channel that every process receives: subjects of limits that were refunded, blocked or reset. Before a colon and a
+ * name, it is the channel for those who wait for that name (wakeup-channels.ts).
+ */
 export function channelOf(namespace: string): string {
   return `${namespace}:wake`;
 }

@@ -107,7 +107,7 @@ for _, key in ipairs(KEYS) do
     local failed = set_doubt(key, ended, base_ends, base, at, tonumber(ARGV[3]))
     if failed then return failed end
     -- guard: marked-lease-wakes-its-waiters-lua
-    if found and is_awaited(found) then redis.pcall('PUBLISH', ARGV[4], key) end
+    if found and is_awaited(found) then redis.pcall('PUBLISH', ARGV[4] .. ':' .. key, '') end
   end
 end
 -- guard: mark-is-published-lua

@@ -195,7 +195,7 @@ else
   redis.call('UNLINK', KEYS[1])
 end
 -- guard: fill-wakes-the-waiters-lua
-if is_awaited(found) then redis.pcall('PUBLISH', ARGV[4], KEYS[1]) end
+if is_awaited(found) then redis.pcall('PUBLISH', ARGV[4] .. ':' .. KEYS[1], '') end
 -- guard: put-value-is-published-lua
 if ARGV[6] ~= '' then redis.call('PUBLISH', ARGV[5], ARGV[6]) end
 return remaining > 0 and 1 or 2
@@ -262,7 +262,7 @@ if is_refreshable(found) then
 else
   redis.call('UNLINK', KEYS[1])
 end
-if is_awaited(found) then redis.pcall('PUBLISH', ARGV[2], KEYS[1]) end
+if is_awaited(found) then redis.pcall('PUBLISH', ARGV[2] .. ':' .. KEYS[1], '') end
 return 1
 `,
   encode: (key, token, channel, retryAfterMs) => ({
@@ -291,7 +291,7 @@ for _, key in ipairs(KEYS) do
   if type(found) == 'string' then
     if is_in_doubt(found) then remove_under_marks(key, found, ARGV[1], now(), 0)
     else redis.call('UNLINK', key) end
-    if is_awaited(found) then redis.pcall('PUBLISH', ARGV[2], key) end
+    if is_awaited(found) then redis.pcall('PUBLISH', ARGV[2] .. ':' .. key, '') end
   elseif not is_of_another_type(found) then
     return found
   end

@@ -41,7 +41,10 @@ export class RedisRateStore implements RateStore {
   readonly #settings: RateStoreSettings;
   readonly #batcher: TickBatcher<Batch<ConsumeCall>>;
 
-  /** @param channel on which a refund, a block or a reset is published, to wake waiting calls */
+  /**
+   * @param channel on which a refund, a block or a reset is published, for waiting calls and for remembered refusals. The release
+   * of a slot is published for those who wait for it (connection/wakeup-channels.ts)
+   */
   constructor(scripts: ScriptRunner, topology: Topology, channel: string, settings: RateStoreSettings) {
     this.#scripts = scripts;
     this.#topology = topology;
@@ -127,7 +130,7 @@ ${TIME}
 ${ALGORITHMS}
 local cost, token = tonumber(ARGV[3]), ARGV[4]
 local found = call('MGET', unpack(KEYS))
-local wakes = ARGV[5] ~= '1'
+local wakes = false
 for i = 3, #KEYS do
   local rule = rule_of(6 + RULE * (i - 3))
   rule.key = KEYS[i]
@@ -137,7 +140,8 @@ for i = 3, #KEYS do
 end
 -- guard: refund-forgets-the-answer-lua
 if found[2] then call('UNLINK', KEYS[2]) end
-if wakes then redis.pcall('PUBLISH', ARGV[2], KEYS[1]) end
+if ARGV[5] ~= '1' then redis.pcall('PUBLISH', ARGV[2], KEYS[1])
+elseif wakes then redis.pcall('PUBLISH', ARGV[2] .. ':' .. KEYS[1], '') end
 return 1
 `,
   encode: ({ subject, rules, cost, token, wakeOnlyIfFull }, channel, now) => ({

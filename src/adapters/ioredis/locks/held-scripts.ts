@@ -61,7 +61,7 @@ for i = 1, #KEYS, 4 do
   if ARGV[1] == '' then
     local pending_writer = redis.pcall('GET', writer)
     if pending_writer then redis.call('UNLINK', writer) end
-    if pending_writer == '+' then redis.pcall('PUBLISH', ARGV[2], key) end
+    if pending_writer == '+' then redis.pcall('PUBLISH', ARGV[2] .. ':' .. key, '') end
   else
     local head = redis.call('ZRANGE', queue, 0, 0)[1]
     dequeue(queue, places, ARGV[1])

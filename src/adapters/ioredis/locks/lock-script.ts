@@ -153,7 +153,7 @@ ${QUEUE}
           call('PEXPIRE', key, last_end(key) - now())
         end
       end
-      if is_awaited then redis.pcall('PUBLISH', ARGV[1], key) end
+      if is_awaited then redis.pcall('PUBLISH', ARGV[1] .. ':' .. key, '') end
       if is_queued then wake_head(ARGV[1], key, queue, places) end
     end
     return count

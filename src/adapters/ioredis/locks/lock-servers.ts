@@ -30,6 +30,14 @@ export class LockServers {
     for (const connection of this.connections) connection.open();
   }
 
+  /** Receives the wakeups for a lock until the returned function is called. */
+  listen(name: string): () => void {
+    const ends = this.connections.map((connection) => connection.listen(name));
+    return () => {
+      for (const end of ends) end();
+    };
+  }
+
   /** Resolves when a majority can be used. @throws StoreSetupError */
   async ready(): Promise<void> {
     const count = this.connections.length;

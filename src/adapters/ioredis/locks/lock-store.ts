@@ -56,6 +56,11 @@ export class RedisLockStore implements LockStore {
     await this.#authority?.abandon(request);
   }
 
+  /** Receives the wakeups for a lock from the independent servers. Undefined: they come from the Redis of the cache. */
+  listen(name: string): (() => void) | undefined {
+    return this.#servers?.listen(name);
+  }
+
   /** Resolves when a majority of the independent servers can be used. @throws StoreSetupError */
   async ready(): Promise<void> {
     await this.#servers?.ready();

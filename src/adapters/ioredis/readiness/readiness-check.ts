@@ -162,7 +162,7 @@ export class ReadinessCheck {
     const key = entryKey(namespace, `{ready-${randomBytes(6).toString('hex')}}`);
     let failures: readonly [command: string, error: string][];
     try {
-      failures = await this.#scripts.run(selfTest, [key, channel]);
+      failures = await this.#scripts.run(selfTest, [key, `${channel}:ready`]);
       await this.#reader.read(key, [clearKey(namespace)], undefined);
     } catch (error) {
       throw this.#failure(error);
@@ -258,6 +258,7 @@ const CONNECTION_COMMANDS = [
   'eval',
   'evalsha',
   'subscribe',
+  'unsubscribe',
 ];
 const CLUSTER_COMMANDS = ['cluster|slots', 'cluster|info', 'asking', 'readonly', 'readwrite'];
 

@@ -117,7 +117,8 @@ for (const major of MAJORS) {
   });
 
   test(`a silent subscriber is replaced (ioredis ${major.major})`, async (t) => {
-    const { entries, entry, clock, proxy, woken, changes } = await ground(t, major);
+    const { entries, entry, listening, clock, proxy, woken, changes } = await ground(t, major);
+    await listening(entry('a'));
     const before = proxy.accepted;
     proxy.timeout('both');
     // No command is sent meanwhile: nothing else could notice.

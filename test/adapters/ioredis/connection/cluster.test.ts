@@ -190,6 +190,7 @@ for (const major of MAJORS) {
       return among([0, 1, 2].filter((node) => node !== first.node));
     });
     const key = g.keysOn((first.node + 1) % 3)[0]!;
+    await g.listening(key);
     const token = newToken();
     await entries.lease(key, token, 60_000, '*');
     await entries.lease(key, newToken(), 60_000, undefined);

@@ -10,7 +10,8 @@ for (const { major, Redis } of MAJORS) {
     t.teardown(() => setup.stop());
     const { sentinels, name, primary, replica } = setup;
     const pattern = new Redis({ sentinels: [...sentinels], name, lazyConnect: true });
-    const { entries, entry, changes, woken } = await ready(t, pattern, { timeout: '2s' });
+    const { entries, entry, listening, changes, woken } = await ready(t, pattern, { timeout: '2s' });
+    await listening(entry('c'));
     await store(entries, entry('a'));
     const side = admin(t, replica.url);
     await eventually('the replica has it', async () => (await side.exists(entry('a'))) === 1);

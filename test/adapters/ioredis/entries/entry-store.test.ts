@@ -242,32 +242,37 @@ on('remove deletes any number of values, leases and foreign bytes', async (t, { 
   await t.notThrowsAsync(entries.remove([]));
 });
 
-on('a fill, a release and a removal of a lease publish its wakeup', async (t, { entries, entry, woken }) => {
-  const ends: Record<string, (key: string, token: string) => Promise<unknown>> = {
-    fill: (key, token) => entries.fill(key, token, valueOf(token), LATER),
-    release: (key, token) => entries.release(key, token),
-    remove: (key) => entries.remove([key]),
-    // Taken over: the next end wakes them.
-    takeover: async (key) => {
-      const next = newToken();
-      await entries.lease(key, next, 60_000, '*');
-      await entries.release(key, next);
-    },
-    again: async (key, token) => {
-      await entries.lease(key, token, 60_000, undefined);
-      await entries.release(key, token);
-    },
-  };
-  for (const [name, end] of Object.entries(ends)) {
-    const token = newToken();
-    await entries.lease(entry(name), token, 60_000, undefined);
-    t.is((await entries.lease(entry(name), newToken(), 60_000, undefined)).status, 'held');
-    await end(entry(name), token);
-    await eventually(`${name} wakes`, () => woken.includes(entry(name)));
-  }
-});
+on(
+  'a fill, a release and a removal of a lease publish its wakeup',
+  async (t, { entries, entry, woken, listening }) => {
+    const ends: Record<string, (key: string, token: string) => Promise<unknown>> = {
+      fill: (key, token) => entries.fill(key, token, valueOf(token), LATER),
+      release: (key, token) => entries.release(key, token),
+      remove: (key) => entries.remove([key]),
+      // Taken over: the next end wakes them.
+      takeover: async (key) => {
+        const next = newToken();
+        await entries.lease(key, next, 60_000, '*');
+        await entries.release(key, next);
+      },
+      again: async (key, token) => {
+        await entries.lease(key, token, 60_000, undefined);
+        await entries.release(key, token);
+      },
+    };
+    await listening(...Object.keys(ends).map(entry));
+    for (const [name, end] of Object.entries(ends)) {
+      const token = newToken();
+      await entries.lease(entry(name), token, 60_000, undefined);
+      t.is((await entries.lease(entry(name), newToken(), 60_000, undefined)).status, 'held');
+      await end(entry(name), token);
+      await eventually(`${name} wakes`, () => woken.includes(entry(name)));
+    }
+  },
+);
 
-on('a lease without waiters publishes no wakeup', async (t, { entries, entry, woken }) => {
+on('a lease without waiters publishes no wakeup', async (t, { entries, entry, woken, listening }) => {
+  await listening(entry('quiet'), entry('loud'));
   const token = newToken();
   await entries.lease(entry('quiet'), token, 60_000, undefined);
   await entries.fill(entry('quiet'), token, valueOf(token), LATER);

@@ -233,8 +233,7 @@ test('the script wakes those who wait for a load of another process', async (t) 
   const redis = connect(t);
   const subscriber = connect(t);
   const woken: string[] = [];
-  subscriber.on('message', (_channel, name: string) => woken.push(name));
-  await subscriber.subscribe(`${namespace}:wake`);
+  subscriber.on('message', (channel: string) => woken.push(channel));
   const other = new Caching({
     adapter: ioredis(server.url, PATIENT),
     namespace,
@@ -246,12 +245,13 @@ test('the script wakes those who wait for a load of another process', async (t) 
   const first = caching.cache.getOrSet('key', load.run);
   await load.entered;
   const [key = ''] = namesOf(namespace).key;
+  await subscriber.subscribe(`${namespace}:wake:${key}`);
   const waits = other.cache.getOrSet('key', row.load);
   await eventually('somebody waits', async () => ((await redis.getrangeBuffer(key, 2, 2))[0]! & 4) === 4);
   row.write();
   await redis.eval(invalidationScript, 1, key, namespace);
   t.is(await waits, 2);
-  await eventually('the message', () => woken.includes(key));
+  await eventually('the message', () => woken.includes(`${namespace}:wake:${key}`));
   load.finish();
   await first;
 });

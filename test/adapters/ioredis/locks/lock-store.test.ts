@@ -286,7 +286,8 @@ for (const { major, Redis: Class } of MAJORS) {
 
   test(`locks keep the keyPrefix, and release messages work with it (ioredis ${major})`, async (t) => {
     const pattern = new Class(server().url, { lazyConnect: true, keyPrefix: 'app:' });
-    const { key, locks, side, woken } = await rigFor(t, pattern);
+    const { key, listening, locks, side, woken } = await rigFor(t, pattern);
+    await listening(key, `${key}#t`);
     const first = grantOf(await locks.acquire(request({ keys: [key] })));
     t.is(await side.exists(`app:${key}`), 1);
     heldFor(await locks.acquire(request({ keys: [key] })));

@@ -190,7 +190,7 @@ test('a channel that the server refuses is said, and does not end the others', a
   const prefix = messagePrefix(namespace, '', false);
   await side.call(
     ...(['ACL', 'SETUSER', 'limited', 'on', '>pw', '~*', '+@all', 'resetchannels'] as const),
-    ...[`&${namespace}:wake`, `&${prefix}number`, `&${prefix}num*`],
+    ...[`&${namespace}:wake*`, `&${prefix}number`, `&${prefix}num*`],
   );
   const { messages } = await open(
     t,

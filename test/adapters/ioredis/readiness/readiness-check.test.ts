@@ -254,6 +254,7 @@ const DENIALS: readonly { what: string; rights: readonly string[]; told: RegExp 
     told: /no right to: .*(channel|publish)/,
   },
   { what: 'subscribing', rights: ['~*', '&*', '+@all', '-subscribe'], told: /no right to: subscribe/ },
+  { what: 'unsubscribing', rights: ['~*', '&*', '+@all', '-unsubscribe'], told: /no right to: unsubscribe/ },
   { what: 'anything', rights: ['~*', '&*', '-@all'], told: /no right to:/ },
 ];
 for (const { what, rights, told } of DENIALS) {
@@ -269,7 +270,7 @@ for (const { what, rights, told } of DENIALS) {
 }
 
 /** What a connection needs when it is made or looked after. Scripts that are known are not sent again. */
-const OF_CONNECTIONS = ['ping', 'info', 'select', 'client|setname', 'subscribe', 'eval'];
+const OF_CONNECTIONS = ['ping', 'info', 'select', 'client|setname', 'subscribe', 'unsubscribe', 'eval'];
 
 test.serial('the ACL in the message is sufficient and minimal', async (t) => {
   for (const prefix of ['', 'app:*?']) {

@@ -101,7 +101,7 @@ end
 
 local function wake_head(channel, key, queue, places)
   local head = head_of(queue, places)
-  if head then redis.pcall('PUBLISH', channel, key .. '#' .. head) end
+  if head then redis.pcall('PUBLISH', channel .. ':' .. key .. '#' .. head, '') end
 end
 
 local function dequeue(queue, places, ticket)
