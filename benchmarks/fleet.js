@@ -22,8 +22,8 @@ each process want one cold key within 5 ms. **Contended keys**: each key is cold
 many keys a second as stated. **Storm**: every process has 100 keys in its L1 and reads ten times a second, while the keys are
 invalidated, 1,000 times a second. **Messages**: those that each process hears. **Of a core**: the share that a process spends on
 them. **Redis busy**: the share of its thread, and **with messages**: the part of that for messages. **Last served**: from the
-last call to the end of all calls. **Wakes by hash** is a design that does not exist: 256 channels by the hash of the key, and a
-process listens to that of a key from when it first waits there. Bursts are short (0.1 to 0.4 s in a full run): at more work than
+last call to the end of all calls. **One channel** is what this package did before each name had a channel for its wakes: every
+process heard every wake. Bursts are short (0.1 to 0.4 s in a full run): at more work than
 Redis can do, "last served" grows with the length of the burst. The simulation has no circuit breaker.`;
 
 export async function ask({ redis, quick, say }) {
@@ -33,7 +33,7 @@ export async function ask({ redis, quick, say }) {
   const simulated = [];
   for (const scenario of scenarios(quick)) {
     for (const processes of sizes) {
-      for (const wakes of scenario.hasWakes ? ['one channel', 'by hash'] : ['one channel']) {
+      for (const wakes of scenario.hasWakes ? ['by name', 'one channel'] : ['by name']) {
         say(`${scenario.name}, ${processes} processes`);
         const plan = scenario.plan(processes, { random });
         const figures = await simulate(processes, plan, costs, { delayMs: NETWORK_MS, wakes, random });
@@ -108,7 +108,7 @@ async function present({ costs, simulated, checked, slots, copies }) {
   const whole = (number) => Math.round(number).toLocaleString('en');
   const micro = (ms) => `${(ms * 1_000).toFixed(ms < 0.01 ? 2 : 1)} us`;
   const percent = (share) => `${(share * 100).toFixed(share < 0.0995 ? 1 : 0)} %`;
-  const nameOf = ({ scenario, wakes }) => (wakes === 'one channel' ? scenario : `${scenario}, wakes by hash`);
+  const nameOf = ({ scenario, wakes }) => (wakes === 'by name' ? scenario : `${scenario}, one channel`);
   const runs = table(
     [
       '',

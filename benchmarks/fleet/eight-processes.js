@@ -5,6 +5,8 @@ import { percentile, wallClock } from '../support/statistics.js';
 import { serverWork, workBetween } from './costs.js';
 
 const TURN_MS = 1;
+/** Then no process is subscribed any more to what it has waited for. */
+const QUIET_MS = 1_500;
 
 /**
  * @param {number} processes
@@ -29,6 +31,7 @@ export async function runForReal(processes, plan, { client, url }, name) {
       return (await Promise.all(members.map(runOn))).flat();
     };
     await run(plan.before);
+    await delay(QUIET_MS);
     await Promise.all(members.map(({ call }) => call('reset')));
     const idle = await during(client, () => delay(1_000));
     const begun = wallClock();

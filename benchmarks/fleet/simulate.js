@@ -3,15 +3,17 @@ import { SimulatedProcess } from './simulated-process.js';
 import { SimulatedRedis } from './simulated-redis.js';
 import { VirtualTime } from './virtual-time.js';
 
+const QUIET_MS = 1_500;
+
 /**
  * Runs a plan in virtual time.
  *
  * @param {number} processes
  * @param {import('./plans.js').Plan} plan
  * @param costs of costs.js
- * @param {{ delayMs: number, wakes?: 'one channel' | 'by hash', random: () => number }} setup `delayMs`: of the network, one way
+ * @param {{ delayMs: number, wakes?: 'by name' | 'one channel', random: () => number }} setup `delayMs`: of the network, one way
  */
-export async function simulate(processes, plan, costs, { delayMs, wakes = 'one channel', random }) {
+export async function simulate(processes, plan, costs, { delayMs, wakes = 'by name', random }) {
   const toFlush = new Set();
   const time = new VirtualTime(() => {
     for (const process of toFlush) process.flush();
@@ -41,6 +43,10 @@ export async function simulate(processes, plan, costs, { delayMs, wakes = 'one c
     return tookMs;
   };
   await run(plan.before);
+  // Then no process is subscribed any more to what it has waited for.
+  let isQuiet = false;
+  time.at(time.now + QUIET_MS, () => (isQuiet = true));
+  await time.run(() => isQuiet);
   const { busyMs, messagesMs } = redis.work;
   const begun = time.now;
   const earlier = { loads, roundTrips: redis.roundTrips, ...redis.commands, ...redis.published };

@@ -5,6 +5,8 @@ import { NAMESPACE } from './simulated-redis.js';
 const MAX_KEYS = 512;
 /** After this time the adapter reads the clock of the server again. */
 const CLOCK_AGE_MS = 500;
+/** How long it listens to the wakes of a name after its last wait, as in the adapter. */
+const LINGER_MS = 1_000;
 const VERBS = ['lease', 'extend', 'fill', 'release', 'getOrCreateNonces', 'removeNonces', 'mark', 'unmark'];
 
 /**
@@ -24,8 +26,10 @@ export class SimulatedProcess {
   #outbox = [];
   #freeAt = 0;
   #clockReadAt = -Infinity;
-  /** Keys whose wake may concern a call of this process. */
+  /** Keys whose wake may concern a call of this process, where it hears all. */
   #asked = new Set();
+  /** By name: how many calls wait for it, and the timer that ends the subscription. */
+  #awaited = new Map();
   #toFlush;
   #timeoutMs;
 
@@ -53,7 +57,8 @@ export class SimulatedProcess {
     const open = (host) => {
       this.#host = host;
       host.changes?.listener.confirmed(Infinity);
-      return { entries, ready: async () => {}, close: async () => {} };
+      const listen = redis.hasChannelsByName ? (name) => this.#listen(name) : undefined;
+      return { entries, listen, ready: async () => {}, close: async () => {} };
     };
     const clock = {
       now: () => time.now,
@@ -108,8 +113,8 @@ export class SimulatedProcess {
     const at = this.#work(arrival, this.#costs.replyMs);
     void Promise.all(commands.map(({ reply }) => reply)).then((replies) => {
       this.#time.at(at, () => {
-        for (const [i, { requests, key }] of commands.entries()) {
-          if (replies[i][0]?.status === 'held' && this.#redis.hasChannelsByHash) this.#listenTo(key);
+        for (const [i, { requests, done }] of commands.entries()) {
+          done?.();
           for (const [j, { timer, resolve }] of requests.entries()) {
             timer.cancel();
             resolve(replies[i][j]);
@@ -119,10 +124,29 @@ export class SimulatedProcess {
     });
   }
 
-  #listenTo(key) {
-    if (this.#redis.isListening(this, key)) return;
-    const subscription = { kind: 'subscribe', key, requests: [], execute: async () => [] };
-    this.#redis.send({ by: this, commands: [subscription] });
+  #listen(name) {
+    let awaited = this.#awaited.get(name);
+    if (awaited === undefined) {
+      awaited = { calls: 0, end: undefined };
+      this.#awaited.set(name, awaited);
+      // What has ended before is made up for.
+      this.#subscribe('subscribe', name, () => this.#host.wake(name));
+    }
+    awaited.calls += 1;
+    awaited.end?.cancel();
+    return () => {
+      awaited.calls -= 1;
+      if (awaited.calls > 0) return;
+      awaited.end = this.#time.at(this.#time.now + LINGER_MS, () => {
+        this.#awaited.delete(name);
+        this.#subscribe('unsubscribe', name);
+      });
+    };
+  }
+
+  /** On a connection of its own. */
+  #subscribe(kind, key, done = undefined) {
+    this.#redis.send({ by: this, commands: [{ kind, key, done, requests: [], execute: async () => [] }] });
   }
 
   /** @param messages that arrive together */
@@ -135,7 +159,8 @@ export class SimulatedProcess {
     this.messagesMs += ms;
     for (const { channel, keys, by } of messages) {
       if (channel === 'wake') {
-        if (this.#asked.has(keys[0])) this.#time.at(at, () => this.#host.wake(keys[0]));
+        if (this.#redis.hasChannelsByName || this.#asked.has(keys[0]))
+          this.#time.at(at, () => this.#host.wake(keys[0]));
       } else if (by !== this) {
         this.#time.at(at, () => this.#host.changes.listener.changed(keys), true);
       }

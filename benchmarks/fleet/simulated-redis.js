@@ -1,7 +1,6 @@
 import { memory } from '../../dist/memory.js';
 
 export const NAMESPACE = 'fleet';
-const CHANNELS = 256;
 
 /**
  * One Redis: the store of memory(), behind one thread. What has arrived when a turn begins is executed in that turn, one command
@@ -10,7 +9,7 @@ const CHANNELS = 256;
 export class SimulatedRedis {
   /** How long the thread has worked, in ms, and for what. */
   work = { busyMs: 0, messagesMs: 0 };
-  commands = { mget: 0, script: 0, remove: 0, subscribe: 0 };
+  commands = { mget: 0, script: 0, remove: 0, subscribe: 0, unsubscribe: 0 };
   roundTrips = 0;
   published = { wake: 0, changes: 0 };
   #time;
@@ -21,14 +20,14 @@ export class SimulatedRedis {
   #processes = [];
   #queue = [];
   #isBusy = false;
-  /** By the hash of a key: the processes that listen to the wakes of its channel. */
-  #channels = Array.from({ length: CHANNELS }, () => new Set());
+  /** By name: the processes that listen to its wakes. */
+  #channels = new Map();
   #heard = [];
 
   /**
    * @param costs of costs.js
-   * @param {{ delayMs: number, wakes: 'one channel' | 'by hash' }} setup `delayMs`: one way. `wakes`: their channels. By hash:
-   * a process listens to the channel of a key from when it first waits there until the end
+   * @param {{ delayMs: number, wakes: 'by name' | 'one channel' }} setup `delayMs`: one way. `wakes`: their channels. By name, as
+   * in the adapter: a process listens to the channel of a key while it waits there, and a second longer
    */
   constructor(time, costs, { delayMs, wakes }) {
     this.#time = time;
@@ -47,16 +46,12 @@ export class SimulatedRedis {
     this.#entries = entries;
   }
 
-  get hasChannelsByHash() {
-    return this.#wakes === 'by hash';
+  get hasChannelsByName() {
+    return this.#wakes === 'by name';
   }
 
   connect(process) {
     this.#processes.push(process);
-  }
-
-  isListening(process, key) {
-    return this.#channels[hashOf(key)].has(process);
   }
 
   /** @param flight `{ by, commands }` that a process has sent now */
@@ -104,9 +99,17 @@ export class SimulatedRedis {
     if (command.kind === 'mget') return server.mgetMs + server.mgetKeyMs * (command.keys - 2);
     if (command.kind === 'remove') return server.removeMs;
     if (command.kind === 'script') return server.scriptMs;
-    this.#channels[hashOf(command.key)].add(by);
+    this.#subscribe(by, command);
     // As cheap a command as a read.
     return server.mgetMs;
+  }
+
+  #subscribe(process, { kind, key }) {
+    const listeners = this.#channels.get(key) ?? new Set();
+    if (kind === 'subscribe') listeners.add(process);
+    else listeners.delete(process);
+    if (listeners.size > 0) this.#channels.set(key, listeners);
+    else this.#channels.delete(key);
   }
 
   #publish(channel, keys) {
@@ -131,13 +134,7 @@ export class SimulatedRedis {
   }
 
   #listeners({ channel, keys }) {
-    if (channel === 'wake' && this.#wakes === 'by hash') return this.#channels[hashOf(keys[0])];
+    if (channel === 'wake' && this.hasChannelsByName) return this.#channels.get(keys[0]) ?? [];
     return this.#processes;
   }
-}
-
-function hashOf(key) {
-  let hash = 0;
-  for (let i = 0; i < key.length; i += 1) hash = (hash * 31 + key.charCodeAt(i)) >>> 0;
-  return hash % CHANNELS;
 }
