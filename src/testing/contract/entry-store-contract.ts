@@ -964,7 +964,6 @@ function entryStoreTests(open: OpenAdapter): readonly ContractTest[] {
   it('a mark that has ended takes the entry with it also if another write has a mark', async (opened) => {
     const { store, entry, tag, gone } = opened;
     await fill(store, entry('k'));
-    await fill(store, entry('clock'), { ttl: 250 });
     const create = () => store.getOrCreateNonces([tag('a')], undefined, newToken(), 60_000);
     await create();
     const [dead, live] = [newToken(), newToken()];
@@ -975,6 +974,8 @@ function entryStoreTests(open: OpenAdapter): readonly ContractTest[] {
       await store.mark('entries', [entry('k')], token, ms);
       await store.mark('nonces', [tag('a')], token, ms);
     }
+    // Begins after the marks: when it is gone, the first of them has ended.
+    await fill(store, entry('clock'), { ttl: 250 });
     await gone(entry('clock'));
     assertLike(await create(), { nonces: [null], ended: [] });
     // A renewal is another moment at which the end is seen.
@@ -988,10 +989,10 @@ function entryStoreTests(open: OpenAdapter): readonly ContractTest[] {
   it('a write that fails after the mark of another one has ended puts nothing back', async (opened) => {
     const { store, entry, gone } = opened;
     await fill(store, entry('k'));
-    await fill(store, entry('clock'), { ttl: 250 });
     const [dead, live] = [newToken(), newToken()];
     await store.mark('entries', [entry('k')], dead, 200);
     await store.mark('entries', [entry('k')], live, 60_000);
+    await fill(store, entry('clock'), { ttl: 250 });
     await gone(entry('clock'));
     await store.unmark('entries', [entry('k')], live);
     assert.equal((await store.read(entry('k'), [])).record, null);
@@ -999,12 +1000,12 @@ function entryStoreTests(open: OpenAdapter): readonly ContractTest[] {
 
   it('a nonce whose mark has ended is told, and not replaced before an invalidation', async (opened) => {
     const { store, entry, tag, tagChanges, gone } = opened;
-    await fill(store, entry('clock'), { ttl: 250 });
     const fresh = newToken();
     const create = () => store.getOrCreateNonces([tag('a')], tagChanges, fresh, 60_000);
     const before = await create();
-    await store.mark('nonces', [tag('a')], newToken(), 200);
+    await store.mark('nonces', [tag('a')], newToken(), 500);
     assertLike(await create(), { nonces: [null], ended: [] });
+    await fill(store, entry('clock'), { ttl: 550 });
     await gone(entry('clock'));
     assertLike(await create(), { nonces: [null], ended: [tag('a')] });
     await store.removeNonces([tag('a')], tagChanges, [7], newToken());
