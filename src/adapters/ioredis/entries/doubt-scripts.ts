@@ -1,4 +1,10 @@
-import { MAGIC, WIRE_VERSION } from '../../../core/ports/entry-format.js';
+import {
+  HAS_WAITERS,
+  MAGIC,
+  REFRESH_LEASE_AT,
+  REFRESHABLE_HEAD,
+  WIRE_VERSION,
+} from '../../../core/ports/entry-format.js';
 import type { MarkedKind } from '../../../core/ports/entry-store.js';
 import { ENDED_MARK_MS, IN_DOUBT, MARK_LENGTH, MARKS_AT } from '../../../core/ports/doubt-record.js';
 import { script, toWholeMs } from '../commands/script.js';
@@ -62,6 +68,20 @@ local function remove_under_marks(key, head, token, at, outlives)
 end
 `;
 
+/** Lua: what stands beneath a mark, without its lease, and when that ends: 0 for nothing. */
+const WITHOUT_LEASE = `
+local function without_lease(bytes, ends)
+  if kind_of(bytes) == 'lease' then return '', 0 end
+  if not is_refreshable(bytes) then return bytes, ends end
+  local flags = string.byte(bytes, 3)
+  if is_awaited(bytes) then flags = flags - ${HAS_WAITERS} end
+  -- guard: marked-refresh-lease-does-not-stand-again-lua
+  local none = string.rep(string.char(0), ${REFRESHABLE_HEAD - REFRESH_LEASE_AT})
+  return string.sub(bytes, 1, 2) .. string.char(flags) .. string.sub(bytes, 4, ${REFRESH_LEASE_AT})
+    .. none .. string.sub(bytes, ${REFRESHABLE_HEAD + 1}), ends
+end
+`;
+
 export const markScript = script<
   [
     kind: MarkedKind,
@@ -82,6 +102,7 @@ export const markScript = script<
 ${RECORDS}
 ${CLOCK}
 ${DOUBT}
+${WITHOUT_LEASE}
 local at = now()
 for _, key in ipairs(KEYS) do
   local found = redis.pcall('GET', key)
@@ -129,6 +150,7 @@ export const unmarkScript = script<[kind: MarkedKind, keys: readonly string[], t
 ${RECORDS}
 ${CLOCK}
 ${DOUBT}
+${WITHOUT_LEASE}
 local at = now()
 for _, key in ipairs(KEYS) do
   local found = redis.pcall('GET', key)

@@ -56,18 +56,6 @@ local function is_awaited(bytes)
   return kind_of(bytes) ~= nil and string.byte(bytes, 3) % ${2 * HAS_WAITERS} >= ${HAS_WAITERS}
 end
 
--- What stands beneath a mark, without the lease, and its end: 0 for nothing
-local function without_lease(bytes, ends)
-  if kind_of(bytes) == 'lease' then return '', 0 end
-  if not is_refreshable(bytes) then return bytes, ends end
-  local flags = string.byte(bytes, 3)
-  if is_awaited(bytes) then flags = flags - ${HAS_WAITERS} end
-  -- guard: marked-refresh-lease-does-not-stand-again-lua
-  local none = string.rep(string.char(0), ${REFRESHABLE_HEAD - REFRESH_LEASE_AT})
-  return string.sub(bytes, 1, 2) .. string.char(flags) .. string.sub(bytes, 4, ${REFRESH_LEASE_AT})
-    .. none .. string.sub(bytes, ${REFRESHABLE_HEAD + 1}), ends
-end
-
 -- A server without memory refuses the mark. Then the waiters are not woken, and retry later.
 local function mark_awaited(key, bytes)
   if not is_awaited(bytes) then
