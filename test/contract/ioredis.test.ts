@@ -28,8 +28,15 @@ let server: RedisServer;
 let cluster: RedisCluster;
 let independent: readonly RedisServer[];
 
+// All tests begin at once: nodes that are slow for a second must not cut their links, on which messages would be lost.
+const PATIENT_NODES = { args: ['--cluster-node-timeout', '30000'] };
+
 test.before('start Redis', async () => {
-  [server, cluster, independent] = await Promise.all([startRedis(), startCluster(3), startIndependent(3)]);
+  [server, cluster, independent] = await Promise.all([
+    startRedis(),
+    startCluster(3, PATIENT_NODES),
+    startIndependent(3),
+  ]);
 });
 test.after.always('stop Redis', async () => {
   await Promise.all([server?.stop(), cluster?.stop(), ...(independent ?? []).map((one) => one.stop())]);

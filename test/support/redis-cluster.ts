@@ -118,4 +118,11 @@ async function agree(clients: readonly Redis[]): Promise<void> {
     );
     return views.every((view) => wanted.every((line) => view.split('\r\n').includes(line)));
   });
+  // A message to a node whose link is not open yet is lost.
+  await eventually('every node of the cluster is linked with all others', async () => {
+    const tables = await Promise.all(
+      clients.map(async (client) => String(await client.call('CLUSTER', 'NODES'))),
+    );
+    return tables.every((table) => !/disconnected|handshake|noaddr/.test(table));
+  });
 }
