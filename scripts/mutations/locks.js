@@ -203,7 +203,7 @@ export const locksMutations = [
     title: 'a replica refuses the whole script, and a new connection looks for the master',
   },
   {
-    guard: 'lock-script-has-operations-of-one-slot',
+    guard: 'script-has-requests-of-one-slot',
     replace: 'slotOf === undefined',
     by: 'slotOf !== null',
     test: 'test/adapters/ioredis/locks/lock-store.test.ts',

@@ -33,18 +33,16 @@ export function slotOf(key: string): number {
 }
 
 /**
- * Groups keys by slot, because one script may only have keys of one slot. The groups are in the order of their slots.
+ * Groups keys, or what has keys, by slot, because one script may only have keys of one slot. The groups are in the order of
+ * their slots.
  */
-export function groupsBySlot(
-  keys: readonly string[],
-  slotOf: (key: string) => number,
-): readonly (readonly string[])[] {
-  const groups = new Map<number, string[]>();
-  for (const key of keys) {
-    const slot = slotOf(key);
+export function groupsBySlot<T>(items: readonly T[], slotOf: (item: T) => number): readonly (readonly T[])[] {
+  const groups = new Map<number, T[]>();
+  for (const item of items) {
+    const slot = slotOf(item);
     const group = groups.get(slot);
-    if (group === undefined) groups.set(slot, [key]);
-    else group.push(key);
+    if (group === undefined) groups.set(slot, [item]);
+    else group.push(item);
   }
   return [...groups].sort(([one], [other]) => one - other).map(([, group]) => group);
 }

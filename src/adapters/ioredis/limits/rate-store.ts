@@ -1,7 +1,7 @@
 import type { Clock } from '../../../core/ports/clock.js';
 import type { RateReply, RateRequest, RateRule, RateStore } from '../../../core/ports/rate-store.js';
 import { script, type ScriptRunner } from '../commands/script.js';
-import { Batch, TickBatcher, type BatchedCall } from '../commands/tick-batcher.js';
+import { ScriptBatcher } from '../commands/script-batcher.js';
 import type { Topology } from '../connection/topology.js';
 import { consumeGcraScript, hasOnlyGcra } from './consume-gcra-script.js';
 import { consumeScript, replyKey } from './consume-script.js';
@@ -17,15 +17,6 @@ export interface RateStoreSettings {
 
 type Refund = Parameters<RateStore['refund']>[0];
 
-interface ConsumeCall extends BatchedCall {
-  readonly request: RateRequest;
-  readonly resolve: (reply: RateReply) => void;
-}
-
-/**
- * The maximum number of requests in one script. With small batches this process prepares the next one while the server
- * runs one; with all requests in one batch, each side would wait for the other.
- */
 const MAX_REQUESTS = 32;
 
 /**
@@ -36,10 +27,9 @@ const MAX_REQUESTS = 32;
  */
 export class RedisRateStore implements RateStore {
   readonly #scripts: ScriptRunner;
-  readonly #topology: Topology;
   readonly #channel: string;
   readonly #settings: RateStoreSettings;
-  readonly #batcher: TickBatcher<Batch<ConsumeCall>>;
+  readonly #batcher: ScriptBatcher<RateRequest, RateReply>;
 
   /**
    * @param channel on which a refund, a block or a reset is published, for waiting calls and for remembered refusals. The release
@@ -47,21 +37,25 @@ export class RedisRateStore implements RateStore {
    */
   constructor(scripts: ScriptRunner, topology: Topology, channel: string, settings: RateStoreSettings) {
     this.#scripts = scripts;
-    this.#topology = topology;
     this.#channel = channel;
     this.#settings = settings;
-    const batchSettings = { ...settings, label: `consume on ${topology.where}` };
-    this.#batcher = new TickBatcher<Batch<ConsumeCall>>(
-      () => new Batch(batchSettings),
-      MAX_REQUESTS,
-      (batch) => this.#send(batch),
-    );
+    this.#batcher = new ScriptBatcher(scripts, topology, {
+      ...settings,
+      label: `consume on ${topology.where}`,
+      maxRequests: MAX_REQUESTS,
+      keyOf: ({ subject }) => subject,
+      start: (requests, resolve, reject) =>
+        scripts.start(
+          requests.every(hasOnlyGcra) ? consumeGcraScript : consumeScript,
+          [requests, this.#now()],
+          resolve,
+          reject,
+        ),
+    });
   }
 
   consume(request: RateRequest, timeout?: number): Promise<RateReply> {
-    return new Promise((resolve, reject) => {
-      this.#batcher.batchFor(1).add({ request, resolve, reject, isSettled: false }, timeout);
-    });
+    return this.#batcher.run(request, timeout);
   }
 
   refund(request: Refund, timeout?: number): Promise<void> {
@@ -79,40 +73,6 @@ export class RedisRateStore implements RateStore {
 
   reset(subject: string, keys: readonly string[], timeout?: number): Promise<void> {
     return this.#scripts.run(resetScript, [subject, keys, this.#channel], timeout);
-  }
-
-  #send(batch: Batch<ConsumeCall>): void {
-    const { slotOf } = this.#topology;
-    // guard: script-has-requests-of-one-slot
-    if (slotOf === undefined) return this.#runScript(batch, batch.calls);
-    const slots = new Map<number, ConsumeCall[]>();
-    for (const call of batch.calls) {
-      const slot = slotOf(this.#scripts.storeKey(call.request.subject));
-      const calls = slots.get(slot);
-      if (calls === undefined) slots.set(slot, [call]);
-      else calls.push(call);
-    }
-    for (const calls of slots.values()) this.#runScript(batch, calls);
-  }
-
-  #runScript(batch: Batch<ConsumeCall>, calls: readonly ConsumeCall[]): void {
-    const requests = calls.map(({ request }) => request);
-    const script = requests.every(hasOnlyGcra) ? consumeGcraScript : consumeScript;
-    this.#batcher.commandStarted();
-    this.#scripts.start(
-      script,
-      [requests, this.#now()],
-      (replies) => {
-        this.#batcher.commandEnded();
-        calls.forEach((call, i) => {
-          if (batch.settle(call)) call.resolve(replies[i]!);
-        });
-      },
-      (error: unknown) => {
-        this.#batcher.commandEnded();
-        for (const call of calls) batch.reject(call, error);
-      },
-    );
   }
 
   #now(): string {

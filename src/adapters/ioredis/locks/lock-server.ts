@@ -7,7 +7,7 @@ import { toWholeMs, type ScriptRunner } from '../commands/script.js';
 import type { Topology } from '../connection/topology.js';
 import { acquireSharedScript } from './acquire-shared-script.js';
 import { abandonScript, extendScript } from './held-scripts.js';
-import { LockBatcher } from './lock-batcher.js';
+import { lockBatcher, type LockBatcher } from './lock-batcher.js';
 import { decodeAcquire, type AcquireReply } from './lock-script.js';
 
 export interface LockServerSettings {
@@ -38,7 +38,7 @@ export class LockServer {
     this.#topology = topology;
     this.#scripts = scripts;
     this.#settings = settings;
-    this.#batcher = new LockBatcher(scripts, topology, settings.channel, settings);
+    this.#batcher = lockBatcher(scripts, topology, settings.channel, settings);
     this.#releases = new ReleaseRetries(settings.clock);
   }
 
