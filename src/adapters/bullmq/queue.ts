@@ -2,7 +2,12 @@ import { describe } from '../../core/shared/describe.js';
 import { OptionsError } from '../../core/shared/errors.js';
 import { custom, parseOptions, type Option } from '../../core/shared/option-schema.js';
 import { brand } from '../../core/shared/registry.js';
-import { isStandardSchema, type StandardSchema } from '../../core/values/schema.js';
+import {
+  schemaOption,
+  type SchemaInput,
+  type SchemaOutput,
+  type StandardSchema,
+} from '../../core/values/schema.js';
 import { jobOptions, type JobOptions, type ParsedJobOptions } from './job-options.js';
 
 /**
@@ -34,25 +39,13 @@ export interface DefineQueueOptions {
 
 /** The schema of `DefineQueueOptions`. */
 export const defineQueueOptions = {
-  schema: custom(
-    'a schema with the Standard Schema interface, such as of zod or valibot',
-    (value) => (isStandardSchema(value) ? value : undefined),
-    undefined,
-  ) as Option<StandardSchema | undefined>,
+  schema: schemaOption,
   defaultJobOptions: custom(
     'an object of options',
     (value) => (typeof value === 'object' && value !== null ? value : undefined),
     undefined,
   ) as Option<JobOptions | undefined>,
 } satisfies Record<keyof DefineQueueOptions, Option<unknown>>;
-
-type OutputOf<S> = S extends StandardSchema<infer Output> ? Output : never;
-/** What the schema accepts, if it says so. */
-type InputOf<S> = S extends { readonly '~standard': { readonly types?: infer Types } }
-  ? NonNullable<Types> extends { readonly input: infer Input }
-    ? Input
-    : unknown
-  : unknown;
 
 const QUEUE = brand('job queue');
 const MAX_NAME_LENGTH = 100;
@@ -83,7 +76,7 @@ export class QueueDefinition implements JobQueue<unknown> {
 export function defineQueue<S extends StandardSchema, Result = unknown>(
   name: string,
   options: DefineQueueOptions & { readonly schema: S },
-): JobQueue<OutputOf<S>, Result, InputOf<S>>;
+): JobQueue<SchemaOutput<S>, Result, SchemaInput<S>>;
 export function defineQueue<Data, Result = unknown>(
   name: string,
   options?: DefineQueueOptions & { readonly schema?: undefined },

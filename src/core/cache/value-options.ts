@@ -1,7 +1,7 @@
 import { custom, type Option } from '../shared/option-schema.js';
 import { readPayloadCodec, type PayloadCodec } from '../values/payload-codec.js';
 import type { Revive } from '../values/revive.js';
-import { isStandardSchema, type StandardSchema } from '../values/schema.js';
+import { schemaOption, type StandardSchema } from '../values/schema.js';
 
 /** What is made of stored values of type `R` (docs/values.md). */
 export interface ValueOptions<R> {
@@ -29,11 +29,7 @@ export interface ReadOptions<R = unknown> extends ValueOptions<R> {
 /** The schema of `ValueOptions`. */
 export const valueOptions = {
   revive: custom('a class or a function', readRevive, undefined),
-  schema: custom(
-    'a schema with the Standard Schema interface, such as of zod or valibot',
-    readSchema,
-    undefined,
-  ),
+  schema: schemaOption,
 } satisfies Record<keyof ValueOptions<unknown>, Option<unknown>>;
 
 export const payloadCodec: Option<PayloadCodec | undefined> = custom(
@@ -50,8 +46,4 @@ export const readOptions = {
 
 function readRevive(value: unknown): Revive<unknown> | undefined {
   return typeof value === 'function' ? (value as Revive<unknown>) : undefined;
-}
-
-function readSchema(value: unknown): StandardSchema | undefined {
-  return isStandardSchema(value) ? value : undefined;
 }

@@ -1,11 +1,11 @@
 import { describe, quote } from '../shared/describe.js';
 import { KeyError, OptionsError } from '../shared/errors.js';
-import { custom, flag, integer, parseOptions, type Option } from '../shared/option-schema.js';
+import { flag, integer, parseOptions, type Option } from '../shared/option-schema.js';
 import { brand } from '../shared/registry.js';
 import { escapeText } from '../keys/escape.js';
 import { compileTemplate, placeholdersOf, type RenderTemplate } from '../keys/key-template.js';
 import type { MessageSubject } from '../ports/message-bus.js';
-import { isStandardSchema, type StandardSchema } from '../values/schema.js';
+import { schemaOption, type SchemaInput, type SchemaOutput, type StandardSchema } from '../values/schema.js';
 
 /** What messages can be received of: a channel or a pattern. `Message` is what a handler gets. */
 export interface MessageSource<out Message> {
@@ -57,11 +57,7 @@ export interface ChannelOptions extends PatternOptions {
 
 /** The schema of `PatternOptions`. */
 export const patternOptions = {
-  schema: custom(
-    'a schema with the Standard Schema interface, such as of zod or valibot',
-    (value) => (isStandardSchema(value) ? value : undefined),
-    undefined,
-  ) as Option<StandardSchema | undefined>,
+  schema: schemaOption,
   maxBytes: integer({ min: 1, max: 64 * 1024 * 1024, default: 1024 * 1024, of: 'bytes' }),
 } satisfies Record<keyof PatternOptions, Option<unknown>>;
 
@@ -70,14 +66,6 @@ export const channelOptions = {
   ...patternOptions,
   sharded: flag(false),
 } satisfies Record<keyof ChannelOptions, Option<unknown>>;
-
-type OutputOf<S> = S extends StandardSchema<infer Output> ? Output : never;
-/** What the schema accepts, if it says so. */
-type InputOf<S> = S extends { readonly '~standard': { readonly types?: infer Types } }
-  ? NonNullable<Types> extends { readonly input: infer Input }
-    ? Input
-    : unknown
-  : unknown;
 
 const SOURCE = brand('message source');
 
@@ -157,7 +145,7 @@ export class SourceDefinition implements MessageChannel<unknown>, MessagePattern
 export function defineChannel<S extends StandardSchema>(
   name: string,
   options: ChannelOptions & { readonly schema: S },
-): MessageChannel<OutputOf<S>, InputOf<S>>;
+): MessageChannel<SchemaOutput<S>, SchemaInput<S>>;
 export function defineChannel<Message>(
   name: string,
   options?: ChannelOptions & { readonly schema?: undefined },
@@ -203,7 +191,7 @@ export function defineChannel(name: string, options: ChannelOptions = {}): Messa
 export function definePattern<S extends StandardSchema>(
   pattern: string,
   options: PatternOptions & { readonly schema: S },
-): MessagePattern<OutputOf<S>>;
+): MessagePattern<SchemaOutput<S>>;
 export function definePattern<Message>(
   pattern: string,
   options?: PatternOptions & { readonly schema?: undefined },

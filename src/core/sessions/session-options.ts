@@ -1,6 +1,6 @@
 import { custom, duration, flag, integer, text, unchecked, type Option } from '../shared/option-schema.js';
 import type { Duration } from '../shared/duration.js';
-import { isStandardSchema, type StandardSchema } from '../values/schema.js';
+import { schemaOption, type StandardSchema } from '../values/schema.js';
 
 /** What all session stores have. */
 export interface SessionTimes {
@@ -107,11 +107,7 @@ export function sessionTimes(ttl: string, name: string) {
 export const sessionsOptions = {
   ...sessionTimes('30m', 'app'),
   rolling: flag(true),
-  schema: custom<StandardSchema | undefined>(
-    'a schema with the Standard Schema interface, such as of zod or valibot',
-    (value) => (isStandardSchema(value) ? value : undefined),
-    undefined,
-  ),
+  schema: schemaOption,
 } satisfies Record<keyof SessionsOptions, Option<unknown>>;
 
 /** The schema of `CreateSessionOptions`. */

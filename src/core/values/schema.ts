@@ -1,5 +1,6 @@
 import { types } from 'node:util';
 import { OptionsError } from '../shared/errors.js';
+import { custom, type Option } from '../shared/option-schema.js';
 
 /**
  * A schema by the [Standard Schema](https://standardschema.dev) interface, version 1, which zod, valibot, ArkType and others
@@ -13,6 +14,15 @@ export interface StandardSchema<Output = unknown> {
     readonly types?: { readonly input: unknown; readonly output: Output } | undefined;
   };
 }
+
+/** What a schema makes of a value. */
+export type SchemaOutput<S> = S extends StandardSchema<infer Output> ? Output : never;
+/** What a schema accepts, if it says so. */
+export type SchemaInput<S> = S extends { readonly '~standard': { readonly types?: infer Types } }
+  ? NonNullable<Types> extends { readonly input: infer Input }
+    ? Input
+    : unknown
+  : unknown;
 
 type SchemaResult<Output> =
   | { readonly value: Output; readonly issues?: undefined }
@@ -45,7 +55,14 @@ export function validateBy({ '~standard': schema }: StandardSchema, value: unkno
   return (result as { readonly value: unknown }).value;
 }
 
-export function isStandardSchema(value: unknown): value is StandardSchema {
+/** The option `schema`. */
+export const schemaOption: Option<StandardSchema | undefined> = custom(
+  'a schema with the Standard Schema interface, such as of zod or valibot',
+  (value) => (isStandardSchema(value) ? value : undefined),
+  undefined,
+);
+
+function isStandardSchema(value: unknown): value is StandardSchema {
   if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false;
   const standard = (value as Partial<StandardSchema>)['~standard'];
   return typeof standard?.validate === 'function';
