@@ -17,6 +17,7 @@ import {
   list,
   oneOf,
   parseOptions,
+  type ParsedOptions,
   unchecked,
   type Option,
 } from '../shared/option-schema.js';
@@ -298,7 +299,13 @@ export class Cache {
    * const user = await caching.cache.getOrSet('user:42', () => db.user('42'), { ttl: '15m', tags: ['users'] });
    */
   async getOrSet<T>(key: Key, loader: () => Promise<T> | T, options: GetOrSetOptions<T> = {}): Promise<T> {
-    const call = this.#callOf('getOrSet', getOrSetOptions, key, loader, options);
+    const call = this.#callOf(
+      'getOrSet',
+      parseOptions(getOrSetOptions, options, 'getOrSet'),
+      key,
+      loader,
+      options,
+    );
     return this.#engine.read(this.#engine.samples(call.policy) ? { ...call, sample: SAMPLE } : call);
   }
 
@@ -484,9 +491,9 @@ export class Cache {
    * const user = await caching.cache.put('user:42', () => db.rename('42', 'Ann'), { ttl: '15m' });
    */
   async put<T>(key: Key, write: () => Promise<T> | T, options: PutOptions<T> = {}): Promise<T> {
-    const call = this.#callOf('put', putOptions, key, write, options);
-    const { onUnavailable = 'queue', safe } = parseOptions(putOptions, options, 'put');
-    return this.#engine.put(call, onUnavailable, safe);
+    const parsed = parseOptions(putOptions, options, 'put');
+    const { onUnavailable = 'queue', safe } = parsed;
+    return this.#engine.put(this.#callOf('put', parsed, key, write, options), onUnavailable, safe);
   }
 
   /**
@@ -587,12 +594,11 @@ export class Cache {
 
   #callOf<T>(
     label: string,
-    schema: typeof getOrSetOptions | typeof putOptions,
+    parsed: ParsedOptions<typeof getOrSetOptions | typeof putOptions>,
     key: Key,
     load: () => Promise<T> | T,
     options: GetOrSetOptions<T> | PutOptions<T>,
   ): CacheCall<T> {
-    const parsed = parseOptions<typeof getOrSetOptions | typeof putOptions>(schema, options, label);
     const { tags, sharedTags } = options;
     const context = this.#context?.read(label);
     return {
