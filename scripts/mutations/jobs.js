@@ -55,12 +55,12 @@ export const jobsMutations = [
     title: 'a job that cannot be made rejects the call with the result of the method',
   },
   {
-    guard: 'instance-has-one-worker-for-each-method',
+    guard: 'instance-works-once',
     test: DECORATORS,
     title: '@Processes: inherited, overridden*',
   },
   {
-    guard: 'one-instance-of-a-class-has-workers',
+    guard: 'one-instance-of-a-class-works',
     test: CONTAINER,
     title: 'an instance that the container makes has its workers, one instance of its class',
   },

@@ -66,12 +66,12 @@ export const pubsubMutations = [
     title: 'a message that cannot be made or is rejected does not fail the call*',
   },
   {
-    guard: 'instance-is-subscribed-once',
+    guard: 'instance-works-once',
     test: SUBSCRIBES,
     title: 'an instance is subscribed once for a Caching, and again after its end',
   },
   {
-    guard: 'one-instance-of-a-class-is-subscribed',
+    guard: 'one-instance-of-a-class-works',
     test: SUBSCRIBES,
     title: 'bindCaching subscribes the first instance of a class, and warns of a second one',
   },

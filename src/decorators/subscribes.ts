@@ -1,4 +1,4 @@
-import { Caching } from '../core/caching.js';
+import type { Caching } from '../core/caching.js';
 import { definitionOf, type MessageSource } from '../core/messages/channel.js';
 import type { MessageContext, Subscription } from '../core/messages/subscription.js';
 import {
@@ -7,13 +7,12 @@ import {
   type SubscribeOptions,
 } from '../core/messages/subscription-options.js';
 import { pubsub } from '../core/pubsub.js';
-import { describe } from '../core/shared/describe.js';
-import { OptionsError } from '../core/shared/errors.js';
 import { parseOptions, type Option } from '../core/shared/option-schema.js';
-import { shared, warnOnce } from '../core/shared/registry.js';
+import { warnOnce } from '../core/shared/registry.js';
 import type { MethodContext } from './shared/around.js';
+import { HandlerInstances } from './shared/handler-instances.js';
 import { HandlerMethods, type HandlerMethod } from './shared/handler-methods.js';
-import { onInstanceMade, type InstanceWork } from './shared/made-instances.js';
+import { onInstanceMade } from './shared/made-instances.js';
 
 /** The options of `@Subscribes`. */
 export interface SubscribesOptions<This> extends Omit<SubscribeOptions, 'onInterrupted'> {
@@ -43,10 +42,22 @@ export type HandlerDecorator<This, Message> = (
 type Handler = HandlerMethod<MessageSource<unknown>, SubscribesOptions<never>>;
 
 const handlers = new HandlerMethods<MessageSource<unknown>, SubscribesOptions<never>>('@Subscribes');
-/** What an instance is subscribed to, by `Caching`. */
-const bindings = shared('message bindings', () => new WeakMap<Caching, WeakMap<object, Subscribers>>());
-/** The classes of which a container has subscribed an instance, by `Caching`. */
-const classes = shared('message classes', () => new WeakMap<Caching, WeakMap<object, object>>());
+const instances = new HandlerInstances<MessageSource<unknown>, SubscribesOptions<never>, Subscribers>(
+  handlers,
+  {
+    call: 'bindSubscribers(caching, instance)',
+    begin: subscribe,
+    end: (subscribers) => subscribers.unsubscribe(),
+    isBegunByContainers: () => true,
+    warnOfSecond: (_caching, className) =>
+      warnOnce(
+        'CACHEMENT_SECOND_SUBSCRIBER',
+        className,
+        `The container has made a second ${className}, which has methods with @Subscribes. Only the first one receives ` +
+          'messages. Register the class as a singleton, or subscribe each instance by bindSubscribers(caching, instance).',
+      ),
+  },
+);
 
 /**
  * Calls the method with each message of a channel or pattern. What it throws is an `error` event.
@@ -72,7 +83,7 @@ export function Subscribes<This extends object, Message>(
       parseOptions(subscribesOptions, options, label);
       return { source, options };
     });
-    onInstanceMade('@Subscribes', bindMade);
+    onInstanceMade('@Subscribes', (instance, caching) => instances.made(instance, caching));
   };
   return decorate as HandlerDecorator<This, NoInfer<Message>>;
 }
@@ -99,37 +110,24 @@ export interface Subscribers {
  * await subscribers.unsubscribe();
  */
 export function bindSubscribers(caching: Caching, instance: object): Subscribers {
-  if (!Caching.is(caching)) {
-    throw new OptionsError(
-      `bindSubscribers(caching, instance) takes a Caching, and ${describe(caching)} was given.`,
-    );
-  }
-  const found = typeof instance === 'object' && instance !== null ? handlers.of(instance) : [];
-  if (found.length === 0) {
-    throw new OptionsError(
-      `bindSubscribers(caching, instance) takes an instance with a method that has @Subscribes, and ${describe(instance)} was given.`,
-    );
-  }
-  return bind(caching, instance, found);
+  return instances.begin(caching, instance);
 }
 
-function bind(caching: Caching, instance: object, found: readonly Handler[]): Subscribers {
-  const ofCaching = bindings.get(caching) ?? new WeakMap<object, Subscribers>();
-  bindings.set(caching, ofCaching);
-  const known = ofCaching.get(instance);
-  // guard: instance-is-subscribed-once
-  if (known !== undefined) return known;
+function subscribe(
+  caching: Caching,
+  instance: object,
+  found: readonly Handler[],
+  ended: () => void,
+): Subscribers {
   const messages = pubsub(caching);
   const subscriptions = found.map((handler) => subscribeMethod(messages, instance, handler));
   const ready = Promise.all(subscriptions.map((one) => one.ready)).then(() => {});
   ready.catch(() => {});
   const unsubscribe = async (): Promise<void> => {
-    ofCaching.delete(instance);
+    ended();
     await Promise.all(subscriptions.map((one) => one.unsubscribe()));
   };
-  const subscribers = { ready, unsubscribe, [Symbol.asyncDispose]: unsubscribe };
-  ofCaching.set(instance, subscribers);
-  return subscribers;
+  return { ready, unsubscribe, [Symbol.asyncDispose]: unsubscribe };
 }
 
 function subscribeMethod(
@@ -148,35 +146,4 @@ function subscribeMethod(
     `@Subscribes on ${name}`,
     () => name,
   );
-}
-
-/**
- * Subscribes an instance that a container has made, unless it has made another one of the class: a transient service must not
- * handle each message as often as it was resolved.
- */
-function bindMade(instance: object, caching: Caching): InstanceWork | undefined {
-  const found = handlers.of(instance);
-  if (found.length === 0) return undefined;
-  const made = classes.get(caching) ?? new WeakMap<object, object>();
-  classes.set(caching, made);
-  const owner = instance.constructor;
-  const first = made.get(owner);
-  // guard: one-instance-of-a-class-is-subscribed
-  if (first !== undefined && first !== instance) {
-    warnOnce(
-      'CACHEMENT_SECOND_SUBSCRIBER',
-      owner.name,
-      `The container has made a second ${owner.name}, which has methods with @Subscribes. Only the first one receives ` +
-        'messages. Register the class as a singleton, or subscribe each instance by bindSubscribers(caching, instance).',
-    );
-    return undefined;
-  }
-  made.set(owner, instance);
-  const subscribers = bind(caching, instance, found);
-  return {
-    end: async () => {
-      made.delete(owner);
-      await subscribers.unsubscribe();
-    },
-  };
 }

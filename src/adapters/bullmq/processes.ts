@@ -3,7 +3,7 @@ import { parseOptions } from '../../core/shared/option-schema.js';
 import type { MethodContext } from '../../decorators/shared/around.js';
 import { onInstanceMade } from '../../decorators/shared/made-instances.js';
 import { definitionOf, type JobQueue } from './queue.js';
-import { processors, startMade } from './start-workers.js';
+import { instances, processors } from './start-workers.js';
 import { processesOptions, type ProcessesOptions } from './worker-options.js';
 
 /**
@@ -51,7 +51,7 @@ export function Processes<This extends object, Data, Result, Input>(
       source: definitionOf(queue, label),
       options: parseOptions(processesOptions, options, label),
     }));
-    onInstanceMade('@Processes', startMade);
+    onInstanceMade('@Processes', (instance, caching) => instances.made(instance, caching));
   };
   return decorate as ProcessesDecorator<This, Data, Result, Input>;
 }

@@ -1,10 +1,8 @@
 import type { Job, Worker } from 'bullmq';
-import { Caching } from '../../core/caching.js';
-import { describe } from '../../core/shared/describe.js';
-import { OptionsError } from '../../core/shared/errors.js';
-import { shared, warnOnce } from '../../core/shared/registry.js';
+import type { Caching } from '../../core/caching.js';
+import { warnOnce } from '../../core/shared/registry.js';
+import { HandlerInstances } from '../../decorators/shared/handler-instances.js';
 import { HandlerMethods, type HandlerMethod } from '../../decorators/shared/handler-methods.js';
-import type { InstanceWork } from '../../decorators/shared/made-instances.js';
 import type { JobWorker } from './job-worker.js';
 import { jobs } from './jobs.js';
 import type { QueueDefinition } from './queue.js';
@@ -26,10 +24,19 @@ export interface Workers {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** By `Caching` and instance. */
-const started = shared('workers', () => new WeakMap<Caching, WeakMap<object, Workers>>());
-/** The instance of a class for which a container has started workers, by `Caching`. */
-const classes = shared('worker classes', () => new WeakMap<Caching, WeakMap<object, object>>());
+export const instances = new HandlerInstances<QueueDefinition, ParsedProcessesOptions, Workers>(processors, {
+  call: 'startWorkers(caching, instance)',
+  begin: start,
+  end: (workers) => workers.close(),
+  isBegunByContainers: (caching) => jobs(caching).startsWorkers,
+  warnOfSecond: (caching, className) =>
+    warnOnce(
+      'CACHEMENT_SECOND_WORKER',
+      `${caching.namespace} ${className}`,
+      `The container has made a second ${className}, which has methods with @Processes. Only the first one processes jobs. ` +
+        'Register the class as a singleton, or start workers for each instance by startWorkers(caching, instance).',
+    ),
+});
 
 /**
  * Starts a worker for each method with `@Processes` of an instance. Again for the same instance and `Caching`, it returns what
@@ -44,41 +51,22 @@ const classes = shared('worker classes', () => new WeakMap<Caching, WeakMap<obje
  * await workers.close();
  */
 export function startWorkers(caching: Caching, instance: object): Workers {
-  if (!Caching.is(caching)) {
-    throw new OptionsError(
-      `startWorkers(caching, instance) takes a Caching, and ${describe(caching)} was given.`,
-    );
-  }
-  const handlers = typeof instance === 'object' && instance !== null ? processors.of(instance) : [];
-  if (handlers.length === 0) {
-    throw new OptionsError(
-      'startWorkers(caching, instance) takes an instance with a method that has @Processes, and ' +
-        `${describe(instance)} was given.`,
-    );
-  }
-  return start(caching, instance, handlers);
+  return instances.begin(caching, instance);
 }
 
-function start(caching: Caching, instance: object, handlers: readonly Handler[]): Workers {
-  const ofCaching = started.get(caching) ?? new WeakMap<object, Workers>();
-  started.set(caching, ofCaching);
-  const known = ofCaching.get(instance);
-  // guard: instance-has-one-worker-for-each-method
-  if (known !== undefined) return known;
+function start(caching: Caching, instance: object, handlers: readonly Handler[], ended: () => void): Workers {
   const queues = jobs(caching);
   const workers = caching.enabled ? handlers.map((handler) => startMethod(caching, instance, handler)) : [];
   const close = async (): Promise<void> => {
-    ofCaching.delete(instance);
+    ended();
     await Promise.all(workers.map((worker) => queues.endWorker(worker)));
   };
-  const created: Workers = {
+  return {
     workers,
     ready: async () => void (await Promise.all(workers.map((worker) => worker.waitUntilReady()))),
     close,
     [Symbol.asyncDispose]: close,
   };
-  ofCaching.set(instance, created);
-  return created;
 }
 
 function startMethod(caching: Caching, instance: object, { method, source, options }: Handler): JobWorker {
@@ -91,35 +79,4 @@ function startMethod(caching: Caching, instance: object, { method, source, optio
     options,
     () => name,
   );
-}
-
-/**
- * Starts the workers of an instance that a container has made, unless it has made another one of the class: a transient
- * service must not open connections as often as it is resolved.
- */
-export function startMade(instance: object, caching: Caching): InstanceWork | undefined {
-  const handlers = processors.of(instance);
-  if (handlers.length === 0 || !jobs(caching).startsWorkers) return undefined;
-  const made = classes.get(caching) ?? new WeakMap<object, object>();
-  classes.set(caching, made);
-  const owner = instance.constructor;
-  const first = made.get(owner);
-  // guard: one-instance-of-a-class-has-workers
-  if (first !== undefined && first !== instance) {
-    warnOnce(
-      'CACHEMENT_SECOND_WORKER',
-      `${caching.namespace} ${owner.name}`,
-      `The container has made a second ${owner.name}, which has methods with @Processes. Only the first one processes jobs. ` +
-        'Register the class as a singleton, or start workers for each instance by startWorkers(caching, instance).',
-    );
-    return undefined;
-  }
-  const workers = start(caching, instance, handlers);
-  made.set(owner, instance);
-  return {
-    end: async () => {
-      made.delete(owner);
-      await workers.close();
-    },
-  };
 }

@@ -14,13 +14,13 @@ export interface HandlerMethod<Source, Options> {
  * by name, so that overrides and other decorators count.
  */
 export class HandlerMethods<Source, Options> {
-  readonly #decorator: string;
+  readonly decorator: string;
   /** By prototype (legacy decorators, which receive it) and by instance (standard decorators, which do not). */
   readonly #handlers: WeakMap<object, HandlerMethod<Source, Options>[]>;
 
   /** @param decorator its name: `@Processes` */
   constructor(decorator: string) {
-    this.#decorator = decorator;
+    this.decorator = decorator;
     this.#handlers = shared(`handlers of ${decorator}`, () => new WeakMap());
   }
 
@@ -37,7 +37,7 @@ export class HandlerMethods<Source, Options> {
     const [target, second, descriptor] = args;
     const context = isContext(second) ? second : undefined;
     const name = (context === undefined ? second : context.name) as string | symbol | undefined;
-    const label = `${this.#decorator} on ${String(name ?? 'a class')}`;
+    const label = `${this.decorator} on ${String(name ?? 'a class')}`;
     const isStatic = context === undefined ? typeof target === 'function' : context.static;
     const isMethod =
       context === undefined
@@ -75,7 +75,7 @@ export class HandlerMethods<Source, Options> {
 
   #refuse(label: string, what: string): never {
     throw new DecorationError(
-      `${label} is on ${what}. ${this.#decorator} decorates methods of instances, because they are called on an instance.`,
+      `${label} is on ${what}. ${this.decorator} decorates methods of instances, because they are called on an instance.`,
     );
   }
 }
