@@ -49,7 +49,7 @@ export class CapacityWaits {
         signal?.throwIfAborted();
         const pause = this.#pauseAfter(decision, endsAt - this.#clock.now(), polls);
         if (pause === undefined) return decision;
-        // Every process is told of refunds and resets. Only the release of a slot is for those who wait for it.
+        // Refunds and resets are published to every process, and the release of a slot only to those that listen for it.
         if (!this.#isClosed) await wakeup.within(pause, dueIn(decision) === 0);
         if (this.#isClosed) throw new StoreUnavailableError('This Caching is closed.', 'refused');
         signal?.throwIfAborted();

@@ -87,8 +87,8 @@ export class LockEngine {
    * @throws OptionsError
    */
   policy(options: ParsedOptions<typeof lockOptions>, label: string): LockPolicy {
-    for (const _ in options) return resolveLockPolicy(options, this.defaults, label);
-    return this.#defaultPolicy;
+    const isDefault = Object.keys(options).length === 0;
+    return isDefault ? this.#defaultPolicy : resolveLockPolicy(options, this.defaults, label);
   }
 
   /**

@@ -21,7 +21,6 @@ import { Buffer } from 'node:buffer';
  *     76     no refresh before, float64 BE, ms since the epoch by the store's clock; 0: at any time
  *     84     end of the lease of a refresh, float64 BE, ms since the epoch by the store's clock; 0: there is none
  *     92     token of the lease of a refresh, 16 ASCII bytes
- *     ---
  *     --- only in an idle value, which ends when it is not read
  *     60 or 108  how long it is kept after it was read, float64 BE, ms
  *     ---

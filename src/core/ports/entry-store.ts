@@ -100,7 +100,7 @@ export interface EntryStore {
   ): Promise<FillReply>;
   /**
    * A caller has read the idle value whose token is `token`: its record lives for its idle time from now, to its end at most.
-   * It never lives shorter for that. Any other record stays as it is. Nobody is told.
+   * It never lives shorter for that. Any other record stays as it is. No message is published.
    */
   touch(key: string, token: string): Promise<void>;
   /**

@@ -20,7 +20,7 @@ export interface OwnClient {
   end(): Promise<void>;
 }
 
-/** Opens own clients with the address, password and options of an adapter. Whoever opens a client ends it. */
+/** Opens own clients with the address, password and options of an adapter. The caller that opens a client ends it. */
 export interface ClientSource {
   /** The address, for messages, without password. */
   readonly where: string;

@@ -83,7 +83,7 @@ export interface SetUp {
   readonly ages?: boolean;
   /** How often a row is loaded at most (G5). @default it is not checked */
   readonly mostLoads?: number;
-  /** True: all calls end without a timer: whoever waits is told. @default false */
+  /** True: a message ends each wait of a call, and no timer does. @default false */
   readonly needsNoTime?: boolean;
   readonly defaults?: CachingOptions['defaults'];
   readonly l1?: CachingOptions['l1'];

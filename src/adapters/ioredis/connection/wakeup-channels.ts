@@ -9,7 +9,7 @@ interface Awaited {
   end: Timer | undefined;
 }
 
-/** How long a subscription outlives the last wait: whoever waits for a lock again and again subscribes once. */
+/** How long a subscription outlives the last wait: a process that waits for a lock again and again subscribes once. */
 const LINGER_MS = 1_000;
 
 /**

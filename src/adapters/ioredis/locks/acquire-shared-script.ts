@@ -8,7 +8,7 @@ export interface AcquireSharedArguments {
   readonly keys: readonly string[];
   readonly owner: string;
   readonly leaseMs: number;
-  /** Not 1. Infinity: any number. */
+  /** The maximum number of holders, 2 or more. Infinity: there is no maximum. */
   readonly permits: number;
   readonly ticket: string | undefined;
   readonly ticketMs: number;
