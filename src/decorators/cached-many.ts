@@ -181,37 +181,41 @@ export function decorateCachedMany<This, A extends readonly unknown[], R>(
         `${name.forErrors(self)} takes a list of ids as its first argument, and ${describe(ids)} was given.`,
       );
     };
-    /** The cached call of one id, without its loader. @param args those of the call of the method */
-    const ownCall = (
+    /** The cached calls of the ids, without their loader. @param rest the other arguments of the call */
+    const callsOf = (
       host: CacheHost,
       self: unknown,
-      id: unknown,
+      ids: readonly unknown[],
       rest: readonly unknown[],
-    ): BatchCall<unknown, unknown>['calls'][number]['own'] => {
+    ): BatchCall<unknown, unknown>['calls'] => {
       const plan = planOf(self);
       const { tags } = plan;
       const { context, engine, policy } = plan.setupOf(host);
       const parts = context?.read(() => name.forErrors(self));
-      const own = [id, ...rest];
-      const key = keyOf(own, self);
-      return {
-        key: parts === undefined ? key : parts.key(key),
-        tags: argumentTagsOf(plan, own, parts),
-        resultTags:
-          tags.ofResult === undefined
-            ? undefined
-            : (value: unknown) => (value === undefined ? [] : tags.ofResult!(self, value, own, parts, [])),
-        resultTtl: resultTtlOf(ttl, label, self, (value: unknown) => [value, ...own]),
-        unless:
-          unless === undefined
-            ? undefined
-            : (value: unknown) => value !== undefined && unless.apply(self, [value, ...own]),
-        policy,
-        signal: undefined,
-        method: () => name.forEvents(self),
-        site: joinPoint,
-        sample: engine.samples(policy) ? { hasItsKey: () => keyOf(own, self) === key } : undefined,
-      };
+      const samples = engine.samples(policy);
+      return ids.map((id) => {
+        const args = [id, ...rest];
+        const key = keyOf(args, self);
+        const own = {
+          key: parts === undefined ? key : parts.key(key),
+          tags: argumentTagsOf(plan, args, parts),
+          resultTags:
+            tags.ofResult === undefined
+              ? undefined
+              : (value: unknown) => (value === undefined ? [] : tags.ofResult!(self, value, args, parts, [])),
+          resultTtl: resultTtlOf(ttl, label, self, (value: unknown) => [value, ...args]),
+          unless:
+            unless === undefined
+              ? undefined
+              : (value: unknown) => value !== undefined && unless.apply(self, [value, ...args]),
+          policy,
+          signal: undefined,
+          method: () => name.forEvents(self),
+          site: joinPoint,
+          sample: samples ? { hasItsKey: () => keyOf(args, self) === key } : undefined,
+        };
+        return { id, own };
+      });
     };
     /** @throws KeyError, MissingContextError, OptionsError */
     const batchOf = (
@@ -222,7 +226,7 @@ export function decorateCachedMany<This, A extends readonly unknown[], R>(
     ): BatchCall<unknown, unknown> => {
       const [ids, ...rest] = args;
       return {
-        calls: idsOf(self, ids).map((id) => ({ id, own: ownCall(host, self, id, rest) })),
+        calls: callsOf(host, self, idsOf(self, ids), rest),
         load: async (missing) => {
           const result = await callAsync(original, self, [missing, ...rest], name);
           checkForm(result, returns, name.forErrors(self));
@@ -251,6 +255,15 @@ export function decorateCachedMany<This, A extends readonly unknown[], R>(
       }
       return resultOf(returns, ids, await readBatch(engine, batch));
     };
+    const keysOf = (host: CacheHost, self: unknown, [ids, ...rest]: readonly unknown[]): string[] => {
+      const parts = planOf(self)
+        .setupOf(host)
+        .context?.read(() => name.forErrors(self));
+      return idsOf(self, ids).map((id) => {
+        const key = keyOf([id, ...rest], self);
+        return parts === undefined ? key : parts.key(key);
+      });
+    };
     const { method } = joinPoint;
     const cached: CachedMethod = {
       label: (self) => name.forErrors(self),
@@ -264,6 +277,10 @@ export function decorateCachedMany<This, A extends readonly unknown[], R>(
       },
       run: (self, args) => callAsync(method, self, args, name),
       many: {
+        targetOf: (host, self, args) => ({
+          keys: [...new Set(keysOf(host, self, args))],
+          method: () => name.forEvents(self),
+        }),
         refresh: async (host, self, args) => {
           const batch = batchOf(host, self, args, method);
           const ids = batch.calls.map(({ id }) => id);
@@ -275,15 +292,7 @@ export function decorateCachedMany<This, A extends readonly unknown[], R>(
       label: cached.label,
       cachingOf: cached.cachingOf,
       fixedCachingOf: (self) => fixedCaching(planOf(self).cache),
-      keysOf: (host, self, [ids, ...rest]) => {
-        const parts = planOf(self)
-          .setupOf(host)
-          .context?.read(() => name.forErrors(self));
-        return idsOf(self, ids).map((id) => {
-          const key = keyOf([id, ...rest], self);
-          return parts === undefined ? key : parts.key(key);
-        });
-      },
+      keysOf,
     };
     return Object.assign(advice, { cached, keyed });
   });

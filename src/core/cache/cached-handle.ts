@@ -199,14 +199,10 @@ export class CachedManyHandle<A extends readonly unknown[], R> {
    * @see G1, G3 in docs/coherence.md
    */
   async invalidate(...args: A): Promise<Acknowledgement> {
-    const [ids, ...rest] = args;
-    const calls = listOf(ids, this.#method.label(this.#self)).map((id) =>
-      this.#method.callOf(this.#host, this.#self, [id, ...rest]),
-    );
-    const keys = [...new Set(calls.map(({ key }) => key))];
+    const { keys, method } = this.#method.many!.targetOf(this.#host, this.#self, [...args]);
     if (keys.length === 0) return { acknowledged: true };
     const target = { keys, tags: [], all: false };
-    return acknowledgementOf(await this.#host.engines.cache.invalidate(target, calls[0]!.method));
+    return acknowledgementOf(await this.#host.engines.cache.invalidate(target, method));
   }
 
   /** Runs the method as if `@CachedMany` were not there. Decorators below it apply, those above it do not. */
@@ -230,13 +226,6 @@ export class CachedManyHandle<A extends readonly unknown[], R> {
 function runOriginal(method: CachedMethod, self: unknown, args: readonly unknown[]): Promise<unknown> {
   // guard: original-call-has-unknown-tags
   return runUncached(() => method.run(self, [...args]));
-}
-
-function listOf(ids: unknown, label: string): readonly unknown[] {
-  if (Array.isArray(ids)) return ids;
-  throw new OptionsError(
-    `${label} takes a list of ids as its first argument, and ${describe(ids)} was given.`,
-  );
 }
 
 /**

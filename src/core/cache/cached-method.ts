@@ -1,4 +1,5 @@
 import type { KeyContext } from '../keys/context.js';
+import type { MethodLabel } from '../shared/event-publisher.js';
 import { originals } from '../shared/originals.js';
 import { shared } from '../shared/registry.js';
 import type { CacheCall } from './cache-call.js';
@@ -31,6 +32,12 @@ export interface CachedMethod {
   run(self: unknown, args: unknown[]): Promise<unknown>;
   /** Of a method with `@CachedMany`. */
   readonly many?: {
+    /** The keys of the ids, each once, and the label of the method for events. @throws KeyError, MissingContextError, OptionsError */
+    targetOf(
+      host: CacheHost,
+      self: unknown,
+      args: unknown[],
+    ): { readonly keys: readonly string[]; readonly method: MethodLabel };
     /** Loads all ids anew. @returns what the method returns @throws KeyError, MissingContextError */
     refresh(host: CacheHost, self: unknown, args: unknown[]): Promise<unknown>;
   };

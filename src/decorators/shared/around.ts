@@ -59,8 +59,9 @@ export interface Advice {
 }
 
 /**
- * Creates a method decorator that works as a legacy and as a standard decorator. Only this file and handler-methods.ts distinguish the two.
- * (The second argument is an object in the standard protocol and a name in the legacy one.)
+ * Creates a method decorator that works as a legacy and as a standard decorator. Only this file and
+ * handler-methods.ts distinguish the two. (The second argument is an object in the standard protocol and a name in the
+ * legacy one.)
  *
  * The wrapper keeps the method's name, length, own properties and `reflect-metadata`, because guards and routers read
  * them from the function.
