@@ -63,7 +63,7 @@ export type { ReadOptions, ValueOptions } from './core/cache/value-options.js';
 export type { VerificationReport, VerifiedMethod } from './core/cache/verification-report.js';
 export type { VerifyOptions } from './core/cache/verify-option.js';
 export type { PayloadCodec } from './core/values/payload-codec.js';
-export type { StandardSchema } from './core/values/schema.js';
+export type { SchemaInput, SchemaOutput, StandardSchema } from './core/values/schema.js';
 export { defineCodec, type TypeCodec } from './core/values/type-codec.js';
 export type { Adapter, Backend, AdapterHost } from './core/ports/adapter.js';
 export type { ChangeListener, ChangeSource, ChangeSubscription } from './core/ports/change-feed.js';
