@@ -28,7 +28,7 @@ const LAYERS = {
   index: ['core', 'decorators'],
   pubsub: ['core', 'decorators'],
   // Adapters implement ports. Nothing but `testing` imports them.
-  'adapters/ioredis': [...KERNEL, 'core/keys'],
+  'adapters/ioredis': [...KERNEL, 'core/keys', 'core/limits/algorithms'],
   'adapters/memory': [...KERNEL, 'core/limits'],
   'adapters/bullmq': [...FEATURE, 'core/caching', 'decorators'],
   'adapters/tsyringe': ['core/shared', 'core/caching', 'decorators'],

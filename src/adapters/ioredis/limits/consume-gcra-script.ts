@@ -1,10 +1,16 @@
-import type { RateReply, RateRequest } from '../../../core/ports/rate-store.js';
+import type { Buffer } from 'node:buffer';
+import { windowOf } from '../../../core/limits/algorithms/algorithm.js';
+import { gcra } from '../../../core/limits/algorithms/gcra.js';
+import { MAX_MS, type RateReply, type RateRequest } from '../../../core/ports/rate-store.js';
 import { script } from '../commands/script.js';
-import { TIME } from './lua/prelude.js';
+
+/** Larger whole numbers are not all exact, so they travel as text. */
+const MAX_EXACT = Number.MAX_SAFE_INTEGER + 1;
 
 /**
  * Consumes for requests with one rule each, of `gcra` or `token-bucket`, which are not repeatable: the default of every
- * verb. It counts as `consumeScript` does, in half the time, because it creates no function for other algorithms.
+ * verb. It counts as `consumeScript` does, for less: it creates no function for other algorithms, its arguments and its reply are
+ * few, and the status of a rule is computed here, from the debt.
  */
 export const consumeGcraScript = script<
   [requests: readonly RateRequest[], now: string],
@@ -13,30 +19,39 @@ export const consumeGcraScript = script<
   name: 'consume',
   lua: `
 -- KEYS for each request: the subject, which is also the key of its block; its rule
--- ARGV[1] now in us, or '' for the time of this server. Then for each run of requests that differ in keys only: number
--- of requests, cost, 1 if forced, limit, window in ms, burst
--- Returns for each request: remaining ms of its block; 1 if there was room, used, remaining, ms until there is room
--- again, ms until nothing is used
-${TIME}
+-- ARGV for each run of requests that differ in keys only: limit, window in us, burst, cost (negative: forced), number of
+-- requests. The last run may omit the number, then it has all further requests, and a cost of 1 before it. After complete
+-- runs: now in us, instead of the time of this server
+-- Returns for each request the debt after it, in credits; or, if it was refused or would be: remaining ms of its block, 1
+-- if there was room, the debt. (A debt of 2^53 or more is a text.)
+local call, match, format = redis.call, string.match, string.format
+local ceil, max, min = math.ceil, math.max, math.min
+local now = #ARGV % 5 == 1 and tonumber(ARGV[#ARGV])
+if not now then
+  local time = call('TIME')
+  now = time[1] * 1000000 + time[2]
+end
 local found = call('MGET', unpack(KEYS))
 -- The states that this script has written, for its later requests.
 local written = {}
-local reply
-local size, key_index, arg_index = 0, 1, 2
-while arg_index <= #ARGV do
-  local cost, forced, limit = tonumber(ARGV[arg_index + 1]), ARGV[arg_index + 2] == '1', tonumber(ARGV[arg_index + 3])
-  local per, burst = ARGV[arg_index + 4] * 1000, tonumber(ARGV[arg_index + 5])
-  local capacity, units = burst * per, max(1, cost)
-  -- A forced cost may exceed the burst. The wait is then that for a full burst.
-  local awaited = min(units, burst) * per
-  for _ = 1, ARGV[arg_index] do
-    local key = KEYS[key_index + 1]
+local reply = {}
+local key_index, arg_index = 1, 1
+repeat
+  local limit, per, burst = tonumber(ARGV[arg_index]), tonumber(ARGV[arg_index + 1]), tonumber(ARGV[arg_index + 2])
+  local cost, last = tonumber(ARGV[arg_index + 3] or 1), #KEYS
+  if ARGV[arg_index + 4] then last = key_index + 2 * ARGV[arg_index + 4] - 1 end
+  local forced = cost < 0
+  if forced then cost = -cost end
+  local capacity, room = burst * per, max(1, cost) * per
+  arg_index = arg_index + 5
+  for at_key = key_index + 1, last, 2 do
+    local key = KEYS[at_key]
     -- A block. Any key that has no ttl (another program may have written it) gets one, so that no refusal is forever.
-    local block = found[key_index]
+    local block = found[at_key - 1]
     local blocked = block and max(0, (tonumber(block) or 0) - now) or 0
-    if blocked > 0 and call('PTTL', KEYS[key_index]) == -1 then call('PEXPIRE', KEYS[key_index], ms(per)) end
+    if blocked > 0 and call('PTTL', KEYS[at_key - 1]) == -1 then call('PEXPIRE', KEYS[at_key - 1], per / 1000) end
     -- guard: gcra-request-sees-those-before-it-lua
-    local at, debt = match(written[key] or found[key_index + 1] or '', '^meter (%d+) (%d[%d.e+]*)$')
+    local at, debt = match(written[key] or found[at_key] or '', '^meter (%d+) (%d[%d.e+]*)$')
     local time = now
     if at then
       -- If the clock was set back, the time of the state is used until the clock has caught up.
@@ -46,70 +61,63 @@ while arg_index <= #ARGV do
     else
       debt = 0
     end
-    local allowed = debt + units * per <= capacity
+    local allowed = debt + room <= capacity
     -- guard: blocked-subject-is-not-charged-by-gcra-lua
     if cost > 0 and (forced or (allowed and blocked <= 0)) then
       debt = debt + cost * per
       -- guard: gcra-numbers-are-kept-with-all-digits-lua
-      local state = format(debt < 9007199254740992 and 'meter %d %d' or 'meter %d %.17g', time, debt)
-      call('SET', key, state, 'PX', ms(ceil(debt / limit) + time - now))
+      local state = format(debt < ${MAX_EXACT} and 'meter %d %d' or 'meter %d %.17g', time, debt)
+      call('SET', key, state, 'PX', min(ceil((ceil(debt / limit) + time - now) / 1000), ${MAX_MS}))
       written[key] = state
     elseif not allowed and call('PTTL', key) == -1 then
-      call('PEXPIRE', key, ms(per))
+      call('PEXPIRE', key, per / 1000)
     end
-    local excess = debt + awaited - capacity
-    local has_room, used, remaining = allowed and 1 or 0, ceil(debt / per), max(0, floor((capacity - debt) / per))
-    local retry, reset = excess <= 0 and 0 or ms(ceil(excess / limit)), ms(ceil(debt / limit))
-    if reply then
-      reply[size + 1], reply[size + 2], reply[size + 3] = ms(blocked), has_room, used
-      reply[size + 4], reply[size + 5], reply[size + 6] = remaining, retry, reset
-    else
-      -- A table that is created with its numbers does not grow, which saves half a microsecond of a single request.
-      reply = {ms(blocked), has_room, used, remaining, retry, reset}
-    end
-    size, key_index = size + 6, key_index + 2
+    if debt >= ${MAX_EXACT} then debt = format('%.17g', debt) end
+    if not allowed or blocked > 0 then debt = {min(ceil(blocked / 1000), ${MAX_MS}), allowed and 1 or 0, debt} end
+    reply[#reply + 1] = debt
   end
-  arg_index = arg_index + 6
-end
+  key_index = last + 1
+until key_index > #KEYS
 return reply
 `,
   encode: (requests, now) => {
     const keys: string[] = [];
-    const values: (string | number)[] = [now];
+    const values: (string | number)[] = [];
     let first: RateRequest | undefined;
-    let runIndex = 0;
+    let runLength = 0;
     for (const request of requests) {
       const rule = request.rules[0]!;
       keys.push(request.subject, rule.key);
       if (first !== undefined && isSameRun(first, request)) {
-        values[runIndex] = (values[runIndex] as number) + 1;
-      } else {
-        first = request;
-        runIndex = values.length;
-        values.push(1, request.cost, request.force ? 1 : 0, rule.limit, rule.perMs, rule.burst);
+        runLength += 1;
+        continue;
       }
+      if (first !== undefined) values.push(chargeOf(first), runLength);
+      first = request;
+      runLength = 1;
+      values.push(rule.limit, windowOf(rule), rule.burst);
     }
+    const charge = chargeOf(first!);
+    if (now !== '') values.push(charge, runLength, now);
+    else if (charge !== 1) values.push(charge);
     return { keys, values };
   },
-  decode: (reply, requests) => {
-    const numbers = reply as readonly number[];
-    return requests.map((_, i) => {
-      const at = 6 * i;
-      return {
-        blockedMs: numbers[at]!,
-        rules: [
-          {
-            allowed: numbers[at + 1] === 1,
-            used: numbers[at + 2]!,
-            remaining: numbers[at + 3]!,
-            retryAfterMs: numbers[at + 4]!,
-            resetMs: numbers[at + 5]!,
-          },
-        ],
-      };
-    });
-  },
+  decode: (reply, requests) => (reply as readonly GcraReply[]).map((one, i) => readReply(one, requests[i]!)),
 });
+
+type Debt = number | Buffer;
+type GcraReply = Debt | readonly [blockedMs: number, hasRoom: 0 | 1, debt: Debt];
+
+function readReply(reply: GcraReply, { rules, cost }: RateRequest): RateReply {
+  const [blockedMs, hasRoom, debt] = Array.isArray(reply) ? (reply as never) : [0, 1, reply as Debt];
+  const rule = rules[0]!;
+  const state = { updatedAt: 0, debt: Number(debt) };
+  return { blockedMs, rules: [{ allowed: hasRoom === 1, ...gcra.status(rule, state, 0, cost) }] };
+}
+
+function chargeOf({ cost, force }: RateRequest): number {
+  return force ? -cost : cost;
+}
 
 /** True if the script above can serve the request. */
 export function hasOnlyGcra({ rules, repeatable }: RateRequest): boolean {

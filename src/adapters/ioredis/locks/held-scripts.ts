@@ -29,7 +29,7 @@ end
 for i = 1, #KEYS, 2 do
   if kinds[i] == 'exclusive' then
     redis.call('PEXPIRE', KEYS[i], ARGV[2])
-    if ARGV[3] == '1' then redis.call('PEXPIRE', KEYS[i + 1], ARGV[2] + ${FENCE_MS}) end
+    if ARGV[3] == '1' then redis.call('PEXPIRE', KEYS[i + 1], '${FENCE_MS}') end
   else
     redis.call('ZADD', KEYS[i], now() + ARGV[2], ARGV[1])
     redis.call('PEXPIRE', KEYS[i], last_end(KEYS[i]) - now())

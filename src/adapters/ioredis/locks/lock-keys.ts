@@ -1,7 +1,8 @@
 /**
- * How long the counter of fencing tokens is kept after the last lease. A new counter starts at the server's time in us.
+ * How long the counter of fencing tokens is kept after a lease begins or is extended: twice the longest lease. A new counter
+ * starts at the server's time in us.
  */
-export const FENCE_MS = 24 * 60 * 60 * 1_000;
+export const FENCE_MS = 2 * 24 * 60 * 60 * 1_000;
 
 /** The counter of fencing tokens. All keys of a lock are in one slot, because its name is a hash tag. */
 export function fenceOf(key: string): string {

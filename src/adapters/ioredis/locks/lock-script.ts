@@ -48,9 +48,10 @@ export const lockScript = script<
 -- KEYS of an acquire, for each lock: the lock, its fence, its pending writer. With a ticket there is one lock, followed
 -- by queue and places
 -- KEYS of a release, for each lock: the lock, its queue, its places
--- ARGV[1] channel. Then for each run of operations that differ in keys and owners only: 'acquire' or 'release', the
--- owners, locks of each; of an acquire also: lease in ms, ms for which a pending writer or a ticket is valid without a
--- retry (0: do not wait), minimum of the fencing token or '', ticket or ''
+-- ARGV for each run of operations that differ in keys and owners only: the number of locks of each, for releases
+-- negative; the owners. Of releases also: the channel. Of acquires: lease in ms, ms for which a pending writer or a ticket
+-- is valid without a retry (0: do not wait), minimum of the fencing token or '' for none, ticket or ''. The last run may
+-- omit a minimum of 0 and no ticket
 -- Returns for each acquire: the fencing token, or '' if none is requested; {ms} if others hold a lock: then nothing is
 -- acquired. For each release: how many locks the owner held; those of other owners are not changed
 -- A repeated request of the same owner is granted again, with the same token.
@@ -106,7 +107,7 @@ ${QUEUE}
         token = math.max(token, owned[i] and number or number + 1)
       end
       if not all_owned or token == 0 then token = math.max(token, micros()) end
-      token = string.format('%.0f', token)
+      token = string.format('%d', token)
     end
     for i = 1, locks do
       local key, fence, writer = KEYS[first + 3 * i - 3], KEYS[first + 3 * i - 2], KEYS[first + 3 * i - 1]
@@ -119,13 +120,13 @@ ${QUEUE}
         call('SET', key, lock_of(owner, pending_writer == '+', is_queued), 'PX', lease)
         if pending_writer then call('UNLINK', writer) end
       end
-      if token then call('SET', fence, token, 'PX', lease + ${FENCE_MS}) end
+      if token then call('SET', fence, token, 'PX', '${FENCE_MS}') end
     end
     if ticket ~= '' then dequeue(queue, places, ticket) end
     return token or ''
   end
 
-  release_awaited = function(first, locks, owner)
+  release_awaited = function(first, locks, owner, channel)
     local count = 0
     for i = first, first + 3 * locks - 1, 3 do
       local key, queue, places = KEYS[i], KEYS[i + 1], KEYS[i + 2]
@@ -153,8 +154,8 @@ ${QUEUE}
           call('PEXPIRE', key, last_end(key) - now())
         end
       end
-      if is_awaited then redis.pcall('PUBLISH', ARGV[1] .. ':' .. key, '') end
-      if is_queued then wake_head(ARGV[1], key, queue, places) end
+      if is_awaited then redis.pcall('PUBLISH', channel .. ':' .. key, '') end
+      if is_queued then wake_head(channel, key, queue, places) end
     end
     return count
   end
@@ -173,8 +174,8 @@ local function acquire(first, locks, owner, lease, ticket_ms, least, ticket)
       -- guard: fence-is-not-behind-the-clock-lua
       -- guard: fence-is-larger-than-the-last-lua
       local token = math.max(tonumber(least), (tonumber(kept[1] or 0) or 0) + 1, micros())
-      token = string.format('%.0f', token)
-      call('SET', fence, token, 'PX', lease + ${FENCE_MS})
+      token = string.format('%d', token)
+      call('SET', fence, token, 'PX', '${FENCE_MS}')
       return token
     end
   end
@@ -182,44 +183,42 @@ local function acquire(first, locks, owner, lease, ticket_ms, least, ticket)
   return acquire_held(first, locks, owner, tonumber(lease), ticket_ms, least, ticket)
 end
 
-local function release(first, locks, owner)
+local function release(first, locks, owner, channel)
   -- The common case: one exclusive lock without waiters.
   if locks == 1 and redis.pcall('GET', KEYS[first]) == 'L' .. owner .. '--' then return call('UNLINK', KEYS[first]) end
   if not release_awaited then create() end
-  return release_awaited(first, locks, owner)
-end
-
--- The error reply of a command, which Redis raises as a table or as a text, in Redis 6 with the line before it; or an
--- error in Lua.
-local function error_text(raised)
-  local text = type(raised) == 'table' and raised.err or tostring(raised)
-  if string.find(text, '^%u+ ') then return text end
-  return string.match(text, '^@user_script.-: %-?(%u+ .*)$') or 'ERR Error running script: ' .. text
+  return release_awaited(first, locks, owner, channel)
 end
 
 local replies = {}
-local key_index, arg_index = 1, 2
+local key_index, arg_index = 1, 1
 while arg_index <= #ARGV do
-  local operation, owners, locks = release, ARGV[arg_index + 1], tonumber(ARGV[arg_index + 2])
-  local lease, ticket_ms, least, ticket
+  local locks, owners = tonumber(ARGV[arg_index]), ARGV[arg_index + 1]
+  local operation, lease_or_channel = acquire, ARGV[arg_index + 2]
   local keys = 3 * locks
-  if ARGV[arg_index] == 'acquire' then
-    operation, lease, ticket_ms = acquire, ARGV[arg_index + 3], tonumber(ARGV[arg_index + 4])
-    least, ticket = ARGV[arg_index + 5], ARGV[arg_index + 6]
-    if ticket ~= '' then keys = keys + 2 end
-    arg_index = arg_index + 7
-  else
+  local ticket_ms, least, ticket
+  if locks < 0 then
+    operation, locks, keys = release, -locks, -keys
     arg_index = arg_index + 3
+  else
+    ticket_ms, least, ticket = tonumber(ARGV[arg_index + 3]), ARGV[arg_index + 4] or '0', ARGV[arg_index + 5] or ''
+    if ticket ~= '' then keys = keys + 2 end
+    arg_index = arg_index + 6
   end
   for at = 1, #owners, OWNER do
     local owner = string.sub(owners, at, at + OWNER - 1)
     -- guard: operation-that-fails-alone-lua
-    local is_done, reply = pcall(operation, key_index, locks, owner, lease, ticket_ms, least, ticket)
+    local is_done, reply = pcall(operation, key_index, locks, owner, lease_or_channel, ticket_ms, least, ticket)
     if not is_done then
-      reply = {err = error_text(reply)}
+      -- What a command raises is a table or a text, in Redis 6 with the line before it. Anything else is an error in Lua.
+      local text = type(reply) == 'table' and reply.err or tostring(reply)
+      if not string.find(text, '^%u+ ') then
+        text = string.match(text, '^@user_script.-: %-?(%u+ .*)$') or 'ERR Error running script: ' .. text
+      end
+      reply = {err = text}
       -- A replica has written nothing: it refuses all, and the client looks for the master.
       -- guard: replica-refuses-the-whole-script-lua
-      if string.sub(reply.err, 1, 9) == 'READONLY ' then return reply end
+      if string.sub(text, 1, 9) == 'READONLY ' then return reply end
     end
     replies[#replies + 1] = reply
     key_index = key_index + keys
@@ -229,20 +228,23 @@ return replies
 `,
   encode: (operations, channel) => {
     const keys: string[] = [];
-    const values: (string | number)[] = [channel];
+    const values: (string | number)[] = [];
     let first: LockOperation | undefined;
     let ownersIndex = 0;
     for (const operation of operations) {
+      const { owner } = operation;
       if (first !== undefined && isSameRun(first, operation)) {
-        values[ownersIndex] += operation.owner;
+        values[ownersIndex] += owner;
       } else {
         first = operation;
         ownersIndex = values.length + 1;
-        values.push(operation.kind, operation.owner, operation.keys.length);
+        const locks = operation.keys.length;
         if (operation.kind === 'acquire') {
           const { leaseMs, ticketMs, least, ticket } = operation;
-          values.push(toWholeMs(leaseMs), Math.trunc(ticketMs));
+          values.push(locks, owner, toWholeMs(leaseMs), Math.trunc(ticketMs));
           values.push(least === undefined ? '' : String(least), ticket ?? '');
+        } else {
+          values.push(-locks, owner, channel);
         }
       }
       for (const key of operation.keys) {
@@ -252,6 +254,10 @@ return replies
       if (operation.kind === 'acquire' && operation.ticket !== undefined) {
         keys.push(...queueOf(operation.keys[0]!));
       }
+    }
+    if (first?.kind === 'acquire' && first.ticket === undefined) {
+      values.pop();
+      if (first.least === 0n) values.pop();
     }
     return { keys, values };
   },
