@@ -3,11 +3,17 @@ import { unavailable } from '../commands/redis-errors.js';
 import type { ScriptRunner } from '../commands/script.js';
 import { ScriptBatcher } from '../commands/script-batcher.js';
 import type { Topology } from '../connection/topology.js';
-import { lockScript, type LockOperation, type OperationReply } from './lock-script.js';
+import {
+  acquireOneScript,
+  lockScript,
+  releaseOneScript,
+  type LockOperation,
+  type OperationReply,
+} from './lock-script.js';
 
 const MAX_OPERATIONS = 8;
 
-export type LockBatcher = ScriptBatcher<LockOperation, Exclude<OperationReply, Error>>;
+export type LockBatcher = ScriptBatcher<LockOperation, OperationReply>;
 
 /**
  * Sends the acquires and releases of one tick as one script, in their order: a release that is sent before an acquire frees its
@@ -28,7 +34,14 @@ export function lockBatcher(
     label: `acquire on ${where}`,
     maxRequests: MAX_OPERATIONS,
     keyOf: ({ keys }) => keys[0]!,
-    start: (operations, resolve, reject) =>
+    start: (operations, resolve, reject) => {
+      const [operation] = operations;
+      if (operations.length === 1 && isUsual(operation!)) {
+        const resolveOne = (reply: OperationReply): void => resolve([reply]);
+        if (operation.kind === 'acquire') scripts.start(acquireOneScript, [operation], resolveOne, reject);
+        else scripts.start(releaseOneScript, [operation, channel], resolveOne, reject);
+        return;
+      }
       scripts.start(
         lockScript,
         [operations, channel],
@@ -39,6 +52,13 @@ export function lockBatcher(
             ),
           ),
         reject,
-      ),
+      );
+    },
   });
+}
+
+/** True if a script for one lock can serve the operation. */
+function isUsual(operation: LockOperation): operation is LockOperation {
+  if (operation.keys.length !== 1) return false;
+  return operation.kind === 'release' || (operation.ticket === undefined && operation.least === 0n);
 }

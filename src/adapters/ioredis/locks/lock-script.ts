@@ -1,7 +1,9 @@
 import type { Buffer } from 'node:buffer';
 import { script, toWholeMs } from '../commands/script.js';
-import { fenceOf, FENCE_MS, pendingWriterOf, queueOf } from './lock-keys.js';
-import { CLOCK, HOLDERS, QUEUE, REFUSALS } from './lua/lock-prelude.js';
+import { fenceOf, pendingWriterOf, queueOf } from './lock-keys.js';
+import { ACQUIRE } from './lua/acquire.js';
+import { CLOCK } from './lua/lock-prelude.js';
+import { RELEASE } from './lua/release.js';
 
 /** A request for exclusive locks of one slot. */
 export interface AcquireOperation {
@@ -32,8 +34,8 @@ export type AcquireReply =
   /** Others hold the locks, for at most `forMs` unless they extend their leases. */
   | { readonly granted: false; readonly forMs: number };
 
-/** In the script, strings are buffers. An Error is an error of this operation alone. */
-export type OperationReply = Buffer | number | readonly number[] | Error;
+/** Of a release: how many locks the owner held. */
+export type OperationReply = AcquireReply | number;
 
 /**
  * Acquires exclusive locks and releases locks: any number of operations of one slot, in order, as if each had been sent
@@ -41,7 +43,8 @@ export type OperationReply = Buffer | number | readonly number[] | Error;
  */
 export const lockScript = script<
   [operations: readonly LockOperation[], channel: string],
-  readonly OperationReply[]
+  /** An Error is an error of this operation alone. */
+  readonly (OperationReply | Error)[]
 >({
   name: 'acquire',
   lua: `
@@ -52,144 +55,11 @@ export const lockScript = script<
 -- negative; the owners. Of releases also: the channel. Of acquires: lease in ms, ms for which a pending writer or a ticket
 -- is valid without a retry (0: do not wait), minimum of the fencing token or '' for none, ticket or ''. The last run may
 -- omit a minimum of 0 and no ticket
--- Returns for each acquire: the fencing token, or '' if none is requested; {ms} if others hold a lock: then nothing is
--- acquired. For each release: how many locks the owner held; those of other owners are not changed
--- A repeated request of the same owner is granted again, with the same token.
+-- Returns the replies of \`acquire\` and \`release\`
 ${CLOCK}
-local call = redis.call
 local OWNER = 32
-
--- What follows is created on demand: for locks that are held, or have waiters.
-local acquire_held, release_awaited
-local function create()
-${HOLDERS}
-${REFUSALS}
-${QUEUE}
-  local function lock_of(owner, is_awaited, is_queued)
-    return 'L' .. owner .. (is_awaited and '+' or '-') .. (is_queued and '#' or '-')
-  end
-
-  acquire_held = function(first, locks, owner, lease, ticket_ms, least, ticket)
-    local queue, places = KEYS[first + 3], KEYS[first + 4]
-    local mark = ticket_ms > 0 and (ticket == '' and '+' or '#') or nil
-    local owned = {}
-    local all_owned = true
-    local held_ms
-    for i = 1, locks do
-      local key, writer = KEYS[first + 3 * i - 3], KEYS[first + 3 * i - 1]
-      local kind, found = read_lock(key)
-      -- guard: repeated-request-is-granted-again-lua
-      if kind == 'exclusive' and is_held_by(found, owner) then
-        owned[i] = true
-      elseif kind == nil or (kind == 'shared' and last_end(key) <= now()) then
-        all_owned = false
-      else
-        held_ms = math.max(held_ms or 0, refuse(key, kind, found, mark, lease))
-        -- Keep new readers out until this writer tries again.
-        if kind == 'shared' and mark == '+' and call('PEXPIRE', writer, ticket_ms) == 0 then
-          redis.pcall('SET', writer, '-', 'PX', ticket_ms)
-        end
-      end
-    end
-    if ticket ~= '' and not owned[1] then
-      local turn_in = enqueue(queue, places, ticket, ticket_ms)
-      held_ms = held_ms or turn_in
-    end
-    if held_ms then return {held_ms} end
-
-    -- A new token is larger than all earlier ones of these locks. Locks that are already owned keep theirs.
-    local token
-    if least ~= '' then
-      token = tonumber(least)
-      for i = 1, locks do
-        local kept = redis.pcall('GET', KEYS[first + 3 * i - 2])
-        local number = type(kept) == 'string' and tonumber(kept) or 0
-        token = math.max(token, owned[i] and number or number + 1)
-      end
-      if not all_owned or token == 0 then token = math.max(token, micros()) end
-      token = string.format('%d', token)
-    end
-    for i = 1, locks do
-      local key, fence, writer = KEYS[first + 3 * i - 3], KEYS[first + 3 * i - 2], KEYS[first + 3 * i - 1]
-      if owned[i] then
-        call('PEXPIRE', key, lease)
-      else
-        -- Mark the lock, so that its release wakes waiting readers and queued callers.
-        local pending_writer = redis.pcall('GET', writer)
-        local is_queued = ticket ~= '' and call('ZCARD', queue) > 1
-        call('SET', key, lock_of(owner, pending_writer == '+', is_queued), 'PX', lease)
-        if pending_writer then call('UNLINK', writer) end
-      end
-      if token then call('SET', fence, token, 'PX', '${FENCE_MS}') end
-    end
-    if ticket ~= '' then dequeue(queue, places, ticket) end
-    return token or ''
-  end
-
-  release_awaited = function(first, locks, owner, channel)
-    local count = 0
-    for i = first, first + 3 * locks - 1, 3 do
-      local key, queue, places = KEYS[i], KEYS[i + 1], KEYS[i + 2]
-      local kind, found = read_lock(key)
-      local is_awaited, is_queued
-      -- guard: release-by-owner-only-lua
-      if kind == 'exclusive' and is_held_by(found, owner) then
-        count = count + 1
-        call('UNLINK', key)
-        is_awaited = string.sub(found, LENGTH - 1, LENGTH - 1) == '+'
-        is_queued = string.sub(found, LENGTH, LENGTH) == '#'
-      elseif kind == 'shared' and call('ZREM', key, owner) == 1 then
-        count = count + 1
-        call('ZREMRANGEBYSCORE', key, '(0', now())
-        local is_free = holders(key) == 0
-        -- The release of one reader lets nobody in while other readers hold the lock.
-        if is_free or found ~= '=any' then
-          is_awaited = call('ZSCORE', key, '+')
-          is_queued = call('ZSCORE', key, '#')
-          if is_awaited then call('ZREM', key, '+') end
-        end
-        if is_free then
-          call('UNLINK', key)
-        else
-          call('PEXPIRE', key, last_end(key) - now())
-        end
-      end
-      if is_awaited then redis.pcall('PUBLISH', channel .. ':' .. key, '') end
-      if is_queued then wake_head(channel, key, queue, places) end
-    end
-    return count
-  end
-end
-
-local function acquire(first, locks, owner, lease, ticket_ms, least, ticket)
-  -- The common case: one exclusive lock that is free.
-  if locks == 1 and ticket == '' then
-    local fence, writer = KEYS[first + 1], KEYS[first + 2]
-    local kept = call('MGET', fence, writer)
-    local pending_writer = kept[2]
-    local value = 'L' .. owner .. (pending_writer == '+' and '+-' or '--')
-    if call('SET', KEYS[first], value, 'PX', lease, 'NX') then
-      if pending_writer then call('UNLINK', writer) end
-      if least == '' then return '' end
-      -- guard: fence-is-not-behind-the-clock-lua
-      -- guard: fence-is-larger-than-the-last-lua
-      local token = math.max(tonumber(least), (tonumber(kept[1] or 0) or 0) + 1, micros())
-      token = string.format('%d', token)
-      call('SET', fence, token, 'PX', '${FENCE_MS}')
-      return token
-    end
-  end
-  if not acquire_held then create() end
-  return acquire_held(first, locks, owner, tonumber(lease), ticket_ms, least, ticket)
-end
-
-local function release(first, locks, owner, channel)
-  -- The common case: one exclusive lock without waiters.
-  if locks == 1 and redis.pcall('GET', KEYS[first]) == 'L' .. owner .. '--' then return call('UNLINK', KEYS[first]) end
-  if not release_awaited then create() end
-  return release_awaited(first, locks, owner, channel)
-end
-
+${ACQUIRE}
+${RELEASE}
 local replies = {}
 local key_index, arg_index = 1, 1
 while arg_index <= #ARGV do
@@ -261,7 +131,44 @@ return replies
     }
     return { keys, values };
   },
-  decode: (reply) => reply as readonly OperationReply[],
+  decode: (replies, operations) =>
+    (replies as readonly unknown[]).map((reply, i) => {
+      if (reply instanceof Error) return reply;
+      return operations[i]!.kind === 'acquire' ? decodeAcquire(reply) : (reply as number);
+    }),
+});
+
+/** `lockScript` for one acquire of one lock, with a fencing token and without a ticket: the usual one. */
+export const acquireOneScript = script<[operation: AcquireOperation], AcquireReply>({
+  name: 'acquire',
+  lua: `
+-- KEYS[1] lock, [2] its fence, [3] its pending writer
+-- ARGV[1] owner, [2] lease in ms, [3] ms for which a pending writer is valid without a retry (0: do not wait)
+-- Returns the reply of \`acquire\`
+${CLOCK}
+${ACQUIRE}
+return acquire(1, 1, ARGV[1], ARGV[2], tonumber(ARGV[3]), '0', '')
+`,
+  encode: ({ keys: [key], owner, leaseMs, ticketMs }) => ({
+    keys: [key!, fenceOf(key!), pendingWriterOf(key!)],
+    values: [owner, toWholeMs(leaseMs), Math.trunc(ticketMs)],
+  }),
+  decode: decodeAcquire,
+});
+
+/** `lockScript` for one release of one lock. */
+export const releaseOneScript = script<[operation: ReleaseOperation, channel: string], number>({
+  name: 'release',
+  lua: `
+-- KEYS[1] lock, [2] its queue, [3] its places
+-- ARGV[1] owner, [2] channel
+-- Returns the reply of \`release\`
+${CLOCK}
+${RELEASE}
+return release(1, 1, ARGV[1], ARGV[2])
+`,
+  encode: ({ keys: [key], owner }, channel) => ({ keys: [key!, ...queueOf(key!)], values: [owner, channel] }),
+  decode: (reply) => reply as number,
 });
 
 /** True if the operations differ in keys and owners only. */

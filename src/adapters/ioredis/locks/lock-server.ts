@@ -8,7 +8,7 @@ import type { Topology } from '../connection/topology.js';
 import { acquireSharedScript } from './acquire-shared-script.js';
 import { abandonScript, extendScript } from './held-scripts.js';
 import { lockBatcher, type LockBatcher } from './lock-batcher.js';
-import { decodeAcquire, type AcquireReply } from './lock-script.js';
+import type { AcquireReply } from './lock-script.js';
 
 export interface LockServerSettings {
   readonly clock: Clock;
@@ -140,7 +140,7 @@ export class LockServer {
     if (permits === 1) {
       const least = isFenced ? minimum : undefined;
       const operation = { kind: 'acquire', keys, owner, leaseMs, ticket, ticketMs, least } as const;
-      return this.#batcher.run(operation, timeout).then(decodeAcquire);
+      return this.#batcher.run(operation, timeout) as Promise<AcquireReply>;
     }
     const request = { keys, owner, leaseMs, permits, ticket, ticketMs, channel };
     return this.#scripts.run(acquireSharedScript, [request], timeout);

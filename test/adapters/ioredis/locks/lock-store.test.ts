@@ -2,11 +2,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { Cluster } from 'ioredis';
 import { acquireSharedScript } from '../../../../src/adapters/ioredis/locks/acquire-shared-script.js';
 import { extendScript } from '../../../../src/adapters/ioredis/locks/held-scripts.js';
-import {
-  decodeAcquire,
-  lockScript,
-  type AcquireReply,
-} from '../../../../src/adapters/ioredis/locks/lock-script.js';
+import { lockScript, type AcquireReply } from '../../../../src/adapters/ioredis/locks/lock-script.js';
 import { RedisConnection } from '../../../../src/adapters/ioredis/connection/redis-connection.js';
 import type { ScriptRunner } from '../../../../src/adapters/ioredis/commands/script.js';
 import { resolveTarget } from '../../../../src/adapters/ioredis/connection/target.js';
@@ -75,7 +71,8 @@ async function acquireAs(
   const asked = { keys, owner, leaseMs: LONG, ticket, ticketMs: 1_000 };
   if (permits !== 1) return scripts.run(acquireSharedScript, [{ ...asked, permits, channel: 'nobody' }]);
   const [reply] = await scripts.run(lockScript, [[{ ...asked, kind: 'acquire', least: 0n }], 'nobody']);
-  return decodeAcquire(reply);
+  if (typeof reply !== 'object' || reply instanceof Error) throw new Error(String(reply));
+  return reply;
 }
 
 /** @returns how many of the locks the owner held */

@@ -1,5 +1,6 @@
 /** Lua: the server's clock in us and in ms. Read once, because it may move within one script. */
 export const CLOCK = `
+local call = redis.call
 local time_read
 local function micros()
   if not time_read then
