@@ -3,6 +3,7 @@ import type { Clock } from '../../../core/ports/clock.js';
 import type { Snapshot } from '../../../core/ports/entry-store.js';
 import type { StoreUnavailableError } from '../../../core/shared/errors.js';
 import type { CircuitBreaker } from '../commands/circuit-breaker.js';
+import { groupsBySlot } from '../commands/cluster-slot.js';
 import { replyCode, unavailable } from '../commands/redis-errors.js';
 import { Batch, TickBatcher, type BatchedCall, type BatchSettings } from '../commands/tick-batcher.js';
 import type { Topology } from '../connection/topology.js';
@@ -88,27 +89,24 @@ export class EntryReader {
       const slot = slotOf(key);
       const breaker = this.#topology.breakerFor(key, slot);
       let node = nodes.get(breaker);
-      if (node === undefined) nodes.set(breaker, (node = { commands: new Map(), calls: [] }));
-      const command = node.commands.get(slot);
-      if (command === undefined) node.commands.set(slot, { keys: [key], indexes: [index] });
-      else {
-        command.keys.push(key);
-        command.indexes.push(index);
-      }
+      if (node === undefined) nodes.set(breaker, (node = { keys: [], slots: [], indexes: [], calls: [] }));
+      node.keys.push(key);
+      node.slots.push(slot);
+      node.indexes.push(index);
       return node;
     });
     for (const call of batch.calls) batch.awaitNodes(call, nodeOf);
     const replies: Replies = Array.from({ length: batch.keys.length }, () => null);
     this.#topology.corkWrites();
-    for (const [breaker, { commands, calls }] of nodes) {
+    for (const [breaker, node] of nodes) {
       this.#start(
         breaker,
-        () => this.#getFromNode(commands, replies),
+        () => this.#getFromNode(node, replies),
         () => {
-          for (const call of calls) if (--call.pendingNodes === 0) batch.resolve(call, replies);
+          for (const call of node.calls) if (--call.pendingNodes === 0) batch.resolve(call, replies);
         },
         (error) => {
-          for (const call of calls) batch.reject(call, error);
+          for (const call of node.calls) batch.reject(call, error);
         },
       );
     }
@@ -118,31 +116,32 @@ export class EntryReader {
    * Reads the keys of one node. Resolves when all are read; an error takes the place of a reply. Rejects if the node
    * replies to nothing.
    */
-  async #getFromNode(commands: ReadonlyMap<number, SlotCommand>, replies: Replies): Promise<void> {
-    const [slot] = commands.keys();
-    const node = commands.size > 1 && this.#readsAcrossSlots ? this.#topology.masterOf(slot!) : undefined;
-    if (node === undefined) return this.#getBySlot(commands, replies);
-    const keys: string[] = [];
-    for (const command of commands.values()) for (const key of command.keys) keys.push(key);
+  async #getFromNode(node: NodeKeys, replies: Replies): Promise<void> {
+    const { keys, slots, indexes } = node;
+    const hasManySlots = slots.some((slot) => slot !== slots[0]);
+    const client = hasManySlots && this.#readsAcrossSlots ? this.#topology.masterOf(slots[0]!) : undefined;
+    if (client === undefined) return this.#getBySlot(node, replies);
     let values: readonly (Buffer | null | Error)[];
     try {
-      values = await readAcrossSlots(node, keys);
+      values = await readAcrossSlots(client, keys);
     } catch (error) {
       const code = replyCode(error);
       if (code === undefined) throw error;
       // guard: old-cluster-is-read-slot-by-slot
       if (code === 'ERR') this.#readsAcrossSlots = false;
-      return this.#getBySlot(commands, replies);
+      return this.#getBySlot(node, replies);
     }
-    let next = 0;
-    let moved: Map<number, SlotCommand> | undefined;
-    for (const [slot, command] of commands) {
-      for (const index of command.indexes) {
-        const value = values[next++]!;
-        if (value instanceof Error) (moved ??= new Map()).set(slot, command);
-        else replies[index] = value;
+    let moved: NodeKeys | undefined;
+    values.forEach((value, i) => {
+      if (value instanceof Error) {
+        moved ??= { keys: [], slots: [], indexes: [] };
+        moved.keys.push(keys[i]!);
+        moved.slots.push(slots[i]!);
+        moved.indexes.push(indexes[i]!);
+      } else {
+        replies[indexes[i]!] = value;
       }
-    }
+    });
     // The errors of these commands stand in place of their replies.
     // guard: moved-slot-is-read-where-it-is
     if (moved !== undefined) await this.#getBySlot(moved, replies).catch(() => {});
@@ -153,27 +152,28 @@ export class EntryReader {
    * Resolves when all of them are settled; if a command fails, its error is stored in place of its replies. Rejects if
    * all of them fail.
    */
-  #getBySlot(commands: ReadonlyMap<number, SlotCommand>, replies: Replies): Promise<void> {
+  #getBySlot({ keys, slots, indexes }: NodeKeys, replies: Replies): Promise<void> {
     const { client, where } = this.#topology;
+    const commands = groupsBySlot([...slots.keys()], (at) => slots[at]!);
     return new Promise((resolve, reject) => {
-      let pending = commands.size;
+      let pending = commands.length;
       let failures = 0;
       const done = (error?: unknown): void => {
         pending -= 1;
         if (error !== undefined) failures += 1;
         if (pending > 0) return;
-        if (failures === commands.size) reject(error);
+        if (failures === commands.length) reject(error);
         else resolve();
       };
-      for (const { keys, indexes } of commands.values()) {
-        client.mgetBuffer(keys).then(
+      for (const places of commands) {
+        client.mgetBuffer(places.map((at) => keys[at]!)).then(
           (values) => {
-            for (let i = 0; i < indexes.length; i++) replies[indexes[i]!] = values[i]!;
+            places.forEach((at, i) => (replies[indexes[at]!] = values[i]!));
             done();
           },
           (error: unknown) => {
             const failure = unavailable('MGET', where, error);
-            for (const index of indexes) replies[index] = failure;
+            for (const at of places) replies[indexes[at]!] = failure;
             done(error);
           },
         );
@@ -223,17 +223,16 @@ interface NonceSet {
   nodes: readonly NodeBatch[] | undefined;
 }
 
-/** The part of a batch that one node of a Cluster has. */
-interface NodeBatch {
-  /** By slot. */
-  readonly commands: Map<number, SlotCommand>;
-  readonly calls: ReadCall[];
+/** Keys of one node of a Cluster, each with its slot and its index in the batch. */
+interface NodeKeys {
+  readonly keys: string[];
+  readonly slots: number[];
+  readonly indexes: number[];
 }
 
-interface SlotCommand {
-  readonly keys: string[];
-  /** The indexes of the keys in the batch. */
-  readonly indexes: number[];
+/** The part of a batch that one node of a Cluster has. */
+interface NodeBatch extends NodeKeys {
+  readonly calls: ReadCall[];
 }
 
 /** By index of the key in the batch. An error: the command of this key failed. */
