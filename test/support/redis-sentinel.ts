@@ -25,6 +25,8 @@ export interface SentinelOptions {
   readonly sentinels?: number;
   /** After how long without an answer a server is down. On a busy machine that is short. @default 500 */
   readonly downAfterMs?: number;
+  /** Of the sentinels. @default none */
+  readonly password?: string;
 }
 
 /**
@@ -32,7 +34,7 @@ export interface SentinelOptions {
  */
 export async function startSentinelOf(
   program: string,
-  { sentinels: count = 1, downAfterMs = 500 }: SentinelOptions = {},
+  { sentinels: count = 1, downAfterMs = 500, password }: SentinelOptions = {},
 ): Promise<SentinelSetup> {
   const started: RedisServer[] = [];
   const start = async (options: Parameters<typeof startRedisProcess>[1]): Promise<RedisServer> => {
@@ -49,7 +51,7 @@ export async function startSentinelOf(
     );
     const quorum = Math.floor(count / 2) + 1;
     const guards = await startAll(
-      Array.from({ length: count }, () => () => start(sentinelOf(primary, quorum, downAfterMs))),
+      Array.from({ length: count }, () => () => start(sentinelOf(primary, quorum, downAfterMs, password))),
     );
     for (const guard of guards) {
       await until(guard, 'knows the replica', knowsReplica);
@@ -70,15 +72,18 @@ function sentinelOf(
   primary: RedisServer,
   quorum: number,
   downAfterMs: number,
+  password: string | undefined,
 ): Parameters<typeof startRedisProcess>[1] {
   const lines = [
     `sentinel monitor ${NAME} ${primary.host} ${primary.port} ${quorum}`,
     `sentinel down-after-milliseconds ${NAME} ${downAfterMs}`,
     `sentinel failover-timeout ${NAME} 5000`,
     `sentinel parallel-syncs ${NAME} 1`,
+    ...(password === undefined ? [] : [`requirepass ${password}`, `sentinel sentinel-pass ${password}`]),
   ];
   return {
     bare: true,
+    ...(password === undefined ? {} : { password }),
     // A sentinel writes what it learns into its configuration, so it must have one of its own.
     prepare: async ({ folder }) => {
       const file = join(folder, 'sentinel.conf');

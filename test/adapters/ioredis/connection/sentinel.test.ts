@@ -2,6 +2,7 @@ import test from 'ava';
 import { newToken } from '../../../../src/core/shared/token.js';
 import { eventually } from '../../../support/eventually.js';
 import { startSentinel } from '../../../support/servers.js';
+import { startTlsProxy } from '../../../support/tls-proxy.js';
 import { admin, MAJORS, ready, store } from '../rig.js';
 
 for (const { major, Redis } of MAJORS) {
@@ -36,11 +37,19 @@ for (const { major, Redis } of MAJORS) {
     });
   });
 
-  test(`after SENTINEL FAILOVER commands go to the new primary, although the old one still takes them (ioredis ${major})`, async (t) => {
-    const setup = await startSentinel();
+  test(`after SENTINEL FAILOVER commands go to the new primary, although the old one still takes them (ioredis ${major}, sentinel with TLS and a password)`, async (t) => {
+    const setup = await startSentinel({ password: 'secret' });
     t.teardown(() => setup.stop());
-    const { sentinels, name, primary, replica, sentinel } = setup;
-    const pattern = new Redis({ sentinels: [...sentinels], name, lazyConnect: true });
+    const { name, primary, replica, sentinel } = setup;
+    const proxy = await startTlsProxy(sentinel.port);
+    t.teardown(() => proxy.stop());
+    const pattern = new Redis({
+      sentinels: [{ host: sentinel.host, port: proxy.port }],
+      name,
+      sentinelPassword: 'secret',
+      sentinelTLS: { ca: proxy.ca },
+      lazyConnect: true,
+    });
     const { entries, entry } = await ready(t, pattern, { timeout: '2s' });
     await store(entries, entry('a'));
     const [old, fresh] = [admin(t, primary.url), admin(t, replica.url)];
