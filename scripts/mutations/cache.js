@@ -995,7 +995,14 @@ export const cacheMutations = [
   {
     guard: 'new-primary-ends-the-connection',
     test: 'test/adapters/ioredis/connection/sentinel.test.ts',
-    title: 'after SENTINEL FAILOVER commands go to the new primary*',
+    title: 'after SENTINEL FAILOVER commands and wakeups use the new primary*',
+  },
+  {
+    guard: 'wakeups-follow-the-master',
+    replace: 'this.#hasBeenReady && ',
+    by: 'false && ',
+    test: 'test/adapters/ioredis/connection/sentinel.test.ts',
+    title: 'after SENTINEL FAILOVER commands and wakeups use the new primary*',
   },
   {
     guard: 'old-cluster-is-read-slot-by-slot',

@@ -38,6 +38,7 @@ export class RedisConnection {
   readonly #wakeups: WakeupChannels;
   readonly #changes: ChangeFeed | undefined;
   readonly #readiness: ReadinessCheck;
+  #hasBeenReady = false;
 
   /** @param wake called with every name that is published and listened for: a key without the prefix of the client */
   constructor(
@@ -57,7 +58,7 @@ export class RedisConnection {
     this.topology = openTopology(target, role, settings, {
       ready: () => {
         this.#readiness.changed();
-        this.#subscriber.retryNow();
+        this.#followServer();
         this.#changes?.onReady();
         settings.onReady?.();
       },
@@ -109,6 +110,14 @@ export class RedisConnection {
     this.#wakeups.close();
     this.#changes?.close();
     await this.topology.close();
+  }
+
+  /** The connection for commands is usable. After the first time, the server may be another one. */
+  #followServer(): void {
+    // guard: wakeups-follow-the-master
+    if (this.#hasBeenReady && this.#subscriber.isSubscribed) this.#subscriber.reconnect();
+    else this.#subscriber.retryNow();
+    this.#hasBeenReady = true;
   }
 
   #openChanges(target: Target, settings: ConnectionTargetSettings): ChangeFeed | undefined {

@@ -37,7 +37,7 @@ for (const { major, Redis } of MAJORS) {
     });
   });
 
-  test(`after SENTINEL FAILOVER commands go to the new primary, although the old one still takes them (ioredis ${major}, sentinel with TLS and a password)`, async (t) => {
+  test(`after SENTINEL FAILOVER commands and wakeups use the new primary, although the old one still takes them (ioredis ${major}, sentinel with TLS and a password)`, async (t) => {
     const setup = await startSentinel({ password: 'secret' });
     t.teardown(() => setup.stop());
     const { name, primary, replica, sentinel } = setup;
@@ -50,7 +50,8 @@ for (const { major, Redis } of MAJORS) {
       sentinelTLS: { ca: proxy.ca },
       lazyConnect: true,
     });
-    const { entries, entry } = await ready(t, pattern, { timeout: '2s' });
+    const { entries, entry, listening, woken } = await ready(t, pattern, { timeout: '2s' });
+    await listening(entry('c'));
     await store(entries, entry('a'));
     const [old, fresh] = [admin(t, primary.url), admin(t, replica.url)];
     await admin(t, sentinel.url).call('SENTINEL', 'FAILOVER', name);
@@ -61,6 +62,13 @@ for (const { major, Redis } of MAJORS) {
       const key = entry(`after-${++stored}`);
       await store(entries, key).catch(() => {});
       return (await fresh.exists(key)) === 1;
+    });
+    await eventually('wakes arrive again', async () => {
+      const token = newToken();
+      await entries.lease(entry('c'), token, 60_000, '*');
+      await entries.lease(entry('c'), newToken(), 60_000, undefined);
+      await entries.release(entry('c'), token);
+      return woken.includes(entry('c'));
     });
     // A sentinel waits for eight seconds before it makes it a replica, which ends its connections.
     t.is((await old.role())[0], 'master');
