@@ -19,7 +19,9 @@ export function decide(
   const rules = set.rules.map((rule): RuleDecision => {
     if (rule.limit === 0) return refusing(rule);
     const { limit } = requested[i]!;
-    return { ...unused(rule), ...reply.rules[i++]!, limit };
+    const { allowed, used, remaining, retryAfterMs, resetMs } = reply.rules[i++]!;
+    const { name, algorithm, perMs } = rule;
+    return { rule: name, algorithm, allowed, limit, perMs, used, remaining, retryAfterMs, resetMs };
   });
   return summarize(rules, reply.blockedMs, source);
 }

@@ -61,7 +61,7 @@ export class HeldLease implements Lease, Linked<HeldLease> {
     const { clock, leaseMs, requestedAt } = setup;
     this.#acquiredAt = clock.now();
     this.#deadline = requestedAt + leaseValidity(leaseMs);
-    this.#renewIn(requestedAt + leaseMs / 3 - clock.now());
+    this.#renewIn(requestedAt + leaseMs / 3 - this.#acquiredAt);
   }
 
   get keys(): readonly string[] {

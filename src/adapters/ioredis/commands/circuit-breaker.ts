@@ -33,7 +33,8 @@ export interface BreakerSettings {
 interface PendingCommand extends Linked<PendingCommand> {
   readonly verb: string;
   readonly startedAt: number;
-  readonly send: () => void;
+  readonly send: () => Promise<unknown>;
+  readonly resolve: (reply: never) => void;
   readonly reject: (error: StoreUnavailableError) => void;
   /** The caller's own, shorter deadline. */
   deadline: Timer | undefined;
@@ -117,35 +118,11 @@ export class CircuitBreaker {
   ): void {
     if (this.#state === 'open' || this.#state === 'shutdown') return reject(this.#refusal(verb, 'refused'));
     const { clock, timeout } = this.#settings;
-    const settle = (isAlive: boolean): boolean => {
-      const wasPending = this.#pending.delete(command);
-      command.deadline?.cancel();
-      // A late reply shows that the server is alive, too.
-      if (!wasPending && isAlive && this.#state === 'open') this.#probe();
-      if (command.isSettled) return false;
-      command.isSettled = true;
-      return true;
-    };
-    const onError = (error: unknown): void => {
-      const code = replyCode(error);
-      if (settle(code !== undefined)) reject(unavailable(verb, this.#target.where, error));
-      if (code === 'READONLY') this.#target.onReadOnly();
-    };
-    const sendNow = (): void => {
-      command.bytesBefore = this.#target.bytesReceived();
-      try {
-        send().then((reply) => {
-          this.#timeouts = 0;
-          if (settle(true)) resolve(reply);
-        }, onError);
-      } catch (error) {
-        onError(error);
-      }
-    };
     const command: PendingCommand = {
       verb,
       startedAt: clock.now(),
-      send: sendNow,
+      send,
+      resolve,
       reject,
       deadline: undefined,
       isSettled: false,
@@ -160,7 +137,7 @@ export class CircuitBreaker {
       command.deadline = clock.after(ms, () => afterPendingReads(() => this.#rejectLate(command, ms)));
     }
     this.#deadline ??= clock.after(timeout, this.#onDeadline);
-    if (this.#state === 'closed') sendNow();
+    if (this.#state === 'closed') this.#send(command);
   }
 
   /** The connection is ready for commands. */
@@ -169,7 +146,7 @@ export class CircuitBreaker {
       this.#state = 'closed';
       for (const command of this.#pending.values()) {
         if (command.isSettled) this.#pending.delete(command);
-        else command.send();
+        else this.#send(command);
       }
     } else if (this.#state === 'open') {
       this.#probePauses.reset();
@@ -194,6 +171,42 @@ export class CircuitBreaker {
     this.#probeTimer?.cancel();
     this.#probeDeadline?.cancel();
     this.#rejectAll();
+  }
+
+  #send(command: PendingCommand): void {
+    command.bytesBefore = this.#target.bytesReceived();
+    try {
+      command.send().then(
+        (reply) => this.#onReply(command, reply as never),
+        (error: unknown) => this.#onError(command, error),
+      );
+    } catch (error) {
+      this.#onError(command, error);
+    }
+  }
+
+  #onReply(command: PendingCommand, reply: never): void {
+    this.#timeouts = 0;
+    if (this.#settle(command, true)) command.resolve(reply);
+  }
+
+  #onError(command: PendingCommand, error: unknown): void {
+    const code = replyCode(error);
+    if (this.#settle(command, code !== undefined)) {
+      command.reject(unavailable(command.verb, this.#target.where, error));
+    }
+    if (code === 'READONLY') this.#target.onReadOnly();
+  }
+
+  /** @returns false if the caller has its reply, or an error */
+  #settle(command: PendingCommand, isAlive: boolean): boolean {
+    const wasPending = this.#pending.delete(command);
+    command.deadline?.cancel();
+    // A late reply shows that the server is alive, too.
+    if (!wasPending && isAlive && this.#state === 'open') this.#probe();
+    if (command.isSettled) return false;
+    command.isSettled = true;
+    return true;
   }
 
   /** All commands have the same deadline, so one timer, for the oldest, serves all. */

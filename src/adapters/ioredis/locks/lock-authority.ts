@@ -11,7 +11,7 @@ export interface LockAuthority {
   close(): Promise<void>;
 }
 
-/** Returns a random id for the owner of one grant. */
+/** Returns a random id for the owner of one grant: 32 characters. */
 export function newOwner(): string {
-  return newToken() + newToken();
+  return newToken(24);
 }
