@@ -21,6 +21,10 @@ test('CROSSSLOT: key slots equal those of Redis', async (t) => {
     '{é☃}x',
     'ü',
     'shop:tag:{shop}:x',
+    'x'.repeat(341),
+    '☃'.repeat(341),
+    '☃'.repeat(342),
+    `a{${'é'.repeat(2_000)}}`,
   ];
   for (const key of keys) t.is(slotOf(key), Number(await side.call('CLUSTER', 'KEYSLOT', key)), key);
 });
