@@ -999,7 +999,7 @@ export const cacheMutations = [
   },
   {
     guard: 'wakeups-follow-the-master',
-    replace: 'this.#hasBeenReady && ',
+    replace: 'again && ',
     by: 'false && ',
     test: 'test/adapters/ioredis/connection/sentinel.test.ts',
     title: 'after SENTINEL FAILOVER commands and wakeups use the new primary*',

@@ -34,7 +34,15 @@ export function openBackend(target: Target, settings: IoredisSettings, host: Ada
   const connection = new RedisConnection(
     target,
     'commands',
-    { clock, namespace, timeout, connectTimeout, changed, changes, onReady: () => messages.onReady() },
+    {
+      clock,
+      namespace,
+      timeout,
+      connectTimeout,
+      changed,
+      changes,
+      onReady: (again) => messages.onReady(again),
+    },
     (key) => host.wake(key),
   );
   const { scripts, topology } = connection;

@@ -36,7 +36,6 @@ export class ChangeFeed {
   readonly #links = new Map<string, Link>();
   #timer: Timer | undefined;
   #confirmedAt = -Infinity;
-  #hasBeenReady = false;
   #closed = false;
 
   constructor(
@@ -69,10 +68,9 @@ export class ChangeFeed {
     this.#follow();
   }
 
-  /** Called when the connection for commands is usable. After the first time, the server may be another one. */
-  onReady(): void {
-    if (this.#hasBeenReady) for (const { subscriber } of this.#links.values()) subscriber.reconnect();
-    this.#hasBeenReady = true;
+  /** Called when the connection for commands is usable. @param again true: the server may be another one */
+  onReady(again: boolean): void {
+    if (again) for (const { subscriber } of this.#links.values()) subscriber.reconnect();
     this.#follow();
   }
 

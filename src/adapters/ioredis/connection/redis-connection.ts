@@ -24,8 +24,11 @@ export interface ConnectionTargetSettings {
   readonly connectTimeout: number;
   /** What must be reported about changes that others make; undefined: nothing. */
   readonly changes?: (ChangeSubscription & { readonly sender: string }) | undefined;
-  /** Called when the connection for commands is usable, each time. */
-  readonly onReady?: (() => void) | undefined;
+  /**
+   * Called when the connection for commands is usable, each time.
+   * @param again false the first time. After that, the server may be another one
+   */
+  readonly onReady?: ((again: boolean) => void) | undefined;
   /** Called when a breaker opens, with the reason, and when it closes, with undefined. */
   readonly changed: (breaker: CircuitBreaker, reason: Error | undefined) => void;
 }
@@ -57,10 +60,14 @@ export class RedisConnection {
     const channel = channelOf(settings.namespace);
     this.topology = openTopology(target, role, settings, {
       ready: () => {
+        const again = this.#hasBeenReady;
+        this.#hasBeenReady = true;
         this.#readiness.changed();
-        this.#followServer();
-        this.#changes?.onReady();
-        settings.onReady?.();
+        // guard: wakeups-follow-the-master
+        if (again && this.#subscriber.isSubscribed) this.#subscriber.reconnect();
+        else this.#subscriber.retryNow();
+        this.#changes?.onReady(again);
+        settings.onReady?.(again);
       },
       disconnected: (error) => this.#readiness.recordError(error),
       error: (error) => this.#readiness.recordError(error),
@@ -112,14 +119,6 @@ export class RedisConnection {
     await this.topology.close();
   }
 
-  /** The connection for commands is usable. After the first time, the server may be another one. */
-  #followServer(): void {
-    // guard: wakeups-follow-the-master
-    if (this.#hasBeenReady && this.#subscriber.isSubscribed) this.#subscriber.reconnect();
-    else this.#subscriber.retryNow();
-    this.#hasBeenReady = true;
-  }
-
   #openChanges(target: Target, settings: ConnectionTargetSettings): ChangeFeed | undefined {
     const { changes } = settings;
     if (changes === undefined) return undefined;
@@ -167,7 +166,7 @@ export function openTopology(
 
 /**
  * The channel that every process receives: subjects of limits that were refunded, blocked or reset. Before a colon and a
- * name, it is the channel for those who wait for that name (wakeup-channels.ts).
+ * name, it is the channel for the processes that wait for that name (wakeup-channels.ts).
  */
 export function channelOf(namespace: string): string {
   return `${namespace}:wake`;

@@ -27,7 +27,6 @@ export class RedisMessageBus implements MessageBus {
   readonly #settings: ConnectionSettings;
   readonly #shards: ShardConnections | undefined;
   #connection: MessageConnection | undefined;
-  #hasBeenReady = false;
   #closed = false;
 
   constructor(target: Target, topology: Topology, scripts: ScriptRunner, settings: ConnectionSettings) {
@@ -80,12 +79,11 @@ export class RedisMessageBus implements MessageBus {
     };
   }
 
-  /** Called when the connection for commands is usable. After the first time, the server may be another one. */
-  onReady(): void {
+  /** Called when the connection for commands is usable. @param again true: the server may be another one */
+  onReady(again: boolean): void {
     // guard: messages-follow-the-master
-    if (this.#hasBeenReady) this.#connection?.reconnect();
+    if (again) this.#connection?.reconnect();
     else this.#connection?.retryNow();
-    this.#hasBeenReady = true;
     this.#shards?.follow();
   }
 
