@@ -3,10 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { startMember } from '../support/members.js';
 import { percentile, wallClock } from '../support/statistics.js';
 import { serverWork, workBetween } from './costs.js';
+import { QUIET_MS } from './plans.js';
 
 const TURN_MS = 1;
-/** Then no process is subscribed any more to what it has waited for. */
-const QUIET_MS = 1_500;
 
 /**
  * @param {number} processes

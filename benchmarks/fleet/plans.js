@@ -4,6 +4,8 @@
 export const LOAD_MS = 35;
 /** The deadline of a command, in ms: the default of `ioredis(...)`. */
 const TIMEOUT_MS = 200;
+/** The pause after `before`, in ms. After it, no process is subscribed to what it has waited for. */
+export const QUIET_MS = 1_500;
 const HOT_CALLERS = 10;
 /** How many processes want a contended key at the same time. */
 export const WANTED_BY = 4;

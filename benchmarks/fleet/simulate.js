@@ -1,9 +1,8 @@
 import { percentile } from '../support/statistics.js';
+import { QUIET_MS } from './plans.js';
 import { SimulatedProcess } from './simulated-process.js';
 import { SimulatedRedis } from './simulated-redis.js';
 import { VirtualTime } from './virtual-time.js';
-
-const QUIET_MS = 1_500;
 
 /**
  * Runs a plan in virtual time.
@@ -43,7 +42,6 @@ export async function simulate(processes, plan, costs, { delayMs, wakes = 'by na
     return tookMs;
   };
   await run(plan.before);
-  // Then no process is subscribed any more to what it has waited for.
   let isQuiet = false;
   time.at(time.now + QUIET_MS, () => (isQuiet = true));
   await time.run(() => isQuiet);

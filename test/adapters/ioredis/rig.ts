@@ -112,6 +112,14 @@ export function valueOf(token: string, payload = 'value'): Buffer {
   });
 }
 
+/** Ends a load for which another caller waits, so that its end is published. */
+export async function endLoad({ entries, entry }: Rig, key: string): Promise<void> {
+  const token = newToken();
+  await entries.lease(entry(key), token, 60_000, '*');
+  await entries.lease(entry(key), newToken(), 60_000, undefined);
+  await entries.release(entry(key), token);
+}
+
 /** Leases and fills: afterwards the value stands there. */
 export async function store(entries: EntryStore, key: string, payload = 'value'): Promise<Buffer> {
   const token = newToken();

@@ -34,7 +34,7 @@ interface PendingCommand extends Linked<PendingCommand> {
   readonly verb: string;
   readonly startedAt: number;
   readonly send: () => Promise<unknown>;
-  readonly resolve: (reply: never) => void;
+  readonly resolve: (reply: unknown) => void;
   readonly reject: (error: StoreUnavailableError) => void;
   /** The caller's own, shorter deadline. */
   deadline: Timer | undefined;
@@ -122,7 +122,7 @@ export class CircuitBreaker {
       verb,
       startedAt: clock.now(),
       send,
-      resolve,
+      resolve: resolve as (reply: unknown) => void,
       reject,
       deadline: undefined,
       isSettled: false,
@@ -177,7 +177,7 @@ export class CircuitBreaker {
     command.bytesBefore = this.#target.bytesReceived();
     try {
       command.send().then(
-        (reply) => this.#onReply(command, reply as never),
+        (reply) => this.#onReply(command, reply),
         (error: unknown) => this.#onError(command, error),
       );
     } catch (error) {
@@ -185,7 +185,7 @@ export class CircuitBreaker {
     }
   }
 
-  #onReply(command: PendingCommand, reply: never): void {
+  #onReply(command: PendingCommand, reply: unknown): void {
     this.#timeouts = 0;
     if (this.#settle(command, true)) command.resolve(reply);
   }

@@ -14,8 +14,8 @@ const LINGER_MS = 1_000;
 
 /**
  * The channels of wakeups. The end of a load, the release of a lock and that of a slot are published on a channel of their
- * own, `<channel>:<name>`, to which a process subscribes while one of its calls waits for that name. On one channel for all,
- * every process would be told of every wait of all others: a hundred processes would be told a hundred times as much.
+ * own, `<channel>:<name>`, to which a process subscribes while one of its calls waits for that name. With one channel for all
+ * names, every process would receive every message, most of them for nothing.
  *
  * A name may have ended between the answer that made a call wait and the subscription. So the name is woken as soon as its
  * messages are received, and the call asks once more.

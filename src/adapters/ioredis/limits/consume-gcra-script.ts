@@ -1,4 +1,4 @@
-import type { Buffer } from 'node:buffer';
+import { Buffer } from 'node:buffer';
 import { windowOf } from '../../../core/limits/algorithms/algorithm.js';
 import { gcra } from '../../../core/limits/algorithms/gcra.js';
 import { MAX_MS, type RateReply, type RateRequest } from '../../../core/ports/rate-store.js';
@@ -22,8 +22,8 @@ export const consumeGcraScript = script<
 -- ARGV for each run of requests that differ in keys only: limit, window in us, burst, cost (negative: forced), number of
 -- requests. The last run may omit the number, then it has all further requests, and a cost of 1 before it. After complete
 -- runs: now in us, instead of the time of this server
--- Returns for each request the debt after it, in credits; or, if it was refused or would be: remaining ms of its block, 1
--- if there was room, the debt. (A debt of 2^53 or more is a text.)
+-- Returns for each request the debt after it, in credits. Without room, or for a blocked subject: {remaining ms of the
+-- block, 1 if there was room, the debt}. A debt of 2^53 or more is a text
 local call, match, format = redis.call, string.match, string.format
 local ceil, max, min = math.ceil, math.max, math.min
 local now = #ARGV % 5 == 1 and tonumber(ARGV[#ARGV])
@@ -109,7 +109,8 @@ type Debt = number | Buffer;
 type GcraReply = Debt | readonly [blockedMs: number, hasRoom: 0 | 1, debt: Debt];
 
 function readReply(reply: GcraReply, { rules, cost }: RateRequest): RateReply {
-  const [blockedMs, hasRoom, debt] = Array.isArray(reply) ? (reply as never) : [0, 1, reply as Debt];
+  const isDebt = typeof reply === 'number' || Buffer.isBuffer(reply);
+  const [blockedMs, hasRoom, debt] = isDebt ? [0, 1, reply] : reply;
   const rule = rules[0]!;
   const state = { updatedAt: 0, debt: Number(debt) };
   return { blockedMs, rules: [{ allowed: hasRoom === 1, ...gcra.status(rule, state, 0, cost) }] };

@@ -33,7 +33,7 @@ export class RedisRateStore implements RateStore {
 
   /**
    * @param channel on which a refund, a block or a reset is published, for waiting calls and for remembered refusals. The release
-   * of a slot is published for those who wait for it (connection/wakeup-channels.ts)
+   * of a slot is published for the processes that wait for it (connection/wakeup-channels.ts)
    */
   constructor(scripts: ScriptRunner, topology: Topology, channel: string, settings: RateStoreSettings) {
     this.#scripts = scripts;

@@ -8,7 +8,7 @@ import { eventually } from '../../../support/eventually.js';
 import { freePort } from '../../../support/free-port.js';
 import { startProxy, type Proxy } from '../../../support/proxy.js';
 import { startRedis, type RedisServer } from '../../../support/servers.js';
-import { admin, MAJORS, open, ready, refusedAtOnce, store, valueOf, type Rig } from '../rig.js';
+import { admin, endLoad, MAJORS, open, ready, refusedAtOnce, store, valueOf, type Rig } from '../rig.js';
 import { LATER } from '../../../support/later.js';
 
 interface Ground extends Rig {
@@ -117,7 +117,8 @@ for (const major of MAJORS) {
   });
 
   test(`a silent subscriber is replaced (ioredis ${major.major})`, async (t) => {
-    const { entries, entry, listening, clock, proxy, woken, changes } = await ground(t, major);
+    const rig = await ground(t, major);
+    const { entry, listening, clock, proxy, woken, changes } = rig;
     await listening(entry('a'));
     const before = proxy.accepted;
     proxy.timeout('both');
@@ -131,10 +132,7 @@ for (const major of MAJORS) {
     await proxy.heal();
     await eventually('wakes arrive', async () => {
       await clock.advance(50);
-      const token = newToken();
-      await entries.lease(entry('a'), token, 60_000, '*');
-      await entries.lease(entry('a'), newToken(), 60_000, undefined);
-      await entries.release(entry('a'), token);
+      await endLoad(rig, 'a');
       return woken.includes(entry('a'));
     });
   });

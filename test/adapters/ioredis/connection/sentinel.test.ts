@@ -1,9 +1,8 @@
 import test from 'ava';
-import { newToken } from '../../../../src/core/shared/token.js';
 import { eventually } from '../../../support/eventually.js';
 import { startSentinel } from '../../../support/servers.js';
 import { startTlsProxy } from '../../../support/tls-proxy.js';
-import { admin, MAJORS, ready, store } from '../rig.js';
+import { admin, endLoad, MAJORS, ready, store } from '../rig.js';
 
 for (const { major, Redis } of MAJORS) {
   test(`after a failover the new master is used for commands and wakeups (ioredis ${major})`, async (t) => {
@@ -11,7 +10,8 @@ for (const { major, Redis } of MAJORS) {
     t.teardown(() => setup.stop());
     const { sentinels, name, primary, replica } = setup;
     const pattern = new Redis({ sentinels: [...sentinels], name, lazyConnect: true });
-    const { entries, entry, listening, changes, woken } = await ready(t, pattern, { timeout: '2s' });
+    const rig = await ready(t, pattern, { timeout: '2s' });
+    const { entries, entry, listening, changes, woken } = rig;
     await listening(entry('c'));
     await store(entries, entry('a'));
     const side = admin(t, replica.url);
@@ -29,10 +29,7 @@ for (const { major, Redis } of MAJORS) {
     t.true((await side.info('replication')).includes('role:master'));
 
     await eventually('wakes arrive again', async () => {
-      const token = newToken();
-      await entries.lease(entry('c'), token, 60_000, '*');
-      await entries.lease(entry('c'), newToken(), 60_000, undefined);
-      await entries.release(entry('c'), token);
+      await endLoad(rig, 'c');
       return woken.includes(entry('c'));
     });
   });
@@ -50,7 +47,8 @@ for (const { major, Redis } of MAJORS) {
       sentinelTLS: { ca: proxy.ca },
       lazyConnect: true,
     });
-    const { entries, entry, listening, woken } = await ready(t, pattern, { timeout: '2s' });
+    const rig = await ready(t, pattern, { timeout: '2s' });
+    const { entries, entry, listening, namespace, woken } = rig;
     await listening(entry('c'));
     await store(entries, entry('a'));
     const [old, fresh] = [admin(t, primary.url), admin(t, replica.url)];
@@ -63,11 +61,11 @@ for (const { major, Redis } of MAJORS) {
       await store(entries, key).catch(() => {});
       return (await fresh.exists(key)) === 1;
     });
+    await eventually('the new primary has the subscription', async () => {
+      return (await fresh.pubsub('NUMSUB', `${namespace}:wake:${entry('c')}`))[1] === 1;
+    });
     await eventually('wakes arrive again', async () => {
-      const token = newToken();
-      await entries.lease(entry('c'), token, 60_000, '*');
-      await entries.lease(entry('c'), newToken(), 60_000, undefined);
-      await entries.release(entry('c'), token);
+      await endLoad(rig, 'c');
       return woken.includes(entry('c'));
     });
     // A sentinel waits for eight seconds before it makes it a replica, which ends its connections.

@@ -1,33 +1,24 @@
 import test, { type ExecutionContext } from 'ava';
 import { fakeClock } from '../../../../src/testing/fake-clock.js';
-import { newToken } from '../../../../src/core/shared/token.js';
 import { rateSubject } from '../../../../src/core/keys/store-keys.js';
 import { eventually } from '../../../support/eventually.js';
 import { redisForFile } from '../../../support/servers.js';
-import { admin, callsOf, ready, type Rig, type RigOptions } from '../rig.js';
+import { admin, callsOf, endLoad, ready, type Rig, type RigOptions } from '../rig.js';
 
 const server = redisForFile(test);
-
-/** A load of one process ends, for which a caller of another one waits. */
-async function endLoad({ entries, entry }: Rig, key: string): Promise<void> {
-  const token = newToken();
-  await entries.lease(entry(key), token, 60_000, '*');
-  await entries.lease(entry(key), newToken(), 60_000, undefined);
-  await entries.release(entry(key), token);
-}
 
 function rig(t: ExecutionContext, options?: RigOptions): Promise<Rig> {
   return ready(t, server().url, options);
 }
 
 // One after the other: they count the commands of the server.
-test.serial('a process is told of the names that it waits for, and of no others', async (t) => {
+test.serial('a process receives the wakeups of the names that it waits for, and no others', async (t) => {
   const waiting = await rig(t);
   const other = await rig(t, { namespace: waiting.namespace });
   await waiting.listening(waiting.entry('a'));
   await other.listening(other.entry('last'));
   for (const key of ['a', 'b', 'last']) await endLoad(other, key);
-  await eventually('both are told', () => waiting.woken.length > 0 && other.woken.length > 0);
+  await eventually('both have received one', () => waiting.woken.length > 0 && other.woken.length > 0);
   t.deepEqual([waiting.woken, other.woken], [[waiting.entry('a')], [other.entry('last')]]);
 });
 
@@ -77,7 +68,7 @@ test.serial('a new connection subscribes to all names again, and wakes them', as
   t.deepEqual([...woken].sort(), [entry('a'), entry('b')]);
 });
 
-test.serial('a user without the right to the channels of names is told of everything else', async (t) => {
+test.serial('a user without the right to the channels of names receives all other messages', async (t) => {
   const side = admin(t, server().url);
   const namespace = `wakeups-${process.pid}-acl`;
   await side.call(

@@ -1,10 +1,10 @@
-/** Lua: the server's clock in us and in ms. Read once, because it may move within one script. */
+/** Lua: `call`, and the server's clock in us and in ms. Read once, because it may move within one script. */
 export const CLOCK = `
 local call = redis.call
 local time_read
 local function micros()
   if not time_read then
-    local time = redis.call('TIME')
+    local time = call('TIME')
     time_read = time[1] * 1000000 + time[2]
   end
   return time_read

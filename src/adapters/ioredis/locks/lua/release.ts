@@ -1,7 +1,7 @@
 import { HOLDERS, QUEUE } from './lock-prelude.js';
 
 /**
- * Lua: the function `release`, which releases locks and wakes those who wait. Needs `CLOCK` before it.
+ * Lua: the function `release`, which releases locks and wakes the waiting callers. Needs `CLOCK` before it.
  *
  * KEYS from `first`, for each lock: the lock, its queue, its places. Returns how many locks the owner held; those of other
  * owners are not changed.
